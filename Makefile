@@ -1,0 +1,66 @@
+# make demo       what nnspec does, on ResNet-50; installs the light core only
+# make test       everything: all tests, lint, format, types; installs the frameworks
+# make test-fast  the tests that need no framework
+# make bench      start-up times and memory of the commands, against their goals
+# make clean      removes what the targets above have made
+
+PYTHON ?= python3
+VENV := .venv
+DEMO_VENV := .venv-demo
+BIN := $(VENV)/bin
+DEMO_BIN := $(DEMO_VENV)/bin
+WORKERS ?= 2
+SPEC := specs/vision/resnet.nns:ResNet50
+PIP := -m pip --disable-pip-version-check --quiet
+
+# More threads than cores make the frameworks slower, and each worker has its own.
+export OMP_NUM_THREADS ?= 1
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: demo test test-fast bench lint clean
+
+demo: $(DEMO_VENV)/.installed
+	@printf '\n== Is it a correct network?  nnspec check $(SPEC)\n\n'
+	@$(DEMO_BIN)/nnspec check $(SPEC)
+	@printf '\n== What is in it?  nnspec summary $(SPEC)\n\n'
+	@$(DEMO_BIN)/nnspec summary --depth 2 $(SPEC) B=1
+	@printf '\n== What does it cost for a batch of one?  nnspec cost $(SPEC) B=1\n\n'
+	@$(DEMO_BIN)/nnspec cost $(SPEC) B=1
+	@printf '\n== As PyTorch.  nnspec compile --target torch $(SPEC)\n\n'
+	@$(DEMO_BIN)/nnspec compile --target torch $(SPEC)
+	@printf '\n== As Keras 3.  nnspec compile --target keras $(SPEC)\n\n'
+	@$(DEMO_BIN)/nnspec compile --target keras $(SPEC)
+
+test: $(VENV)/.installed lint
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+test-fast: $(VENV)/.installed
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not framework"
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/cold.py
+
+$(DEMO_VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(DEMO_VENV)
+	$(DEMO_BIN)/python $(PIP) install --editable .
+	touch $@
+
+# torch comes first and pinned: any later requirement on it is then satisfied, and
+# none can bring in a build with gigabytes of accelerator libraries. torchvision and
+# timm would replace it, so they come without their requirements.
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP) install torch==2.13.0
+	$(BIN)/python $(PIP) install --no-deps torchvision==0.28.0 timm
+	$(BIN)/python $(PIP) install 'tensorflow==2.21.*' 'keras==3.15.*' \
+		--editable '.[keras,weights,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(DEMO_VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	find nnspec tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
