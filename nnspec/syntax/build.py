@@ -1,0 +1,375 @@
+"""Makes the nodes of the tree: one method for each rule of the grammar, under its name.
+
+A method gets the parts that carry meaning (the numbers of tokens, nodes, lists of them, None for what was
+left out) and the span of the whole. Faults found here are reported and mended, so that parsing goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nnspec.diagnostics import Diagnostic, Diagnostics, Label
+from nnspec.source import Location, Span
+from nnspec.syntax import ast
+from nnspec.syntax.lexer import Tokens
+from nnspec.syntax.literals import doc_value, number_value, string_value
+from nnspec.syntax.tables import RULES, SIGNS, WORDS
+
+_WRITTEN = {kind: text for text, kind in (SIGNS | WORDS).items()}
+
+Parts = list[Any]
+
+
+class Builder:
+    """Builds the tree of one file."""
+
+    def __init__(self, tokens: Tokens, diagnostics: Diagnostics) -> None:
+        self.tokens = tokens
+        self.diagnostics = diagnostics
+        self.yields: list[Span] = []
+
+    def builders(self) -> dict[str, Callable[[Parts, Span], Any]]:
+        """The methods by the names that the tables use; keywords of Python have a `_`."""
+        names = {action for _, _, action, _ in RULES if action not in ("", "*")}
+        return {name: getattr(self, f"rule_{name}") for name in names}
+
+    def report(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        hint: str | None = None,
+        labels: Sequence[tuple[Span, str]] = (),
+    ) -> None:
+        """Adds a diagnostic about this file."""
+        source = self.tokens.source
+        placed = tuple(Label(Location(source, place), text) for place, text in labels)
+        self.diagnostics.add(Diagnostic(code, message, Location(source, span), placed, hint))
+
+    def finish(self) -> None:
+        """Reports what only the whole file can show: a `yield` outside of every `scan`."""
+        for span in self.yields:
+            place = Span(span.start, span.start + len("yield"))
+            self.report("E0130", "`yield` stands outside of a `scan`", place, "write `return`")
+
+    # ---- expressions ---------------------------------------------------------------------------
+
+    def rule_name(self, parts: Parts, span: Span) -> ast.Name:
+        return ast.Name(span, self.tokens.text(parts[0]))
+
+    def rule_number(self, parts: Parts, span: Span) -> ast.Number:
+        value, is_int, unit = number_value(self.tokens, parts[0], self.diagnostics)
+        return ast.Number(span, value, is_int, unit)
+
+    def rule_string(self, parts: Parts, span: Span) -> ast.String:
+        return ast.String(span, self._string(parts[0]))
+
+    def _string(self, index: int) -> str:
+        return string_value(self.tokens, index, self.diagnostics)
+
+    def rule_true(self, parts: Parts, span: Span) -> ast.Bool:
+        return ast.Bool(span, True)
+
+    def rule_false(self, parts: Parts, span: Span) -> ast.Bool:
+        return ast.Bool(span, False)
+
+    def rule_none(self, parts: Parts, span: Span) -> ast.NoneLiteral:
+        return ast.NoneLiteral(span)
+
+    def rule_rest(self, parts: Parts, span: Span) -> ast.Rest:
+        return ast.Rest(span)
+
+    def rule_spread(self, parts: Parts, span: Span) -> ast.Spread:
+        return ast.Spread(span, self.tokens.text(parts[0]))
+
+    def rule_parenthesis(self, parts: Parts, span: Span) -> ast.Expr:
+        return parts[0]
+
+    def rule_group(self, parts: Parts, span: Span) -> ast.Group:
+        return ast.Group(span, tuple(parts))
+
+    def rule_list(self, parts: Parts, span: Span) -> ast.ListExpr:
+        return ast.ListExpr(span, _present(parts))
+
+    def rule_comprehension(self, parts: Parts, span: Span) -> ast.Comprehension:
+        return ast.Comprehension(span, *parts)
+
+    def rule_ternary(self, parts: Parts, span: Span) -> ast.Ternary:
+        then, condition, otherwise = parts
+        return ast.Ternary(span, condition, then, otherwise)
+
+    def rule_chain(self, parts: Parts, span: Span) -> ast.Chain:
+        return ast.Chain(span, tuple(parts[1::2]), tuple(parts[::2]))
+
+    def rule_or_chain(self, parts: Parts, span: Span) -> ast.Chain:
+        return ast.Chain(span, ("or",) * (len(parts) - 1), tuple(parts))
+
+    def rule_and_chain(self, parts: Parts, span: Span) -> ast.Chain:
+        return ast.Chain(span, ("and",) * (len(parts) - 1), tuple(parts))
+
+    def rule_compare(self, parts: Parts, span: Span) -> ast.Compare:
+        left, operator, right = parts
+        return ast.Compare(span, operator, left, right)
+
+    def _operator(self, parts: Parts, span: Span) -> str:
+        return _WRITTEN[self.tokens.kinds[parts[0]]]
+
+    rule_comparator = rule_add_operator = rule_multiply_operator = _operator
+
+    def rule_unary(self, parts: Parts, span: Span) -> ast.Unary:
+        return ast.Unary(span, self._operator(parts, span), parts[1])
+
+    def rule_power(self, parts: Parts, span: Span) -> ast.Power:
+        return ast.Power(span, *parts)
+
+    def rule_attribute(self, parts: Parts, span: Span) -> ast.Attribute:
+        return ast.Attribute(
+            span, parts[0], self.tokens.text(parts[1]), self.tokens.span(parts[1])
+        )
+
+    def rule_index(self, parts: Parts, span: Span) -> ast.Index:
+        return ast.Index(span, *parts)
+
+    def rule_subscripts(self, parts: Parts, span: Span) -> tuple[ast.Expr, ...]:
+        return tuple(parts)
+
+    def rule_slice(self, parts: Parts, span: Span) -> ast.Slice:
+        return ast.Slice(span, *parts)
+
+    # ---- calls and pipes -----------------------------------------------------------------------
+
+    def rule_positional(self, parts: Parts, span: Span) -> ast.Argument:
+        return ast.Argument(span, None, parts[0])
+
+    def rule_keyword(self, parts: Parts, span: Span) -> ast.Argument:
+        return ast.Argument(
+            span, self.tokens.text(parts[0]), parts[1], self.tokens.span(parts[0])
+        )
+
+    def rule_arguments(self, parts: Parts, span: Span) -> tuple[tuple[ast.Argument, ...], bool]:
+        """The arguments, and whether they end in `...`."""
+        named: dict[str, ast.Argument] = {}
+        kept: list[ast.Argument] = []
+        for at, part in enumerate(parts):
+            if isinstance(part, ast.Rest):
+                if at < len(parts) - 1:
+                    message = "`...` stands before other arguments"
+                    self.report("E0131", message, part.span, "write `...` last: `F(k=1, ...)`")
+                continue
+            self._check_argument(part, named)
+            kept.append(part)
+        return tuple(kept), any(isinstance(part, ast.Rest) for part in parts)
+
+    def _check_argument(self, argument: ast.Argument, named: dict[str, ast.Argument]) -> None:
+        if argument.name is None:
+            if named:
+                last = next(reversed(named.values()))
+                self.report(
+                    "E0132",
+                    "an argument without a name stands after one with a name",
+                    argument.span,
+                    "name this argument too, or move it to the front",
+                    [(last.span, "this one has a name")],
+                )
+            return
+        if argument.name in named:
+            first = named[argument.name]
+            self.report(
+                "E0133",
+                f"the argument `{argument.name}` is given twice",
+                argument.span,
+                "delete one of the two",
+                [(first.span, "first given here")],
+            )
+        named[argument.name] = argument
+
+    def rule_call(self, parts: Parts, span: Span) -> ast.Call:
+        arguments, partial = parts[1] or ((), False)
+        return ast.Call(span, parts[0], arguments, partial)
+
+    def rule_supplied(self, parts: Parts, span: Span) -> tuple[tuple[ast.Argument, ...], bool]:
+        return parts[0] or ((), False)
+
+    def rule_stage(self, parts: Parts, span: Span) -> ast.Stage:
+        label, callee, supplied = parts
+        arguments, partial = supplied or (None, False)
+        return ast.Stage(
+            span,
+            None if label is None else self.tokens.text(label),
+            callee,
+            arguments,
+            partial,
+            None if label is None else self.tokens.span(label),
+        )
+
+    def rule_pipe(self, parts: Parts, span: Span) -> ast.Pipe:
+        return ast.Pipe(span, parts[0], tuple(parts[1:]))
+
+    # ---- patterns and types --------------------------------------------------------------------
+
+    def rule_pattern_name(self, parts: Parts, span: Span) -> ast.Pattern:
+        return ast.Pattern(span, self.tokens.text(parts[0]))
+
+    def rule_pattern(self, parts: Parts, span: Span) -> ast.Pattern:
+        return parts[0] if len(parts) == 1 else ast.Pattern(span, None, tuple(parts))
+
+    def rule_scalar_type(self, parts: Parts, span: Span) -> ast.ScalarType:
+        return ast.ScalarType(span, self.tokens.text(parts[0]))
+
+    def rule_shape(self, parts: Parts, span: Span) -> tuple[ast.Expr, ...]:
+        return _present(parts)
+
+    def rule_shape_type(self, parts: Parts, span: Span) -> ast.ShapeType:
+        return ast.ShapeType(span, None, parts[0])
+
+    def rule_dtype_type(self, parts: Parts, span: Span) -> ast.ShapeType:
+        return ast.ShapeType(span, self.tokens.text(parts[0]), parts[1])
+
+    def rule_list_type(self, parts: Parts, span: Span) -> ast.ShapeType:
+        return ast.ShapeType(span, "list", (), parts[0])
+
+    # ---- statements ----------------------------------------------------------------------------
+
+    def rule_annotation(self, parts: Parts, span: Span) -> ast.Annotation:
+        arguments, partial = parts[1] or ((), False)
+        if partial:
+            self.report("E0131", "an annotation takes no `...`", span, "delete the `...`")
+        return ast.Annotation(span, self.tokens.text(parts[0]), arguments)
+
+    def rule_annotations(self, parts: Parts, span: Span) -> tuple[ast.Annotation, ...]:
+        return tuple(parts)
+
+    def rule_statement(self, parts: Parts, span: Span) -> ast.Stmt:
+        """The builders of statements wait for the annotations, which are known only here."""
+        annotations, (make, fields) = parts
+        return make(span, annotations, *fields)
+
+    def rule_input(self, parts: Parts, span: Span) -> tuple[Any, ...]:
+        return ast.Input, (self.tokens.text(parts[0]), parts[1])
+
+    def rule_output(self, parts: Parts, span: Span) -> tuple[Any, ...]:
+        return ast.Output, tuple(parts)
+
+    def rule_bind(self, parts: Parts, span: Span) -> tuple[Any, ...]:
+        return ast.Bind, tuple(parts)
+
+    def rule_targets(self, parts: Parts, span: Span) -> tuple[ast.Target, ...]:
+        return tuple(parts)
+
+    def rule_values(self, parts: Parts, span: Span) -> tuple[ast.Expr, ...]:
+        return tuple(parts)
+
+    def rule_target(self, parts: Parts, span: Span) -> ast.Target:
+        return ast.Target(span, self.tokens.text(parts[0]), parts[1])
+
+    def rule_for(self, parts: Parts, span: Span) -> tuple[Any, ...]:
+        return ast.For, tuple(parts)
+
+    def rule_if(self, parts: Parts, span: Span) -> tuple[Any, ...]:
+        return ast.If, tuple(parts)
+
+    def rule_else_if(self, parts: Parts, span: Span) -> ast.Body:
+        """`else if`: a body that holds one statement."""
+        make, fields = parts[0]
+        return ast.Body(span, None, (make(span, (), *fields),))
+
+    def rule_require(self, parts: Parts, span: Span) -> tuple[Any, ...]:
+        condition, message = parts
+        return ast.Require, (condition, None if message is None else self._string(message))
+
+    def rule_return(self, parts: Parts, span: Span) -> tuple[Any, ...]:
+        return ast.Return, (parts[0],)
+
+    def rule_yield(self, parts: Parts, span: Span) -> tuple[Any, ...]:
+        self.yields.append(span)
+        return ast.Return, (parts[0],)
+
+    def rule_scan(self, parts: Parts, span: Span) -> tuple[ast.Expr, ...]:
+        """`scan` is parsed whole, so that it gives one diagnostic."""
+        while self.yields and self.yields[-1].start >= span.start:
+            self.yields.pop()
+        self.report(
+            "E0130",
+            "`scan` cannot be compiled yet",
+            Span(span.start, span.start + len("scan")),
+            "write a `for` over a range that is known when compiling, or use LSTM, GRU or cumsum",
+        )
+        return (ast.NoneLiteral(span),)
+
+    def rule_body(self, parts: Parts, span: Span) -> ast.Body:
+        doc, *statements = parts
+        return ast.Body(span, self._doc(doc), tuple(statements))
+
+    def _doc(self, index: int | None) -> str | None:
+        return None if index is None else doc_value(self.tokens.text(index))
+
+    # ---- declarations --------------------------------------------------------------------------
+
+    def rule_parameter(self, parts: Parts, span: Span) -> ast.Parameter:
+        return ast.Parameter(span, self.tokens.text(parts[0]), *parts[1:])
+
+    def rule_parameters(self, parts: Parts, span: Span) -> tuple[ast.Parameter, ...]:
+        return tuple(parts)
+
+    def rule_results(self, parts: Parts, span: Span) -> tuple[ast.TypeExpr, ...]:
+        return tuple(parts)
+
+    def rule_declaration(self, parts: Parts, span: Span) -> ast.Declaration:
+        annotations, (make, name, fields) = parts
+        if make is ast.Constant:
+            bind = ast.Bind(span, annotations, *fields)
+            fields = (bind,)
+            target = bind.targets[0]
+            name_span = Span(target.span.start, target.span.start + len(target.name))
+            return ast.Constant(span, annotations, target.name, name_span, bind)
+        return make(span, annotations, self.tokens.text(name), self.tokens.span(name), *fields)
+
+    def rule_block(self, parts: Parts, span: Span) -> tuple[Any, ...]:
+        name, parameters, results, body = parts
+        return ast.Block, name, (parameters or (), results or (), body)
+
+    def rule_fn(self, parts: Parts, span: Span) -> tuple[Any, ...]:
+        name, parameters, results, body = parts
+        return ast.Fn, name, (parameters or (), results or (), body)
+
+    def rule_model(self, parts: Parts, span: Span) -> tuple[Any, ...]:
+        name, parameters, body = parts
+        return ast.Model, name, (parameters or (), body)
+
+    def rule_variant(self, parts: Parts, span: Span) -> tuple[Any, ...]:
+        name, model, arguments = parts
+        found, partial = arguments or ((), False)
+        if partial:
+            hint = "delete the `...`: what a variant leaves out takes its default"
+            self.report("E0131", "a variant takes no `...`", span, hint)
+        model_span = self.tokens.span(model)
+        return ast.Variant, name, (self.tokens.text(model), model_span, found)
+
+    def rule_constant(self, parts: Parts, span: Span) -> tuple[Any, ...]:
+        return ast.Constant, None, parts[0][1]
+
+    def rule_names(self, parts: Parts, span: Span) -> tuple[tuple[str, Span], ...]:
+        return tuple((self.tokens.text(part), self.tokens.span(part)) for part in parts)
+
+    def rule_dotted(self, parts: Parts, span: Span) -> tuple[str, Span]:
+        return ".".join(self.tokens.text(part) for part in parts), span
+
+    def rule_use(self, parts: Parts, span: Span) -> ast.Use:
+        path, names, alias = parts
+        is_file = isinstance(path, int)
+        place = (self._string(path), self.tokens.span(path)) if is_file else path
+        alias = None if alias is None else self.tokens.text(alias)
+        return ast.Use(span, place[0], is_file, names or (), alias, place[1])
+
+    def rule_start(self, parts: Parts, span: Span) -> ast.File:
+        doc, *items = parts
+        source = self.tokens.source
+        uses = tuple(item for item in items if isinstance(item, ast.Use))
+        declarations = tuple(item for item in items if not isinstance(item, ast.Use))
+        whole = Span(0, len(source.text))
+        return ast.File(whole, source, self._doc(doc), uses, declarations)
+
+
+def _present(parts: Parts) -> tuple[Any, ...]:
+    return tuple(part for part in parts if part is not None)
