@@ -1,0 +1,160 @@
+"""What stands on the command line: SPEC, settings, and the options all commands share."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from nnspec.compiler import Spec
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+SPEC_FILE_END = ".nns"
+_NAMED = re.compile(r"(?P<path>.+):(?P<name>[A-Za-z_][A-Za-z_0-9]*)", re.DOTALL)
+_SETTING = re.compile(r"(?P<name>[A-Za-z_][A-Za-z_0-9]*)=(?P<value>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class SpecArgument:
+    """Where a spec is: a file or a folder, and maybe one model of the file."""
+
+    path: str
+    name: str | None = None
+
+    @staticmethod
+    def parse(text: str) -> SpecArgument:
+        """Reads `file.nns`, `file.nns:Name`, or a folder."""
+        match = _NAMED.fullmatch(text)
+        if match is None or os.path.exists(text):
+            return SpecArgument(text)
+        return SpecArgument(match["path"], match["name"])
+
+    def files(self) -> list[str]:
+        """The file itself, or every spec in the folder, in a stable order."""
+        if not os.path.isdir(self.path):
+            return [self.path]
+        found = sorted(_specs_below(self.path))
+        if not found:
+            message = f"has no {SPEC_FILE_END} file"
+            raise FileNotFoundError(errno.ENOENT, message, self.path)
+        return found
+
+
+def _specs_below(folder: str) -> Iterator[str]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (
+            os.path.join(parent, name)
+            for name in files
+            if name.endswith(SPEC_FILE_END) and not name.startswith(".")
+        )
+
+
+def parse_settings(texts: Sequence[str]) -> dict[str, str]:
+    """Reads `key=value` arguments; the values stay text, the compiler reads them."""
+    settings: dict[str, str] = {}
+    for text in texts:
+        match = _SETTING.fullmatch(text)
+        if match is None:
+            message = f"`{text}` is not of the form key=value, as in B=8"
+            raise click.UsageError(message)
+        if match["name"] in settings:
+            raise click.UsageError(f"`{match['name']}` is set twice")
+        settings[match["name"]] = match["value"]
+    return settings
+
+
+def _spec_callback(
+    context: click.Context, parameter: click.Parameter, value: str
+) -> SpecArgument:
+    return SpecArgument.parse(value)
+
+
+def _settings_callback(
+    context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
+) -> dict[str, str]:
+    return parse_settings(value)
+
+
+def spec_arguments(command: Command) -> Command:
+    """Adds `SPEC [key=value]...`, passed on as `spec` and `settings`."""
+    settings = click.argument(
+        "settings", metavar="[KEY=VALUE]...", nargs=-1, callback=_settings_callback
+    )
+    spec = click.argument("spec", metavar="SPEC", callback=_spec_callback)
+    return spec(settings(command))
+
+
+def json_option(command: Command) -> Command:
+    """Adds `--json`, passed on as `as_json`."""
+    flag = click.option(
+        "--json", "as_json", is_flag=True, help="Print JSON for programs."
+    )
+    return flag(command)
+
+
+def load_models(spec: SpecArgument, settings: Mapping[str, str]) -> list[Spec]:
+    """The model that was named, or every model of the file or folder.
+
+    Raises SpecErrors with the faults of all files.
+    """
+    from nnspec import compiler
+    from nnspec.diagnostics import Diagnostic, SpecErrors
+
+    given = dict(settings)
+    if spec.name is not None:
+        return [compiler.load(spec.path, spec.name, settings=given)]
+    models: list[Spec] = []
+    faults: list[Diagnostic] = []
+    for path in spec.files():
+        try:
+            models += compiler.load_all(path, settings=given)
+        except SpecErrors as errors:
+            faults += errors.diagnostics
+    if faults:
+        raise SpecErrors(faults)
+    return models
+
+
+def load_model(spec: SpecArgument, settings: Mapping[str, str]) -> Spec:
+    """The one model that SPEC stands for; a usage error if there are several."""
+    models = load_models(spec, settings)
+    if len(models) == 1:
+        return models[0]
+    names = ", ".join(model.name for model in models[:20]) or "none"
+    raise click.UsageError(
+        f"{spec.path} has {len(models)} models ({names}): "
+        "name one of them, as in file.nns:Name"
+    )
+
+
+@contextmanager
+def spec_errors_reported(as_json: bool) -> Generator[None]:
+    """Turns the faults of a spec into output and exit code 1."""
+    from nnspec.diagnostics import SpecError, SpecErrors
+
+    try:
+        yield
+    except SpecErrors as errors:
+        diagnostics = errors.diagnostics
+    except SpecError as error:
+        diagnostics = (error.diagnostic,)
+    else:
+        return
+    from nnspec.cli.findings import render_all
+    from nnspec.cli.findings_data import as_json as json_of
+    from nnspec.cli.render import error_style, write_error, write_json
+
+    if as_json:
+        write_json({"ok": False, "diagnostics": json_of(diagnostics)})
+    else:
+        write_error(render_all(diagnostics, style=error_style()))
+    raise click.exceptions.Exit(1)

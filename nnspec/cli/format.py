@@ -1,0 +1,57 @@
+"""`nnspec fmt`: the one canonical layout."""
+
+from __future__ import annotations
+
+import click
+
+from nnspec.cli.arguments import SpecArgument, json_option, spec_errors_reported
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option(
+    "--check",
+    "only_check",
+    is_flag=True,
+    help="Change nothing; exit code 1 if a file would change.",
+)
+@json_option
+def fmt(paths: tuple[str, ...], only_check: bool, as_json: bool) -> int:
+    """Lay specs out in the one canonical way; comments stay, the meaning too.
+
+    PATH is a file or a folder.
+
+    \b
+    Examples:
+      nnspec fmt resnet.nns
+      nnspec fmt --check specs/
+    """
+    from nnspec.cli.findings import count
+    from nnspec.cli.render import write, write_json
+    from nnspec.cli.text import visible
+
+    files = [file for path in paths for file in SpecArgument(path).files()]
+    with spec_errors_reported(as_json):
+        changed = [path for path in files if _formatted(path, only_check)]
+    if as_json:
+        write_json({"ok": not (only_check and changed), "changed": changed})
+    else:
+        verb = "would change" if only_check else "changed"
+        write("".join(f"{verb} {visible(path)}\n" for path in changed))
+        write(f"{count(len(files), 'file')} looked at, {len(changed)} {verb}\n")
+    return 1 if only_check and changed else 0
+
+
+def _formatted(path: str, only_check: bool) -> bool:
+    """Formats one file; whether it changes."""
+    from nnspec.files import read_regular, write_in_place
+    from nnspec.syntax.format import format_source
+    from nnspec.syntax.text import LARGEST_FILE, read_text
+
+    source = read_text(read_regular(path, LARGEST_FILE), path)
+    text = format_source(source)
+    if text == source.text:
+        return False
+    if not only_check:
+        write_in_place(path, text)
+    return True

@@ -1,0 +1,143 @@
+"""Where the output goes: streams that cannot fail on a character, colours, tables.
+
+The only module that imports rich, and only when a table is drawn. Rich never sees text
+of a spec as markup: every cell is a `Text` of visible characters.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from nnspec.cli.findings import Style, plain
+from nnspec.cli.text import visible
+
+_ANSI = {
+    "error": "1;31",
+    "warning": "1;33",
+    "note": "1;34",
+    "frame": "34",
+    "hint": "1;36",
+}
+_UNBOUNDED_WIDTH = 1000
+
+
+def prepare_streams() -> None:
+    """Makes the standard streams show what they cannot encode as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def write(text: str) -> None:
+    """Prints to standard output, exactly this."""
+    _write_to(sys.stdout, text)
+
+
+def write_error(text: str) -> None:
+    """Prints to standard error, exactly this."""
+    _write_to(sys.stderr, text)
+
+
+def _write_to(stream: TextIO | None, text: str) -> None:
+    if stream is not None:  # None: the stream was closed before the start
+        stream.write(text)
+
+
+def write_json(value: Any) -> None:
+    """Prints a JSON document in ASCII, which every consumer can decode."""
+    import json
+
+    write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def flush() -> None:
+    """Sends out what is still buffered; raises OSError if it cannot be."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
+def abandon_output() -> None:
+    """Sends the rest to nowhere: the reader is gone, or the disk is full."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, number)
+    os.close(nowhere)
+
+
+def has_colours(stream: TextIO | None) -> bool:
+    """Whether a person looks at this stream on a terminal that shows colours."""
+    if stream is None or "NO_COLOR" in os.environ:
+        return False
+    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def error_style() -> Style:
+    """The look of diagnostics on standard error."""
+    return coloured if has_colours(sys.stderr) else plain
+
+
+def coloured(text: str, role: str) -> str:
+    """The look of a role on a terminal with colours."""
+    return f"\x1b[{_ANSI[role]}m{text}\x1b[0m"
+
+
+def table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int] = ()
+) -> str:
+    """A table as text, columns `numeric` to the right.
+
+    It is as wide as it needs; on a terminal no wider than that, cells being clipped.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(
+        box=box.SIMPLE_HEAD if _encodes("─") else box.ASCII,
+        show_edge=False,
+        pad_edge=False,
+        header_style="bold" if has_colours(sys.stdout) else "none",
+    )
+    for number, heading in enumerate(headings):
+        justify = "right" if number in numeric else "left"
+        drawn.add_column(heading, justify=justify, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        drawn.add_row(*(Text(visible(cell)) for cell in row))
+    paper = io.StringIO()
+    console = Console(
+        file=paper,
+        width=_width(),
+        force_terminal=has_colours(sys.stdout),
+        color_system="standard" if has_colours(sys.stdout) else None,
+        legacy_windows=False,
+    )
+    console.print(drawn)
+    return "".join(f"{line.rstrip()}\n" for line in paper.getvalue().split("\n")[:-1])
+
+
+def _width() -> int:
+    if sys.stdout is None or not sys.stdout.isatty():
+        return _UNBOUNDED_WIDTH
+    import shutil
+
+    return max(1, shutil.get_terminal_size().columns)
+
+
+def _encodes(text: str) -> bool:
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

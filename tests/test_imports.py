@@ -1,0 +1,210 @@
+"""Imports point one way, and what is heavy is imported only where it is needed.
+
+Read from the import statements themselves, those inside functions included.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "nnspec"
+
+LAYERS = (
+    {"source"},
+    {"diagnostics", "codes", "files"},
+    {"syntax"},
+    {"pycode", "ir"},
+    {"ops"},
+    {"passes", "analysis"},
+    {"placement", "targets"},
+    {"verify"},
+    {"compiler"},
+    {"cli"},
+)
+"""Each may import from those before it, and from its own kind."""
+
+FRAMEWORKS = {"jax", "keras", "tensorflow", "torch"}
+ARRAYS = {"numpy", "safetensors"}
+HOMES = {
+    **dict.fromkeys(FRAMEWORKS | ARRAYS, ("verify",)),
+    "rich": ("cli/render.py",),
+    "networkx": ("ir", "placement"),
+    "lark": ("syntax/generate.py",),
+    "click": ("cli",),
+}
+"""The only places in nnspec/ that may import a package."""
+
+LAZY = FRAMEWORKS | ARRAYS | {"networkx", "rich"}
+"""Packages that are imported inside functions only (save in verify)."""
+
+
+class Import(NamedTuple):
+    """One imported module and where the statement stands."""
+
+    module: str
+    line: int
+    at_load: bool
+    for_types: bool
+
+
+def imports_of(path: Path) -> Iterator[Import]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    yield from _imports_below(tree, at_load=True, for_types=False)
+
+
+def _imports_below(node: ast.AST, at_load: bool, for_types: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        in_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+        typing_only = for_types or (
+            isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+        )
+        for module in _modules(child):
+            yield Import(module, child.lineno, at_load, for_types)  # type: ignore[attr-defined]
+        yield from _imports_below(child, at_load and not in_function, typing_only)
+
+
+def _modules(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    assert node.level == 0, "relative imports hide where they point"
+    base = node.module or ""
+    if base == "nnspec":
+        return [f"nnspec.{alias.name}" for alias in node.names]
+    return [base]
+
+
+def layer(part: str) -> int | None:
+    return next((n for n, parts in enumerate(LAYERS) if part in parts), None)
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def named(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def against_the_layers(path: Path) -> list[str]:
+    """The imports of a module that point the wrong way."""
+    own = layer(part_of(path))
+    if own is None:  # nnspec/__init__.py and __main__.py stand outside
+        return []
+    wrong: list[str] = []
+    for found in imports_of(path):
+        package, _, rest = found.module.partition(".")
+        if package != "nnspec" or not rest:
+            continue
+        other = layer(rest.partition(".")[0])
+        if other is not None and other > own:
+            wrong.append(f"line {found.line}: {found.module}")
+    return wrong
+
+
+def is_home(path: Path, homes: tuple[str, ...]) -> bool:
+    return any(
+        named(path) == home or named(path).startswith(f"{home}/") for home in homes
+    )
+
+
+@pytest.mark.parametrize("path", modules(), ids=named)
+def test_imports_point_one_way(path: Path) -> None:
+    assert against_the_layers(path) == []
+
+
+@pytest.mark.parametrize("path", modules(), ids=named)
+def test_packages_are_imported_only_in_their_homes(path: Path) -> None:
+    for found in imports_of(path):
+        package = found.module.partition(".")[0]
+        homes = HOMES.get(package)
+        assert homes is None or is_home(path, homes), f"line {found.line}: {package}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=named)
+def test_heavy_packages_are_imported_inside_functions(path: Path) -> None:
+    if part_of(path) == "verify":
+        return
+    eager = [
+        found.module
+        for found in imports_of(path)
+        if found.at_load
+        and not found.for_types
+        and found.module.partition(".")[0] in LAZY
+    ]
+    assert eager == []
+
+
+def test_every_part_has_a_layer() -> None:
+    parts = {part_of(path) for path in modules()}
+    assert {part for part in parts if layer(part) is None} <= {"__init__", "__main__"}
+
+
+def test_the_table_of_operators_is_passed_into_the_ir() -> None:
+    for path in sorted((PACKAGE / "ir").rglob("*.py")):
+        assert not any(f.module.startswith("nnspec.ops") for f in imports_of(path))
+
+
+@pytest.mark.parametrize(
+    ("statement", "where", "wrong"),
+    [
+        ("from nnspec.cli import text", "ir/planted.py", True),
+        ("import nnspec.ops.base", "syntax/planted.py", True),
+        ("from nnspec import compiler", "ops/planted.py", True),
+        ("def f():\n    from nnspec.targets import torch", "ir/planted.py", True),
+        ("from nnspec.source import Span", "syntax/planted.py", False),
+        ("from nnspec.ir import dims", "ops/planted.py", False),
+    ],
+)
+def test_a_planted_import_is_found(
+    statement: str,
+    where: str,
+    wrong: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path)
+    path = tmp_path / where
+    path.parent.mkdir()
+    path.write_text(statement)
+    assert bool(against_the_layers(path)) == wrong
+
+
+COMMANDS = {
+    "help": ["--help"],
+    "check": ["check", "SPEC"],
+    "cost": ["cost", "SPEC", "B=1"],
+    "torch": ["compile", "--target", "torch", "SPEC"],
+    "keras": ["compile", "--target", "keras", "SPEC"],
+    "ops": ["ops", "Linear"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_light_commands_import_nothing_heavy(name: str) -> None:
+    spec = str(ROOT / "specs" / "vision" / "resnet.nns") + ":ResNet50"
+    arguments = [spec if each == "SPEC" else each for each in COMMANDS[name]]
+    code = (
+        "import sys\n"
+        "from nnspec.cli.main import main\n"
+        "code = main(sys.argv[1:])\n"
+        "loaded = {name.partition('.')[0] for name in sys.modules}\n"
+        f"heavy = sorted(loaded & {LAZY | {'lark'}!r})\n"
+        "sys.exit(str(heavy) if heavy else code)\n"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
