@@ -1,0 +1,158 @@
+"""What a command costs from a cold start, as whole-process figures.
+
+Each command runs once to warm the file system and the byte code, then several times;
+the figures are the median user and system time and the largest resident memory of the
+process, as the operating system counts them. `make bench` prints the table;
+`--json` prints it for programs. The exit code is 1 if a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+RESNET = "specs/vision/resnet.nns:ResNet50"
+GPT2 = "specs/language/gpt2.nns:GPT2"
+GPT3 = ("width=12288", "heads=96", "vocab=50257", "context=2048")
+FRAMEWORKS = {"jax", "keras", "numpy", "tensorflow", "torch"}
+_IMPORTED = re.compile(r"import time:.*\|\s+(\w+)[\w.]*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one process took."""
+
+    cpu_ms: float
+    memory_mb: float
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure beside its goal (the most that it may be)."""
+
+    name: str
+    unit: str
+    figure: float
+    goal: float
+
+    @property
+    def met(self) -> bool:
+        return self.figure <= self.goal
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "nnspec", *arguments]
+
+
+def measure(arguments: list[str], runs: int) -> Usage:
+    """The median over several runs after one that does not count."""
+    usages = [run(arguments) for _ in range(runs + 1)][1:]
+    return Usage(
+        statistics.median(usage.cpu_ms for usage in usages),
+        statistics.median(usage.memory_mb for usage in usages),
+    )
+
+
+def run(arguments: list[str]) -> Usage:
+    process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"exit code {process.returncode}: {' '.join(arguments)}")
+    # Linux counts in kibibytes, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    seconds = usage.ru_utime + usage.ru_stime
+    return Usage(seconds * 1e3, usage.ru_maxrss * unit / 1e6)
+
+
+def frameworks_imported(arguments: list[str]) -> set[str]:
+    """Which frameworks Python itself says that a command has imported."""
+    timed = [arguments[0], "-X", "importtime", *arguments[1:]]
+    done = subprocess.run(timed, cwd=ROOT, capture_output=True, text=True, check=True)
+    return FRAMEWORKS & set(_IMPORTED.findall(done.stderr))
+
+
+def command_figures(runs: int) -> list[Figure]:
+    commands = {
+        "check": command("check", RESNET),
+        "cost": command("cost", RESNET, "B=1"),
+        "compile --target torch": command("compile", "--target", "torch", RESNET),
+        "compile --target keras": command("compile", "--target", "keras", RESNET),
+    }
+    figures = [
+        Figure("nnspec --help", "ms CPU", measure(command("--help"), runs).cpu_ms, 60)
+    ]
+    for name, arguments in commands.items():
+        usage = measure(arguments, runs)
+        frameworks = len(frameworks_imported(arguments))
+        figures += [
+            Figure(f"{name} ResNet50", "ms CPU", usage.cpu_ms, 250),
+            Figure(f"{name} ResNet50", "MB", usage.memory_mb, 80),
+            Figure(f"{name} ResNet50", "frameworks", frameworks, 0),
+        ]
+    return figures
+
+
+def depth_figures(runs: int) -> list[Figure]:
+    """A transformer of 96 layers and 175 billion parameters against one of 2 layers."""
+    commands = {
+        "check": ("check", GPT2),
+        "cost": ("cost", GPT2),
+        "compile --target torch": ("compile", "--target", "torch", GPT2),
+        "compile --target keras": ("compile", "--target", "keras", GPT2),
+    }
+    figures: list[Figure] = []
+    for name, arguments in commands.items():
+        # One after the other, so that a change of the machine's pace hits both.
+        pairs = [
+            [run(command(*arguments, f"depth={depth}", *GPT3)) for depth in (2, 96)]
+            for _ in range(runs + 1)
+        ][1:]
+        ratio = statistics.median(deep.cpu_ms / flat.cpu_ms for flat, deep in pairs)
+        figures.append(Figure(f"{name} GPT-3, 96 layers / 2", "ratio", ratio, 1.2))
+    return figures
+
+
+def parameters_of_gpt3() -> int:
+    arguments = command("cost", "--json", GPT2, "depth=96", *GPT3)
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, check=True)
+    return json.loads(done.stdout)[0]["parameters"]
+
+
+def table(figures: list[Figure]) -> str:
+    width = max(len(figure.name) for figure in figures)
+    lines = [f"{'command':{width}}  {'figure':>8}  {'goal':>6}  unit"]
+    lines += [
+        f"{each.name:{width}}  {each.figure:8.4g}  {each.goal:6g}  {each.unit}"
+        f"{'' if each.met else '  MISSED'}"
+        for each in figures
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Cold-start figures of nnspec.")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each command")
+    options = parser.parse_args()
+    figures = command_figures(options.runs) + depth_figures(options.runs)
+    parameters = parameters_of_gpt3()
+    if options.json:
+        rows = [{**asdict(each), "met": each.met} for each in figures]
+        print(json.dumps({"gpt3_parameters": parameters, "figures": rows}, indent=2))
+    else:
+        print(table(figures))
+        print(f"\nGPT-3 sizes: {parameters:,} parameters")
+    return 0 if all(figure.met for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
