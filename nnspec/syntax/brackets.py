@@ -20,7 +20,9 @@ OPENING = {
 }
 CLOSING = {closing: opening for opening, closing in OPENING.items()}
 DECLARING = frozenset(("USE", "BLOCK", "FN", "MODEL", "VARIANT"))
-STATING = frozenset(("INPUT", "OUTPUT", "FOR", "IF", "REQUIRE", "RETURN", "YIELD", "AT"))
+STATING = frozenset(
+    ("INPUT", "OUTPUT", "FOR", "IF", "REQUIRE", "RETURN", "YIELD", "AT")
+)
 
 _OPERAND_ENDS = frozenset(
     ("NAME", "NUMBER", "STRING", "TRUE", "FALSE", "NONE", "ELLIPSIS", *CLOSING)
@@ -39,7 +41,7 @@ _SIGN = {
 class Repairs:
     """Tokens to put in before others, by the number of the token that they precede."""
 
-    inserted: dict[int, list[str]] = field(default_factory=dict)
+    inserted: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
 
     def insert(self, index: int, kind: str) -> None:
         """Puts a token in before the one at `index`, after those already put there."""
@@ -54,6 +56,8 @@ def begins_declaration(tokens: Tokens, index: int) -> bool:
     """Whether a declaration seems to begin here: its keyword stands first on its line."""
     kinds = tokens.kinds
     if kinds[index] not in DECLARING or not tokens.starts_line(index):
+        return False
+    if kinds[index + 1] not in ("NAME", "STRING"):
         return False
     return index == 0 or kinds[index - 1] not in ("COLON", "LEFT_BRACKET", "COMMA")
 
@@ -78,7 +82,11 @@ def match_brackets(tokens: Tokens, diagnostics: Diagnostics) -> Repairs:
     balanced, depth = True, 0
     expected: list[str] = []
     for index, kind in enumerate(tokens.kinds):
-        if kind == END or (kind in DECLARING and begins_declaration(tokens, index)):
+        if kind == END or (
+            kind in DECLARING
+            and begins_declaration(tokens, index)
+            and (not expected or tokens.indent(index) <= tokens.indent(begin))
+        ):
             if not balanced or expected:
                 _repair(tokens, begin, index, repairs, diagnostics)
             begin, balanced, depth = index, True, 0
@@ -142,6 +150,8 @@ def _was_forgotten(tokens: Tokens, opener: int, index: int) -> bool:
     indent, opened = tokens.indent(index), tokens.indent(opener)
     if kind == "RIGHT_BRACE":
         return indent < opened
+    if kind == "ELSE":
+        return indent <= opened and tokens.kinds[index - 1] != "RIGHT_BRACE"
     return begins_statement(tokens, index) and indent <= opened
 
 

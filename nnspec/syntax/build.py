@@ -45,13 +45,17 @@ class Builder:
         """Adds a diagnostic about this file."""
         source = self.tokens.source
         placed = tuple(Label(Location(source, place), text) for place, text in labels)
-        self.diagnostics.add(Diagnostic(code, message, Location(source, span), placed, hint))
+        self.diagnostics.add(
+            Diagnostic(code, message, Location(source, span), placed, hint)
+        )
 
     def finish(self) -> None:
         """Reports what only the whole file can show: a `yield` outside of every `scan`."""
         for span in self.yields:
             place = Span(span.start, span.start + len("yield"))
-            self.report("E0130", "`yield` stands outside of a `scan`", place, "write `return`")
+            self.report(
+                "E0130", "`yield` stands outside of a `scan`", place, "write `return`"
+            )
 
     # ---- expressions ---------------------------------------------------------------------------
 
@@ -124,6 +128,11 @@ class Builder:
         return ast.Power(span, *parts)
 
     def rule_attribute(self, parts: Parts, span: Span) -> ast.Attribute:
+        if isinstance(parts[0], ast.Name) and parts[0].id == "self":
+            name = self.tokens.text(parts[1])
+            self.report(
+                "E0118", "there is no `self` here", parts[0].span, f"write `{name}`"
+            )
         return ast.Attribute(
             span, parts[0], self.tokens.text(parts[1]), self.tokens.span(parts[1])
         )
@@ -147,7 +156,9 @@ class Builder:
             span, self.tokens.text(parts[0]), parts[1], self.tokens.span(parts[0])
         )
 
-    def rule_arguments(self, parts: Parts, span: Span) -> tuple[tuple[ast.Argument, ...], bool]:
+    def rule_arguments(
+        self, parts: Parts, span: Span
+    ) -> tuple[tuple[ast.Argument, ...], bool]:
         """The arguments, and whether they end in `...`."""
         named: dict[str, ast.Argument] = {}
         kept: list[ast.Argument] = []
@@ -155,13 +166,17 @@ class Builder:
             if isinstance(part, ast.Rest):
                 if at < len(parts) - 1:
                     message = "`...` stands before other arguments"
-                    self.report("E0131", message, part.span, "write `...` last: `F(k=1, ...)`")
+                    self.report(
+                        "E0131", message, part.span, "write `...` last: `F(k=1, ...)`"
+                    )
                 continue
             self._check_argument(part, named)
             kept.append(part)
         return tuple(kept), any(isinstance(part, ast.Rest) for part in parts)
 
-    def _check_argument(self, argument: ast.Argument, named: dict[str, ast.Argument]) -> None:
+    def _check_argument(
+        self, argument: ast.Argument, named: dict[str, ast.Argument]
+    ) -> None:
         if argument.name is None:
             if named:
                 last = next(reversed(named.values()))
@@ -188,7 +203,9 @@ class Builder:
         arguments, partial = parts[1] or ((), False)
         return ast.Call(span, parts[0], arguments, partial)
 
-    def rule_supplied(self, parts: Parts, span: Span) -> tuple[tuple[ast.Argument, ...], bool]:
+    def rule_supplied(
+        self, parts: Parts, span: Span
+    ) -> tuple[tuple[ast.Argument, ...], bool]:
         return parts[0] or ((), False)
 
     def rule_stage(self, parts: Parts, span: Span) -> ast.Stage:
@@ -233,9 +250,27 @@ class Builder:
 
     def rule_annotation(self, parts: Parts, span: Span) -> ast.Annotation:
         arguments, partial = parts[1] or ((), False)
+        if self._is_operator(span):
+            hint = "write `matmul(a, b)`"
+            self.report(
+                "E0156",
+                "`@` is not an operator here",
+                Span(span.start, span.start + 1),
+                hint,
+            )
         if partial:
-            self.report("E0131", "an annotation takes no `...`", span, "delete the `...`")
+            self.report(
+                "E0131", "an annotation takes no `...`", span, "delete the `...`"
+            )
         return ast.Annotation(span, self.tokens.text(parts[0]), arguments)
+
+    def _is_operator(self, span: Span) -> bool:
+        """Whether an `@` follows a value on its line, as it does where a product is meant."""
+        text = self.tokens.source.text
+        at = span.start - 1
+        while at >= 0 and text[at] in " \t":
+            at -= 1
+        return at >= 0 and (text[at].isalnum() or text[at] in '_)]"')
 
     def rule_annotations(self, parts: Parts, span: Span) -> tuple[ast.Annotation, ...]:
         return tuple(parts)
@@ -276,7 +311,10 @@ class Builder:
 
     def rule_require(self, parts: Parts, span: Span) -> tuple[Any, ...]:
         condition, message = parts
-        return ast.Require, (condition, None if message is None else self._string(message))
+        return ast.Require, (
+            condition,
+            None if message is None else self._string(message),
+        )
 
     def rule_return(self, parts: Parts, span: Span) -> tuple[Any, ...]:
         return ast.Return, (parts[0],)
@@ -323,7 +361,9 @@ class Builder:
             target = bind.targets[0]
             name_span = Span(target.span.start, target.span.start + len(target.name))
             return ast.Constant(span, annotations, target.name, name_span, bind)
-        return make(span, annotations, self.tokens.text(name), self.tokens.span(name), *fields)
+        return make(
+            span, annotations, self.tokens.text(name), self.tokens.span(name), *fields
+        )
 
     def rule_block(self, parts: Parts, span: Span) -> tuple[Any, ...]:
         name, parameters, results, body = parts

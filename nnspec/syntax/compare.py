@@ -22,7 +22,9 @@ def dump(node: object, depth: int = 0) -> str:
         for field in fields(node):
             value = cast(object, getattr(node, field.name))
             if not isinstance(value, (Span, Source)) and field.name not in _PLACES:
-                lines.append(f"{margin}{_INDENT}{field.name}:{_value(value, depth + 2)}")
+                lines.append(
+                    f"{margin}{_INDENT}{field.name}:{_value(value, depth + 2)}"
+                )
         return "\n".join(lines)
     return margin + repr(node)
 
@@ -37,7 +39,9 @@ def _value(value: object, depth: int) -> str:
         items = cast("tuple[object, ...]", value)
         if not items:
             return " ()"
-        return "".join("\n" + _INDENT * depth + "-" + _value(item, depth) for item in items)
+        return "".join(
+            "\n" + _INDENT * depth + "-" + _value(item, depth) for item in items
+        )
     return " <place>" if isinstance(value, Span) else f" {value!r}"
 
 

@@ -20,9 +20,35 @@ from nnspec.syntax.tables import ACCEPT, LOOKAHEADS, RULES, STATES
 Build = Callable[[list[Any], Span], Any]
 
 FLAT = frozenset(
-    "positional keyword target targets values names dotted results subscripts arguments parameters"
-    " annotations annotation parameter body statement declaration start stage comparator add_operator"
-    " multiply_operator supplied else_if pattern_name parenthesis shape".split()
+    [
+        "positional",
+        "keyword",
+        "target",
+        "targets",
+        "values",
+        "names",
+        "dotted",
+        "results",
+        "subscripts",
+        "arguments",
+        "parameters",
+        "annotations",
+        "annotation",
+        "parameter",
+        "body",
+        "statement",
+        "declaration",
+        "start",
+        "stage",
+        "comparator",
+        "add_operator",
+        "multiply_operator",
+        "supplied",
+        "else_if",
+        "pattern_name",
+        "parenthesis",
+        "shape",
+    ]
 )
 """Rules whose nodes add no depth of their own to the tree."""
 
@@ -52,26 +78,26 @@ class Engine:
     tokens: Tokens
     builders: dict[str, Build]
     states: list[int] = field(default_factory=lambda: [0])
-    values: list[Any] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
-    depths: list[int] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list[Any])
+    starts: list[int] = field(default_factory=list[int])
+    depths: list[int] = field(default_factory=list[int])
     last_end: int = 0
 
     def feed(self, kind: str, index: int) -> bool:
         """Takes a token of some kind (at `index`, or put in before it); false where none may stand.
 
+        Nothing is reduced before a token that may not stand, so that a mend finds the stacks as they were.
         The end of the text is taken when the whole has been reduced to `start`, the only value left.
         """
         states = self.states
-        while True:
-            action = ROWS[states[-1]].get(kind)
-            if action is None:
-                return False
-            if action >= 0:
-                break
+        action = ROWS[states[-1]].get(kind)
+        if action is None or (action < 0 and not _shift(states.copy(), kind)):
+            return False
+        while action < 0:
             self._reduce(~action, index)
             if kind == END and states[-1] == ACCEPT:
                 return True
+            action = ROWS[states[-1]][kind]
         states.append(action)
         self.values.append(index)
         self.starts.append(self.tokens.starts[index])
@@ -81,7 +107,12 @@ class Engine:
 
     def _reduce(self, number: int, index: int) -> None:
         origin, size, action, steps = RULES[number]
-        values, starts, depths, states = self.values, self.starts, self.depths, self.states
+        values, starts, depths, states = (
+            self.values,
+            self.starts,
+            self.depths,
+            self.states,
+        )
         if size == 1 and not action:
             del states[-1]
             states.append(ROWS[states[-1]][origin])
@@ -124,7 +155,9 @@ class Engine:
 
     def expected(self) -> list[str]:
         """The kinds of token that may follow here, sorted."""
-        known = sorted(kind for kind in ROWS[self.states[-1]] if kind.isupper() or kind == END)
+        known = sorted(
+            kind for kind in ROWS[self.states[-1]] if kind.isupper() or kind == END
+        )
         return [kind for kind in known if self.accepts(kind)]
 
     def unwind(self, symbol: str, kind: str) -> bool:
@@ -133,7 +166,11 @@ class Engine:
             row = ROWS[self.states[depth - 1]]
             if symbol in row and _shift(self.states[:depth], kind):
                 del self.states[depth:]
-                del self.values[depth - 1 :], self.starts[depth - 1 :], self.depths[depth - 1 :]
+                del (
+                    self.values[depth - 1 :],
+                    self.starts[depth - 1 :],
+                    self.depths[depth - 1 :],
+                )
                 return True
         return False
 

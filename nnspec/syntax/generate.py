@@ -17,7 +17,6 @@ TABLES = Path(__file__).with_name("tables.py")
 HEADER = '''"""The parse tables; made from grammar/nnspec.lark by `python -m nnspec.syntax.generate`."""
 
 # fmt: off
-# ruff: noqa: E501
 '''
 
 
@@ -57,9 +56,16 @@ def generate(grammar: str) -> str:
     lines = [HEADER]
     lines.append(f"ACCEPT = {order[table.end_states['start']]}\n")
     lines.extend(_terminals(analysed.terminals))
-    lines.extend(_listing("RULES", "tuple[tuple[str, int, str, tuple[int | None, ...]], ...]",
-                          (repr(tuple(_rule(rule))) for rule in rules)))
-    lines.extend(_states(table.states, order, {rule: at for at, rule in enumerate(rules)}))
+    lines.extend(
+        _listing(
+            "RULES",
+            "tuple[tuple[str, int, str, tuple[int | None, ...]], ...]",
+            (repr(tuple(_rule(rule))) for rule in rules),
+        )
+    )
+    lines.extend(
+        _states(table.states, order, {rule: at for at, rule in enumerate(rules)})
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -92,7 +98,9 @@ def _rule(rule: Any) -> Rule:
             inline = not symbol.is_term and symbol.name.startswith("_")
             steps.append(~at if inline else at)
         at += 1
-    return Rule(str(rule.origin.name), len(rule.expansion), _action(rule, steps), tuple(steps))
+    return Rule(
+        str(rule.origin.name), len(rule.expansion), _action(rule, steps), tuple(steps)
+    )
 
 
 def _action(rule: Any, steps: list[int | None]) -> str:
@@ -130,12 +138,18 @@ def _states(
             for rule, names in sorted(reduces.items())
         }
         rows.append(repr((shifts, numbered)))
-    yield from _listing("LOOKAHEADS", "tuple[tuple[str, ...], ...]", map(repr, lookaheads))
+    yield from _listing(
+        "LOOKAHEADS", "tuple[tuple[str, ...], ...]", map(repr, lookaheads)
+    )
     yield "# For each state: where a symbol leads, and which rule to reduce before which lookaheads."
-    yield from _listing("STATES", "tuple[tuple[dict[str, int], dict[int, int]], ...]", rows)
+    yield from _listing(
+        "STATES", "tuple[tuple[dict[str, int], dict[int, int]], ...]", rows
+    )
 
 
-def _listing(name: str, annotation: str, items: Iterator[str] | list[str]) -> Iterator[str]:
+def _listing(
+    name: str, annotation: str, items: Iterator[str] | list[str]
+) -> Iterator[str]:
     yield f"{name}: {annotation} = ("
     yield from (f"    {item}," for item in items)
     yield ")\n"

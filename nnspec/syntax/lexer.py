@@ -21,10 +21,11 @@ LONGEST_STRING = 10_000
 LARGEST_EXPONENT = 400
 
 END = "$END"
+PYTHON_WORDS = {"True": "TRUE", "False": "FALSE", "None": "NONE"}
 
 _CODE = ("NAME", "NUMBER", "DOC", "STRING", "COMMENT", "WHITESPACE")
 _SIGN = "|".join(re.escape(sign) for sign in sorted(SIGNS, key=len, reverse=True))
-_FOREIGN_SIGN = r"/\*|\*\*=?|&&?|\|\||\|>|\||!(?!=)|=>|(?://|[-+*/%^])=(?!=)|;|'[^'\r\n]*'?|<>|==="
+_FOREIGN_SIGN = r"/\*|\*\*=?|&&?|\|\||\|>|\||!(?!=)|=>|(?://|[-+*/%^])=(?!=)|;|'[^'\r\n]*'?|<>|===|:=|[0-9]+\.(?![0-9.])"
 _TOKEN = re.compile(
     f"(?P<FOREIGN>{_FOREIGN_SIGN})|"
     + "|".join(f"(?P<{name}>{PATTERNS[name]})" for name in _CODE)
@@ -37,10 +38,10 @@ class Tokens:
     """The tokens of one text, side by side: kinds and places; the last is the end of the text."""
 
     source: Source
-    kinds: list[str] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
-    comments: list[Span] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list[str])
+    starts: list[int] = field(default_factory=list[int])
+    ends: list[int] = field(default_factory=list[int])
+    comments: list[Span] = field(default_factory=list[Span])
     complete: bool = True
 
     def add(self, kind: str, start: int, end: int) -> None:
@@ -96,6 +97,8 @@ def tokenize(source: Source, diagnostics: Diagnostics) -> Tokens:
         end = match.end()
         if kind == "NAME":
             kind = WORDS.get(match[0], kind)
+            if match[0] in PYTHON_WORDS:
+                kind = strays.python_word(at, match[0])
         elif kind == "SIGN":
             kind = SIGNS[match[0]]
         elif kind == "COMMENT":
@@ -112,7 +115,9 @@ def tokenize(source: Source, diagnostics: Diagnostics) -> Tokens:
     return tokens
 
 
-def _check_length(kind: str, span: Span, source: Source, diagnostics: Diagnostics) -> None:
+def _check_length(
+    kind: str, span: Span, source: Source, diagnostics: Diagnostics
+) -> None:
     limits = {
         "NAME": ("E0008", "name", LONGEST_NAME),
         "NUMBER": ("E0009", "number", LONGEST_NUMBER),
@@ -124,7 +129,9 @@ def _check_length(kind: str, span: Span, source: Source, diagnostics: Diagnostic
     code, what, limit = limits[kind]
     length = span.end - span.start
     if length > limit:
-        message = f"this {what} has {length:,} characters; at most {limit:,} are allowed"
+        message = (
+            f"this {what} has {length:,} characters; at most {limit:,} are allowed"
+        )
         diagnostics.add(Diagnostic(code, message, Location(source, span)))
 
 

@@ -9,13 +9,13 @@ from nnspec.diagnostics import Diagnostic, Diagnostics
 from nnspec.source import Location, Span
 from nnspec.syntax.lexer import LARGEST_EXPONENT, LONGEST_NUMBER, Tokens
 
-_NUMBER = re.compile(r"([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?([KMGTP]i?)?(B|FLOPs|MACs)?\Z")
+_NUMBER = re.compile(
+    r"([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?([KMGTP]i?)?(B|FLOPs|MACs)?\Z"
+)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}
 _LINE_END = re.compile(r"\r\n?|\n")
-_MULTIPLIERS = {
-    letter: power for power, letter in enumerate("KMGTP", start=1)
-}
+_MULTIPLIERS = {letter: power for power, letter in enumerate("KMGTP", start=1)}
 
 
 def number_value(

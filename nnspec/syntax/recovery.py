@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nnspec.diagnostics import Diagnostics
 from nnspec.syntax.brackets import Repairs, begins_declaration, begins_statement
 from nnspec.syntax.engine import Engine
-from nnspec.syntax.lexer import END
+from nnspec.syntax.lexer import END, Tokens
 from nnspec.syntax.situation import Situation
 from nnspec.syntax.slips import explain
 
@@ -18,11 +16,11 @@ def recover(
     """Reports the token at `at`; the number of the token to go on with, or None to give up."""
     situation = Situation(engine, at, repairs)
     finding = explain(situation)
-    if finding.diagnostic is not None:
-        diagnostics.add(finding.diagnostic)
-    if finding.resume is not None:
-        return finding.resume
-    return synchronize(engine, at)
+    diagnostics.add(finding.diagnostic)
+    resume = finding.resume
+    if resume is not None and (resume > at or engine.accepts(engine.tokens.kinds[at])):
+        return resume
+    return synchronize(engine, finding.skip or at)
 
 
 def synchronize(engine: Engine, at: int) -> int | None:
@@ -45,9 +43,21 @@ def synchronize(engine: Engine, at: int) -> int | None:
         elif kind == "RIGHT_BRACE":
             if engine.unwind("statement", kind):
                 return index
-        elif begins_statement(tokens, index) and _resume(engine, kind):
+        elif _may_begin(tokens, index) and _resume(engine, kind):
             return index
     return None
+
+
+def _may_begin(tokens: Tokens, index: int) -> bool:
+    """Whether a statement begins here, or something that was meant as one (`while x`, `let y`)."""
+    if begins_statement(tokens, index):
+        return True
+    two_names = tokens.kinds[index : index + 2] == ["NAME", "NAME"]
+    return (
+        two_names
+        and tokens.starts_line(index)
+        and tokens.starts_line(index + 1) is False
+    )
 
 
 def _resume(engine: Engine, kind: str) -> bool:

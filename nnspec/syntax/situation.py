@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nnspec.diagnostics import Diagnostic, Label
 from nnspec.source import Location, Span
-from nnspec.syntax.brackets import OPENING, Repairs
+from nnspec.syntax.brackets import CLOSING, OPENING, Repairs, begins_statement
 from nnspec.syntax.engine import Engine
 from nnspec.syntax.lexer import END, Tokens
 from nnspec.syntax.tables import SIGNS, WORDS
@@ -14,22 +14,47 @@ from nnspec.syntax.tables import SIGNS, WORDS
 WRITTEN = {kind: text for text, kind in (SIGNS | WORDS).items()}
 KEYWORDS = frozenset(WORDS.values())
 OPERAND_ENDS = frozenset(
-    "NAME NUMBER STRING TRUE FALSE NONE ELLIPSIS RIGHT_PARENTHESIS RIGHT_BRACKET".split()
+    [
+        "NAME",
+        "NUMBER",
+        "STRING",
+        "TRUE",
+        "FALSE",
+        "NONE",
+        "ELLIPSIS",
+        "RIGHT_PARENTHESIS",
+        "RIGHT_BRACKET",
+    ]
 )
 OPERAND_STARTS = frozenset(
-    "NAME NUMBER STRING TRUE FALSE NONE LEFT_PARENTHESIS LEFT_BRACKET NOT MINUS".split()
+    [
+        "NAME",
+        "NUMBER",
+        "STRING",
+        "TRUE",
+        "FALSE",
+        "NONE",
+        "LEFT_PARENTHESIS",
+        "LEFT_BRACKET",
+        "NOT",
+        "MINUS",
+    ]
 )
+
+MOST_LOOKED_AT = 400
+HEADERS = frozenset(("FOR", "IF", "ELSE", "BLOCK", "FN", "MODEL"))
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What to report (None where it is reported already), and the token to go on with.
+    """What to report, and the token to go on with where the slip was mended.
 
-    Without `resume`, the parser skips to the next statement.
+    Without `resume`, the parser skips to the next statement, from `skip` or from the fault on.
     """
 
-    diagnostic: Diagnostic | None
+    diagnostic: Diagnostic
     resume: int | None = None
+    skip: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +85,11 @@ class Situation:
         if self.kind(offset) == END:
             return "the end of the file"
         text = self.text(offset)
-        return f"`{text}`" if len(text) <= 40 and text.isprintable() else f"`{text[:20]!r}...`"
+        return (
+            f"`{text}`"
+            if len(text) <= 40 and text.isprintable()
+            else f"`{text[:20]!r}...`"
+        )
 
     def accepts(self, *kinds: str) -> bool:
         """Whether these tokens could stand here instead."""
@@ -83,6 +112,60 @@ class Situation:
         opener = self.opener()
         return "" if opener is None else self.tokens.kinds[opener]
 
+    def tokens_before(self) -> list[str]:
+        """The kinds of the tokens of this statement before the fault, outside of inner brackets."""
+        kinds: list[str] = []
+        depth = 0
+        for index in range(self.at - 1, max(-1, self.at - MOST_LOOKED_AT), -1):
+            kind = self.tokens.kinds[index]
+            depth += (kind in CLOSING) - (kind in OPENING)
+            if depth < 0 or (depth == 0 and kind == "RIGHT_BRACE"):
+                break
+            if depth == 0:
+                kinds.append(kind)
+                if begins_statement(self.tokens, index):
+                    break
+        return kinds
+
+    def next_line(self) -> int:
+        """The first token after the line of the fault."""
+        index = self.at + 1
+        while index < len(self.tokens.kinds) - 1 and not self.tokens.starts_line(index):
+            index += 1
+        return min(index, len(self.tokens.kinds) - 1)
+
+    def dedent(self, header: int, begin: int | None = None) -> int:
+        """The first token from `begin` on whose line is indented no deeper than that of `header`.
+
+        Without `begin`, the search begins on the line after the fault.
+        """
+        indent = self.tokens.indent(header)
+        index = self.next_line() if begin is None else begin
+        while self.tokens.kinds[index] != END:
+            if self.tokens.starts_line(index) and self.tokens.indent(index) <= indent:
+                break
+            index += 1
+        return index
+
+    def open_by_indent(self) -> None:
+        """Opens a body at the fault, to be closed where the indentation ends.
+
+        A brace that stands there is taken for the one that the person wrote for this body.
+        """
+        header = self.header()
+        end = self.dedent(header, self.at)
+        own = self.kind(end - self.at) == "RIGHT_BRACE"
+        if not own or self.tokens.indent(end) < self.tokens.indent(header):
+            self.repairs.insert(end, "RIGHT_BRACE")
+        self.engine.feed("LEFT_BRACE", self.at)
+
+    def header(self) -> int:
+        """The token that begins what the body at the fault belongs to: `for`, `if`, `model`, ..."""
+        for index in range(self.at - 1, max(-1, self.at - MOST_LOOKED_AT), -1):
+            if self.tokens.kinds[index] in HEADERS:
+                return index
+        return self.at - 1
+
     def beginning(self) -> int:
         """The first token of the statement or line that the fault is in."""
         index = self.at
@@ -102,6 +185,7 @@ class Situation:
         span: Span | None = None,
         labels: tuple[tuple[int, str], ...] = (),
         resume: int | None = None,
+        skip: int | None = None,
     ) -> Finding:
         """A finding at the fault, unless another span is given; labels are at numbered tokens."""
         source = self.tokens.source
@@ -109,7 +193,7 @@ class Situation:
         placed = tuple(
             Label(Location(source, self.tokens.span(at)), text) for at, text in labels
         )
-        return Finding(Diagnostic(code, message, place, placed, hint), resume)
+        return Finding(Diagnostic(code, message, place, placed, hint), resume, skip)
 
     def put(self, kind: str) -> int:
         """Puts a token in before the fault; the number to go on with."""

@@ -6,7 +6,7 @@ import re
 
 from nnspec.diagnostics import MOST_DIAGNOSTICS, Diagnostic, Diagnostics
 from nnspec.source import Location, Span
-from nnspec.syntax.lexer import Tokens
+from nnspec.syntax.lexer import PYTHON_WORDS, Tokens
 from nnspec.syntax.lookalikes import meant
 from nnspec.syntax.text import escape, is_forbidden
 
@@ -25,6 +25,7 @@ _OPERATORS: dict[str, tuple[str, str, str | None]] = {
     "=>": ("E0122", "->", "ARROW"),
     "|>": ("E0122", "->", "ARROW"),
     "<>": ("E0114", "!=", "DIFFERS"),
+    ":=": ("E0109", "=", "ASSIGN"),
     "===": ("E0114", "==", "EQUALS"),
 }
 
@@ -54,9 +55,20 @@ class Strays:
             return self._bad_number(at, number.end(), number[0])
         return self._character(at, text[at])
 
-    def _report(self, code: str, message: str, start: int, end: int, hint: str | None) -> None:
+    def _report(
+        self, code: str, message: str, start: int, end: int, hint: str | None
+    ) -> None:
         place = Location(self.tokens.source, Span(start, end))
         self.diagnostics.add(Diagnostic(code, message, place, hint=hint))
+
+    def python_word(self, at: int, written: str) -> str:
+        """Reports `True`, `False` or `None`; the kind of token that was meant."""
+        hint = f"write `{written.lower()}`"
+        end = at + len(written)
+        self._report(
+            "E0117", f"there is no `{written}` in this language", at, end, hint
+        )
+        return PYTHON_WORDS[written]
 
     def _foreign(self, at: int, end: int, written: str) -> int:
         if written in _OPERATORS:
@@ -68,6 +80,11 @@ class Strays:
             return end
         if written.startswith("'"):
             return self._single_quotes(at, end, written)
+        if written.endswith("."):
+            message, hint = "a digit is missing after the point", f"write `{written}0`"
+            self._report("E0010", message, at, end, hint)
+            self.tokens.add("NUMBER", at, end)
+            return end
         if written == "/*":
             return self._block_comment(at)
         if written == ";":
@@ -82,7 +99,13 @@ class Strays:
         if kinds and kinds[-1] == "NAME":
             text = self.tokens.text(len(kinds) - 1)
         hint = f"write `{text} = {text} {operator} ...`"
-        self._report("E0121", f"there is no `{written}`: nothing is changed in place", at, end, hint)
+        self._report(
+            "E0121",
+            f"there is no `{written}`: nothing is changed in place",
+            at,
+            end,
+            hint,
+        )
         self.tokens.add("ASSIGN", at, end)
         return end
 
@@ -92,7 +115,9 @@ class Strays:
             self._report("E0116", "strings stand in double quotes", at, end, hint)
         else:
             message = "this quote opens a string that does not end on its line"
-            self._report("E0116", message, at, at + 1, 'write strings as "..." on one line')
+            self._report(
+                "E0116", message, at, at + 1, 'write strings as "..." on one line'
+            )
         self.tokens.add("STRING", at, end)
         return end
 
@@ -122,14 +147,22 @@ class Strays:
             "a name begins with a letter or `_`; a number may end in a multiplier (K, M, G, T, P, Ki, Mi, ...)"
             " and a unit (B, FLOPs, MACs)"
         )
-        self._report("E0010", f"`{shown}` is neither a number nor a name", at, end, hint)
+        self._report(
+            "E0010", f"`{shown}` is neither a number nor a name", at, end, hint
+        )
         self.tokens.add("NUMBER", at, end)
         return end
 
     def _character(self, at: int, character: str) -> int:
         if character.isascii():
             if not is_forbidden(character):
-                self._report("E0007", f"`{character}` has no meaning here", at, at + 1, "delete it")
+                self._report(
+                    "E0007",
+                    f"`{character}` has no meaning here",
+                    at,
+                    at + 1,
+                    "delete it",
+                )
             return at + 1
         word = _ODD_WORD.match(self.tokens.source.text, at)
         end = word.end() if word else at + 1
@@ -142,23 +175,39 @@ class Strays:
     def _odd_digits(self, at: int, end: int, written: str) -> int:
         digits = "".join(meant(c) or c for c in written[:40])
         message = f"{escape(written[0])} is a digit of another script"
-        self._report("E0006", message, at, end, f"write it with the digits 0 to 9: `{digits}`")
+        self._report(
+            "E0006", message, at, end, f"write it with the digits 0 to 9: `{digits}`"
+        )
         self.tokens.add("NUMBER", at, end)
         return end
 
     def _odd_character(self, at: int, end: int, character: str) -> int:
         """A word with a letter that is not ASCII counts as one name, which the lexer may have begun."""
         tokens, instead = self.tokens, meant(character)
-        hint = f"write `{instead}`" if instead else "use ASCII letters only; comments may hold any"
+        hint = (
+            f"write `{instead}`"
+            if instead
+            else "use ASCII letters only; comments may hold any"
+        )
         if not (character.isalnum() or character == "_"):
             message = f"the character {escape(character)} has no meaning outside strings and comments"
-            self._report("E0007", message, at, at + 1, f"write `{instead}`" if instead else "delete it")
+            self._report(
+                "E0007",
+                message,
+                at,
+                at + 1,
+                f"write `{instead}`" if instead else "delete it",
+            )
             return at + 1
         message = f"names are ASCII, but this one holds {escape(character)}"
         if instead:
             message += f", which looks like `{instead}`"
         self._report("E0005", message, at, at + 1, hint)
-        if tokens.kinds and tokens.ends[-1] == at and tokens.kinds[-1] in ("NAME", "NUMBER"):
+        if (
+            tokens.kinds
+            and tokens.ends[-1] == at
+            and tokens.kinds[-1] in ("NAME", "NUMBER")
+        ):
             tokens.ends[-1] = end
         else:
             tokens.add("NAME", at, end)

@@ -1,7 +1,6 @@
 """The parse tables; made from grammar/nnspec.lark by `python -m nnspec.syntax.generate`."""
 
 # fmt: off
-# ruff: noqa: E501
 
 ACCEPT = 9
 
@@ -735,4 +734,3 @@ STATES: tuple[tuple[dict[str, int], dict[int, int]], ...] = (
     ({}, {151: 9}),
     ({}, {212: 37}),
 )
-

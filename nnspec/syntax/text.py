@@ -24,7 +24,9 @@ _INVISIBLE = (
 )
 _FORBIDDEN = re.compile(f"[{_CONTROL}{_INVISIBLE}]")
 _IS_CONTROL = re.compile(f"[{_CONTROL}]")
-_REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_REORDERING = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 
 
 def read_text(data: bytes, name: str) -> Source:
@@ -90,7 +92,11 @@ def _forbidden(character: str, place: Location) -> Diagnostic:
             place,
             hint="delete it",
         )
-    what = "reorders the text that is shown" if character in _REORDERING else "is invisible"
+    what = (
+        "reorders the text that is shown"
+        if character in _REORDERING
+        else "is invisible"
+    )
     return Diagnostic(
         "E0004",
         f"the character {shown} {what}, so that a spec could read other than it looks",
