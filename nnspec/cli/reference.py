@@ -89,3 +89,43 @@ def _spelled(value: object) -> str:
         items: tuple[object, ...] = value
         return f"[{', '.join(map(_spelled, items))}]"
     return str(value)
+
+
+@click.command()
+@click.argument("code", required=False)
+@json_option
+def explain(code: str | None, as_json: bool) -> int:
+    """Say what a diagnostic's code means; without a code, list them all.
+
+    \b
+    Examples:
+      nnspec explain E0401
+      nnspec explain
+    """
+    from nnspec.cli.render import table, write, write_json
+    from nnspec.diagnostics import CODES, did_you_mean
+
+    if code is None:
+        if as_json:
+            write_json([{"code": c, "title": title} for c, title in CODES.items()])
+        else:
+            write(table(("code", "meaning"), list(CODES.items())))
+        return 0
+    wanted = code.upper()
+    if wanted not in CODES:
+        hint = did_you_mean(wanted, CODES) or "`nnspec explain` lists all"
+        raise click.UsageError(f"there is no code `{code}`: {hint}")
+    page = _explanation(wanted)
+    if as_json:
+        write_json({"code": wanted, "title": CODES[wanted], "explanation": page})
+    else:
+        write(f"{wanted}: {CODES[wanted]}\n" + (f"\n{page}" if page else ""))
+    return 0
+
+
+def _explanation(code: str) -> str:
+    """The page of a code, `nnspec/codes/E0401.md`; empty where the title says it all."""
+    from importlib.resources import files
+
+    page = files("nnspec").joinpath("codes", f"{code}.md")
+    return page.read_text(encoding="utf-8") if page.is_file() else ""
