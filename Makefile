@@ -46,6 +46,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/cold.py
 
 $(DEMO_VENV)/.installed: pyproject.toml
+	@echo 'Setting up the light core in $(DEMO_VENV) (once) ...'
 	$(PYTHON) -m venv $(DEMO_VENV)
 	$(DEMO_BIN)/python $(PIP) install --editable .
 	touch $@
@@ -54,6 +55,7 @@ $(DEMO_VENV)/.installed: pyproject.toml
 # none can bring in a build with gigabytes of accelerator libraries. torchvision and
 # timm would replace it, so they come without their requirements.
 $(VENV)/.installed: pyproject.toml
+	@echo 'Setting up everything in $(VENV) (once) ...'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PIP) install torch==2.13.0
 	$(BIN)/python $(PIP) install --no-deps torchvision==0.28.0 timm

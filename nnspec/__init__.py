@@ -7,8 +7,8 @@ with it are the methods of `Spec`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+# Not from `typing`: importing the package imports nothing.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from nnspec.compiler import Spec, load, load_all
     from nnspec.diagnostics import Diagnostic, SpecErrors

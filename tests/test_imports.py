@@ -44,8 +44,12 @@ HOMES = {
 }
 """The only places in nnspec/ that may import a package."""
 
-INTERFACE = "nnspec.ops.base"
-"""What every operator is; `ir` holds operators, but neither their table nor a family."""
+INTERFACES = {"nnspec.ops.base", "nnspec.ops.initializers"}
+"""What operators and their initializers are; `ir` holds some, as values of the language.
+It knows neither the table of operators nor any family."""
+
+TEXTS = {"targets/helpers_keras.py", "targets/helpers_torch.py"}
+"""Parts of emitted programs: read as text, never imported."""
 
 LAZY = FRAMEWORKS | ARRAYS | {"networkx", "rich"}
 """Packages that are imported inside functions only (save in verify)."""
@@ -97,7 +101,7 @@ def part_of(path: Path) -> str:
 
 
 def modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+    return sorted(path for path in PACKAGE.rglob("*.py") if named(path) not in TEXTS)
 
 
 def named(path: Path) -> str:
@@ -114,7 +118,7 @@ def against_the_layers(path: Path) -> list[str]:
         package, _, rest = found.module.partition(".")
         if package != "nnspec" or not rest:
             continue
-        if part_of(path) == "ir" and found.module == INTERFACE:
+        if part_of(path) == "ir" and found.module in INTERFACES:
             continue
         other = layer(rest.partition(".")[0])
         if other is not None and other > own:
@@ -163,7 +167,21 @@ def test_every_part_has_a_layer() -> None:
 def test_the_table_of_operators_is_passed_into_the_ir() -> None:
     for path in sorted((PACKAGE / "ir").rglob("*.py")):
         found = {each.module for each in imports_of(path)}
-        assert {name for name in found if name.startswith("nnspec.ops")} <= {INTERFACE}
+        assert {name for name in found if name.startswith("nnspec.ops")} <= INTERFACES
+
+
+def test_the_parts_of_emitted_programs_are_never_imported() -> None:
+    texts = {_dotted(PACKAGE / text) for text in TEXTS}
+    for path in modules():
+        named_whole = {found.module for found in imports_of(path)}
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        named_in_part = {
+            f"{node.module}.{alias.name}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        assert not texts & (named_whole | named_in_part), named(path)
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

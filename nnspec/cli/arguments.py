@@ -107,20 +107,19 @@ def load_models(spec: SpecArgument, settings: Mapping[str, str]) -> list[Spec]:
     Raises SpecErrors with the faults of all files.
     """
     from nnspec import compiler
-    from nnspec.diagnostics import Diagnostic, SpecErrors
+    from nnspec.diagnostics import Diagnostics, SpecErrors
 
     given = dict(settings)
     if spec.name is not None:
         return [compiler.load(spec.path, spec.name, settings=given)]
     models: list[Spec] = []
-    faults: list[Diagnostic] = []
+    faults = Diagnostics()
     for path in spec.files():
         try:
             models += compiler.load_all(path, settings=given)
         except SpecErrors as errors:
-            faults += errors.diagnostics
-    if faults:
-        raise SpecErrors(faults)
+            faults.extend(errors.diagnostics)
+    faults.raise_errors()
     return models
 
 

@@ -5,11 +5,13 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from nnspec.cli import render
 
+ROOT = Path(__file__).parent.parent.parent
 HOSTILE = [
     ["[/foo]", "[bold]x[/bold]", ":smile:"],
     ["\x1b]0;t\x07", "[link=http://a.b]c[/link]", "漢字\u202e"],
@@ -135,3 +137,24 @@ def test_a_real_terminal_gets_a_table() -> None:
     os.close(leader)
     assert done.returncode == 0
     assert shown.startswith(b"Linear(")
+
+
+def test_nothing_in_the_current_folder_is_imported(tmp_path: Path) -> None:
+    modules = (
+        "click",
+        "inspect",
+        "json",
+        "lark",
+        "pydantic",
+        "rich",
+        "torch",
+        "typing",
+    )
+    for name in modules:
+        (tmp_path / f"{name}.py").write_text("open('imported', 'w').close()\n")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for arguments in (["--help"], ["ops", "Linear", "--json"], ["check", "no.nns"]):
+        run(arguments, cwd=tmp_path, env=environment)
+        assert not (tmp_path / "imported").exists()
+    done = run(["ops", "Linear"], cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
