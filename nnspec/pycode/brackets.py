@@ -86,9 +86,7 @@ def _need_of_link(expr: Attribute | Call | Subscript) -> Need:
     before = links(expr)
     if before.wrapped:
         return Need.NEVER
-    found = need(before.expr)
-    fits = found is Need.FIT and not isinstance(expr, Attribute)
-    return Need.NEVER if fits else found
+    return need(before.expr)
 
 
 def if_broken(content: Document) -> Document:
@@ -108,9 +106,9 @@ def optional(expr: Expr, always: bool = False, fit: bool = True) -> Document:
     without `fit`, no name is put in parentheses to make it fit.
     """
     found = need(expr)
-    if always and found is Need.NEVER and not isinstance(expr, Display | Dict):
-        return if_broken(document(expr, INSIDE))
-    if found is Need.LINES or (always and found is Need.FIT):
+    if always and not isinstance(expr, Display | Dict | Generator):
+        found = Need.LINES
+    if found is Need.LINES:
         if not can_omit(expr):
             return if_broken(document(expr, INSIDE))
         key = new_key()

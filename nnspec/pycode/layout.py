@@ -150,7 +150,7 @@ class Printer:
         return within is None or self.modes[within] is BROKEN
 
     def _flat_fits(
-        self, group: Group | BestFit, indent: int, mode: bool, stack: list[Task]
+        self, group: Group, indent: int, mode: bool, stack: list[Task]
     ) -> bool:
         if group.key is not None:
             self.modes[group.key] = FLAT
@@ -169,15 +169,18 @@ class Printer:
     def _best_fit(
         self, element: BestFit, indent: int, mode: bool, stack: list[Task]
     ) -> None:
-        if self._flat_fits(element, indent, mode, stack):
-            stack.append((indent, FLAT, element.content))
-            return
+        self.modes[element.key] = FLAT
+        plain = (indent, mode, element.content)
         deeper = indent + INDENT
-        column, self.column = self.column, deeper
-        helps = self.fits((deeper, FLAT, element.content), [])
+        column = self.column
+        if self.fits(plain, stack):
+            stack.append(plain)
+            return
+        self.column = deeper
+        helps = self.fits((deeper, mode, element.content), [])
         self.column = column
         if not helps:
-            stack.append((indent, FLAT, element.content))
+            stack.append(plain)
             return
         self.modes[element.key] = BROKEN
         parts = ["(", Indent([SOFT, element.content]), SOFT, ")"]
@@ -186,10 +189,12 @@ class Printer:
     def fits(self, first: Task, rest: Sequence[Task]) -> bool:
         """Whether a task and what follows fit, up to the first line that may break.
 
-        A bracket that may break on its own is measured in full, broken everywhere.
+        Of a bracket that may break on its own, only what stands before and after it
+        has to fit.
         """
         column, limit, modes = self.column, self.limit, self.modes
         following = len(rest)
+        inside = False
         todo: list[tuple[int, bool, Document, bool]] = [(*first, False)]
         while True:
             if not todo:
@@ -200,7 +205,7 @@ class Printer:
             indent, mode, element, whole = todo.pop()
             if isinstance(element, str):
                 column += width_of(element)
-                if column > limit:
+                if column > limit and not (whole and inside):
                     return False
             elif isinstance(element, Line):
                 if mode is FLAT:
@@ -208,7 +213,7 @@ class Printer:
                 elif not whole:
                     return True
                 else:
-                    column = indent
+                    column, inside = indent, True
             elif isinstance(element, Group | BestFit):
                 if element.key is not None:
                     modes[element.key] = mode
@@ -221,6 +226,7 @@ class Printer:
                     todo.append((indent, mode, element.content, whole))
             elif isinstance(element, Bracketed):
                 alone = mode is FLAT and modes[element.key] is FLAT
+                inside = inside and not alone
                 todo.append((indent, mode or alone, element.content, whole or alone))
             else:
                 todo.extend((indent, mode, part, whole) for part in reversed(element))

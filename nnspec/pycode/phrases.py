@@ -434,11 +434,10 @@ def _operations(found: list[Part], operators: list[str], level: int) -> Document
             break
         tight = operators[place] == "**" and _simple_power(found[place])
         tight = tight and _simple_power(found[place + 1])
-        parts += [
-            _break(level, "" if tight else " "),
-            operators[place],
-            "" if tight else " ",
-        ]
+        after: Document = If(" ", key=level if level >= 0 else None) if tight else " "
+        if tight and level == OPEN:
+            after = ""
+        parts += [_break(level, "" if tight else " "), operators[place], after]
         start = place + 1
     return parts
 

@@ -110,8 +110,10 @@ def operands(binary: Binary) -> tuple[Part, Part]:
 
 
 def operand(unary: Unary) -> Part:
-    """What a unary operator applies to."""
-    return part(unary.operand, NOT if unary.operator == "not" else UNARY)
+    """What a unary operator applies to; a power there stands in parentheses."""
+    level = precedence(unary.operand)
+    least = NOT if unary.operator == "not" else UNARY
+    return Part(unary.operand, level < least or level == POWER)
 
 
 def chain(binary: Binary) -> tuple[list[Part], list[str]]:
