@@ -1,0 +1,1 @@
+"""The syntax of nnspec: text, tokens, trees, and the canonical layout."""

@@ -131,11 +131,10 @@ def _repair(
             close(index)
         if kind in OPENING:
             stack.append(index)
-        elif kind in CLOSING:
-            if CLOSING[kind] in (tokens.kinds[opener] for opener in stack):
-                while tokens.kinds[stack[-1]] != CLOSING[kind]:
-                    close(index)
-                stack.pop()
+        elif kind in CLOSING and CLOSING[kind] in (tokens.kinds[at] for at in stack):
+            while tokens.kinds[stack[-1]] != CLOSING[kind]:
+                close(index)
+            stack.pop()
     while stack:
         close(end)
 

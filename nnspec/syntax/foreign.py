@@ -94,8 +94,7 @@ def is_word(situation: Situation) -> Finding | None:
         finding = situation.finding(
             "E0114", "`is` is not an operator here", f"write `{sign}`"
         )
-        situation.engine.feed(kind, situation.at)
-        return Finding(finding.diagnostic, situation.at + 1 + negated)
+        return Finding(finding.diagnostic, situation.replace(kind) + negated)
     if situation.kind() == "NOT" and situation.kind(1) == "IN":
         hint = "write `not (a in b)`"
         return situation.finding("E0114", "`not in` is not an operator here", hint)

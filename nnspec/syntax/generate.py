@@ -52,7 +52,7 @@ def generate(grammar: str) -> str:
     analysed = load_grammar(grammar)
     table = analysed.parser.parser._parse_table
     order = _walk(table.states, table.start_states["start"])
-    rules = [rule for rule in analysed.rules]
+    rules = list(analysed.rules)
     lines = [HEADER]
     lines.append(f"ACCEPT = {order[table.end_states['start']]}\n")
     lines.extend(_terminals(analysed.terminals))

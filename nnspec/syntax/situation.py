@@ -102,9 +102,14 @@ class Situation:
 
     def opener(self) -> int | None:
         """The innermost bracket that is open, as the number of its token."""
+        closed = 0
         for value in reversed(self.engine.values):
-            if isinstance(value, int) and self.tokens.kinds[value] in OPENING:
-                return value
+            kind = self.tokens.kinds[value] if isinstance(value, int) else ""
+            closed += kind in CLOSING
+            if kind in OPENING:
+                if not closed:
+                    return value
+                closed -= 1
         return None
 
     def inside(self) -> str:
@@ -202,5 +207,6 @@ class Situation:
 
     def replace(self, kind: str) -> int:
         """Takes another token for the one at the fault; the number to go on with."""
+        self.tokens.kinds[self.at] = kind
         self.engine.feed(kind, self.at)
         return self.at + 1
