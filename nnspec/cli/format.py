@@ -32,7 +32,7 @@ def fmt(paths: tuple[str, ...], only_check: bool, as_json: bool) -> int:
 
     files = [file for path in paths for file in SpecArgument(path).files()]
     with spec_errors_reported(as_json):
-        changed = [path for path in files if _formatted(path, only_check)]
+        changed = _changed(files, only_check)
     if as_json:
         write_json({"ok": not (only_check and changed), "changed": changed})
     else:
@@ -42,15 +42,33 @@ def fmt(paths: tuple[str, ...], only_check: bool, as_json: bool) -> int:
     return 1 if only_check and changed else 0
 
 
+def _changed(files: list[str], only_check: bool) -> list[str]:
+    """Formats all files that can be; raises SpecErrors with the faults of the others."""
+    from nnspec.diagnostics import Diagnostics, SpecError, SpecErrors
+
+    changed: list[str] = []
+    faults = Diagnostics()
+    for path in files:
+        try:
+            if _formatted(path, only_check):
+                changed.append(path)
+        except SpecErrors as errors:
+            faults.extend(errors.diagnostics)
+        except SpecError as error:
+            faults.add(error.diagnostic)
+    faults.raise_errors()
+    return changed
+
+
 def _formatted(path: str, only_check: bool) -> bool:
-    """Formats one file; whether it changes."""
+    """Formats one file; whether it changes (a byte order mark is a change as well)."""
     from nnspec.files import read_regular, write_in_place
-    from nnspec.syntax.format import format_source
+    from nnspec.syntax.format import format_file
     from nnspec.syntax.text import LARGEST_FILE, read_text
 
-    source = read_text(read_regular(path, LARGEST_FILE), path)
-    text = format_source(source)
-    if text == source.text:
+    data = read_regular(path, LARGEST_FILE)
+    text = format_file(read_text(data, path))
+    if text.encode("utf-8") == data:
         return False
     if not only_check:
         write_in_place(path, text)
