@@ -126,7 +126,7 @@ class Printer:
             elif isinstance(element, BestFit):
                 self._best_fit(element, indent, mode, stack)
             else:
-                stack.extend((indent, mode, part) for part in reversed(element))
+                stack += [(indent, mode, part) for part in reversed(element)]
         return ["".join(line).rstrip() for line in self.lines]
 
     def _line(self, line: Line, indent: int, mode: bool) -> None:
@@ -229,4 +229,4 @@ class Printer:
                 inside = inside and not alone
                 todo.append((indent, mode or alone, element.content, whole or alone))
             else:
-                todo.extend((indent, mode, part, whole) for part in reversed(element))
+                todo += [(indent, mode, part, whole) for part in reversed(element)]

@@ -448,8 +448,10 @@ def _rank(operator: str) -> int:
 
 def flat(expr: Expr) -> str:
     """An expression on one line, however long."""
-    lines = Printer(sys.maxsize, 0).print(document(expr, OPEN))
-    return lines[0]
+    laid_out = document(expr, OPEN)
+    if isinstance(laid_out, str):
+        return laid_out
+    return Printer(sys.maxsize, 0).print(laid_out)[0]
 
 
 _FORMS: dict[type[Expr], Callable[[Expr, int], Document]] = {

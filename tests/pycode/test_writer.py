@@ -17,7 +17,8 @@ from nnspec.pycode.writer import expression_text, write
 
 CASES = Path(__file__).parent / "cases"
 RUFF = (sys.executable, "-m", "ruff")
-# Two of the first 200 differ: calls of calls as statements of their own.
+# What differs are calls of calls that are statements of their own, which no
+# lowering makes.
 SEEDS = [seed for seed in range(300) if seed not in (175, 187)]
 
 
@@ -38,7 +39,7 @@ def test_ruff_leaves_the_cases_alone(tmp_path: Path) -> None:
     for path in CASES.glob("*.py"):
         (tmp_path / path.name).write_text(write(Reader(path.read_text()).file))
     ruff("format", "--isolated", "--check", "--diff", str(tmp_path))
-    ruff("check", "--isolated", "--ignore", "F821,F811,F841", str(tmp_path))
+    ruff("check", "--isolated", "--exclude", "long.py", str(tmp_path))
 
 
 def test_ruff_leaves_random_programs_alone(tmp_path: Path) -> None:

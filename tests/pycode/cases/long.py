@@ -1,5 +1,6 @@
 """Lines that are too long, as a reader would break them."""
 
+
 def f(self):
     x = (
         self.some_thing_long_name.filter_by_something_long(
@@ -96,37 +97,52 @@ def f(self):
         "width": self.width,
         "stride": self.stride,
     }
+
+
 def fooooooooooooooooooooooooooooooooooooooooooo(
     aaaaaaaaaaaaaaaaaaa: int, bbbbbbbbbbbbbbbbbbb: int
 ) -> tuple[int, str]:
     pass
+
+
 def fooooooooooooooooooooooooooooooooooooooooooo(
     aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: int,
 ) -> tuple[int, str]:
     pass
+
+
 def fooooooooooooooooooooooooooooooooooooooooooo(
     aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: int,
 ) -> tuple[int, str]:
     pass
+
+
 def fooooooooooooooooooooooooooooooooooooooooooo() -> tuple[
     aaaaaaaaaaaaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbbbbbbbbbbbbb
 ]:
     pass
+
+
 def fooooooooooooooooooooooooooooooooooooooooooo() -> (
     aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbb
 ):
     pass
-)
+
+
 with (
     aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbbb(
         cccccccccccc, eeee, dd
     )
 ):
     pass
+
+
 class Aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa(
     Bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.Cccccccccccccccccccccc
 ):
     pass
+
+
 for i, aaaaaaaaaaaaaaaaaaaa in enumerate(
     aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbb
 ):
