@@ -1,0 +1,419 @@
+"""Activation functions: element by element, except `glu`, which halves an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator
+
+from nnspec.ir.dims import MINUS_ONE, ONE
+from nnspec.ir.types import TensorType
+from nnspec.ops.axes import axis_of
+from nnspec.ops.base import (
+    Float,
+    Integer,
+    Io,
+    KerasWeight,
+    Layout,
+    NoFlops,
+    OpError,
+    Weight,
+    normal_axis,
+    require_float,
+)
+from nnspec.ops.elementwise import Pointwise
+from nnspec.ops.initializers import Filled, Initializer, number
+from nnspec.ops.weight_steps import Reshape
+from nnspec.pycode.expressions import Expr, Namespace, default
+
+F, nn, torch = Namespace("F"), Namespace("nn"), Namespace("torch")
+layers, ops = Namespace("layers"), Namespace("ops")
+
+
+def _not_negative(value: float) -> float:
+    if value < 0:
+        raise ValueError(f"must be at least 0, not {value}")
+    return value
+
+
+def _positive(value: float) -> float:
+    if value <= 0:
+        raise ValueError(f"must be greater than 0, not {value}")
+    return value
+
+
+Threshold = Annotated[Float, AfterValidator(_not_negative)]
+Positive = Annotated[Float, AfterValidator(_positive)]
+
+
+class Relu(Pointwise):
+    """max(x, 0) (Nair and Hinton, 2010): [*S] -> [*S].
+
+    Example: `x -> relu`
+    """
+
+    spelling: ClassVar[str | None] = "relu"
+    torch_function: ClassVar[Expr] = F.relu
+    keras_function: ClassVar[Expr] = ops.relu
+
+
+class Relu6(Pointwise):
+    """min(max(x, 0), 6) (Krizhevsky, 2010): [*S] -> [*S].
+
+    Example: `x -> relu6`
+    """
+
+    spelling: ClassVar[str | None] = "relu6"
+    torch_function: ClassVar[Expr] = F.relu6
+    keras_function: ClassVar[Expr] = ops.relu6
+
+
+class Gelu(Pointwise):
+    """x P(N(0, 1) <= x) (Hendrycks and Gimpel, 2016): [*S] -> [*S].
+
+    `approximate="tanh"` is x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
+
+    Example: `x -> gelu(approximate="tanh")`
+    """
+
+    spelling: ClassVar[str | None] = "gelu"
+
+    approximate: Literal["none", "tanh"] = "none"
+
+    def torch(self, io: Io) -> Expr:
+        return F.gelu(io["x"], approximate=default(io.arg("approximate"), "none"))
+
+    def keras(self, io: Io) -> Expr:
+        return ops.gelu(io["x"], approximate=self.approximate == "tanh")
+
+
+class Silu(Pointwise):
+    """x sigmoid(x), also called swish (Elfwing et al., 2017): [*S] -> [*S].
+
+    Example: `x -> silu`
+    """
+
+    spelling: ClassVar[str | None] = "silu"
+    torch_function: ClassVar[Expr] = F.silu
+    keras_function: ClassVar[Expr] = ops.silu
+
+
+class Sigmoid(Pointwise):
+    """1 / (1 + exp(-x)): [*S] -> [*S].
+
+    Example: `x -> sigmoid`
+    """
+
+    spelling: ClassVar[str | None] = "sigmoid"
+    torch_function: ClassVar[Expr] = torch.sigmoid
+    keras_function: ClassVar[Expr] = ops.sigmoid
+
+
+class HardSigmoid(Pointwise):
+    """relu6(x + 3) / 6 (Howard et al., 2019): [*S] -> [*S].
+
+    Example: `x -> hard_sigmoid`
+    """
+
+    spelling: ClassVar[str | None] = "hard_sigmoid"
+    torch_function: ClassVar[Expr] = F.hardsigmoid
+    keras_function: ClassVar[Expr] = ops.hard_sigmoid
+
+
+class HardSilu(Pointwise):
+    """x relu6(x + 3) / 6, also called hard swish (Howard et al., 2019): [*S] -> [*S].
+
+    Example: `x -> hard_silu`
+    """
+
+    spelling: ClassVar[str | None] = "hard_silu"
+    torch_function: ClassVar[Expr] = F.hardswish
+    keras_function: ClassVar[Expr] = ops.hard_silu
+
+
+class Tanh(Pointwise):
+    """The hyperbolic tangent: [*S] -> [*S].
+
+    Example: `x -> tanh`
+    """
+
+    spelling: ClassVar[str | None] = "tanh"
+    torch_function: ClassVar[Expr] = torch.tanh
+    keras_function: ClassVar[Expr] = ops.tanh
+
+
+class Softplus(Pointwise):
+    """log(1 + exp(beta x)) / beta: [*S] -> [*S].
+
+    PyTorch returns x itself where beta x > 20, which is less than 3e-9 away.
+
+    Example: `x -> softplus`
+    """
+
+    spelling: ClassVar[str | None] = "softplus"
+
+    beta: Positive = 1.0
+
+    def torch(self, io: Io) -> Expr:
+        return F.softplus(io["x"], beta=default(io.arg("beta"), 1.0))
+
+    def keras(self, io: Io) -> Expr:
+        if self.beta == 1:
+            return ops.softplus(io["x"])
+        return ops.softplus(io.arg("beta") * io["x"]) / io.arg("beta")
+
+
+class Softsign(Pointwise):
+    """x / (1 + |x|): [*S] -> [*S].
+
+    Example: `x -> softsign`
+    """
+
+    spelling: ClassVar[str | None] = "softsign"
+    torch_function: ClassVar[Expr] = F.softsign
+    keras_function: ClassVar[Expr] = ops.softsign
+
+
+class Elu(Pointwise):
+    """x where x > 0, else alpha (exp(x) - 1) (Clevert et al., 2015): [*S] -> [*S].
+
+    Example: `x -> elu(alpha=0.5)`
+    """
+
+    spelling: ClassVar[str | None] = "elu"
+
+    alpha: Float = 1.0
+
+    def torch(self, io: Io) -> Expr:
+        return F.elu(io["x"], alpha=default(io.arg("alpha"), 1.0))
+
+    def keras(self, io: Io) -> Expr:
+        return ops.elu(io["x"], alpha=default(io.arg("alpha"), 1.0))
+
+
+class Selu(Pointwise):
+    """1.0507 elu(x, alpha=1.6733) (Klambauer et al., 2017): [*S] -> [*S].
+
+    Example: `x -> selu`
+    """
+
+    spelling: ClassVar[str | None] = "selu"
+    torch_function: ClassVar[Expr] = F.selu
+    keras_function: ClassVar[Expr] = ops.selu
+
+
+class Celu(Pointwise):
+    """max(x, 0) + min(alpha (exp(x / alpha) - 1), 0) (Barron, 2017): [*S] -> [*S].
+
+    Example: `x -> celu(alpha=0.5)`
+    """
+
+    spelling: ClassVar[str | None] = "celu"
+
+    alpha: Positive = 1.0
+
+    def torch(self, io: Io) -> Expr:
+        return F.celu(io["x"], alpha=default(io.arg("alpha"), 1.0))
+
+    def keras(self, io: Io) -> Expr:
+        return ops.celu(io["x"], alpha=default(io.arg("alpha"), 1.0))
+
+
+class LeakyRelu(Pointwise):
+    """x where x >= 0, else slope x (Maas et al., 2013): [*S] -> [*S].
+
+    Example: `x -> leaky_relu(0.2)`
+    """
+
+    spelling: ClassVar[str | None] = "leaky_relu"
+
+    slope: Float = 0.01
+
+    def torch(self, io: Io) -> Expr:
+        return F.leaky_relu(io["x"], default(io.arg("slope"), 0.01))
+
+    def keras(self, io: Io) -> Expr:
+        return ops.leaky_relu(io["x"], negative_slope=io.arg("slope"))
+
+
+class Mish(Pointwise):
+    """x tanh(log(1 + exp(x))) (Misra, 2019): [*S] -> [*S].
+
+    Example: `x -> mish`
+    """
+
+    spelling: ClassVar[str | None] = "mish"
+    torch_function: ClassVar[Expr] = F.mish
+    keras_function: ClassVar[Expr] = Namespace("keras.activations").mish
+
+
+class Hardtanh(Pointwise):
+    """min(max(x, low), high): [*S] -> [*S].
+
+    Example: `x -> hardtanh(-2, 2)`
+    """
+
+    spelling: ClassVar[str | None] = "hardtanh"
+
+    low: Float = -1.0
+    high: Float = 1.0
+
+    def infer(self, x: TensorType) -> TensorType:
+        require_float(x)
+        if self.low > self.high:
+            message = f"low is {self.low}, more than high, which is {self.high}"
+            raise OpError(message, param="low", hint="exchange them", code="E0409")
+        return x
+
+    def torch(self, io: Io) -> Expr:
+        low, high = default(io.arg("low"), -1.0), default(io.arg("high"), 1.0)
+        return F.hardtanh(io["x"], min_val=low, max_val=high)
+
+    def keras(self, io: Io) -> Expr:
+        return ops.clip(io["x"], io.arg("low"), io.arg("high"))
+
+
+class Glu(NoFlops):
+    """a sigmoid(b), the halves a and b of one axis (Dauphin et al., 2016).
+
+    [*S, 2 n] -> [*S, n], for the axis `dim`.
+
+    Example: `x -> Linear(2 * D) -> glu`
+    """
+
+    spelling: ClassVar[str | None] = "glu"
+    layout: ClassVar[Layout] = Layout.AXES
+
+    dim: Integer = MINUS_ONE
+
+    def infer(self, x: TensorType) -> TensorType:
+        require_float(x)
+        place = normal_axis(self.dim, x.rank)
+        size = x.shape[place]
+        if size % 2 != 0:
+            raise OpError(
+                f"axis {place} of {x} has {size} elements, which do not divide by 2",
+                input="x",
+                hint="give it an even size"
+                if size.is_constant
+                else f"if it is always even, say so: `require {size} % 2 == 0`",
+                code="E0407",
+            )
+        return x.with_shape(*x.shape[:place], size // 2, *x.shape[place + 1 :])
+
+    def torch(self, io: Io) -> Expr:
+        return F.glu(io["x"], dim=default(axis_of(io, self.dim), -1))
+
+    def keras(self, io: Io) -> Expr:
+        return ops.glu(io["x"], axis=default(axis_of(io, self.dim), -1))
+
+
+class LogSigmoid(Pointwise):
+    """-log(1 + exp(-x)): [*S] -> [*S].
+
+    Example: `x -> log_sigmoid`
+    """
+
+    spelling: ClassVar[str | None] = "log_sigmoid"
+    torch_function: ClassVar[Expr] = F.logsigmoid
+    keras_function: ClassVar[Expr] = ops.log_sigmoid
+
+
+class TanhShrink(Pointwise):
+    """x - tanh(x): [*S] -> [*S].
+
+    Example: `x -> tanh_shrink`
+    """
+
+    spelling: ClassVar[str | None] = "tanh_shrink"
+    torch_function: ClassVar[Expr] = F.tanhshrink
+    keras_function: ClassVar[Expr] = ops.tanh_shrink
+
+
+class SoftShrink(Pointwise):
+    """x moved by `threshold` towards 0, which it does not pass: [*S] -> [*S].
+
+    Example: `x -> soft_shrink(threshold=0.1)`
+    """
+
+    spelling: ClassVar[str | None] = "soft_shrink"
+
+    threshold: Threshold = 0.5
+
+    def torch(self, io: Io) -> Expr:
+        return F.softshrink(io["x"], lambd=default(io.arg("threshold"), 0.5))
+
+    def keras(self, io: Io) -> Expr:
+        return ops.soft_shrink(io["x"], threshold=default(io.arg("threshold"), 0.5))
+
+
+class HardShrink(Pointwise):
+    """x where |x| > threshold, else 0: [*S] -> [*S].
+
+    Example: `x -> hard_shrink(threshold=0.1)`
+    """
+
+    spelling: ClassVar[str | None] = "hard_shrink"
+
+    threshold: Threshold = 0.5
+
+    def torch(self, io: Io) -> Expr:
+        return F.hardshrink(io["x"], lambd=default(io.arg("threshold"), 0.5))
+
+    def keras(self, io: Io) -> Expr:
+        return ops.hard_shrink(io["x"], threshold=default(io.arg("threshold"), 0.5))
+
+
+class PReLU(NoFlops):
+    """x where x >= 0, else a x, with a learned slope a (He et al., 2015): [*S] -> [*S].
+
+    One slope for all elements, or with `shared=false` one for each channel (axis 1).
+    Slopes start at 0.25.
+
+    Example: `x -> Conv(64, 3) -> PReLU(shared=false)`
+    """
+
+    layout: ClassVar[Layout] = Layout.SPATIAL
+
+    shared: bool = True
+    init: Initializer | None = None
+
+    def infer(self, x: TensorType) -> TensorType:
+        require_float(x)
+        if x.rank < 2:
+            raise OpError(
+                f"needs a batch axis and one more, and {x} has {x.rank} axes",
+                input="x",
+                code="E0403",
+            )
+        return x
+
+    def weights(self, x: TensorType) -> Mapping[str, Weight]:
+        shape = (ONE if self.shared else x.shape[1],)
+        return {"weight": Weight(shape, self._init(), chosen=self.init is not None)}
+
+    def _init(self) -> Initializer:
+        return self.init or Filled(number(0.25))
+
+    def torch(self, io: Io) -> Expr:
+        slopes = ONE if self.shared else io.type("x").shape[1]
+        return io.module(nn.PReLU, default(slopes, 1))(io["x"])
+
+    def keras(self, io: Io) -> Expr:
+        rank = io.type("x").rank
+        alike = list(range(1, rank if self.shared else rank - 1))
+        module = io.module(
+            layers.PReLU,
+            alpha_initializer=self._init().keras(),
+            shared_axes=default(alike or None, None),
+        )
+        return module(io["x"])
+
+    def keras_weights(self, x: TensorType) -> tuple[KerasWeight, ...]:
+        slopes = 1 if self.shared else int(x.shape[1])
+        shape = (1,) * (x.rank - 2) + (slopes,)
+        return (KerasWeight("alpha", ("weight",), (Reshape((slopes,), shape),)),)
+
+    def keras_parameter(self, name: str, layer: Expr) -> Expr:
+        return ops.reshape(layer.attribute("alpha"), (-1,))
