@@ -67,6 +67,20 @@ def _is_definition(statement: Statement) -> bool:
     return isinstance(statement, Function | Class | Verbatim)
 
 
+def _ends_in_definition(statement: Statement) -> bool:
+    while not _is_definition(statement):
+        if isinstance(statement, IfStatement):
+            body = statement.otherwise or statement.then
+        elif isinstance(statement, For | With):
+            body = statement.body
+        else:
+            return False
+        if not body:
+            return False
+        statement = body[-1]
+    return True
+
+
 class _Writer:
     """Collects lines; `blocks` counts loops and contexts that are open."""
 
@@ -105,7 +119,7 @@ class _Writer:
         self, before: Statement | None, rest: Sequence[Statement], indent: int
     ) -> int:
         most = 1 if indent else 2
-        if before is not None and _is_definition(before):
+        if before is not None and _ends_in_definition(before):
             return most
         following = next((item for item in rest if not isinstance(item, Comment)), None)
         ahead = following is not None and _is_definition(following)
@@ -114,6 +128,13 @@ class _Writer:
         if isinstance(before, Import) and not isinstance(rest[0], Import):
             return 1
         return 0
+
+    def _suite(self, body: Sequence[Statement], indent: int) -> None:
+        """The body of a block, where a definition keeps its distance from the head."""
+        body = _without_leading_blanks(body)
+        if body and _is_definition(body[0]):
+            self.lines.append("")
+        self.body(body, indent)
 
     def statement(self, statement: Statement, indent: int) -> None:
         """One statement with its lines."""
@@ -224,13 +245,13 @@ class _Writer:
         for _ in range(_MOST_BRANCHES):
             condition = brackets.optional(phrases.prepared(statement.condition))
             self._put([keyword, condition], indent, ":")
-            self.body(statement.then, indent + 4)
+            self._suite(statement.then, indent + 4)
             rest = statement.otherwise
             if not rest:
                 return
             if len(rest) != 1 or not isinstance(rest[0], IfStatement):
                 self.lines.append(" " * indent + "else:")
-                self.body(rest, indent + 4)
+                self._suite(rest, indent + 4)
                 return
             keyword, statement = "elif ", rest[0]
         raise TooDeep(f"one condition has more than {_MOST_BRANCHES} branches")
@@ -251,7 +272,7 @@ class _Writer:
         if self.blocks == _MOST_BLOCKS:
             raise TooDeep(f"loops are nested more than {_MOST_BLOCKS} levels deep")
         self.blocks += 1
-        self.body(statement.body, indent + 4)
+        self._suite(statement.body, indent + 4)
         self.blocks -= 1
 
     # ---- definitions --------------------------------------------------------------------

@@ -11,7 +11,7 @@ IMPORTS = {"torch", "torch.nn", "torch.nn.functional", "keras", "collections.abc
 
 
 @pytest.mark.parametrize(
-    "path", sorted(CASES.glob("*_*.py")), ids=lambda path: path.stem
+    "path", sorted(CASES.glob("*_*.txt")), ids=lambda path: path.stem
 )
 def test_emitted_programs_pass(path: Path) -> None:
     check(path.read_text(), set(), IMPORTS)
