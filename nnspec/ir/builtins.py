@@ -1,0 +1,377 @@
+"""Functions of constants, evaluated while compiling, and questions about tensors (`shape`, `rank`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nnspec.diagnostics import did_you_mean
+from nnspec.ir import constants, dims
+from nnspec.ir import evaluate as evaluation
+from nnspec.ir.constants import ConstantError
+from nnspec.ir.dims import Dim, dim
+from nnspec.ir.frame import Frame
+from nnspec.ir.terms import Term, Traced
+from nnspec.ir.values import (
+    Range,
+    Sequence,
+    Tensor,
+    Value,
+    as_term,
+    kind_of,
+    term_of,
+)
+from nnspec.syntax import ast
+
+LONGEST_RANGE = 100_000
+
+
+def elements(frame: Frame, value: Value, node: ast.Node) -> list[Value]:
+    """The elements of something that can be iterated over."""
+    if isinstance(value, Sequence):
+        return list(value.items)
+    if isinstance(value, Range):
+        bounds = (value.start, value.stop, value.step)
+        if not all(bound.is_constant for bound in bounds):
+            unknown = next(bound for bound in bounds if not bound.is_constant)
+            raise frame.error(
+                "E0326",
+                f"this range needs `{unknown}`, which is known only at run time",
+                node,
+                hint="loop over constants, or use an operator over the whole axis",
+            )
+        if value.step == 0:
+            raise frame.error("E0322", "the step of a range cannot be 0", node)
+        spread = range(*(int(bound) for bound in bounds))
+        if len(spread) > LONGEST_RANGE:
+            raise frame.error(
+                "E0502",
+                f"this range has {len(spread):,} elements, more than nnspec handles"
+                f" ({LONGEST_RANGE:,})",
+                node,
+                hint="make it shorter",
+            )
+        return [dim(i) for i in spread]
+    raise frame.error("E0327", f"a list is needed here, and this is {kind_of(value)}", node)
+
+
+def bind_pattern(frame: Frame, pattern: ast.Pattern, value: Value) -> None:
+    """Binds the names of a `for` pattern to the parts of a value."""
+    if pattern.name is not None:
+        if pattern.name != "_":
+            frame.names[pattern.name] = value
+        return
+    if not isinstance(value, Sequence):
+        raise frame.error("E0324", f"this is {kind_of(value)}, and cannot be taken apart", pattern)
+    if len(value.items) != len(pattern.items):
+        raise frame.error(
+            "E0324",
+            f"{len(pattern.items)} names for {len(value.items)} values",
+            pattern,
+            hint="use `_` for a value that is not needed",
+        )
+    for item, part in zip(pattern.items, value.items, strict=True):
+        bind_pattern(frame, item, part)
+
+
+def indexed(frame: Frame, value: Value, node: ast.Index) -> Value:
+    """`list[i]` and `list[a:b]`"""
+    items = elements(frame, value, node.object)
+    if len(node.subscripts) != 1:
+        raise frame.error("E0322", "a list has one axis", node)
+    subscript = node.subscripts[0]
+    if isinstance(subscript, ast.Slice):
+        return _sliced(frame, value, items, subscript)
+    place = evaluation.integer(frame, subscript)
+    if not place.is_constant or not -len(items) <= int(place) < len(items):
+        raise frame.error(
+            "E0322", f"index {place} is outside of a list of {len(items)} elements", subscript
+        )
+    found = items[int(place)]
+    whole, position = term_of(value), as_term(place)
+    if position is None or (whole is None and term_of(place) is None):
+        return found
+    whole = whole or as_term(value)
+    if whole is None or isinstance(found, Tensor):
+        return found
+    return evaluation.renamed(found, Term("index", (whole, position)))
+
+
+def _sliced(frame: Frame, value: Value, items: list[Value], node: ast.Slice) -> Value:
+    bounds = [
+        None if part is None else evaluation.integer(frame, part)
+        for part in (node.start, node.stop, node.step)
+    ]
+    if bounds[2] == 0:
+        raise frame.error("E0322", "the step of a slice cannot be 0", node)
+    chosen = items[slice(*(None if bound is None else int(bound) for bound in bounds))]
+    whole = as_term(value)
+    traced = term_of(value) is not None or any(b is not None and term_of(b) for b in bounds)
+    term = None
+    if whole is not None and traced:
+        parts = [Term("literal", (None,)) if b is None else as_term(b) for b in bounds]
+        term = Term("slice", (whole, *parts))
+    return Sequence(tuple(chosen), term)
+
+
+# ---- the functions ----------------------------------------------------------------------------------
+
+
+def call(
+    frame: Frame, name: str, arguments: list[Value], keywords: Mapping[str, Value], node: ast.Expr
+) -> Value:
+    """A function of constants, applied."""
+    if name.startswith("init."):
+        return _initializer(frame, name.removeprefix("init."), arguments, keywords, node)
+    if keywords:
+        first = next(iter(keywords))
+        raise frame.error("E0302", f"`{name}` of constants takes no argument named `{first}`", node)
+    low, high = _ARITY[name]
+    if not low <= len(arguments) <= high:
+        wanted = str(low) if low == high else f"{low} or more" if high > 9 else f"{low} to {high}"
+        raise frame.error("E0303", f"`{name}` takes {wanted} arguments, not {len(arguments)}", node)
+    try:
+        return _FUNCTIONS[name](frame, arguments, node)
+    except ConstantError as error:
+        raise frame.error(error.code, error.message, node, hint=error.hint) from None
+
+
+def _range(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+    for value in arguments:
+        if not isinstance(value, Dim):
+            raise ConstantError("E0320", f"`range` needs integers, and this is {kind_of(value)}")
+    bounds = [value for value in arguments if isinstance(value, Dim)]
+    start, stop = (dims.ZERO, bounds[0]) if len(bounds) == 1 else (bounds[0], bounds[1])
+    step = bounds[2] if len(bounds) == 3 else dims.ONE
+    return Range(start, stop, step, _call_term("range", arguments))
+
+
+def _call_term(name: str, arguments: list[Value]) -> Term | None:
+    if all(term_of(value) is None for value in arguments):
+        return None
+    terms = [as_term(value) for value in arguments]
+    return None if any(term is None for term in terms) else Term("call", (name, *terms))
+
+
+def _len(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+    value = arguments[0]
+    items = elements(frame, value, node)
+    size = dim(len(items))
+    term = None if isinstance(value, Sequence) and value.holds_tensors else term_of(value)
+    return size if term is None else size.named(dims.opaque(Term("call", ("len", term))))
+
+
+def _enumerate(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+    items = elements(frame, arguments[0], node)
+    pairs = tuple(Sequence((dim(i), item), is_group=True) for i, item in enumerate(items))
+    return Sequence(pairs, _call_term("enumerate", arguments))
+
+
+def _zip(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+    columns = [elements(frame, value, node) for value in arguments]
+    if len({len(column) for column in columns}) > 1:
+        sizes = ", ".join(str(len(column)) for column in columns)
+        raise ConstantError("E0322", f"`zip` needs lists of one length, and these have {sizes}")
+    rows = tuple(Sequence(row, is_group=True) for row in zip(*columns, strict=True))
+    return Sequence(rows, _call_term("zip", arguments))
+
+
+def _reversed(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+    items = elements(frame, arguments[0], node)
+    return Sequence(tuple(reversed(items)), _call_term("reversed", arguments))
+
+
+def _shape(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+    return Sequence(_of_tensor(arguments[0], "shape").type.shape)
+
+
+def _rank(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+    return dim(_of_tensor(arguments[0], "rank").type.rank)
+
+
+def _dtype(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+    return Traced(_of_tensor(arguments[0], "dtype").type.dtype)
+
+
+def _of_tensor(value: Value, name: str) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise ConstantError("E0308", f"`{name}` asks about a tensor, and this is {kind_of(value)}")
+    return value
+
+
+def _rounding(name: str) -> Callable[[Frame, list[Value], ast.Expr], Value]:
+    def round_it(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+        value = arguments[0]
+        if name == "int" and isinstance(value, Traced) and isinstance(value.value, bool):
+            return dim(int(value.value))
+        return constants.rounded(name, value)
+
+    return round_it
+
+
+def _float(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+    return constants.arithmetic("*", arguments[0], Traced(1.0))
+
+
+def _isqrt(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+    value = arguments[0]
+    if not isinstance(value, Dim) or not value.is_constant or int(value) < 0:
+        raise ConstantError("E0320", f"`isqrt` needs a constant of at least 0, not {kind_of(value)}")
+    root = dim(math.isqrt(int(value)))
+    term = term_of(value)
+    return root if term is None else root.named(dims.opaque(Term("call", ("isqrt", term))))
+
+
+def _sum(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+    items = elements(frame, arguments[0], node)
+    result: Value = dims.ZERO
+    for item in items:
+        result = constants.arithmetic("+", result, item, exact=frame.exact)
+    term = _call_term("sum", arguments)
+    return result if term is None else evaluation.renamed(result, term)
+
+
+def _extreme(name: str) -> Callable[[Frame, list[Value], ast.Expr], Value]:
+    choose_dims = dims.minimum if name == "min" else dims.maximum
+    choose: Callable[[list[float]], float] = min if name == "min" else max
+
+    def extreme(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+        single = len(arguments) == 1
+        items = elements(frame, arguments[0], node) if single else arguments
+        if not items:
+            raise ConstantError("E0322", f"`{name}` of nothing has no value")
+        integers = [item for item in items if isinstance(item, Dim)]
+        if len(integers) == len(items):
+            result = choose_dims(*integers)
+            traced = single and isinstance(arguments[0], Sequence) and arguments[0].term
+            return result if not traced else evaluation.renamed(result, _named(name, arguments))
+        values = [constants.arithmetic("*", item, Traced(1.0)) for item in items]
+        numbers = [value.value for value in values if isinstance(value, Traced)]
+        return Traced(choose(numbers), _call_term(name, arguments))
+
+    return extreme
+
+
+def _named(name: str, arguments: list[Value]) -> Term:
+    term = _call_term(name, arguments)
+    assert term is not None
+    return term
+
+
+def _abs(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+    value = arguments[0]
+    if isinstance(value, Dim):
+        below = frame.session.assumptions.holds("<", value, 0)
+        if below is None:
+            raise ConstantError("E0326", f"the sign of `{value}` depends on a run-time size")
+        return -value if below else value
+    number = constants.arithmetic("*", value, Traced(1.0))
+    assert isinstance(number, Traced)
+    return Traced(abs(number.value), _call_term("abs", arguments))
+
+
+def _real(name: str) -> Callable[[Frame, list[Value], ast.Expr], Value]:
+    function: Callable[[float], float] = getattr(math, name)
+
+    def apply(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+        number = constants.arithmetic("*", arguments[0], Traced(1.0))
+        assert isinstance(number, Traced)
+        try:
+            return Traced(function(number.value), _call_term(name, arguments))
+        except (ValueError, OverflowError):
+            message = f"`{name}({number.value:g})` has no value"
+            raise ConstantError("E0329", message) from None
+
+    return apply
+
+
+def _all_of(name: str) -> Callable[[Frame, list[Value], ast.Expr], Value]:
+    combine: Callable[[list[Any]], bool] = all if name == "all" else any
+
+    def apply(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
+        items = elements(frame, arguments[0], node)
+        values = [item.value if isinstance(item, Traced) else None for item in items]
+        if not all(isinstance(value, bool) for value in values):
+            raise ConstantError("E0325", f"`{name}` needs a list of bools")
+        return Traced(combine(values), _call_term(name, arguments))
+
+    return apply
+
+
+_FUNCTIONS: dict[str, Callable[[Frame, list[Value], ast.Expr], Value]] = {
+    "range": _range,
+    "len": _len,
+    "enumerate": _enumerate,
+    "zip": _zip,
+    "reversed": _reversed,
+    "shape": _shape,
+    "rank": _rank,
+    "dtype": _dtype,
+    "int": _rounding("int"),
+    "ceil": _rounding("ceil"),
+    "floor": _rounding("floor"),
+    "float": _float,
+    "isqrt": _isqrt,
+    "sum": _sum,
+    "min": _extreme("min"),
+    "max": _extreme("max"),
+    "abs": _abs,
+    "sqrt": _real("sqrt"),
+    "log": _real("log"),
+    "exp": _real("exp"),
+    "any": _all_of("any"),
+    "all": _all_of("all"),
+}
+_ARITY = {name: (1, 1) for name in _FUNCTIONS} | {
+    "range": (1, 3),
+    "zip": (1, 99),
+    "min": (1, 99),
+    "max": (1, 99),
+}
+EXACT = frozenset({"int", "ceil", "floor"})
+
+
+# ---- initializers -----------------------------------------------------------------------------------
+
+
+def _initializer(
+    frame: Frame, name: str, arguments: list[Value], keywords: Mapping[str, Value], node: ast.Expr
+) -> Value:
+    """`init.normal(std=0.02)`"""
+    from nnspec.ops.initializers import INITIALIZERS, Number
+
+    kind = INITIALIZERS[name]
+    fans = [field for field in kind.__dataclass_fields__ if field not in kind.numbers]  # type: ignore[attr-defined]
+    names = [*(f for f in fans if f != "spelling"), *kind.numbers]
+    if len(arguments) > len(names):
+        raise frame.error("E0303", f"`init.{name}` takes at most {len(names)} arguments", node)
+    given: dict[str, Value] = dict(zip(names, arguments, strict=False))
+    for key, value in keywords.items():
+        if key not in names:
+            hint = did_you_mean(key, names) or f"it takes {', '.join(names)}"
+            raise frame.error("E0302", f"`init.{name}` has no argument `{key}`", node, hint=hint)
+        given[key] = value
+    fields: dict[str, Any] = {}
+    for key in names:
+        if key not in given:
+            if key in fans or kind.numbers[key] is None:
+                raise frame.error("E0301", f"`init.{name}` needs `{key}`", node)
+            continue
+        value = given[key]
+        if key in fans:
+            if not isinstance(value, Dim):
+                raise frame.error("E0305", f"`{key}` must be an integer, not {kind_of(value)}", node)
+            fields[key] = value
+        else:
+            fields[key] = Number(_as_float(frame, key, value, node))
+    return Traced(kind(**fields))
+
+
+def _as_float(frame: Frame, key: str, value: Value, node: ast.Expr) -> Traced:
+    try:
+        number = constants.arithmetic("*", value, Traced(1.0))
+    except ConstantError as error:
+        raise frame.error("E0305", f"`{key}` must be a number: {error.message}", node) from None
+    assert isinstance(number, Traced)
+    return Traced(number.value, term_of(value))

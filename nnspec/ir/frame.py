@@ -1,0 +1,176 @@
+"""Where a body is being elaborated: its names, and the function that grows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nnspec.diagnostics import Label, SpecError
+from nnspec.ir.graph import (
+    Argument,
+    Branch,
+    Item,
+    Marks,
+    Node,
+    Path,
+    Running,
+    Step,
+)
+from nnspec.ir.terms import Term
+from nnspec.ir.types import TensorType
+from nnspec.ir.values import Module, Tensor, Value
+from nnspec.source import Location, Span
+from nnspec.syntax import ast
+
+if TYPE_CHECKING:
+    from nnspec.ir.session import Session
+    from nnspec.ops.base import Operator
+
+
+class NoNodes(Exception):
+    """A branch that is only looked at for its term would have made a node."""
+
+
+@dataclass(eq=False)
+class Builder:
+    """The function that is being built."""
+
+    nodes: list[Node] = field(default_factory=list[Node])
+    types: dict[int, TensorType] = field(default_factory=dict[int, TensorType])
+    items: list[Item] = field(default_factory=list[Item])
+    running: dict[str, Running] = field(default_factory=dict[str, Running])
+    paths: dict[Path, tuple[object, Location]] = field(
+        default_factory=dict[Path, tuple[object, Location]]
+    )
+    origins: dict[int, Location] = field(default_factory=dict[int, Location])
+    turns: list[int] = field(default_factory=list[int])
+    closed: bool = False
+
+    def value(self, type: TensorType, origin: Location) -> Tensor:
+        """A new value of the function."""
+        number = len(self.types)
+        self.types[number] = type
+        return Tensor(number, type, origin)
+
+    def add(
+        self,
+        inputs: tuple[Argument, ...],
+        results: tuple[TensorType, ...],
+        path: Path,
+        location: Location,
+        *,
+        op: Operator | None = None,
+        callee: str | None = None,
+        weight: str | None = None,
+        owns: bool = False,
+        terms: Mapping[str, Term] | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        marks: Marks | None = None,
+    ) -> tuple[Tensor, ...]:
+        """A new node; gives its results."""
+        if self.closed:
+            raise NoNodes
+        outputs = tuple(self.value(type, location) for type in results)
+        node = Node(
+            id=len(self.nodes),
+            inputs=inputs,
+            outputs=tuple(tensor.id for tensor in outputs),
+            path=path,
+            location=location,
+            op=op,
+            callee=callee,
+            weight=weight,
+            owns=owns,
+            terms=terms or {},
+            arguments=arguments or {},
+            marks=marks or Marks(),
+        )
+        self.nodes.append(node)
+        self.items.append(Step(node.id))
+        return outputs
+
+    def place(self, label: str) -> Path:
+        """The path of a layer made here: its label and the turn of each enclosing loop."""
+        return (label, *self.turns)
+
+    def claim(self, path: Path, owner: object, location: Location) -> None:
+        """Takes a path for an instance. Raises `SpecError` if another instance has it."""
+        known = self.paths.setdefault(path, (owner, location))
+        if known[0] is not owner:
+            name = ".".join(str(part) for part in path)
+            raise SpecError(
+                "E0207",
+                f"two layers are named `{name}`",
+                location,
+                labels=[Label(known[1], "the other one")],
+                hint="give one of them another label",
+            )
+
+    @contextmanager
+    def branch(self, condition: Term | None, taken: bool) -> Iterator[None]:
+        """Collects what is done inside as a branch; nothing special where the condition is literal."""
+        if condition is None:
+            yield
+            return
+        outer, self.items = self.items, []
+        try:
+            yield
+        finally:
+            outer.append(Branch(condition, taken, tuple(self.items)))
+            self.items = outer
+
+    @contextmanager
+    def without_nodes(self) -> Iterator[None]:
+        """Inside, making a node raises `NoNodes`."""
+        outer, self.closed = self.closed, True
+        try:
+            yield
+        finally:
+            self.closed = outer
+
+
+@dataclass(eq=False)
+class Frame:
+    """A body's names, with the builder of the function that it belongs to.
+
+    A `fn` has a frame of its own over the builder of its caller, since what it does is inlined.
+    """
+
+    session: Session
+    builder: Builder
+    module: Module
+    names: dict[str, Value]
+    labels: dict[ast.Node, str]
+    kind: str
+    prefix: str = ""
+    marks: Marks = Marks()
+    exact: bool = False
+    in_loop: int = 0
+
+    def at(self, span: Span) -> Location:
+        """A place in this frame's file."""
+        return Location(self.module.file.source, span)
+
+    def error(
+        self,
+        code: str,
+        message: str,
+        where: ast.Node | Span,
+        *,
+        hint: str | None = None,
+        labels: tuple[Label, ...] = (),
+    ) -> SpecError:
+        """A fault at a place of this frame's file, to be raised."""
+        span = where.span if isinstance(where, ast.Node) else where
+        return SpecError(code, message, self.at(span), hint=hint, labels=labels)
+
+    @contextmanager
+    def exactly(self, exact: bool = True) -> Iterator[None]:
+        """Inside, decimal literals are exact fractions."""
+        outer, self.exact = self.exact, exact
+        try:
+            yield
+        finally:
+            self.exact = outer

@@ -1,0 +1,257 @@
+"""The typed program: functions of nodes, as hierarchical as the spec.
+
+A `Program` holds `Function`s (a block specialised for its constants and input types; one for each
+distinct specialisation) and names its entry. A function's nodes stand in the order in which they run;
+each applies an operator or calls another function. Values are numbers local to their function.
+
+Beside the nodes a function keeps its `structure`: the statements that made them, with conditions,
+loops and names, from which emitted code takes its shape. Nothing else reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from nnspec.ir.assumptions import Assumptions
+from nnspec.ir.dims import ZERO, Dim
+from nnspec.ir.terms import Term
+from nnspec.ir.types import TensorType
+from nnspec.ops.base import Operator, Weight
+from nnspec.source import Location
+
+Path: TypeAlias = tuple[str | int, ...]
+Argument: TypeAlias = "int | tuple[int, ...] | None"
+
+
+def dotted(path: Path) -> str:
+    """A path as people write it: `layers.0.3.conv1`."""
+    return ".".join(str(part) for part in path)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What annotations say of a node or function."""
+
+    frozen: bool = False
+    checkpoint: bool = False
+    device: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One application of an operator, one call of a function, or one read of an instance's weight.
+
+    `inputs` follow the operator's `inputs` (or the function's): a value, several for a list input, None
+    where an optional one is missing. `path` names the instance inside the function; nodes with one path
+    share one instance. Operators that own nothing have a path for display only (`owns` is False).
+    """
+
+    id: int
+    inputs: tuple[Argument, ...]
+    outputs: tuple[int, ...]
+    path: Path
+    location: Location
+    op: Operator | None = None
+    callee: str | None = None
+    weight: str | None = None
+    owns: bool = False
+    terms: Mapping[str, Term] = field(default_factory=dict[str, Term])
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    marks: Marks = Marks()
+
+    def values(self) -> Iterator[int]:
+        """Every input value, list inputs spread out."""
+        for argument in self.inputs:
+            if isinstance(argument, tuple):
+                yield from argument
+            elif argument is not None:
+                yield argument
+
+
+# ---- structure ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A node."""
+
+    node: int
+
+
+@dataclass(frozen=True, eq=False)
+class Binding:
+    """A name of the spec came to mean a value."""
+
+    name: str
+    value: int
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """An `if` whose condition was computed: which way it went, and what was done there."""
+
+    condition: Term
+    taken: bool
+    body: tuple[Item, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Iteration:
+    """One turn of a loop: the constants that its variables meant, and what was done."""
+
+    values: Mapping[str, Any]
+    body: tuple[Item, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """A `for`, with every turn that it took.
+
+    `variables` are the unique names of the loop's variables in the order of `pattern`'s leaves;
+    `carried` are the outer names which the body rebinds, with their values before the first turn and
+    after each.
+    """
+
+    uid: int
+    pattern: Any
+    variables: tuple[str, ...]
+    iterable: Term | None
+    iterations: tuple[Iteration, ...]
+    carried: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Requirement:
+    """A `require` that was checked; emitted programs check it again.
+
+    `symbols` are the run-time sizes that it speaks of: with none, constructors can check it.
+    """
+
+    condition: Term
+    message: str | None
+    symbols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A `return`, or the end of a model: the values of the function's outputs."""
+
+    values: tuple[Argument, ...]
+
+
+Item: TypeAlias = Step | Binding | Branch | Loop | Requirement | Result
+
+
+# ---- functions ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a function: a tensor, several for a list, none where it was not given."""
+
+    name: str
+    values: Argument
+    listed: bool = False
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A constant that a block was specialised for."""
+
+    name: str
+    value: Any
+    default: Any = None
+    has_default: bool = False
+    kind: str = "int"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A size that a loop carries, by its symbol: what it is at first, and after a turn."""
+
+    symbol: str
+    name: str
+    axis: int
+    initial: Dim
+    update: Dim
+    constant: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A block, model or fn, specialised."""
+
+    key: str
+    name: str
+    kind: str
+    doc: str | None
+    parameters: tuple[Parameter, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    nodes: tuple[Node, ...]
+    types: Mapping[int, TensorType]
+    structure: tuple[Item, ...]
+    running: Mapping[str, Running]
+    dims: Mapping[str, Dim]
+    location: Location
+    marks: Marks = Marks()
+
+    def node_types(self, node: Node) -> tuple[Any, ...]:
+        """The types of a node's inputs: tuples for lists, None where missing."""
+        return tuple(
+            tuple(self.types[value] for value in argument)
+            if isinstance(argument, tuple)
+            else None
+            if argument is None
+            else self.types[argument]
+            for argument in node.inputs
+        )
+
+    def results(self, node: Node) -> tuple[TensorType, ...]:
+        """The types of a node's results."""
+        return tuple(self.types[value] for value in node.outputs)
+
+    def node_weights(self, node: Node) -> Mapping[str, Weight]:
+        """The weights that a node's operator owns."""
+        if node.op is None or not node.owns:
+            return {}
+        return node.op.weights(*self.node_types(node))
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A checked model: its functions by key, the entry, and what is assumed of its symbols."""
+
+    name: str
+    entry: str
+    functions: Mapping[str, Function]
+    symbols: tuple[str, ...]
+    assumptions: Assumptions
+    source_name: str
+    requirements: tuple[tuple[str, Dim], ...] = ()
+
+    @property
+    def main(self) -> Function:
+        """The function of the model itself."""
+        return self.functions[self.entry]
+
+    def callees(self, function: Function) -> Iterator[Function]:
+        """The functions that a function calls, each once, in order of first call."""
+        seen: set[str] = set()
+        for node in function.nodes:
+            if node.callee is not None and node.callee not in seen:
+                seen.add(node.callee)
+                yield self.functions[node.callee]
+
+
+def count_parameters(weights: Mapping[str, Weight], *, trainable: bool) -> Dim:
+    """The number of elements of the weights that are (or are not) trained."""
+    from nnspec.ir.dims import product
+
+    found = ZERO
+    for weight in weights.values():
+        if weight.trainable is trainable:
+            found = found + product(weight.shape)
+    return found

@@ -1,0 +1,112 @@
+"""What a name means: a local, a declaration of the file, an operator, or a function of constants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nnspec.diagnostics import SpecError, did_you_mean
+from nnspec.ir.foreign import foreign_hint
+from nnspec.ir.frame import Frame
+from nnspec.ir.terms import Traced
+from nnspec.ir.types import DType
+from nnspec.ir.values import (
+    Builtin,
+    Declared,
+    Instance,
+    Namespace,
+    OperatorName,
+    Unknown,
+    Value,
+    kind_of,
+)
+from nnspec.syntax import ast
+
+BUILTINS = frozenset(
+    "range len enumerate zip reversed shape rank dtype int float ceil floor isqrt "
+    "sum min max abs sqrt log exp any all".split()
+)
+DTYPES: dict[str, DType] = {dtype.value: dtype for dtype in DType}
+SCALAR_TYPES = frozenset("int float bool str dtype block fn".split())
+
+
+def name(frame: Frame, node: ast.Name) -> Value:
+    """The value of a name."""
+    found = find(frame, node.id)
+    if found is None:
+        raise unknown(frame, node.id, node)
+    if isinstance(found, Declared) and isinstance(found.node, ast.Constant):
+        return frame.session.file_constant(found, node.id)
+    return found
+
+
+def find(frame: Frame, identifier: str) -> Value | None:
+    """The value of a name, or None."""
+    if identifier in frame.names:
+        return frame.names[identifier]
+    if identifier in frame.module.names:
+        return frame.module.names[identifier]
+    if identifier == "inf":
+        return Traced(float("inf"))
+    if identifier in ("init", "ops", "std"):
+        return Namespace(identifier)
+    operators = frame.session.operators
+    if identifier in operators and identifier not in BUILTINS:
+        return OperatorName(identifier, operators[identifier])
+    if identifier in BUILTINS:
+        return Builtin(identifier)
+    if identifier in DTYPES:
+        return Traced(DTYPES[identifier])
+    return None
+
+
+def known_names(frame: Frame) -> Iterator[str]:
+    """Every name that would have been found."""
+    yield from (n for n, v in frame.names.items() if not isinstance(v, Unknown))
+    yield from frame.module.names
+    yield from frame.session.operators
+    yield from BUILTINS
+
+
+def unknown(frame: Frame, identifier: str, where: ast.Node) -> SpecError:
+    """The fault of a name that means nothing here."""
+    hint = foreign_hint(identifier) or did_you_mean(identifier, known_names(frame))
+    if identifier[:1].isupper():
+        return frame.error("E0202", f"there is no layer or size named `{identifier}`", where, hint=hint)
+    hint = hint or "bind it first, or declare it as a parameter"
+    return frame.error("E0201", f"nothing here is named `{identifier}`", where, hint=hint)
+
+
+def attribute(frame: Frame, node: ast.Attribute, value: Value) -> Value:
+    """`object.name`: an operator behind `ops`, an initializer behind `init`, a weight of an instance."""
+    from nnspec.ir import apply
+
+    if isinstance(value, Instance):
+        return apply.weight_of(frame, value, node)
+    if isinstance(value, Namespace):
+        return _in_namespace(frame, node, value)
+    raise frame.error(
+        "E0203",
+        f"`.{node.name}` means nothing on {kind_of(value)}",
+        node.name_span,
+        hint="only the weights of a layer are reached by a dot, such as `wte.weight`",
+    )
+
+
+def _in_namespace(frame: Frame, node: ast.Attribute, value: Namespace) -> Value:
+    from nnspec.ops.initializers import INITIALIZERS, ONES, ZEROS
+
+    if value.name == "init":
+        if node.name in ("zeros", "ones"):
+            return Traced(ZEROS if node.name == "zeros" else ONES)
+        if node.name in INITIALIZERS:
+            return Builtin(f"init.{node.name}")
+        known = [*INITIALIZERS, "zeros", "ones"]
+        what = "initializer"
+    else:
+        operators = frame.session.operators
+        if node.name in operators:
+            return OperatorName(node.name, operators[node.name])
+        known = list(operators)
+        what = "operator"
+    hint = did_you_mean(node.name, known)
+    raise frame.error("E0203", f"there is no {what} named `{node.name}`", node.name_span, hint=hint)

@@ -1,0 +1,82 @@
+"""Generic twins on their way out of a function: its own names give way to those of the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nnspec.ir.dims import Atom, Dim
+from nnspec.ir.graph import Port, Running
+from nnspec.ir.terms import Term
+from nnspec.ir.types import TensorType
+
+
+@dataclass(frozen=True)
+class Renaming:
+    """What the names of a function are in the place where it is called."""
+
+    sizes: Mapping[str, Dim]
+    terms: Mapping[str, Term | None]
+
+    def size(self, value: Dim) -> Dim:
+        """A size with its twin in the caller's names; without one where it cannot be said there."""
+        twin = value.generic
+        if twin is value:
+            if value.is_constant:
+                return value
+            return value
+        names = {name for atom in twin.atoms() for name in _names(atom)}
+        if not all(name in self.sizes or self.terms.get(name) is not None for name in names):
+            return value.value
+        terms = {name: term for name, term in self.terms.items() if term is not None}
+
+        def replace(atom: Atom) -> Dim | None:
+            if atom.kind == "symbol":
+                found = self.sizes[atom.symbol].generic
+                return found if atom.scale == 1 else found // atom.scale
+            if isinstance(atom.opaque, Term):
+                from nnspec.ir import dims
+
+                return dims.opaque(atom.opaque.replaced(replace, terms))
+            return None
+
+        return value.value.named(twin.substitute(replace))
+
+
+def _names(atom: Atom) -> set[str]:
+    if atom.kind == "symbol":
+        return {atom.symbol}
+    return set(atom.opaque.names()) if isinstance(atom.opaque, Term) else set()
+
+
+def renamed_type(kind: TensorType, renaming: Renaming) -> TensorType:
+    """A type with the twins of its sizes in the caller's names."""
+    return TensorType(tuple(renaming.size(size) for size in kind.shape), kind.dtype)
+
+
+def settled(
+    types: Mapping[int, TensorType], running: Mapping[str, Running], outputs: tuple[Port, ...]
+) -> dict[int, TensorType]:
+    """The types of a function, where the outputs' twins name no size that a loop only seemed to carry."""
+    found = dict(types)
+    for port in outputs:
+        values = port.values if isinstance(port.values, tuple) else (port.values,)
+        for value in values:
+            if value is not None:
+                kind = found[value]
+                sizes = tuple(settle(size, running) for size in kind.shape)
+                found[value] = TensorType(sizes, kind.dtype)
+    return found
+
+
+def settle(size: Dim, running: Mapping[str, Running]) -> Dim:
+    """A size whose twin names only carried sizes that really change."""
+
+    def replace(atom: Atom) -> Dim | None:
+        known = running.get(atom.symbol) if atom.kind == "symbol" else None
+        if known is None or not known.constant:
+            return None
+        return known.initial.substitute(replace)
+
+    twin = size.generic
+    return size if twin is size else size.value.named(twin.substitute(replace))

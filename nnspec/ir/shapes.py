@@ -1,0 +1,181 @@
+"""Matching the types that were written against the types that are: names bind, claims are proven."""
+
+from __future__ import annotations
+
+from nnspec.diagnostics import Label, SpecError
+from nnspec.ir import evaluate as evaluation
+from nnspec.ir.dims import Dim, symbol
+from nnspec.ir.frame import Frame
+from nnspec.ir.lookup import DTYPES
+from nnspec.ir.types import DType, TensorType
+from nnspec.ir.values import Sequence, Tensor, Value, kind_of
+from nnspec.syntax import ast
+
+
+def written_dtype(frame: Frame, node: ast.ShapeType) -> DType:
+    """The element type that a type says; the policy's float where it says none."""
+    if node.dtype is None:
+        return DType.FLOAT
+    found = DTYPES.get(node.dtype)
+    if found is None:
+        known = ", ".join(DTYPES)
+        raise frame.error(
+            "E0204", f"there is no element type `{node.dtype}`", node, hint=f"the types are: {known}"
+        )
+    return found
+
+
+def match_input(frame: Frame, name: str, node: ast.ShapeType, given: Tensor) -> TensorType:
+    """Binds the names of an input's type; gives the type in the names of this body.
+
+    Raises `SpecError` where the given tensor does not fit.
+    """
+    _check_dtype(frame, name, node, given)
+    sizes = given.type.shape
+    patterns = _spread(frame, name, node, given)
+    shape: list[Dim] = []
+    for axis, (pattern, size) in enumerate(zip(patterns, sizes, strict=True)):
+        shape.append(_match_size(frame, name, axis, pattern, size, given, binds=True))
+    return TensorType(tuple(shape), given.type.dtype)
+
+
+def check_claim(frame: Frame, name: str, node: ast.TypeExpr | None, value: Value) -> Value:
+    """Proves that a value has the type that is claimed of it; unbound names bind.
+
+    Gives the value with its sizes known by the names that were claimed.
+    """
+    if node is None:
+        return value
+    if not isinstance(node, ast.ShapeType) or node.dtype == "list":
+        return value
+    if not isinstance(value, Tensor):
+        raise frame.error("E0308", f"`{name}` is claimed a tensor, and is {kind_of(value)}", node)
+    _check_dtype(frame, name, node, value)
+    patterns = _spread(frame, name, node, value)
+    shape: list[Dim] = []
+    for axis, (pattern, size) in enumerate(zip(patterns, value.type.shape, strict=True)):
+        matched = _match_size(frame, name, axis, pattern, size, value, binds=False)
+        shape.append(size if matched.generic is matched else matched)
+    frame.builder.types[value.id] = TensorType(tuple(shape), value.type.dtype)
+    return Tensor(value.id, frame.builder.types[value.id], value.origin)
+
+
+def introduce(frame: Frame, name: str, node: ast.ShapeType) -> TensorType:
+    """The type of a model's input, where unbound names become symbols."""
+    shape: list[Dim] = []
+    for item in node.items:
+        if isinstance(item, ast.Spread):
+            raise frame.error(
+                "E0205",
+                "an input of a model needs a fixed number of axes",
+                item,
+                hint="write out the axes: `[B, T, D]`",
+            )
+        if isinstance(item, ast.Name) and item.id == "_":
+            raise frame.error("E0205", "an input of a model names every size", item)
+        shape.append(_introduced(frame, item))
+    return TensorType(tuple(shape), written_dtype(frame, node))
+
+
+def _introduced(frame: Frame, item: ast.Expr) -> Dim:
+    if isinstance(item, ast.Name) and item.id not in frame.names:
+        known = frame.module.names.get(item.id)
+        if known is None:
+            found = frame.session.free_symbol(item.id)
+            frame.names[item.id] = found
+            return found
+    size = evaluation.integer(frame, item)
+    if size.is_constant and int(size) < 1:
+        raise frame.error("E0205", f"a size must be at least 1, and this is {size}", item)
+    return size
+
+
+def _check_dtype(frame: Frame, name: str, node: ast.ShapeType, given: Tensor) -> None:
+    wanted = written_dtype(frame, node)
+    if wanted is given.type.dtype or {wanted, given.type.dtype} == {DType.FLOAT, DType.F32}:
+        return
+    raise SpecError(
+        "E0404",
+        f"`{name}` holds {wanted.value}, and got {given.type}",
+        frame.at(node.span),
+        labels=[Label(given.origin, f"this is {given.type}")],
+        hint=f"convert it: `cast(x, {wanted.value})`, or declare the type `{given.type.dtype.value}[...]`",
+    )
+
+
+def _spread(frame: Frame, name: str, node: ast.ShapeType, given: Tensor) -> list[ast.Expr | None]:
+    """One pattern for each axis; None for those that a `*S` takes (its name is bound here)."""
+    rank = given.type.rank
+    places = [i for i, item in enumerate(node.items) if isinstance(item, ast.Spread)]
+    if len(places) > 1:
+        raise frame.error("E0205", "a shape has one `*` at the most", node)
+    fixed = len(node.items) - len(places)
+    if rank < fixed or (rank > fixed and not places):
+        raise SpecError(
+            "E0403",
+            f"`{name}` has {fixed}{' or more' if places else ''} axes {_text(frame, node)},"
+            f" and got {given.type} with {rank}",
+            frame.at(node.span),
+            labels=[Label(given.origin, f"this is {given.type}")],
+        )
+    if not places:
+        return list(node.items)
+    (place,) = places
+    count = rank - fixed
+    spread = node.items[place]
+    assert isinstance(spread, ast.Spread)
+    sizes = given.type.shape[place : place + count]
+    named = [size.named(symbol(f"{name}@{place + i}")) for i, size in enumerate(sizes)]
+    if spread.name != "_":
+        frame.names[spread.name] = Sequence(tuple(named))
+    rest: list[ast.Expr | None] = [None] * count
+    return [*node.items[:place], *rest, *node.items[place + 1 :]]
+
+
+def _text(frame: Frame, node: ast.TypeExpr) -> str:
+    return f"`{frame.module.file.source.text[node.span.start : node.span.end]}`"
+
+
+def _match_size(
+    frame: Frame,
+    name: str,
+    axis: int,
+    pattern: ast.Expr | None,
+    size: Dim,
+    given: Tensor,
+    *,
+    binds: bool,
+) -> Dim:
+    if pattern is None or (isinstance(pattern, ast.Name) and pattern.id == "_"):
+        return size.named(symbol(f"{name}@{axis}")) if binds else size
+    if isinstance(pattern, ast.Name) and pattern.id not in frame.names:
+        found = size.value.named(symbol(pattern.id)) if binds else size
+        frame.names[pattern.id] = found
+        if binds:
+            frame.session.note_dim(frame, pattern.id, found)
+        return found
+    wanted = evaluation.integer(frame, pattern)
+    if wanted == size:
+        return wanted
+    raise SpecError(
+        "E0505" if not binds else "E0406",
+        f"axis {axis} of `{name}` is claimed to be {_claimed(wanted, pattern)}, and is {size}",
+        frame.at(pattern.span),
+        labels=[Label(given.origin, f"this is {given.type}")],
+        hint=_claim_hint(wanted, size),
+    )
+
+
+def _claimed(wanted: Dim, pattern: ast.Expr) -> str:
+    if isinstance(pattern, ast.Name) and not str(wanted) == pattern.id:
+        return f"{wanted} (`{pattern.id}`)"
+    return str(wanted)
+
+
+def _claim_hint(wanted: Dim, size: Dim) -> str | None:
+    unknown = sorted((wanted - size).symbols())
+    if not unknown:
+        return None
+    return f"they are not equal for every {', '.join(unknown)}: add a `require` that makes them so"
+
+

@@ -1,0 +1,234 @@
+"""What an expression of the spec can mean while it is compiled.
+
+Integers are `Dim`s; other constants are `Traced`; the rest is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from nnspec.ir.dims import Dim
+from nnspec.ir.graph import Marks, Path
+from nnspec.ir.terms import Term, Traced
+from nnspec.ir.types import TensorType
+from nnspec.ops.base import Operator
+from nnspec.source import Location
+from nnspec.syntax import ast
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tensor:
+    """A run-time value: its number in the function that is being built, its type, where it was made."""
+
+    id: int
+    type: TensorType
+    origin: Location
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sequence:
+    """A list or a group of values."""
+
+    items: tuple[Value, ...]
+    term: Term | None = None
+    is_group: bool = False
+
+    @property
+    def holds_tensors(self) -> bool:
+        """Whether any element, however deep, is a tensor."""
+        return any(
+            isinstance(item, Tensor) or (isinstance(item, Sequence) and item.holds_tensors)
+            for item in self.items
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Range:
+    """`range(...)`, not yet spread out."""
+
+    start: Dim
+    stop: Dim
+    step: Dim
+    term: Term | None = None
+
+    def __len__(self) -> int:
+        return len(range(int(self.start), int(self.stop), int(self.step)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Module:
+    """The declarations of one file, and the names that they see."""
+
+    file: ast.File
+    names: dict[str, Declared] = field(default_factory=dict)  # pyright: ignore[reportUnknownVariableType]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Declared:
+    """A block, model, fn, variant or constant of a file."""
+
+    node: ast.Block | ast.Fn | ast.Model | ast.Variant | ast.Constant
+    module: Module
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OperatorName:
+    """An operator, by name."""
+
+    name: str
+    cls: type[Operator]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Builtin:
+    """A function of constants that the compiler evaluates, or a question about a tensor."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recipe:
+    """A layer or function with some arguments given: `F(k=1, ...)`."""
+
+    callee: Declared | OperatorName
+    arguments: tuple[Value, ...]
+    keywords: Mapping[str, Value]
+
+
+@dataclass(eq=False)
+class Instance:
+    """A layer whose every use shares its weights."""
+
+    callee: Declared | OperatorName
+    arguments: tuple[Value, ...]
+    keywords: Mapping[str, Value]
+    path: Path
+    location: Location
+    marks: Marks = Marks()
+    operator: Operator | None = None
+    terms: Mapping[str, Term] = field(default_factory=dict[str, Term])
+    weights: Mapping[str, TensorType] | None = None
+    uses: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Namespace:
+    """`init` or `ops`: names behind a dot."""
+
+    name: str
+
+
+class Unknown:
+    """The value of something that failed: silences what follows from it."""
+
+
+UNKNOWN = Unknown()
+
+Value: TypeAlias = (
+    Dim
+    | Traced
+    | Tensor
+    | Sequence
+    | Range
+    | Declared
+    | OperatorName
+    | Builtin
+    | Recipe
+    | Instance
+    | Namespace
+    | Unknown
+)
+
+NONE = Traced(None)
+
+
+class Poisoned(Exception):
+    """A value that has already been complained about was used."""
+
+
+def is_constant(value: Value) -> bool:
+    """Whether a value is known while compiling, all of it."""
+    if isinstance(value, Sequence):
+        return all(is_constant(item) for item in value.items)
+    return isinstance(value, Dim | Traced | Range)
+
+
+def term_of(value: Value) -> Term | None:
+    """The term that a constant came from, or None where the spec wrote it as a literal."""
+    if isinstance(value, Dim):
+        return None if value.generic is value else Term("dim", (value.generic,))
+    if isinstance(value, Traced | Sequence | Range):
+        return value.term
+    return None
+
+
+def as_term(value: Value) -> Term | None:
+    """A constant as a term: the one that it came from, else its literal; None where there is none."""
+    found = term_of(value)
+    if found is not None:
+        return found
+    if isinstance(value, Dim):
+        return Term("dim", (value,))
+    if isinstance(value, Traced):
+        return Term("literal", (value.value,))
+    if isinstance(value, Sequence):
+        items = [as_term(item) for item in value.items]
+        if all(item is not None for item in items):
+            return Term("tuple" if value.is_group else "list", tuple(items))
+    return None
+
+
+def plain(value: Value) -> Any:
+    """A constant as plain Python data, for keys and for JSON (dims stay dims)."""
+    if isinstance(value, Dim):
+        return value.value
+    if isinstance(value, Traced):
+        return value.value
+    if isinstance(value, Sequence):
+        return tuple(plain(item) for item in value.items)
+    if isinstance(value, Range):
+        return ("range", value.start.value, value.stop.value, value.step.value)
+    return value
+
+
+def kind_of(value: Value) -> str:
+    """What a value is, for messages."""
+    match value:
+        case Dim():
+            return "an integer"
+        case Tensor():
+            return f"a tensor {value.type}"
+        case Sequence():
+            return "a list" if not value.is_group else "several values"
+        case Range():
+            return "a range"
+        case Instance():
+            return "a layer"
+        case Recipe() | OperatorName() | Declared():
+            return "a recipe of a layer" if _is_layer(value) else "a function"
+        case Builtin():
+            return "a function"
+        case Traced():
+            return _kind_of_constant(value.value)
+        case _:
+            return "a name space"
+
+
+def _kind_of_constant(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "a bool"
+    if isinstance(value, float):
+        return "a float"
+    if isinstance(value, str):
+        return "a string"
+    return f"a {type(value).__name__.lower()}"
+
+
+def _is_layer(value: Recipe | OperatorName | Declared) -> bool:
+    callee = value.callee if isinstance(value, Recipe) else value
+    name = callee.name if isinstance(callee, OperatorName) else callee.node.name
+    return name[:1].isupper()
