@@ -19,6 +19,9 @@ from nnspec.syntax.tables import ACCEPT, LOOKAHEADS, RULES, STATES
 # What a rule calls once all its parts are there: the parts, and the span of the whole.
 Build = Callable[[list[Any], Span], Any]
 
+DEEPEST_STACK = 24 * MOST_NESTING
+"""States that may wait at once; what nests no deeper than allowed never needs as many."""
+
 FLAT = frozenset(
     [
         "positional",
@@ -90,6 +93,8 @@ class Engine:
         The end of the text is taken when the whole has been reduced to `start`, the only value left.
         """
         states = self.states
+        if len(states) > DEEPEST_STACK:
+            raise self.too_deep(self.tokens.span(index))
         action = ROWS[states[-1]].get(kind)
         if action is None or (action < 0 and not _shift(states.copy(), kind)):
             return False

@@ -7,7 +7,7 @@ of faults, so it always ends.
 
 from __future__ import annotations
 
-from nnspec.diagnostics import Diagnostics, SpecError
+from nnspec.diagnostics import Diagnostic, Diagnostics, SpecError
 from nnspec.source import Source, Span
 from nnspec.syntax import ast
 from nnspec.syntax.brackets import Repairs, match_brackets
@@ -21,16 +21,27 @@ MOST_FAULTS = 100
 
 def parse(source: Source, diagnostics: Diagnostics) -> ast.File:
     """The tree of a text. What is wrong goes to `diagnostics`; the tree then holds what could be read."""
-    empty = ast.File(Span(0, len(source.text)), source, None, (), ())
+    found = Diagnostics()
     try:
-        check_text(source, diagnostics)
-        tokens = tokenize(source, diagnostics)
-        if not tokens.complete:
-            return empty
-        return _run(tokens, match_brackets(tokens, diagnostics), diagnostics) or empty
+        file = _parse(source, found)
     except SpecError as error:
-        diagnostics.add(error.diagnostic)
-        return empty
+        found.add(error.diagnostic)
+        file = None
+    diagnostics.extend(sorted(found, key=_offset))
+    diagnostics.suppressed += found.suppressed
+    return file or ast.File(Span(0, len(source.text)), source, None, (), ())
+
+
+def _offset(diagnostic: Diagnostic) -> int:
+    return diagnostic.location.span.start if diagnostic.location else 0
+
+
+def _parse(source: Source, diagnostics: Diagnostics) -> ast.File | None:
+    check_text(source, diagnostics)
+    tokens = tokenize(source, diagnostics)
+    if not tokens.complete:
+        return None
+    return _run(tokens, match_brackets(tokens, diagnostics), diagnostics)
 
 
 def _run(tokens: Tokens, repairs: Repairs, diagnostics: Diagnostics) -> ast.File | None:

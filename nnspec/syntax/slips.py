@@ -365,6 +365,14 @@ def missing_equals(s: Situation) -> Finding | None:
         return s.finding(
             "E0111", message, "write `=` before the value", resume=s.put("ASSIGN")
         )
+    if (
+        kind == "ARROW"
+        and s.kind(-1) == s.kind(-2) == "NAME"
+        and s.kind(-3) == "OUTPUT"
+    ):
+        message = f"`=` is missing before {s.shown(-1)}"
+        place = s.tokens.span(s.at - 1)
+        return s.finding("E0111", message, "write `=` before the value", span=place)
     if s.new_line() and s.accepts("ASSIGN") and not s.accepts("DOT"):
         if s.kind(-1) == "NAME" and s.kind(-2) != "COLON":
             message, hint = "this name gets no value", f"write `{s.text(-1)} = ...`"
@@ -459,8 +467,8 @@ SLIPS: tuple[Callable[[Situation], Finding | None], ...] = (
     stray_doc_string,
     half_number,
     misplaced,
-    reserved_word,
     is_word,
+    reserved_word,
     python_colon,
     conditional,
     equals_for_comparison,
