@@ -156,5 +156,27 @@ OPS = OperatorTable(
         "ChannelDropout": "random:ChannelDropout",
         "DropPath": "random:DropPath",
         "Identity": "random:Identity",
+        # shapes
+        "reshape": "shaping:Reshape",
+        "flatten": "shaping:Flatten",
+        "transpose": "shaping:Transpose",
+        "unsqueeze": "shaping:Unsqueeze",
+        "squeeze": "shaping:Squeeze",
+        "broadcast": "shaping:Broadcast",
+        "slicing": "slicing:Slicing",
+        # putting together and taking apart
+        "concat": "joining:Concat",
+        "stack": "joining:Stack",
+        "unstack": "joining:Unstack",
+        "split": "joining:Split",
+        "roll": "joining:Roll",
+        "flip": "joining:Flip",
+        "repeat": "joining:Repeat",
+        # patterns and products
+        "rearrange": "patterns:Rearrange",
+        "einsum": "products:Einsum",
+        "matmul": "products:Matmul",
+        # attention
+        "attention": "attention:Attention",
     }
 )

@@ -61,3 +61,188 @@ def scatter_add(x, index, updates, axis: int):
         reduction="add",
     )
     return ops.reshape(result, ops.shape(x))
+
+
+def conv1d(filters: int, kernel: int, *, name: str, **options) -> layers.Conv1D:
+    """Convolution without bias, weights uniform within 1 / sqrt(fan in)."""
+    uniform = initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+    return layers.Conv1D(
+        filters,
+        kernel,
+        use_bias=False,
+        kernel_initializer=uniform,
+        name=name,
+        **options,
+    )
+
+
+def conv2d(
+    filters: int, kernel: int | tuple[int, int], *, name: str, **options
+) -> layers.Conv2D:
+    """Convolution without bias, weights uniform within 1 / sqrt(fan in)."""
+    uniform = initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+    return layers.Conv2D(
+        filters,
+        kernel,
+        use_bias=False,
+        kernel_initializer=uniform,
+        name=name,
+        **options,
+    )
+
+
+def conv3d(
+    filters: int, kernel: int | tuple[int, int, int], *, name: str, **options
+) -> layers.Conv3D:
+    """Convolution without bias, weights uniform within 1 / sqrt(fan in)."""
+    uniform = initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+    return layers.Conv3D(
+        filters,
+        kernel,
+        use_bias=False,
+        kernel_initializer=uniform,
+        name=name,
+        **options,
+    )
+
+
+def biased_conv1d(
+    filters: int, kernel: int, fan_in: int, *, name: str, **options
+) -> layers.Conv1D:
+    """Convolution, weights and bias uniform within 1 / sqrt(fan in)."""
+    bound = fan_in**-0.5
+    return layers.Conv1D(
+        filters,
+        kernel,
+        kernel_initializer=initializers.RandomUniform(-bound, bound),
+        bias_initializer=initializers.RandomUniform(-bound, bound),
+        name=name,
+        **options,
+    )
+
+
+def biased_conv2d(
+    filters: int, kernel: int | tuple[int, int], fan_in: int, *, name: str, **options
+) -> layers.Conv2D:
+    """Convolution, weights and bias uniform within 1 / sqrt(fan in)."""
+    bound = fan_in**-0.5
+    return layers.Conv2D(
+        filters,
+        kernel,
+        kernel_initializer=initializers.RandomUniform(-bound, bound),
+        bias_initializer=initializers.RandomUniform(-bound, bound),
+        name=name,
+        **options,
+    )
+
+
+def biased_conv3d(
+    filters: int,
+    kernel: int | tuple[int, int, int],
+    fan_in: int,
+    *,
+    name: str,
+    **options,
+) -> layers.Conv3D:
+    """Convolution, weights and bias uniform within 1 / sqrt(fan in)."""
+    bound = fan_in**-0.5
+    return layers.Conv3D(
+        filters,
+        kernel,
+        kernel_initializer=initializers.RandomUniform(-bound, bound),
+        bias_initializer=initializers.RandomUniform(-bound, bound),
+        name=name,
+        **options,
+    )
+
+
+def pad_same(x, kernel, stride, dilation=1, value: float = 0.0):
+    """Pads the spatial axes of [B, *S, C] for ceil(n / stride) windows, the odd cell last."""
+    axes = len(x.shape) - 2
+    sizes = [
+        (n,) * axes if isinstance(n, int) else n for n in (kernel, stride, dilation)
+    ]
+    pads, keep = [(0, 0)], [slice(None)]
+    for size, k, s, d in zip(ops.shape(x)[1:-1], *sizes):
+        span = d * (k - 1)
+        larger = max if isinstance(size, int) else ops.maximum
+        total = larger(span - (size - 1) % s, 0)
+        # Pads by the most that any size needs, and then keeps what this size needs.
+        pads.append((span // 2, span - span // 2))
+        start = span // 2 - total // 2
+        keep.append(slice(start, start + size + total))
+    return ops.pad(x, [*pads, (0, 0)], constant_values=value)[tuple(keep)]
+
+
+def pad(x, pads, mode: str):
+    """Continues the axes of x by reflect, symmetric, replicate or circular padding."""
+    for axis, (before, after) in enumerate(pads):
+        if before == after == 0:
+            continue
+        size = ops.shape(x)[axis]
+        places = ops.arange(-before, size + after)
+        if mode == "replicate":
+            places = ops.clip(places, 0, size - 1)
+        elif mode == "circular":
+            places = places % size
+        elif mode == "reflect":
+            places = (size - 1) - ops.absolute(size - 1 - places % (2 * size - 2))
+        else:
+            places = places % (2 * size)
+            places = ops.minimum(places, 2 * size - 1 - places)
+        x = ops.take(x, places, axis=axis)
+    return x
+
+
+def conv_transpose(
+    x, weight, stride, padding=None, output_padding=None, dilation=None, groups: int = 1
+):
+    """Transposed convolution of [B, *S, C] with a weight [C, features / groups, *kernel]."""
+    axes = len(stride)
+    padding = padding or (0,) * axes
+    output_padding = output_padding or (0,) * axes
+    for axis, step in enumerate(dilation or (1,) * axes, 2):
+        cells = weight.shape[axis]
+        apart = ops.expand_dims(weight, axis + 1)
+        empty = [(0, step - 1) if i == axis + 1 else (0, 0) for i in range(axes + 3)]
+        shape = [*weight.shape[:axis], cells * step, *weight.shape[axis + 1 :]]
+        weight = ops.reshape(ops.pad(apart, empty), shape)
+        used = (slice(None),) * axis + (slice(step * (cells - 1) + 1),)
+        weight = weight[used]
+    kernel = ops.transpose(weight, (*range(2, axes + 2), 1, 0))
+    parts = zip(ops.split(x, groups, axis=-1), ops.split(kernel, groups, axis=-1))
+    y = ops.concatenate(
+        [ops.conv_transpose(part, k, stride) for part, k in parts], axis=-1
+    )
+    pads, keep = [(0, 0)], [slice(None)]
+    for i in range(axes):
+        # What must stand behind the n * stride + max(cells - stride, 0) cells made.
+        cells = kernel.shape[i]
+        more = output_padding[i] - padding[i] - max(stride[i] - cells, 0)
+        pads.append((0, max(more, 0)))
+        keep.append(slice(padding[i], min(more, 0) or None))
+    return ops.pad(y, [*pads, (0, 0)])[tuple(keep)]
+
+
+def attention(q, k, v, *, mask=None, bias=None, causal=False, scale=None, dropout=None):
+    """Scaled dot-product attention of [*, heads, time, width]; no key to see gives zeros."""
+    groups = q.shape[-3] // k.shape[-3]
+    if groups > 1:  # fewer key heads: each serves several query heads in a row
+        k, v = ops.repeat(k, groups, axis=-3), ops.repeat(v, groups, axis=-3)
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    scores = ops.matmul(q * scale, ops.swapaxes(k, -1, -2))
+    if bias is not None:
+        scores = scores + bias
+    if causal:
+        first = scores[(0,) * (len(scores.shape) - 2)]  # one matrix of the stack
+        lower = ops.cast(ops.tril(ops.ones_like(first)), "bool")
+        mask = lower if mask is None else ops.logical_and(mask, lower)
+    if mask is not None:
+        half = keras.backend.standardize_dtype(scores.dtype) == "float16"
+        scores = ops.where(mask, scores, -3e4 if half else -1e9)
+    weights = ops.softmax(scores)
+    if mask is not None:
+        weights = ops.where(mask, weights, 0.0)
+    if dropout is not None:
+        weights = dropout(weights)
+    return ops.matmul(weights, v)

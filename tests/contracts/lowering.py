@@ -167,7 +167,10 @@ def lower(
     )
     result = lowering(io)
     results = result if isinstance(result, tuple) else (result,)
-    assert len(results) == len(io.results), "as many results as the types say"
+    if not isinstance(result, tuple) and len(io.results) > 1:
+        results = (tree.Star(result),)  # one expression of several results
+    else:
+        assert len(results) == len(io.results), "as many results as the types say"
     return Lowered(
         {LABEL + suffix: render(call, target) for suffix, call in io.modules.items()},
         io.parameters,

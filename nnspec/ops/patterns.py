@@ -1,0 +1,401 @@
+"""Rearranging axes by a pattern of names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator, Field
+
+from nnspec.ir.dims import Dim, dim, product
+from nnspec.ir.types import TensorType
+from nnspec.ops.base import Io, NoFlops, OpError
+from nnspec.ops.shaping import expanded_keras, permuted_keras, permuted_torch, single
+from nnspec.ops.sizes import REST
+from nnspec.pycode.expressions import Expr, Namespace, expression
+
+ops = Namespace("ops")
+
+_TOKEN = re.compile(r"\s*(\.\.\.|[A-Za-z_][A-Za-z0-9_]*|1|[()]|\S)")
+
+Group = tuple[str, ...]
+
+SPREAD: Group = ("...",)  # axes on their own
+MERGED = "(...)"  # axes that parentheses join into one
+
+
+def _as_sizes(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    items: Mapping[str, object] = value  # pyright: ignore[reportUnknownVariableType]
+    return {
+        k: dim(v) if isinstance(v, int) and not isinstance(v, bool) else v
+        for k, v in items.items()
+    }
+
+
+class Rearrange(NoFlops):
+    """Splits, reorders and merges axes, by name: "b t (h d) -> b h t d" splits and swaps.
+
+    Left stands the input, right the result. Parentheses join names into one axis, the last name running
+    fastest; `1` is an axis of size 1; `...` stands for any axes. Each name occurs once on each side.
+    Sizes that the input does not tell are given by name: of a split axis all but one.
+
+    Notation after Rogozhnikov, "Einops" (2022).
+
+    Example: `x -> rearrange("b t (n h d) -> n b h t d", n=3, h=heads)`
+    """
+
+    spelling: ClassVar[str | None] = "rearrange"
+    open: ClassVar[str | None] = "sizes"
+
+    pattern: str
+    sizes: Annotated[dict[str, Dim], BeforeValidator(_as_sizes)] = Field(
+        default_factory=dict[str, Dim]
+    )
+
+    def infer(self, x: TensorType) -> TensorType:
+        plan = self.plan(x)
+        return x.with_shape(*(plan.merged_size(group) for group in plan.right))
+
+    def plan(self, x: TensorType) -> Plan:
+        """The steps that the pattern means for this input; raises `OpError` if it does not fit."""
+        return _Reading(self.pattern, self.sizes, x).plan()
+
+    def torch(self, io: Io) -> Expr:
+        plan = self.plan(io.type("x"))
+        if plan.is_one_reshape:
+            return io["x"].method("reshape", *plan.final_sizes(io))
+        result = _split_torch(io["x"], plan, io)
+        return _merged_torch(permuted_torch(result, plan.order), plan, io)
+
+    def keras(self, io: Io) -> Expr:
+        plan = self.plan(io.type("x"))
+        if plan.is_one_reshape:
+            return ops.reshape(io["x"], plan.final_sizes(io, leave_one=True))
+        result = io["x"]
+        if plan.splits or plan.dropped:
+            result = ops.reshape(result, plan.split_sizes(io, leave_one=True))
+        result = permuted_keras(result, plan.order)
+        if plan.merges:
+            return ops.reshape(result, plan.final_sizes(io, leave_one=True))
+        return expanded_keras(result, plan.added)
+
+
+# ---- reading a pattern --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A pattern laid on an input."""
+
+    pattern: str
+    sizes: Mapping[str, Dim]
+    x: TensorType
+
+    def fault(
+        self, message: str, hint: str | None = None, param: str = "pattern"
+    ) -> OpError:
+        """An error that shows the pattern, the sizes and the input."""
+        given = ", ".join(f"{name}={size}" for name, size in self.sizes.items())
+        described = f'"{self.pattern}"{f" with {given}" if given else ""} on {self.x}'
+        return OpError(f"{message} ({described})", param=param, hint=hint, code="E0410")
+
+    def plan(self) -> Plan:
+        left, right = self._sides()
+        names_left, names_right = _flat(left), _flat(right)
+        for name in names_left:
+            if name not in names_right:
+                raise self.fault(
+                    f"`{name}` stands on the left alone",
+                    "name every axis on both sides; to reduce one, use `mean(dim=...)` or the like",
+                )
+        for name in names_right:
+            if name not in names_left:
+                raise self.fault(
+                    f"`{name}` stands on the right alone",
+                    "name every axis on both sides; to repeat one, use `broadcast` or `repeat`",
+                )
+        for name in self.sizes:
+            if name not in names_left:
+                raise self.fault(
+                    f"a size is given for `{name}`, which the pattern does not name"
+                )
+        atoms = _joined(left, right)
+        return self._measured(atoms[0], atoms[1])
+
+    def _sides(self) -> tuple[list[Group], list[Group]]:
+        parts = self.pattern.split("->")
+        if len(parts) != 2:
+            raise self.fault(
+                "a pattern has one `->`", 'write it as "input axes -> result axes"'
+            )
+        left, right = self._groups(parts[0]), self._groups(parts[1])
+        if MERGED in _flat(left):
+            raise self.fault("`...` cannot stand in parentheses on the left")
+        if (SPREAD in left) != bool({"...", MERGED} & {*_flat(right)}):
+            raise self.fault("`...` must stand on both sides or on neither")
+        rest = self.x.rank - len(left) + 1
+        if SPREAD not in left and self.x.rank != len(left):
+            raise self.fault(
+                f"the pattern names {len(left)} axes, and the input has {self.x.rank}"
+            )
+        if rest < 0:
+            raise self.fault(
+                f"the pattern names at least {len(left) - 1} axes, and the input has {self.x.rank}"
+            )
+        names = tuple(f"...{place}" for place in range(rest))
+        return _spread(left, names), _spread(right, names)
+
+    def _groups(self, text: str) -> list[Group]:
+        groups: list[Group] = []
+        inner: list[str] | None = None
+        seen: set[str] = set()
+        for token in _TOKEN.findall(text):
+            if token == "(" and inner is None:
+                inner = []
+            elif token == ")" and inner is not None:
+                groups.append(tuple(inner))
+                inner = None
+            elif token == "1":
+                groups.extend([()] if inner is None else [])
+            elif token != "..." and not token.isidentifier():
+                raise self.fault(f"`{token}` has no meaning here")
+            elif token in seen:
+                raise self.fault(f"`{token}` stands twice on one side")
+            else:
+                seen.add(token)
+                groups.extend([(token,)] if inner is None else [])
+                if inner is not None:
+                    inner.append(MERGED if token == "..." else token)
+        if inner is not None:
+            raise self.fault("a parenthesis is not closed")
+        return groups
+
+    def _measured(
+        self, left: list[tuple[Group, ...]], right: list[tuple[Group, ...]]
+    ) -> Plan:
+        known: dict[Group, Dim] = {}
+        solved: set[Group] = set()
+        for axis, (group, size) in enumerate(zip(left, self.x.shape, strict=True)):
+            unknown = [atom for atom in group if not self._is_given(atom)]
+            for atom in group:
+                if self._is_given(atom):
+                    known[atom] = product(self.sizes[name] for name in atom)
+            if len(unknown) > 1:
+                names = " and ".join(f"`{' '.join(atom)}`" for atom in unknown)
+                raise self.fault(
+                    f"the sizes of {names} cannot both be told from axis {axis} of size {size}",
+                    "give all but one of them by name",
+                )
+            given = product(known[atom] for atom in group if atom in known)
+            if unknown:
+                known[unknown[0]] = self._quotient(axis, size, given, unknown[0])
+                solved.add(unknown[0])
+            elif given != size:
+                raise self.fault(
+                    f"axis {axis} has size {size}, and the pattern says {given}"
+                )
+        return Plan(tuple(left), tuple(right), known, frozenset(solved), self.x)
+
+    def _is_given(self, atom: Group) -> bool:
+        return all(name in self.sizes for name in atom)
+
+    def _quotient(self, axis: int, size: Dim, given: Dim, atom: Group) -> Dim:
+        # Names that were joined because they stay together may have sizes of their own.
+        parts = product(self.sizes[name] for name in atom if name in self.sizes)
+        for part in (given, given * parts):
+            if part.is_constant and part < 1:
+                raise self.fault(
+                    f"a size must be at least 1, not {part}", param="sizes"
+                )
+            if size % part != 0:
+                mend = (
+                    None
+                    if size.is_constant
+                    else f"say so if it does: `require {size} % {part} == 0`"
+                )
+                raise self.fault(
+                    f"axis {axis} of size {size} does not divide by {part}",
+                    mend,
+                    "sizes",
+                )
+        return size // given
+
+
+def _flat(groups: list[Group]) -> list[str]:
+    return [name for group in groups for name in group]
+
+
+def _spread(groups: list[Group], names: Group) -> list[Group]:
+    """With `...` replaced by names, each its own axis (or all in one, inside parentheses)."""
+    result: list[Group] = []
+    for group in groups:
+        if group == SPREAD:
+            result.extend((name,) for name in names)
+            continue
+        place = group.index(MERGED) if MERGED in group else None
+        result.append(
+            group if place is None else (*group[:place], *names, *group[place + 1 :])
+        )
+    return result
+
+
+def _joined(
+    left: list[Group], right: list[Group]
+) -> tuple[list[tuple[Group, ...]], list[tuple[Group, ...]]]:
+    """Both sides in atoms: names that stand together, in order, in one group on both sides are one."""
+    follows_left = {a: b for group in left for a, b in pairwise(group)}
+    follows_right = {a: b for group in right for a, b in pairwise(group)}
+
+    def atoms(group: Group) -> tuple[Group, ...]:
+        found: list[Group] = []
+        for name in group:
+            before = found[-1][-1] if found else None
+            together = before is not None and follows_left.get(
+                before
+            ) == name == follows_right.get(before)
+            if together:
+                found[-1] = (*found[-1], name)
+            else:
+                found.append((name,))
+        return tuple(found)
+
+    return [atoms(group) for group in left], [atoms(group) for group in right]
+
+
+# ---- the steps ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Split, reorder, merge: the axes of both sides as groups of atoms, and each atom's size."""
+
+    left: tuple[tuple[Group, ...], ...]
+    right: tuple[tuple[Group, ...], ...]
+    size: Mapping[Group, Dim]
+    solved: frozenset[Group]
+    x: TensorType
+
+    @cached_property
+    def atoms(self) -> tuple[Group, ...]:
+        """The atoms of the input, in order."""
+        return tuple(atom for group in self.left for atom in group)
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """Where each atom of the result comes from."""
+        return tuple(self.atoms.index(atom) for group in self.right for atom in group)
+
+    @cached_property
+    def axis(self) -> Mapping[Group, int]:
+        """The axis of the input in which each atom lies."""
+        return {atom: axis for axis, group in enumerate(self.left) for atom in group}
+
+    @property
+    def splits(self) -> tuple[int, ...]:
+        """The axes of the input that are split."""
+        return tuple(axis for axis, group in enumerate(self.left) if len(group) > 1)
+
+    @property
+    def dropped(self) -> tuple[int, ...]:
+        """The axes of the input of size 1 that the result does not have."""
+        return tuple(axis for axis, group in enumerate(self.left) if not group)
+
+    @property
+    def merges(self) -> tuple[int, ...]:
+        """The axes of the result that are made of several."""
+        return tuple(axis for axis, group in enumerate(self.right) if len(group) > 1)
+
+    @property
+    def added(self) -> tuple[int, ...]:
+        """The axes of the result of size 1 that the input does not have."""
+        return tuple(axis for axis, group in enumerate(self.right) if not group)
+
+    @property
+    def is_one_reshape(self) -> bool:
+        """Whether nothing moves, and axes are split or dropped, and others merged or added."""
+        in_order = self.order == tuple(range(len(self.order)))
+        return (
+            in_order
+            and bool(self.splits or self.dropped)
+            and bool(self.merges or self.added)
+        )
+
+    def merged_size(self, group: tuple[Group, ...]) -> Dim:
+        """The size of an axis of the result."""
+        if group in self.left:  # as it was, without a detour over its parts
+            return self.x.shape[self.left.index(group)] if group else dim(1)
+        return product(self.size[atom] for atom in group)
+
+    def split_sizes(self, io: Io, *, leave_one: bool = False) -> tuple[Expr, ...]:
+        """The shape after splitting."""
+        return self._sizes(
+            io, tuple((atom,) for atom in self.atoms), leave_one=leave_one
+        )
+
+    def final_sizes(self, io: Io, *, leave_one: bool = False) -> tuple[Expr, ...]:
+        """The shape of the result."""
+        return self._sizes(io, self.right, leave_one=leave_one)
+
+    def _sizes(
+        self, io: Io, groups: tuple[tuple[Group, ...], ...], *, leave_one: bool
+    ) -> tuple[Expr, ...]:
+        symbolic = [g for g in groups if not self.merged_size(g).is_constant]
+        computed = [g for g in symbolic if g not in self.left]
+        # One size may be left to the framework: the only one to be computed, else the batch.
+        rest = next(iter(computed if computed or not leave_one else symbolic), None)
+        if len(computed) > 1:
+            rest = None
+        return tuple(REST if g == rest and g else self._spelled(io, g) for g in groups)
+
+    def _spelled(self, io: Io, group: tuple[Group, ...]) -> Expr:
+        size = self.merged_size(group)
+        if size.is_constant:
+            return expression(size)
+        if group in self.left:
+            return io.size(self.left.index(group))
+        factors = [self._atom(io, atom) for atom in group if self.size[atom] != 1]
+        result = factors[0]
+        for factor in factors[1:]:
+            result = result * factor
+        return result
+
+    def _atom(self, io: Io, atom: Group) -> Expr:
+        size, axis = self.size[atom], self.axis[atom]
+        if size.is_constant or atom not in self.solved:
+            return expression(size)
+        others = product(self.size[other] for other in self.left[axis] if other != atom)
+        return io.size(axis) if others == 1 else io.size(axis) // expression(others)
+
+
+def _split_torch(x: Expr, plan: Plan, io: Io) -> Expr:
+    if not plan.splits:
+        return x.method("squeeze", single(plan.dropped)) if plan.dropped else x
+    if len(plan.splits) > 1 or plan.dropped:
+        return x.method("reshape", *plan.split_sizes(io))
+    axis = next(iter(plan.splits))
+    parts = plan.left[axis]
+    # All parts but one were given: the other is what remains.
+    sizes = tuple(
+        REST if part in plan.solved else expression(plan.size[part]) for part in parts
+    )
+    return x.method("unflatten", -1 if axis == plan.x.rank - 1 else axis, sizes)
+
+
+def _merged_torch(x: Expr, plan: Plan, io: Io) -> Expr:
+    if not plan.merges:
+        for place in plan.added:
+            x = x.method("unsqueeze", place)
+        return x
+    if len(plan.merges) > 1 or plan.added:
+        return x.method("reshape", *plan.final_sizes(io))
+    axis = next(iter(plan.merges))
+    last = axis == len(plan.right) - 1
+    return x.method(
+        "flatten", *((axis,) if last else (axis, axis + len(plan.right[axis]) - 1))
+    )

@@ -1,0 +1,166 @@
+"""What `x[..., 1:, i]` means: parts of a tensor by their places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from nnspec.ir.dims import ONE, ZERO, Dim, minimum
+from nnspec.ir.types import TensorType
+from nnspec.ops.base import Io, Layout, NoFlops, OpError
+from nnspec.pycode.expressions import Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """`start:stop:step` on one axis; negative bounds count from the end."""
+
+    start: Dim | None = None
+    stop: Dim | None = None
+    step: Dim = ONE
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes the whole axis as it is."""
+        return self.start is None and self.stop is None and self.step == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Something that a slice with symbols takes for granted: `left <= right`."""
+
+    left: Dim
+    right: Dim
+
+
+class Slicing(NoFlops):
+    """Part of a tensor: `x[:, 0]`, `x[..., 1:]`, `x[:, -1]`, `x[:, ::2]`.
+
+    One item for each axis: an index selects one place and drops the axis; a range keeps it. Negative
+    places count from the end. Constant bounds beyond the end are cut to it; bounds with symbols must lie
+    within the axis. Steps are at least 1.
+
+    Example: `x[:, 1:]`
+    """
+
+    spelling: ClassVar[str | None] = "slicing"
+
+    items: tuple[Dim | Range, ...]
+
+    if not TYPE_CHECKING:
+
+        @property
+        def layout(self) -> Layout:
+            """Ranges can be taken in any order of axes; dropping an axis fixes the order."""
+            ranges = all(isinstance(item, Range) for item in self.items)
+            return Layout.AXES if ranges else Layout.LOGICAL
+
+    def infer(self, x: TensorType) -> TensorType:
+        if len(self.items) != x.rank:
+            raise OpError(
+                f"{len(self.items)} places are given, and {x} has {x.rank} axes",
+                code="E0403",
+            )
+        kept: list[Dim] = []
+        for axis, (item, size) in enumerate(zip(self.items, x.shape, strict=True)):
+            if isinstance(item, Range):
+                kept.append(_length(item, size, axis, x))
+            else:
+                _require_inside(item, size, axis, x)
+        return x.with_shape(*kept)
+
+    def implied(self, x: TensorType) -> tuple[Bound, ...]:
+        """What must hold of the symbols for the slice to have the inferred size."""
+        found: list[Bound] = []
+        for item, size in zip(self.items, x.shape, strict=True):
+            places = (item.start, item.stop) if isinstance(item, Range) else (item,)
+            for place in places:
+                if place is None or (place.is_constant and size.is_constant):
+                    continue
+                if _counts_from_end(place):
+                    found.append(Bound(-place, size))
+                elif not isinstance(item, Range):
+                    found.append(Bound(place + 1, size))
+                elif not place.is_constant:
+                    found.append(Bound(place, size))
+        return tuple(found)
+
+    def torch(self, io: Io) -> Expr:
+        return _subscripted(io["x"], self.items)
+
+    def keras(self, io: Io) -> Expr:
+        if any(not isinstance(item, Range) for item in self.items):
+            return _subscripted(io["x"], self.items)
+        placed: list[Dim | Range] = list(self.items)
+        for axis, item in enumerate(self.items):
+            placed[io.axis(axis)] = item
+        return _subscripted(io["x"], placed)
+
+
+def _subscripted(x: Expr, items: Sequence[Dim | Range]) -> Expr:
+    """`x[:, 1:]`: whole axes at the end are left out, at the front they become `...`."""
+    places = [
+        i
+        for i, item in enumerate(items)
+        if not isinstance(item, Range) or not item.is_full
+    ]
+    if not places:
+        return x
+    if len(places) == 1 and places[0] == len(items) - 1 and len(items) > 2:
+        return x[..., _python(items[-1])]
+    parts = [_python(item) for item in items[: places[-1] + 1]]
+    return x[tuple(parts)] if len(parts) > 1 else x[parts[0]]
+
+
+def _python(item: Dim | Range) -> Any:
+    if isinstance(item, Dim):
+        return item
+    return slice(item.start, item.stop, None if item.step == 1 else item.step)
+
+
+def _counts_from_end(place: Dim) -> bool:
+    if place.is_constant:
+        return int(place) < 0
+    return all(coefficient < 0 for _, coefficient in place.terms)
+
+
+def _require_inside(place: Dim, size: Dim, axis: int, x: TensorType) -> None:
+    if not place.is_constant or not size.is_constant:
+        return
+    if not -int(size) <= int(place) < int(size):
+        raise OpError(
+            f"place {place} does not exist on axis {axis} of {x}, which has size {size}",
+            hint=f"use a place from {-int(size)} to {int(size) - 1}",
+            code="E0402",
+        )
+
+
+def _length(item: Range, size: Dim, axis: int, x: TensorType) -> Dim:
+    if not item.step.is_constant or item.step < 1:
+        raise OpError(
+            f"the step must be a constant of at least 1, not {item.step}",
+            hint="to go backwards, use `flip`",
+            code="E0409",
+        )
+    start = ZERO if item.start is None else _place(item.start, size)
+    stop = size if item.stop is None else _place(item.stop, size)
+    if stop.is_constant and not size.is_constant and stop > 1:
+        stop = minimum(stop, size)
+    length = (stop - start + item.step - 1) // item.step
+    if length.is_constant and length < 1:
+        raise OpError(
+            f"the range from {start} to {stop} of axis {axis} of {x} is empty",
+            code="E0408",
+        )
+    return length
+
+
+def _place(bound: Dim, size: Dim) -> Dim:
+    """A bound counted from the start and cut to the axis, as far as that can be told."""
+    if _counts_from_end(bound):
+        place = size + bound
+        return ZERO if place.is_constant and place < 0 else place
+    if not bound.is_constant:
+        return bound
+    return size if size.is_constant and size < bound else bound
