@@ -1,0 +1,293 @@
+"""The pipeline on one page: text -> syntax -> program -> costs, emitted code, proof.
+
+`load` reads one model of a file, `load_all` every one. A `Spec` is a checked model with its constants
+settled; its methods are the stages behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from nnspec.diagnostics import Diagnostics, SpecError, SpecErrors, did_you_mean
+from nnspec.ir import evaluate as evaluation
+from nnspec.ir.dims import Dim, DimError, Size
+from nnspec.ir.frame import Builder, Frame
+from nnspec.ir.graph import Program
+from nnspec.ir.session import Session
+from nnspec.ir.values import Declared, Module, Value
+from nnspec.modules import Loader, read_source
+from nnspec.ops import OPS
+from nnspec.source import Location, Source
+from nnspec.syntax import ast
+
+if TYPE_CHECKING:
+    from nnspec.analysis.cost import Cost
+    from nnspec.analysis.summary import SummaryTree
+    from nnspec.ops.base import Operator
+    from nnspec.verify import VerifyReport
+
+Target = Literal["torch", "keras"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What checking found: warnings, since a spec with errors does not become a `Spec`."""
+
+    diagnostics: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Spec:
+    """A model that has been checked."""
+
+    name: str
+    path: str
+    program: Program
+    symbols: Mapping[str, int] = field(default_factory=dict[str, int])
+    warnings: tuple[Any, ...] = ()
+
+    def check(self) -> Report:
+        """What there is to say of a spec that is right."""
+        return Report(self.warnings)
+
+    def cost(self, **symbols: Size) -> Cost:
+        """Parameters and FLOPs; symbols that are not given stay in the formulas."""
+        from nnspec.analysis.cost import cost
+
+        return cost(self.program, {**self.symbols, **symbols})
+
+    def summary(self) -> SummaryTree:
+        """The layers by path, with shapes and costs."""
+        from nnspec.analysis.summary import summary
+
+        return summary(self.program, self.symbols)
+
+    def source(self, target: Target) -> str:
+        """The program in a framework's own code. Raises `SpecError` for what it cannot express."""
+        from nnspec.targets import emit
+
+        return emit(self.program, target)
+
+    def program_after(self, name: str) -> Program:
+        """The program as it is after the pass of that name."""
+        from nnspec.passes import run_until
+
+        return run_until(self.program, name)
+
+    def verify(self, **options: Any) -> VerifyReport:
+        """Proves that both emitted programs compute the same function."""
+        from nnspec.verify import verify
+
+        return verify(self, **options)
+
+    def torch(self) -> Any:
+        """The emitted PyTorch module, built. Runs the emitted code in this process."""
+        from nnspec.verify.build import build
+
+        return build(self, "torch")
+
+    def keras(self) -> Any:
+        """The emitted Keras model, built. Runs the emitted code in this process."""
+        from nnspec.verify.build import build
+
+        return build(self, "keras")
+
+    def convert_weights(self, data: bytes, origin: str, target: str) -> Any:
+        """Weights of one backend (safetensors) as those of another."""
+        from nnspec.targets.convert import convert
+
+        return convert(self.program, data, origin, target)
+
+
+# ---- loading ----------------------------------------------------------------------------------------
+
+
+def load(
+    path: str,
+    name: str | None = None,
+    *,
+    settings: Mapping[str, str] | None = None,
+    operators: Mapping[str, type[Operator]] = OPS,
+    **constants: Any,
+) -> Spec:
+    """One model of a spec file, checked. Raises `SpecErrors` with every fault, and OSError.
+
+    `settings` are texts of the language (`{"depths": "[2, 2]", "B": "8"}`); keywords are Python values
+    for the same (`B=8`). Without a name, the file must hold one model.
+    """
+    source = _read(path)
+    given = {**(settings or {}), **{key: _spelled(value) for key, value in constants.items()}}
+    names = [name] if name is not None else None
+    specs = load_source(source, names, given, operators)
+    if len(specs) != 1:
+        found = ", ".join(spec.name for spec in specs) or "none"
+        raise SpecErrors([SpecError(
+            "E0704", f"{path} holds {len(specs)} models ({found})", hint="name one of them",
+        ).diagnostic])
+    return specs[0]
+
+
+def load_all(
+    path: str,
+    *,
+    settings: Mapping[str, str] | None = None,
+    operators: Mapping[str, type[Operator]] = OPS,
+) -> list[Spec]:
+    """Every model of a spec file: its variants, and the models that need no constants."""
+    return load_source(_read(path), None, settings or {}, operators)
+
+
+def load_source(
+    source: Source,
+    names: list[str] | None,
+    settings: Mapping[str, str],
+    operators: Mapping[str, type[Operator]] = OPS,
+) -> list[Spec]:
+    """The models of a text, by name or all. Raises `SpecErrors`."""
+    diagnostics = Diagnostics()
+    module = Loader(diagnostics).module(source)
+    diagnostics.raise_errors()
+    specs: list[Spec] = []
+    for declared in _entries(module, names):
+        spec = _elaborated(module, declared, settings, operators, diagnostics)
+        if spec is not None:
+            specs.append(spec)
+    diagnostics.raise_errors()
+    return specs
+
+
+def _read(path: str) -> Source:
+    try:
+        return read_source(path)
+    except SpecError as error:
+        raise SpecErrors([error.diagnostic]) from None
+
+
+def _entries(module: Module, names: list[str] | None) -> list[Declared]:
+    own = {
+        name: declared
+        for name, declared in module.names.items()
+        if declared.module is module and isinstance(declared.node, ast.Model | ast.Variant)
+    }
+    if names is None:
+        used = {d.node.model for d in own.values() if isinstance(d.node, ast.Variant)}
+        return [d for name, d in own.items() if name not in used and _complete(d)]
+    chosen: list[Declared] = []
+    for name in names:
+        if name not in own:
+            hint = did_you_mean(name, own) or f"it holds: {', '.join(own) or 'no model'}"
+            message = f"{module.file.source.name} holds no model named `{name}`"
+            raise SpecErrors([SpecError("E0704", message, hint=hint).diagnostic])
+        chosen.append(own[name])
+    return chosen
+
+
+def _complete(declared: Declared) -> bool:
+    """Whether a model needs no constants; a variant gives them."""
+    if not isinstance(declared.node, ast.Model):
+        return True
+    return all(parameter.default is not None for parameter in declared.node.parameters)
+
+
+def _elaborated(
+    module: Module,
+    declared: Declared,
+    settings: Mapping[str, str],
+    operators: Mapping[str, type[Operator]],
+    diagnostics: Diagnostics,
+) -> Spec | None:
+    session = Session(operators, diagnostics)
+    try:
+        constants, rest = _settings(session, module, declared, settings)
+        program = session.program(declared, constants, module.file.source.name)
+        if program is None:
+            return None
+        symbols = _symbols(program, rest)
+    except SpecError as error:
+        diagnostics.add(error.diagnostic)
+        return None
+    warnings = tuple(diagnostics.found)
+    return Spec(program.name, module.file.source.name, program, symbols, warnings)
+
+
+def _settings(
+    session: Session, module: Module, declared: Declared, settings: Mapping[str, str]
+) -> tuple[dict[str, Value], dict[str, Value]]:
+    """The values that were set, apart: the model's own constants, and the rest (its symbols)."""
+    model = session.variant(declared)[0] if isinstance(declared.node, ast.Variant) else declared
+    assert isinstance(model.node, ast.Model)
+    parameters = {parameter.name for parameter in model.node.parameters}
+    constants: dict[str, Value] = {}
+    rest: dict[str, Value] = {}
+    for name, text in settings.items():
+        value = _setting(session, name, text)
+        (constants if name in parameters else rest)[name] = value
+    return constants, rest
+
+
+def _setting(session: Session, name: str, text: str) -> Value:
+    """The value of a setting, written in the language."""
+    diagnostics = Diagnostics()
+    source = Source(f"<{name}>", f"value = {text}")
+    module = Loader(diagnostics).module(source)
+    diagnostics.raise_errors()
+    declared = module.names.get("value")
+    if declared is None or len(module.file.declarations) != 1:
+        raise SpecError("E0705", f"`{text}` is no value", Location(source, module.file.span))
+    assert isinstance(declared.node, ast.Constant)
+    frame = Frame(session, Builder(closed=True), module, {}, {}, "file", prefix=".")
+    return evaluation.evaluate(frame, declared.node.bind.values[0])
+
+
+def _symbols(program: Program, given: Mapping[str, Value]) -> dict[str, int]:
+    """The symbols that were set. Raises `SpecError` for a name that is none, or a size that is wrong."""
+    found: dict[str, int] = {}
+    for name, value in given.items():
+        if name not in program.symbols:
+            known = [*program.symbols, *(p.name for p in program.main.parameters)]
+            raise SpecError(
+                "E0302",
+                f"`{program.name}` has no constant or size named `{name}`",
+                hint=did_you_mean(name, known) or f"it has: {', '.join(known) or 'none'}",
+            )
+        if not isinstance(value, Dim) or not value.is_constant or int(value) < 1:
+            raise SpecError("E0705", f"the size `{name}` must be an integer of at least 1")
+        _check_assumed(program, name, int(value))
+        found[name] = int(value)
+    return found
+
+
+def _check_assumed(program: Program, name: str, value: int) -> None:
+    low, high = program.assumptions.bounds.get(name, (1, None))
+    factor = program.assumptions.multiples.get(name, 1)
+    wrong = (
+        f"is at least {low}" if value < low
+        else f"is at most {high}" if high is not None and value > high
+        else f"is a multiple of {factor}" if value % factor
+        else None
+    )
+    if wrong:
+        raise SpecError("E0503", f"`{name}` {wrong} by a requirement of the model, not {value}")
+
+
+def _spelled(value: Any) -> str:
+    """A Python value as the language writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{escaped}"'
+    if isinstance(value, list | tuple):
+        items: Any = value  # pyright: ignore[reportUnknownVariableType]
+        return f"[{', '.join(_spelled(item) for item in items)}]"
+    if isinstance(value, int | float):
+        return str(value)
+    raise TypeError(f"{value!r} is no constant of the language")
+
+
+__all__ = ["DimError", "Report", "Spec", "load", "load_all", "load_source"]
