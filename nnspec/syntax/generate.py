@@ -66,7 +66,7 @@ def generate(grammar: str) -> str:
     lines.extend(
         _states(table.states, order, {rule: at for at, rule in enumerate(rules)})
     )
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def _walk(states: dict[Any, dict[str, Any]], start: Any) -> dict[Any, int]:

@@ -90,7 +90,7 @@ class Spacing:
         if left in self.tight or left + 1 in self.tight:
             return False
         if after == "POWER" or after in _TIGHT_BEFORE:
-            return before == "COMMA" and after in ("COLON", "DOT")
+            return (before, after) in (("COMMA", "COLON"), ("NUMBER", "DOT"))
         if after == "LEFT_PARENTHESIS" and before in _OPERAND_ENDS:
             return left + 1 in self.use_openers
         return not (after == "LEFT_BRACKET" and before in _OPERAND_ENDS)
