@@ -48,7 +48,25 @@ OPS = OperatorTable(
         "Embedding": "linear:Embedding",
         # convolution
         "Conv": "convolution:Conv",
-        "ConvTranspose": "convolution:ConvTranspose",
+        "ConvTranspose": "transposed_convolution:ConvTranspose",
+        # pooling
+        "max_pool": "pooling:MaxPool",
+        "avg_pool": "pooling:AveragePool",
+        "adaptive_avg_pool": "pooling:AdaptiveAveragePool",
+        "adaptive_max_pool": "pooling:AdaptiveMaxPool",
+        "global_avg_pool": "pooling:GlobalAveragePool",
+        "global_max_pool": "pooling:GlobalMaxPool",
+        # normalisation
+        "BatchNorm": "normalization:BatchNorm",
+        "LayerNorm": "normalization:LayerNorm",
+        "GroupNorm": "normalization:GroupNorm",
+        "InstanceNorm": "normalization:InstanceNorm",
+        "RMSNorm": "normalization:RMSNorm",
+        # space
+        "resize": "resize:Resize",
+        "pad": "padding:Pad",
+        "pixel_shuffle": "padding:PixelShuffle",
+        "pixel_unshuffle": "padding:PixelUnshuffle",
         # activations
         "relu": "activations:Relu",
         "relu6": "activations:Relu6",
@@ -178,5 +196,11 @@ OPS = OperatorTable(
         "matmul": "products:Matmul",
         # attention
         "attention": "attention:Attention",
+        # recurrence
+        "SimpleRNN": "recurrent:SimpleRNN",
+        "LSTM": "recurrent:LSTM",
+        "GRU": "recurrent:GRU",
+        "LSTMCell": "recurrent_cells:LSTMCell",
+        "GRUCell": "recurrent_cells:GRUCell",
     }
 )

@@ -1,6 +1,5 @@
 """Helper functions that emitted Keras files define when they need them. Read as text, never imported."""
 
-# ruff: noqa: F401 -- every helper may use the standard imports of an emitted file
 from __future__ import annotations
 
 import keras
@@ -163,10 +162,11 @@ def pad_same(x, kernel, stride, dilation=1, value: float = 0.0):
         (n,) * axes if isinstance(n, int) else n for n in (kernel, stride, dilation)
     ]
     pads, keep = [(0, 0)], [slice(None)]
-    for size, k, s, d in zip(ops.shape(x)[1:-1], *sizes):
+    for size, k, s, d in zip(ops.shape(x)[1:-1], *sizes, strict=True):
         span = d * (k - 1)
-        larger = max if isinstance(size, int) else ops.maximum
-        total = larger(span - (size - 1) % s, 0)
+        total = span - (size - 1) % s
+        if span < s - 1:  # then it may be less than 0
+            total = max(total, 0) if isinstance(size, int) else ops.maximum(total, 0)
         # Pads by the most that any size needs, and then keeps what this size needs.
         pads.append((span // 2, span - span // 2))
         start = span // 2 - total // 2
@@ -210,9 +210,10 @@ def conv_transpose(
         used = (slice(None),) * axis + (slice(step * (cells - 1) + 1),)
         weight = weight[used]
     kernel = ops.transpose(weight, (*range(2, axes + 2), 1, 0))
-    parts = zip(ops.split(x, groups, axis=-1), ops.split(kernel, groups, axis=-1))
+    parts = ops.split(x, groups, axis=-1), ops.split(kernel, groups, axis=-1)
     y = ops.concatenate(
-        [ops.conv_transpose(part, k, stride) for part, k in parts], axis=-1
+        [ops.conv_transpose(part, k, stride) for part, k in zip(*parts, strict=True)],
+        axis=-1,
     )
     pads, keep = [(0, 0)], [slice(None)]
     for i in range(axes):
@@ -246,3 +247,132 @@ def attention(q, k, v, *, mask=None, bias=None, causal=False, scale=None, dropou
     if dropout is not None:
         weights = dropout(weights)
     return ops.matmul(weights, v)
+
+
+@keras.saving.register_keras_serializable(package="nnspec")
+class SumOfUniforms(initializers.Initializer):
+    """The sum of two draws from U(-bound, bound), as of two biases that act as one."""
+
+    def __init__(self, bound: float) -> None:
+        self.bound = bound
+
+    def __call__(self, shape, dtype=None):
+        """A new draw."""
+        first = initializers.RandomUniform(-self.bound, self.bound)
+        second = initializers.RandomUniform(-self.bound, self.bound)
+        return first(shape, dtype) + second(shape, dtype)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {"bound": self.bound}
+
+
+def simple_rnn(
+    units: int,
+    *,
+    bidirectional: bool = False,
+    return_sequences: bool = True,
+    name: str,
+    **options,
+) -> layers.Layer:
+    """Simple recurrent layer, weights and biases uniform within 1 / sqrt(units)."""
+    bound = units**-0.5
+    layer = layers.SimpleRNN(
+        units,
+        kernel_initializer=initializers.RandomUniform(-bound, bound),
+        recurrent_initializer=initializers.RandomUniform(-bound, bound),
+        bias_initializer=SumOfUniforms(bound),
+        return_sequences=return_sequences,
+        name="simple_rnn" if bidirectional else name,
+        **options,
+    )
+    return layers.Bidirectional(layer, name=name) if bidirectional else layer
+
+
+def lstm(
+    units: int,
+    *,
+    bidirectional: bool = False,
+    return_sequences: bool = True,
+    name: str,
+    **options,
+) -> layers.Layer:
+    """LSTM layer, weights and biases uniform within 1 / sqrt(units)."""
+    bound = units**-0.5
+    layer = layers.LSTM(
+        units,
+        kernel_initializer=initializers.RandomUniform(-bound, bound),
+        recurrent_initializer=initializers.RandomUniform(-bound, bound),
+        bias_initializer=SumOfUniforms(bound),
+        unit_forget_bias=False,
+        return_sequences=return_sequences,
+        name="lstm" if bidirectional else name,
+        **options,
+    )
+    return layers.Bidirectional(layer, name=name) if bidirectional else layer
+
+
+def gru(
+    units: int,
+    *,
+    bidirectional: bool = False,
+    return_sequences: bool = True,
+    name: str,
+    **options,
+) -> layers.Layer:
+    """GRU layer, weights and biases uniform within 1 / sqrt(units)."""
+    bound = units**-0.5
+    layer = layers.GRU(
+        units,
+        kernel_initializer=initializers.RandomUniform(-bound, bound),
+        recurrent_initializer=initializers.RandomUniform(-bound, bound),
+        bias_initializer=initializers.RandomUniform(-bound, bound),
+        reset_after=True,
+        return_sequences=return_sequences,
+        name="gru" if bidirectional else name,
+        **options,
+    )
+    return layers.Bidirectional(layer, name=name) if bidirectional else layer
+
+
+def run_recurrent(stack, x, *, state=None, dropout=None):
+    """Runs layers one on another; the result, and each final state as [layers, batch, units]."""
+    directions = 2 if isinstance(stack[0], layers.Bidirectional) else 1
+    finals = []
+    for place, layer in enumerate(stack):
+        if dropout is not None and place > 0:
+            x = dropout(x)
+        rows = range(place * directions, (place + 1) * directions)
+        initial = state and [part[row] for row in rows for part in state]
+        x, *final = layer(x, initial_state=initial)
+        finals += final
+    kinds = len(finals) // (len(stack) * directions)
+    return (x, *(ops.stack(finals[kind::kinds]) for kind in range(kinds)))
+
+
+def lstm_cell(units: int, *, use_bias: bool = True, name: str) -> layers.LSTMCell:
+    """One step of an LSTM, weights and biases uniform within 1 / sqrt(units)."""
+    bound = units**-0.5
+    return layers.LSTMCell(
+        units,
+        use_bias=use_bias,
+        kernel_initializer=initializers.RandomUniform(-bound, bound),
+        recurrent_initializer=initializers.RandomUniform(-bound, bound),
+        bias_initializer=SumOfUniforms(bound),
+        unit_forget_bias=False,
+        name=name,
+    )
+
+
+def gru_cell(units: int, *, use_bias: bool = True, name: str) -> layers.GRUCell:
+    """One step of a GRU, weights and biases uniform within 1 / sqrt(units)."""
+    bound = units**-0.5
+    return layers.GRUCell(
+        units,
+        use_bias=use_bias,
+        kernel_initializer=initializers.RandomUniform(-bound, bound),
+        recurrent_initializer=initializers.RandomUniform(-bound, bound),
+        bias_initializer=initializers.RandomUniform(-bound, bound),
+        reset_after=True,
+        name=name,
+    )

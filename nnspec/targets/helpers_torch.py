@@ -33,3 +33,30 @@ def scatter_add(x: Tensor, index: Tensor, updates: Tensor, dim: int) -> Tensor:
     updates = updates.reshape(*index.shape, *rest)
     index = index.reshape(*index.shape, *(1 for _ in rest)).expand_as(updates)
     return x.scatter_add(dim, index.long(), updates)
+
+
+def pad_same(
+    x: Tensor,
+    kernel: int | tuple[int, ...],
+    stride: int | tuple[int, ...],
+    dilation: int | tuple[int, ...] = 1,
+    value: float = 0.0,
+) -> Tensor:
+    """Pads the spatial axes of [B, C, *S] for ceil(n / stride) windows, the odd cell last."""
+    axes = x.dim() - 2
+    sizes = [
+        (n,) * axes if isinstance(n, int) else n for n in (kernel, stride, dilation)
+    ]
+    pads: list[int] = []
+    for size, k, s, d in reversed(list(zip(x.shape[2:], *sizes, strict=True))):
+        total = max(d * (k - 1) - (size - 1) % s, 0)
+        pads += [total // 2, total - total // 2]
+    return F.pad(x, pads, value=value)
+
+
+def lstm_with_states(
+    lstm: nn.LSTM, x: Tensor, state: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The sequence, and the final states: hidden and cell."""
+    y, (hidden, cell) = lstm(x, state)
+    return y, hidden, cell

@@ -8,10 +8,12 @@ class, with the plainest of printers: everything is parenthesised. The classes a
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from nnspec.ir.types import TensorType
@@ -187,7 +189,10 @@ def namespace(target: str) -> dict[str, Any]:
         "torch": "import math\nimport torch\nimport torch.nn.functional as F\nfrom torch import Tensor, nn\n",
         "keras": "import math\nimport keras\nfrom keras import initializers, layers, ops\n",
     }
-    names: dict[str, Any] = {"__name__": f"helpers_{target}"}
+    # A real module, since PyTorch's tracer looks functions up by the name of theirs.
+    module = ModuleType(f"helpers_{target}")
+    sys.modules[module.__name__] = module
+    names = vars(module)
     source = (HELPERS / f"helpers_{target}.py").read_text()
     header = "from __future__ import annotations\n"
     exec(

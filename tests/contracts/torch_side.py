@@ -112,16 +112,19 @@ def _exported(
     with torch.no_grad():
         for name, tensor in places(draw, host).items():
             tensor.copy_(weights[name])
+    # Small sizes that a window does not fit are left out of what is claimed.
     names: dict[str, Any] = {}
     shapes = []
-    for entry in flat_types(types):
-        open_axes = {
+    for entry, tensor in zip(flat_types(types), inputs, strict=True):
+        marks = {
             i: str(size) for i, size in enumerate(entry.shape) if not size.is_constant
         }
         shapes.append(
             {
-                i: names.setdefault(n, torch.export.Dim(n, min=2, max=64))
-                for i, n in open_axes.items()
+                i: names.setdefault(
+                    mark, torch.export.Dim(mark, min=min(4, tensor.shape[i]), max=64)
+                )
+                for i, mark in marks.items()
             }
         )
     program = torch.export.export(
