@@ -75,8 +75,7 @@ def colon_for_equals(s: Situation) -> Finding | None:
             "TRUE",
             "FALSE",
         )
-        first = s.at - back - 1
-        if typed and value and first in (s.beginning(), s.at - s.at + first):
+        if typed and value:
             if s.kind(-back - 2) in ("INPUT", "COMMA") or s.inside() != "LEFT_BRACE":
                 return None
             name = s.text(-back - 1)
