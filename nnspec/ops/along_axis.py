@@ -80,7 +80,7 @@ class L2Normalize(AlongLast):
         return F.normalize(io["x"], dim=axis_of(io, self.dim))
 
     def keras(self, io: Io) -> Expr:
-        return ops.normalize(io["x"], axis=axis_of(io, self.dim), epsilon=1e-12)
+        return io.helper("l2_normalize")(io["x"], axis=axis_of(io, self.dim))
 
 
 class CumSum(NoFlops):

@@ -132,6 +132,18 @@ class FloorDivide(RoundedDivision):
     spelling: ClassVar[str | None] = "floor_divide"
     symbol: ClassVar[str] = "//"
 
+    # For floats the frameworks' `//` round differently, and PyTorch's has no gradient.
+
+    def torch(self, io: Io) -> Expr:
+        if not io.results[0].dtype.is_float:
+            return super().torch(io)
+        return torch.floor(Binary("/", *spelled(self, io, "x", "y")))
+
+    def keras(self, io: Io) -> Expr:
+        if not io.results[0].dtype.is_float:
+            return super().keras(io)
+        return ops.floor(Binary("/", *spelled(self, io, "x", "y")))
+
 
 class Remainder(RoundedDivision):
     """x - y (x // y), with the sign of y: [*S], [*S] -> [*S], broadcasting.
@@ -141,6 +153,20 @@ class Remainder(RoundedDivision):
 
     spelling: ClassVar[str | None] = "remainder"
     symbol: ClassVar[str] = "%"
+
+    # A number as the dividend has no gradient in PyTorch, on its own or under Keras.
+
+    def torch(self, io: Io) -> Expr:
+        if io.has("x") or not io.results[0].dtype.is_float:
+            return super().torch(io)
+        x, y = spelled(self, io, "x", "y")
+        return torch.full_like(y, x) % y
+
+    def keras(self, io: Io) -> Expr:
+        if io.has("x") or not io.results[0].dtype.is_float:
+            return super().keras(io)
+        x, y = spelled(self, io, "x", "y")
+        return ops.full_like(y, x) % y
 
 
 class Power(Arithmetic):

@@ -19,6 +19,7 @@ from nnspec.ops.base import (
 )
 from nnspec.ops.element_types import FRAMEWORK_NAMES, converted
 from nnspec.ops.elementwise import require_number
+from nnspec.ops.sizes import spelled_size
 from nnspec.pycode.expressions import Expr, Namespace
 
 torch, ops = Namespace("torch"), Namespace("ops")
@@ -92,7 +93,11 @@ class Gather(NoFlops):
             return result.method("squeeze", place)
         if index.rank == place + 1:
             return result
-        return result.method("unflatten", place, index.shape[place:])
+        sizes = tuple(
+            spelled_size(io, size, axis, "index")
+            for axis, size in enumerate(index.shape)
+        )
+        return result.method("unflatten", place, sizes[place:])
 
     def keras(self, io: Io) -> Expr:
         place = normal_axis(self.dim, io.type("x").rank)

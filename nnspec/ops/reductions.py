@@ -126,7 +126,7 @@ class Accumulation(Reduction, abc.ABC):
 def kept_integers(io: Io, result: Expr) -> Expr:
     """A result whose integers Keras may have widened, in the element type of `x`."""
     dtype = io.type("x").dtype
-    if dtype.is_float or dtype in (DType.I32, DType.I64):
+    if dtype.is_float or dtype is DType.I64:
         return result
     return ops.cast(result, FRAMEWORK_NAMES[dtype])
 
@@ -202,13 +202,23 @@ class Spread(Reduction, abc.ABC):
         result = super().keras(io)
         if self.correction == 0:
             return result
-        count = self._count(io.type("x"))
-        known = count.is_constant and self.correction.is_constant
-        size, correction = expression(count), expression(self.correction)
-        if not known:
-            dtype = io["x"].attribute("dtype")
-            size, correction = ops.cast(size, dtype), ops.cast(correction, dtype)
-        return result * self._scale(size / (size - correction))
+        size = self._size(io)
+        return result * self._scale(size / (size - self.correction))
+
+    def _size(self, io: Io) -> Expr:
+        """The count of elements; read at run time, it is a number like the elements."""
+        x = io.type("x")
+        count = self._count(x)
+        if count.is_constant:
+            return expression(count)
+        first, *others = [
+            expression(x.shape[place]) if x.shape[place].is_constant else io.size(place)
+            for place in self._places(x)
+        ]
+        size = first
+        for other in others:
+            size = size * other
+        return ops.cast(size, io["x"].attribute("dtype"))
 
     @abc.abstractmethod
     def _scale(self, ratio: Expr) -> Expr:

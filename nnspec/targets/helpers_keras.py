@@ -376,3 +376,56 @@ def gru_cell(units: int, *, use_bias: bool = True, name: str) -> layers.GRUCell:
         reset_after=True,
         name=name,
     )
+
+
+def l2_normalize(x, axis: int):
+    """Vectors of length 1; shorter than 1e-12 they stay short, with finite gradients."""
+    squares = ops.sum(ops.square(x), axis=axis, keepdims=True)
+    return x * ops.rsqrt(ops.maximum(squares, 1e-24))
+
+
+def dilated_max_pool(x, kernel, stride, dilation):
+    """Maximum over windows of [B, *S, C] whose cells lie `dilation` apart."""
+    for axis, (cells, s, d) in enumerate(zip(kernel, stride, dilation, strict=True), 1):
+        before = (slice(None),) * axis
+        taps = [
+            x[(*before, slice(i * d, (i - cells + 1) * d or None, s))]
+            for i in range(cells)
+        ]
+        x = taps[0]
+        for tap in taps[1:]:
+            x = ops.maximum(x, tap)
+    return x
+
+
+def average_pool(x, kernel, stride, pads=None, counted=None):
+    """Mean over the cells of each window of [B, *S, C] that are no padding, or are `counted`.
+
+    Without `pads`, pads as `pad_same` does.
+    """
+    cells = ops.ones_like(x[:1, ..., :1])
+    if pads is None:
+        x, cells = pad_same(x, kernel, stride), pad_same(cells, kernel, stride)
+    else:
+        counted = counted or ((0, 0),) * len(pads)
+        rest = [(a - c, b - d) for (a, b), (c, d) in zip(pads, counted, strict=True)]
+        cells = ops.pad(cells, [(0, 0), *counted, (0, 0)], constant_values=1.0)
+        cells = ops.pad(cells, [(0, 0), *rest, (0, 0)])
+        x = ops.pad(x, [(0, 0), *pads, (0, 0)])
+    return ops.average_pool(x, kernel, stride) / ops.average_pool(cells, kernel, stride)
+
+
+def batch_norm(
+    momentum: float = 0.9, epsilon: float = 1e-5, *, name: str, **options
+) -> layers.BatchNormalization:
+    """Batch normalisation; `momentum` is the share of the running statistics that is kept."""
+    return layers.BatchNormalization(
+        momentum=momentum, epsilon=epsilon, name=name, **options
+    )
+
+
+def standardize(x, axes: tuple[int, ...], epsilon: float):
+    """Takes the mean over several axes from x, and divides by the deviation."""
+    x = x - ops.mean(x, axis=axes, keepdims=True)
+    variance = ops.mean(ops.square(x), axis=axes, keepdims=True)
+    return x * ops.rsqrt(variance + epsilon)

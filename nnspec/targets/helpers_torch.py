@@ -1,6 +1,6 @@
 """Helper functions that emitted PyTorch files define when they need them. Read as text, never imported."""
 
-# ruff: noqa: F401, N812 -- every helper may use the standard imports of an emitted file
+# ruff: noqa: N812 -- every helper may use the standard imports of an emitted file
 from __future__ import annotations
 
 import torch
@@ -60,3 +60,19 @@ def lstm_with_states(
     """The sequence, and the final states: hidden and cell."""
     y, (hidden, cell) = lstm(x, state)
     return y, hidden, cell
+
+
+def average_pool(
+    x: Tensor,
+    kernel: int | tuple[int, ...],
+    stride: int | tuple[int, ...],
+    pads: tuple[int, ...] | None = None,
+) -> Tensor:
+    """Mean over the cells of each window that are no padding; without `pads`, as `pad_same` pads."""
+    pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[x.dim() - 3]
+    cells = torch.ones_like(x[:1, :1])
+    if pads is None:
+        x, cells = (pad_same(part, kernel, stride) for part in (x, cells))
+    else:
+        x, cells = F.pad(x, pads), F.pad(cells, pads)
+    return pool(x, kernel, stride) / pool(cells, kernel, stride)

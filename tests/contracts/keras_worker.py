@@ -45,7 +45,8 @@ def make(draw: Draw, types: list[Any], last: bool) -> keras.layers.Layer:
     exec(lowered.function("apply", ", training=None"), names)
 
     def call(self: Any, inputs: Any, training: Any = None) -> Any:
-        return names["apply"](self, *inputs, training=training)
+        results = names["apply"](self, *inputs, training=training)
+        return tuple(r.value if isinstance(r, keras.Variable) else r for r in results)
 
     host = type("Host", (keras.layers.Layer,), {"call": call})()
     for name, source in lowered.modules.items():
@@ -234,9 +235,11 @@ def _torch(
     terms = [(o * c).sum() for o, c in pairs if o.requires_grad]
     sources = [tensors[i] for i in floats] + [v.value for v in variables]
     values = [o.detach().numpy() for o in outputs]
-    if not terms or not sources:
+    if not any(o.is_floating_point() for o in outputs) or not sources:
         return values, {}, []
-    found = torch.autograd.grad(sum(terms), sources, allow_unused=True)
+    found = [None] * len(sources)
+    if terms:  # else the results do not depend on the inputs
+        found = torch.autograd.grad(sum(terms), sources, allow_unused=True)
     dense = [
         (torch.zeros_like(source) if gradient is None else gradient).numpy()
         for source, gradient in zip(sources, found, strict=True)

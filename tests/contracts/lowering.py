@@ -138,8 +138,8 @@ class Lowered:
 
     def function(self, name: str, extra: str = "") -> str:
         """The forward pass as a function definition."""
-        names = ", ".join(f"x{i}" for i in range(self.inputs))
-        return f"def {name}(self, {names}{extra}):\n    return ({', '.join(self.results)},)\n"
+        names = "".join(f", x{i}" for i in range(self.inputs))
+        return f"def {name}(self{names}{extra}):\n    return ({', '.join(self.results)},)\n"
 
 
 def flat_types(inputs: Iterable[Any]) -> list[TensorType]:

@@ -93,11 +93,13 @@ def _gradients(
         for o, c in zip(outputs, draw.cotangents, strict=True)
         if o.requires_grad
     ]
-    if not pairs:
+    if not any(o.is_floating_point() for o in outputs):
         return {}
-    loss = sum((output * cotangent).sum() for output, cotangent in pairs)
     leaves = {f"x{i}": tensor for i, tensor in enumerate(inputs)} | weights
     leaves = {name: tensor for name, tensor in leaves.items() if tensor.requires_grad}
+    if not pairs:  # the results do not depend on the inputs
+        return {name: torch.zeros_like(t).numpy() for name, t in leaves.items()}
+    loss = sum((output * cotangent).sum() for output, cotangent in pairs)
     found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
     return {
         name: (torch.zeros_like(tensor) if gradient is None else gradient).numpy()
