@@ -96,8 +96,10 @@ class _Exact:
     """Adds bounds without rounding where they are whole (floats hold no large integers exactly)."""
 
     def add(self, left: float, right: float) -> float:
-        if inf in (abs(left), abs(right)):
-            return left + right
+        # Infinity first: adding it to an integer beyond the floats would overflow.
+        for bound in (left, right):
+            if abs(bound) == inf:
+                return bound
         return int(left) + int(right)
 
 
@@ -107,7 +109,11 @@ def _times(one: Interval, other: Interval) -> Interval:
 
 
 def _end(a: float, b: float) -> float:
-    return 0 if a == 0 or b == 0 else a * b
+    if a == 0 or b == 0:
+        return 0
+    if inf in (abs(a), abs(b)):
+        return inf if (a > 0) == (b > 0) else -inf
+    return a * b
 
 
 def _floor_quotient(above: Interval, below: Interval) -> Interval:

@@ -418,14 +418,11 @@ def _floor_divide(left: Dim, right: Dim) -> Dim:
     quotient, rest = _split(left, right)
     if rest.constant == 0:
         return quotient
-    if (
-        right.constant is not None
-        and rest.constant is not None
-        and 0 <= rest.constant < right.constant
-    ):
-        return quotient
+    if right.constant is not None and rest.constant is not None:
+        return quotient + rest.constant // right.constant
     inner = _single_atom(rest)
-    if inner is not None and inner.kind == "//":  # (a // b) // c is a // (b * c) for positive b, c
+    if inner is not None and inner.kind == "//" and right.constant is not None:
+        # (a // b) // c is a // (b * c) where c is positive, as it is here.
         below = inner.arguments[1] * right
         return quotient + _floor_divide(inner.arguments[0], below)
     divisor = _shared(rest, right)
@@ -444,12 +441,8 @@ def _remainder(left: Dim, right: Dim) -> Dim:
     _, rest = _split(left, right)
     if rest.constant == 0:
         return ZERO
-    if (
-        right.constant is not None
-        and rest.constant is not None
-        and 0 <= rest.constant < right.constant
-    ):
-        return dim(rest.constant)
+    if right.constant is not None and rest.constant is not None:
+        return dim(rest.constant % right.constant)
     return _of_atom(Atom("%", (rest.value, right.value)))
 
 
@@ -513,8 +506,8 @@ def _power(left: Dim, right: Dim) -> Dim:
         for _ in range(right.constant):
             result = _multiply(result, left)
         return result
-    if left.constant in (0, 1):
-        return left.value
+    if left.constant == 1:
+        return ONE
     return _of_atom(Atom("^", (left.value, right.value)))
 
 
@@ -526,13 +519,19 @@ def _bounded_power(base: int, exponent: int) -> int:
 
 def _extreme(kind: str, values: Iterable[Size], choose: Callable[..., int]) -> Dim:
     dims = [dim(value) for value in values]
-    result = _extreme_value(kind, [d.value for d in dims], choose)
+    result = _extreme_value(kind, [d.value for d in dims], choose, positive=True)
     if any(d.generic is not d for d in dims):
         return result.named(_extreme_value(kind, [d.generic for d in dims], choose))
     return result
 
 
-def _extreme_value(kind: str, values: list[Dim], choose: Callable[..., int]) -> Dim:
+def _extreme_value(
+    kind: str, values: list[Dim], choose: Callable[..., int], *, positive: bool = False
+) -> Dim:
+    """The least or greatest; `positive` where every symbol is a size, and so at least 1.
+
+    The names in a generic twin are constants of the spec as well, and those may be anything.
+    """
     flat: dict[str, Dim] = {}
     constants: list[int] = []
     for value in values:
@@ -545,10 +544,9 @@ def _extreme_value(kind: str, values: list[Dim], choose: Callable[..., int]) -> 
                 flat[part.key] = part
     if constants:
         bound = choose(constants)
-        # Symbols are at least 1: a bound of 1 or less decides nothing from below.
-        if kind == "max" and bound <= 1 and any(_single_symbol(f) for f in flat.values()):
-            pass
-        else:
+        # A bound of 1 or less decides nothing from below.
+        idle = positive and kind == "max" and bound <= 1
+        if not (idle and any(_single_symbol(f) for f in flat.values())):
             flat[str(bound)] = dim(bound)
     if len(flat) == 1:
         return next(iter(flat.values()))
@@ -610,6 +608,8 @@ def _show(value: Dim, level: int) -> str:
     if value.constant is not None:
         return str(value.constant) if value.constant >= 0 or level == _SUM else f"({value.constant})"
     parts = [_show_term(monomial, coefficient) for monomial, coefficient in value.terms]
+    if parts[0][0].startswith("-"):  # `3 - T` rather than `-T + 3`
+        parts.sort(key=lambda part: part[0].startswith("-"))
     text, kind = parts[0]
     for part, _ in parts[1:]:
         text += f" - {part[1:]}" if part.startswith("-") else f" + {part}"
@@ -619,6 +619,8 @@ def _show(value: Dim, level: int) -> str:
 
 
 def _show_term(monomial: Monomial, coefficient: int) -> tuple[str, int]:
+    if coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1:
+        return _show_atom(monomial[0][0])
     factors = [_show_power(atom, power) for atom, power in monomial]
     # A multiple of a scaled symbol reads as a quotient or a multiple of the symbol itself.
     scaled = next((i for i, (a, p) in enumerate(monomial) if a.scale > 1 and p == 1), None)
@@ -626,35 +628,48 @@ def _show_term(monomial: Monomial, coefficient: int) -> tuple[str, int]:
     if scaled is not None:
         atom = monomial[scaled][0]
         if size % atom.scale == 0:
-            factors[scaled], size = atom.symbol, size // atom.scale
+            factors[scaled], size = _name(atom), size // atom.scale
         elif atom.scale % size == 0:
-            factors[scaled], size = f"{atom.symbol} // {atom.scale // size}", 1
-            if len(factors) > 1:
-                factors[scaled] = f"({factors[scaled]})"
+            factors[scaled], size = f"({_name(atom)} // {atom.scale // size})", 1
     if size != 1 or not factors:
         factors.insert(0, str(size))
     text = " * ".join(factors)
-    return (f"-{text}" if coefficient < 0 else text), (
-        _ATOM if len(factors) == 1 and " " not in text else _PRODUCT
-    )
+    if coefficient < 0:
+        return f"-{text}", _PRODUCT
+    if len(factors) > 1:
+        return text, _PRODUCT
+    if scaled is not None and text.startswith("(") and text.endswith(")"):
+        return text[1:-1], _PRODUCT
+    return text, _ATOM
 
 
 def _show_power(atom: Atom, power: int) -> str:
-    text = _show_atom(atom)
+    text, kind = _show_atom(atom)
     if power == 1:
-        return text
-    return f"{text}^{power}" if atom.kind == "symbol" and atom.scale == 1 else f"({text})^{power}"
+        return text if kind == _ATOM else f"({text})"
+    plain = atom.kind == "symbol" and atom.scale == 1
+    return f"{text}^{power}" if plain else f"({text})^{power}"
 
 
-def _show_atom(atom: Atom) -> str:
+def _show_atom(atom: Atom) -> tuple[str, int]:
     if atom.kind == "symbol":
-        plain = atom.symbol.split("@")[0]
-        return plain if atom.scale == 1 else f"({plain} // {atom.scale})"
+        if atom.scale == 1:
+            return _name(atom), _ATOM
+        return f"{_name(atom)} // {atom.scale}", _PRODUCT
     if atom.opaque is not None:
-        return atom.opaque.key
+        return atom.opaque.key, _ATOM
     if atom.kind in ("//", "%"):
         left, right = atom.arguments
-        return f"({_show(left, _PRODUCT)} {atom.kind} {_show(right, _ATOM)})"
+        return f"{_show(left, _PRODUCT)} {atom.kind} {_show(right, _ATOM)}", _PRODUCT
     if atom.kind == "^":
-        return f"{_show(atom.arguments[0], _ATOM)}^{_show(atom.arguments[1], _ATOM)}"
-    return f"{atom.kind}({', '.join(_show(a, _SUM) for a in atom.arguments)})"
+        base, exponent = atom.arguments
+        # The sign of power binds to the right, so a power in its base needs parentheses.
+        below = _show(base, _ATOM)
+        below = f"({below})" if "^" in below and not below.startswith("(") else below
+        return f"{below}^{_show(exponent, _ATOM)}", _ATOM
+    return f"{atom.kind}({', '.join(_show(a, _SUM) for a in atom.arguments)})", _ATOM
+
+
+def _name(atom: Atom) -> str:
+    """A symbol without the number that tells loops apart."""
+    return atom.symbol.split("@")[0]
