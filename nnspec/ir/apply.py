@@ -316,7 +316,7 @@ def operator(
 
 def slicing(frame: Frame, value: Tensor, node: ast.Index) -> Value:
     """`x[..., 1:, i]`"""
-    from nnspec.ops.shaping import Range
+    from nnspec.ops.slicing import Range
 
     items: list[Dim | Range] = []
     rest = [i for i, item in enumerate(node.subscripts) if isinstance(item, ast.Rest)]

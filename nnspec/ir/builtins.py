@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import fields as fields_of
 from typing import Any
 
 from nnspec.diagnostics import did_you_mean
@@ -342,8 +343,8 @@ def _initializer(
     from nnspec.ops.initializers import INITIALIZERS, Number
 
     kind = INITIALIZERS[name]
-    fans = [field for field in kind.__dataclass_fields__ if field not in kind.numbers]  # type: ignore[attr-defined]
-    names = [*(f for f in fans if f != "spelling"), *kind.numbers]
+    fans = [field.name for field in fields_of(kind) if field.name not in kind.numbers]  # type: ignore[arg-type]
+    names = [*fans, *kind.numbers]
     if len(arguments) > len(names):
         raise frame.error("E0303", f"`init.{name}` takes at most {len(names)} arguments", node)
     given: dict[str, Value] = dict(zip(names, arguments, strict=False))

@@ -165,11 +165,20 @@ class _Bound:
 
     def _next_input(self) -> str | None:
         for name in self.cls.inputs:
+            if name in self.cls.variadic:
+                return name
             if name not in self.inputs and f"{name}_value" not in self.fields:
                 return name
         return None
 
     def _put(self, name: str, value: Tensor | Sequence) -> None:
+        if name in self.cls.variadic:
+            known = self.inputs.get(name)
+            before = known.items if isinstance(known, Sequence) else ()
+            more = value.items if isinstance(value, Sequence) else (value,)
+            value = Sequence((*before, *more))
+        if isinstance(value, Sequence) and name not in self.cls.listed:
+            raise self._no_tensor(value, name)
         if isinstance(value, Sequence):
             for item in value.items:
                 if isinstance(item, Unknown):

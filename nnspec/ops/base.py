@@ -170,6 +170,8 @@ class Operator(BaseModel, abc.ABC):
     inputs: ClassVar[tuple[str, ...]] = ("x",)
     optional: ClassVar[frozenset[str]] = frozenset()
     listed: ClassVar[frozenset[str]] = frozenset()
+    # Those of the listed ones whose tensors may be handed over one by one: `einsum("i, j", a, b)`.
+    variadic: ClassVar[frozenset[str]] = frozenset()
     layout: ClassVar[Layout] = Layout.LOGICAL
     random: ClassVar[bool] = False
     spelling: ClassVar[str | None] = None

@@ -93,6 +93,7 @@ class Einsum(Operator):
     spelling: ClassVar[str | None] = "einsum"
     inputs: ClassVar[tuple[str, ...]] = ("xs",)
     listed: ClassVar[frozenset[str]] = frozenset({"xs"})
+    variadic: ClassVar[frozenset[str]] = frozenset({"xs"})
 
     pattern: str
 
