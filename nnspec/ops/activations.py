@@ -385,6 +385,7 @@ class PReLU(NoFlops):
             raise OpError(
                 f"needs a batch axis and one more, and {x} has {x.rank} axes",
                 input="x",
+                hint="give it a tensor of at least 2 axes",
                 code="E0403",
             )
         return x

@@ -297,7 +297,9 @@ def normal_axes(axes: Dim | tuple[Dim, ...] | None, rank: int, *, param: str = "
     given = axes if isinstance(axes, tuple) else (axes,)
     places = [normal_axis(axis, rank, param=param) for axis in given]
     if len(set(places)) < len(places):
-        raise OpError("an axis is named twice", param=param, code="E0402")
+        raise OpError(
+            "an axis is named twice", param=param, hint="name each axis once", code="E0402"
+        )
     return tuple(sorted(places))
 
 

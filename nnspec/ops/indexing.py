@@ -74,18 +74,25 @@ class Gather(NoFlops):
         index = self._flat_index(io, place)
         if io.type("index").dtype is not DType.I64:
             index = index.method("long")
-        return self._unflattened(
-            io, torch.take_along_dim(io["x"], index, dim=place), place
-        )
+        return self._unflattened(io, torch.gather(io["x"], place, index), place)
 
     def _flat_index(self, io: Io, place: int) -> Expr:
-        """The index with exactly one axis of places, and 1 for each axis after it."""
-        x, index = io.type("x"), io.type("index")
+        """The index with exactly one axis of places, the same along each axis after it."""
+        index = io.type("index")
         flat = io["index"]
+        if index.rank == place:
+            flat = flat.method("unsqueeze", place)
         if index.rank > place + 1:
             flat = flat.method("flatten", place)
-        added = x.rank - place - (0 if index.rank == place else 1)
-        return flat[(..., *(None,) * added)] if added else flat
+        rest = [
+            spelled_size(io, size, axis, "x")
+            for axis, size in enumerate(io.type("x").shape)
+            if axis > place
+        ]
+        if not rest:
+            return flat
+        stretched = flat[(..., *(None,) * len(rest))]
+        return stretched.method("expand", *(-1,) * (place + 1), *rest)
 
     def _unflattened(self, io: Io, result: Expr, place: int) -> Expr:
         index = io.type("index")

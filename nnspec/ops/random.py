@@ -13,7 +13,6 @@ from nnspec.ops.base import (
     OpError,
     Rate,
     require_float,
-    require_rank,
 )
 from nnspec.pycode.expressions import Expr, Namespace
 
@@ -62,7 +61,13 @@ class ChannelDropout(RandomDrop):
 
     def infer(self, x: TensorType) -> TensorType:
         require_float(x)
-        require_rank(x, 3, 4, 5)
+        if not 3 <= x.rank <= 5:
+            raise OpError(
+                f"needs channels and 1 to 3 axes of space, and {x} has {x.rank} axes",
+                input="x",
+                hint="use `Dropout` where there is no space",
+                code="E0403",
+            )
         return x
 
     def torch(self, io: Io) -> Expr:
@@ -86,8 +91,12 @@ class DropPath(RandomDrop):
     def infer(self, x: TensorType) -> TensorType:
         require_float(x)
         if x.rank < 1:
-            message = "needs a batch axis, and got a scalar"
-            raise OpError(message, input="x", code="E0403")
+            raise OpError(
+                "needs a batch axis, and got a scalar",
+                input="x",
+                hint="use `Dropout` for a scalar",
+                code="E0403",
+            )
         return x
 
     def torch(self, io: Io) -> Expr:
