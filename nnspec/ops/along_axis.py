@@ -1,4 +1,4 @@
-"""Functions along one axis that keep it: normalised exponentials, running sums, orders."""
+"""Functions along one axis that leave it in place: softmax, gates, running sums, orders."""
 
 from __future__ import annotations
 
@@ -81,6 +81,41 @@ class L2Normalize(AlongLast):
 
     def keras(self, io: Io) -> Expr:
         return io.helper("l2_normalize")(io["x"], axis=axis_of(io, self.dim))
+
+
+class Glu(NoFlops):
+    """a sigmoid(b), the halves a and b of one axis (Dauphin et al., 2016).
+
+    [*S, 2 n] -> [*S, n], for the axis `dim`.
+
+    Example: `x -> Linear(2 * D) -> glu`
+    """
+
+    spelling: ClassVar[str | None] = "glu"
+    layout: ClassVar[Layout] = Layout.AXES
+
+    dim: Integer = MINUS_ONE
+
+    def infer(self, x: TensorType) -> TensorType:
+        require_float(x)
+        place = normal_axis(self.dim, x.rank)
+        size = x.shape[place]
+        if size % 2 != 0:
+            raise OpError(
+                f"axis {place} of {x} has {size} elements, which do not divide by 2",
+                input="x",
+                hint="give it an even size"
+                if size.is_constant
+                else f"if it is always even, say so: `require {size} % 2 == 0`",
+                code="E0407",
+            )
+        return x.with_shape(*x.shape[:place], size // 2, *x.shape[place + 1 :])
+
+    def torch(self, io: Io) -> Expr:
+        return F.glu(io["x"], dim=default(axis_of(io, self.dim), -1))
+
+    def keras(self, io: Io) -> Expr:
+        return ops.glu(io["x"], axis=default(axis_of(io, self.dim), -1))
 
 
 class CumSum(NoFlops):
