@@ -429,3 +429,86 @@ def standardize(x, axes: tuple[int, ...], epsilon: float):
     x = x - ops.mean(x, axis=axes, keepdims=True)
     variance = ops.mean(ops.square(x), axis=axes, keepdims=True)
     return x * ops.rsqrt(variance + epsilon)
+
+
+def resize_nearest(x, size, exact: bool = False):
+    """The nearest cells of [B, *S, C]: floor(i n / m), or with `exact` floor((i + 1/2) n / m)."""
+    for axis, target in enumerate(size, 1):
+        before, places = ops.shape(x)[axis], ops.arange(target)
+        places = (
+            (2 * places + 1) * before // (2 * target)
+            if exact
+            else places * before // target
+        )
+        x = ops.take(x, places, axis=axis)
+    return x
+
+
+def resize_points(before, target, align_corners: bool, dtype: str):
+    """The points of an axis of `before` cells from which `target` cells are taken."""
+    places = ops.arange(target, dtype=dtype)
+    before, target = ops.cast(before, dtype), ops.cast(target, dtype)
+    if align_corners:
+        return places * (before - 1) / ops.maximum(target - 1, 1)
+    return (places + 0.5) * (before / target) - 0.5
+
+
+def resize_linear(x, size, align_corners: bool = False):
+    """Linear interpolation between the cells of each spatial axis of [B, *S, C]."""
+    dtype = (
+        "float64"
+        if keras.backend.standardize_dtype(x.dtype) == "float64"
+        else "float32"
+    )
+    for axis, target in enumerate(size, 1):
+        before = ops.shape(x)[axis]
+        points = ops.maximum(resize_points(before, target, align_corners, dtype), 0)
+        lower = ops.minimum(ops.cast(ops.floor(points), "int32"), before - 1)
+        upper = ops.minimum(lower + 1, before - 1)
+        share = ops.cast(points - ops.cast(lower, dtype), x.dtype)
+        share = ops.reshape(share, (-1,) + (1,) * (len(x.shape) - axis - 1))
+        below, above = ops.take(x, lower, axis=axis), ops.take(x, upper, axis=axis)
+        x = below * (1 - share) + above * share
+    return x
+
+
+def resize_cubic(x, size, align_corners: bool = False):
+    """Cubic convolution (Keys, 1981, a = -3/4) along each spatial axis of [B, *S, C]."""
+    dtype = (
+        "float64"
+        if keras.backend.standardize_dtype(x.dtype) == "float64"
+        else "float32"
+    )
+    for axis, target in enumerate(size, 1):
+        before = ops.shape(x)[axis]
+        points = resize_points(before, target, align_corners, dtype)
+        first = ops.floor(points)
+        parts = []
+        for tap in (-1, 0, 1, 2):
+            away = ops.absolute(points - first - tap)
+            near = (1.25 * away - 2.25) * away * away + 1
+            far = ((-0.75 * away + 3.75) * away - 6) * away + 3
+            share = ops.cast(ops.where(away <= 1, near, far), x.dtype)
+            share = ops.reshape(share, (-1,) + (1,) * (len(x.shape) - axis - 1))
+            places = ops.clip(ops.cast(first, "int32") + tap, 0, before - 1)
+            parts.append(ops.take(x, places, axis=axis) * share)
+        x = sum(parts[1:], parts[0])
+    return x
+
+
+def pixel_shuffle(x, factor: int):
+    """[B, H, W, C r^2] -> [B, H r, W r, C]; the channels come in the order (C, r, r)."""
+    _, height, width, channels = ops.shape(x)
+    channels = channels // factor**2
+    x = ops.reshape(x, (-1, height, width, channels, factor, factor))
+    x = ops.transpose(x, (0, 1, 4, 2, 5, 3))
+    return ops.reshape(x, (-1, height * factor, width * factor, channels))
+
+
+def pixel_unshuffle(x, factor: int):
+    """[B, H r, W r, C] -> [B, H, W, C r^2], with the channels in the order (C, r, r)."""
+    _, height, width, channels = ops.shape(x)
+    height, width = height // factor, width // factor
+    x = ops.reshape(x, (-1, height, factor, width, factor, channels))
+    x = ops.transpose(x, (0, 1, 3, 5, 2, 4))
+    return ops.reshape(x, (-1, height, width, channels * factor**2))

@@ -49,7 +49,10 @@ def pad_same(
     ]
     pads: list[int] = []
     for size, k, s, d in reversed(list(zip(x.shape[2:], *sizes, strict=True))):
-        total = max(d * (k - 1) - (size - 1) % s, 0)
+        span = d * (k - 1)
+        total = span - (size - 1) % s
+        if span < s - 1:  # then it may be less than 0
+            total = max(total, 0)
         pads += [total // 2, total - total // 2]
     return F.pad(x, pads, value=value)
 
@@ -67,12 +70,37 @@ def average_pool(
     kernel: int | tuple[int, ...],
     stride: int | tuple[int, ...],
     pads: tuple[int, ...] | None = None,
+    counted: tuple[int, ...] | None = None,
 ) -> Tensor:
-    """Mean over the cells of each window that are no padding; without `pads`, as `pad_same` pads."""
+    """Mean over the cells of each window that are no padding, or are `counted`.
+
+    Without `pads`, pads as `pad_same` does.
+    """
     pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[x.dim() - 3]
     cells = torch.ones_like(x[:1, :1])
     if pads is None:
         x, cells = (pad_same(part, kernel, stride) for part in (x, cells))
     else:
-        x, cells = F.pad(x, pads), F.pad(cells, pads)
+        counted = counted or (0,) * len(pads)
+        rest = tuple(a - b for a, b in zip(pads, counted, strict=True))
+        cells = F.pad(F.pad(cells, counted, value=1.0), rest)
+        x = F.pad(x, pads)
     return pool(x, kernel, stride) / pool(cells, kernel, stride)
+
+
+def pad_axes(x: Tensor, pads: tuple[tuple[int, int], ...], mode: str) -> Tensor:
+    """Continues the last axes of x by reflect, symmetric, replicate or circular padding."""
+    for axis, (before, after) in enumerate(pads, x.dim() - len(pads)):
+        size = x.shape[axis]
+        places = torch.arange(-before, size + after, device=x.device)
+        if mode == "replicate":
+            places = places.clamp(0, size - 1)
+        elif mode == "circular":
+            places = places % size
+        elif mode == "reflect":
+            places = (size - 1) - (size - 1 - places % (2 * size - 2)).abs()
+        else:
+            places = places % (2 * size)
+            places = torch.minimum(places, 2 * size - 1 - places)
+        x = x.index_select(axis, places)
+    return x

@@ -58,6 +58,11 @@ def normal(*shape: int, symbols: str = "", scale: float = 1.0) -> Input:
     return Input(lambda random: random.normal(size=shape) * scale, symbols)
 
 
+def single(*shape: int, symbols: str = "") -> Input:
+    """Normally distributed numbers of 32 bits, for what a backend cannot do at 64."""
+    return Input(lambda random: random.normal(size=shape).astype("float32"), symbols)
+
+
 def uniform(*shape: int, low: float, high: float, symbols: str = "") -> Input:
     """Numbers within bounds."""
     return Input(lambda random: random.uniform(low, high, size=shape), symbols)
@@ -155,6 +160,9 @@ class Draw:
         }
         shapes = [tuple(int(size) for size in result.shape) for result in self.results]
         self.cotangents = [random.normal(size=shape) for shape in shapes]
+        for i, result in enumerate(self.results):
+            if result.dtype is DType.F32:
+                self.cotangents[i] = self.cotangents[i].astype("float32")
         self.direction = [
             random.normal(size=a.shape) for a in [*self.flat(), *self.weights.values()]
         ]

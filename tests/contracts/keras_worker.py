@@ -48,7 +48,7 @@ def make(draw: Draw, types: list[Any], last: bool) -> keras.layers.Layer:
         results = names["apply"](self, *inputs, training=training)
         return tuple(r.value if isinstance(r, keras.Variable) else r for r in results)
 
-    host = type("Host", (keras.layers.Layer,), {"call": call})()
+    host = type("Host", (keras.layers.Layer,), {"call": call})(autocast=False)
     for name, source in lowered.modules.items():
         setattr(host, name, eval(source, names))
     for name in lowered.parameters:

@@ -124,7 +124,7 @@ def _exported(
         shapes.append(
             {
                 i: names.setdefault(
-                    mark, torch.export.Dim(mark, min=min(4, tensor.shape[i]), max=64)
+                    mark, torch.export.Dim(mark, min=min(6, tensor.shape[i]), max=64)
                 )
                 for i, mark in marks.items()
             }
