@@ -1,0 +1,57 @@
+"""The models of the specs as the libraries define them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@cache
+def torchvision_models() -> Any:
+    """`torchvision.models`.
+
+    Some builds of torchvision come without compiled operators, and cannot be imported unless the two that
+    they describe are declared. No model here uses them.
+    """
+    try:
+        import torchvision
+    except RuntimeError:
+        declared = torch.library.Library("torchvision", "DEF")
+        declared.define(
+            "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+        )
+        declared.define(
+            "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+        )
+        _DECLARED.append(declared)
+        import torchvision
+    return torchvision.models
+
+
+_DECLARED: list[torch.library.Library] = []  # a declaration ends with its object
+
+
+def gpt2(**sizes: int) -> nn.Module:
+    """transformers' GPT-2 with its tied head, returning logits."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    options: dict[str, Any] = {"attn_implementation": "eager", "use_cache": False}
+    return GPT2LMHeadModel(GPT2Config(**sizes, **options))
+
+
+LIBRARY: dict[str, Callable[[], nn.Module]] = {
+    "ResNet18": lambda: torchvision_models().resnet18(weights=None),
+    "ResNet50": lambda: torchvision_models().resnet50(weights=None),
+    "ResNet101": lambda: torchvision_models().resnet101(weights=None),
+    "DenseNet121": lambda: torchvision_models().densenet121(weights=None),
+    "DenseNet161": lambda: torchvision_models().densenet161(weights=None),
+    "EfficientNetB0": lambda: torchvision_models().efficientnet_b0(weights=None),
+    "ViTB16": lambda: torchvision_models().vit_b_16(weights=None),
+    "ViTL16": lambda: torchvision_models().vit_l_16(weights=None),
+    "GPT2Small": gpt2,
+    "GPT2XL": lambda: gpt2(n_embd=1600, n_layer=48, n_head=25),
+}

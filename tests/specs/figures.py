@@ -1,0 +1,110 @@
+"""What every spec must count, as published or as the reference programs count it.
+
+FLOPs are those of a forward pass in evaluation mode for a batch of one: 2 x multiply-accumulates of
+convolutions and matrix products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A model of a spec file, its constants and sizes, and what it must count."""
+
+    file: str
+    model: str
+    parameters: int
+    flops: int
+    symbols: Mapping[str, int] = field(default_factory=dict)
+    constants: Mapping[str, int] = field(default_factory=dict)
+    frozen: int = 0
+
+    @property
+    def path(self) -> str:
+        """The spec file."""
+        return f"specs/{self.file}.nns"
+
+    def __str__(self) -> str:
+        return self.model
+
+
+# The specs that are compiled, verified and kept as golden files.
+COMPILED = (
+    Figures("basic/perceptron", "Perceptron", 3, 4),
+    Figures("basic/perceptron", "HiddenLayer", 13, 18),
+    Figures("basic/mlp", "DigitMLP", 109_386, 218_368),
+    Figures("basic/mlp", "RegressionMLP", 897, 1_696),
+    Figures("vision/cnn", "CNN28", 121_930, 5_056_000),
+    Figures("vision/cnn", "CNN32Base", 56_320, 8_964_864),
+    Figures("vision/cnn", "CNN32", 122_570, 9_097_216),
+    Figures("sequence/recurrent", "TextLSTM", 164_618, 19_663_360, {"T": 100}),
+    Figures("sequence/recurrent", "SimpleForecast", 2_701, 102_100, {"T": 20}),
+    Figures("sequence/recurrent", "StackedLSTM", 36_938, 2_007_680, {"T": 28}),
+    Figures("sequence/recurrent", "FinancialLSTM", 31_851, 3_720_100, {"T": 60}),
+    Figures("sequence/recurrent", "TwoLayerLSTM", 50_497, 5_929_088, {"T": 60}),
+    Figures("sequence/recurrent", "TwoLayerGRU", 37_889, 4_446_848, {"T": 60}),
+    Figures("generative/gan", "Generator", 114_064, 226_304),
+    Figures("generative/gan", "Discriminator", 100_609, 200_960),
+    Figures("generative/gan", "GAN", 214_673, 427_264, frozen=100_609),
+    Figures("generative/autoencoder", "Encoder", 25_120, 50_176),
+    Figures("generative/autoencoder", "Decoder", 25_872, 50_176),
+    Figures("generative/autoencoder", "Autoencoder", 50_992, 100_352),
+    Figures("vision/medical", "MedicalCNN", 93_954, 921_865_472),
+    Figures("vision/medical", "MedicalCNNSame", 93_954, 1_011_548_672),
+    Figures(
+        "language/transformer_block", "TransformerBlock", 137_610, 2_920_960, {"T": 10}
+    ),
+    Figures("vision/lenet", "LeNet5", 61_706, 833_040),
+    Figures("vision/resnet", "ResNet18", 11_689_512, 3_628_146_688),
+    Figures("vision/resnet", "ResNet50", 25_557_032, 8_178_368_512),
+    Figures("vision/resnet", "ResNet101", 44_549_160, 15_602_810_880),
+    Figures("vision/mobilenet", "MobileNet", 4_231_976, 1_137_480_704),
+    Figures("vision/digits", "DigitsCNN", 38_282, 675_072),
+    Figures("language/gpt2", "GPT2Small", 124_439_808, 291_648_307_200, {"T": 1024}),
+)
+
+# The rest of the collection.
+OTHERS = (
+    Figures("vision/vit", "ViTB16", 86_567_656, 35_127_656_448),
+    Figures("vision/vit", "ViTL16", 304_326_632, 123_109_425_152),
+    Figures("vision/efficientnet", "EfficientNetB0", 5_288_548, 771_629_504),
+    Figures("vision/densenet", "DenseNet121", 7_978_856, 5_668_323_328),
+    Figures("vision/densenet", "DenseNet161", 28_681_000, 15_455_814_144),
+    Figures(
+        "vision/unet",
+        "UNet64",
+        31_037_633,
+        96_334_774_272,
+        {"H": 256, "W": 256},
+        {"classes": 1},
+    ),
+    Figures("language/gpt2", "GPT2XL", 1_557_611_200, 3_506_703_564_800, {"T": 1024}),
+    Figures(
+        "language/llama3", "Llama3_8B", 8_030_261_248, 32_938_104_193_024, {"T": 2048}
+    ),
+    Figures(
+        "language/llama3",
+        "Llama3_70B",
+        70_553_706_496,
+        295_674_138_591_232,
+        {"T": 2048},
+    ),
+    Figures("language/t5", "T5Small", 60_506_624, 16_089_350_144, {"S": 128, "T": 128}),
+    Figures(
+        "language/transformer",
+        "TransformerBase",
+        63_082_496,
+        8_212_971_520,
+        {"S": 64, "T": 64},
+    ),
+)
+ALL = COMPILED + OTHERS
+
+
+def named(model: str) -> Figures:
+    """The figures of one model."""
+    (found,) = [figures for figures in ALL if figures.model == model]
+    return found
