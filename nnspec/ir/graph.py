@@ -213,6 +213,12 @@ class Function:
         """The types of a node's results."""
         return tuple(self.types[value] for value in node.outputs)
 
+    def implied(self) -> Iterator[Dim]:
+        """Sizes that its operators need to be at least 1, besides those of their results."""
+        for node in self.nodes:
+            if node.op is not None:
+                yield from node.op.implied(*self.node_types(node))
+
     def node_weights(self, node: Node) -> Mapping[str, Weight]:
         """The weights that a node's operator owns."""
         if node.op is None or not node.owns:

@@ -438,12 +438,12 @@ class Session:
         """Sizes that are at least 1 only if the symbols are large enough."""
         found: dict[str, Dim] = {}
         for function in self.functions.values():
-            for kind in function.types.values():
-                for size in kind.shape:
-                    if size.is_constant or size.key in found:
-                        continue
-                    if self.assumptions.holds(">=", size, ONE) is None:
-                        found[size.key] = size.value
+            sizes = [size for kind in function.types.values() for size in kind.shape]
+            for size in (*sizes, *function.implied()):
+                if size.is_constant or size.key in found:
+                    continue
+                if not self.assumptions.holds(">=", size, ONE):
+                    found[size.key] = size.value
         return tuple((str(size), size) for size in found.values())
 
 

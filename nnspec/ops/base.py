@@ -194,6 +194,10 @@ class Operator(BaseModel, abc.ABC):
         A list input is a tuple of types; a missing optional one is None. Raises `OpError`.
         """
 
+    def implied(self, *inputs: Any) -> tuple[Dim, ...]:
+        """Sizes, other than those of the results, that must be at least 1 for the rule to hold."""
+        return ()
+
     def weights(self, *inputs: Any) -> Mapping[str, Weight]:
         """The weights by their PyTorch names, from the input types."""
         return {}

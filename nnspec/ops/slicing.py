@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nnspec.ir.dims import ONE, ZERO, Dim, minimum
+from nnspec.ir.dims import ONE, ZERO, Dim
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Io, Layout, NoFlops, OpError
 from nnspec.pycode.expressions import Expr
@@ -26,20 +26,12 @@ class Range:
         return self.start is None and self.stop is None and self.step == 1
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """Something that a slice with symbols takes for granted: `left <= right`."""
-
-    left: Dim
-    right: Dim
-
-
 class Slicing(NoFlops):
     """Part of a tensor: `x[:, 0]`, `x[..., 1:]`, `x[:, -1]`, `x[:, ::2]`.
 
     One item for each axis: an index selects one place and drops the axis; a range keeps it. Negative
-    places count from the end. Constant bounds beyond the end are cut to it; bounds with symbols must lie
-    within the axis. Steps are at least 1.
+    places count from the end. Constant bounds beyond the end are cut to it; where a bound or the size
+    holds a symbol, the bounds must lie within the axis. Steps are at least 1.
 
     Example: `x[:, 1:]`
     """
@@ -70,20 +62,19 @@ class Slicing(NoFlops):
                 _require_inside(item, size, axis, x)
         return x.with_shape(*kept)
 
-    def implied(self, x: TensorType) -> tuple[Bound, ...]:
-        """What must hold of the symbols for the slice to have the inferred size."""
-        found: list[Bound] = []
+    def implied(self, x: TensorType) -> tuple[Dim, ...]:
+        found: list[Dim] = []
         for item, size in zip(self.items, x.shape, strict=True):
             places = (item.start, item.stop) if isinstance(item, Range) else (item,)
             for place in places:
                 if place is None or (place.is_constant and size.is_constant):
                     continue
                 if _counts_from_end(place):
-                    found.append(Bound(-place, size))
+                    found.append(size + place + 1)
                 elif not isinstance(item, Range):
-                    found.append(Bound(place + 1, size))
-                elif not place.is_constant:
-                    found.append(Bound(place, size))
+                    found.append(size - place)
+                else:
+                    found.append(size - place + 1)
         return tuple(found)
 
     def torch(self, io: Io) -> Expr:
@@ -145,8 +136,6 @@ def _length(item: Range, size: Dim, axis: int, x: TensorType) -> Dim:
         )
     start = ZERO if item.start is None else _place(item.start, size)
     stop = size if item.stop is None else _place(item.stop, size)
-    if stop.is_constant and not size.is_constant and stop > 1:
-        stop = minimum(stop, size)
     length = (stop - start + item.step - 1) // item.step
     if length.is_constant and length < 1:
         raise OpError(
