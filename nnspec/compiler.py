@@ -7,15 +7,16 @@ settled; its methods are the stages behind.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from nnspec.diagnostics import Diagnostics, SpecError, SpecErrors, did_you_mean
+from nnspec.diagnostics import Diagnostic, Diagnostics, SpecError, SpecErrors, did_you_mean
 from nnspec.ir import evaluate as evaluation
 from nnspec.ir.dims import Dim, DimError, Size
 from nnspec.ir.frame import Builder, Frame
 from nnspec.ir.graph import Program
+from nnspec.ir.lint import lint
 from nnspec.ir.session import Session
 from nnspec.ir.values import Declared, Module, Value
 from nnspec.modules import Loader, read_source
@@ -36,7 +37,7 @@ Target = Literal["torch", "keras"]
 class Report:
     """What checking found: warnings, since a spec with errors does not become a `Spec`."""
 
-    diagnostics: tuple[Any, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ class Spec:
     path: str
     program: Program
     symbols: Mapping[str, int] = field(default_factory=dict[str, int])
-    warnings: tuple[Any, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
 
     def check(self) -> Report:
         """What there is to say of a spec that is right."""
@@ -147,16 +148,43 @@ def load_source(
     operators: Mapping[str, type[Operator]] = OPS,
 ) -> list[Spec]:
     """The models of a text, by name or all. Raises `SpecErrors`."""
+    specs, diagnostics = check_source(source, names, settings, operators)
+    diagnostics.raise_errors()
+    return specs
+
+
+def check_source(
+    source: Source,
+    names: list[str] | None,
+    settings: Mapping[str, str],
+    operators: Mapping[str, type[Operator]] = OPS,
+) -> tuple[list[Spec], Diagnostics]:
+    """The models of a text that are right, and everything there is to say about the text."""
     diagnostics = Diagnostics()
     module = Loader(diagnostics).module(source)
-    diagnostics.raise_errors()
+    if diagnostics.errors:
+        return [], diagnostics
+    remarks = lint(module, operators)
     specs: list[Spec] = []
     for declared in _entries(module, names):
         spec = _elaborated(module, declared, settings, operators, diagnostics)
         if spec is not None:
-            specs.append(spec)
-    diagnostics.raise_errors()
-    return specs
+            specs.append(replace(spec, warnings=tuple(remarks)))
+    return specs, _in_order(remarks, diagnostics)
+
+
+def _in_order(remarks: Diagnostics, found: Diagnostics) -> Diagnostics:
+    """All findings as they follow in the text; of two at one place, what was seen first."""
+    places = {remark.location for remark in remarks.errors}
+    rest = [each for each in found if each.location is None or each.location not in places]
+    merged = Diagnostics(suppressed=remarks.suppressed + found.suppressed)
+    merged.extend(sorted([*remarks, *rest], key=_place))
+    return merged
+
+
+def _place(diagnostic: Diagnostic) -> tuple[str, int]:
+    location = diagnostic.location
+    return (location.source.name, location.span.start) if location else ("", -1)
 
 
 def _read(path: str) -> Source:
@@ -209,8 +237,7 @@ def _elaborated(
     except SpecError as error:
         diagnostics.add(error.diagnostic)
         return None
-    warnings = tuple(diagnostics.found)
-    return Spec(program.name, module.file.source.name, program, symbols, warnings)
+    return Spec(program.name, module.file.source.name, program, symbols)
 
 
 def _settings(
@@ -290,4 +317,4 @@ def _spelled(value: Any) -> str:
     raise TypeError(f"{value!r} is no constant of the language")
 
 
-__all__ = ["DimError", "Report", "Spec", "load", "load_all", "load_source"]
+__all__ = ["DimError", "Report", "Spec", "check_source", "load", "load_all", "load_source"]

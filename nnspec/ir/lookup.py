@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.ir.foreign import foreign_hint
@@ -67,13 +67,25 @@ def known_names(frame: Frame) -> Iterator[str]:
     yield from BUILTINS
 
 
+def is_given(identifier: str, operators: Collection[str]) -> bool:
+    """Whether a name means something without being declared."""
+    given = identifier in BUILTINS or identifier in DTYPES or identifier in operators
+    return given or identifier in ("inf", "init", "ops", "std")
+
+
 def unknown(frame: Frame, identifier: str, where: ast.Node) -> SpecError:
     """The fault of a name that means nothing here."""
-    hint = foreign_hint(identifier) or did_you_mean(identifier, known_names(frame))
+    code, message, hint = unknown_text(identifier, known_names(frame))
+    return frame.error(code, message, where, hint=hint)
+
+
+def unknown_text(identifier: str, known: Iterable[str]) -> tuple[str, str, str | None]:
+    """Code, message and hint for a name that means nothing."""
+    hint = foreign_hint(identifier) or did_you_mean(identifier, known)
     if identifier[:1].isupper():
-        return frame.error("E0202", f"there is no layer or size named `{identifier}`", where, hint=hint)
+        return "E0202", f"there is no layer or size named `{identifier}`", hint
     hint = hint or "bind it first, or declare it as a parameter"
-    return frame.error("E0201", f"nothing here is named `{identifier}`", where, hint=hint)
+    return "E0201", f"nothing here is named `{identifier}`", hint
 
 
 def attribute(frame: Frame, node: ast.Attribute, value: Value) -> Value:

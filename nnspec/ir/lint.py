@@ -1,0 +1,250 @@
+"""What can be said of a file before anything is evaluated.
+
+Names that mean nothing, parameters declared twice, values that are never used, statements that are never
+reached. Elaboration sees only what some model reaches, with its constants; this sees every body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from nnspec.diagnostics import Diagnostic, Diagnostics, Label, Severity
+from nnspec.ir import lookup, unused
+from nnspec.ir.references import References, binders, leaves, of_expressions, of_type
+from nnspec.ir.values import Module
+from nnspec.source import Location, Span
+from nnspec.syntax import ast
+
+Routine = ast.Block | ast.Fn | ast.Model
+
+
+def lint(module: Module, operators: Collection[str]) -> Diagnostics:
+    """All findings about the declarations of a file."""
+    found = Diagnostics()
+    for declaration in module.file.declarations:
+        match declaration:
+            case ast.Constant(bind=bind):
+                _Names(module, operators, found).resolve(
+                    of_expressions(*bind.values), {}
+                )
+            case ast.Variant(arguments=arguments):
+                values = of_expressions(*(argument.value for argument in arguments))
+                _Names(module, operators, found).resolve(values, {})
+            case _:
+                _routine(module, operators, declaration, found)
+    found.extend(unused.uses(module))
+    return found
+
+
+def _routine(
+    module: Module, operators: Collection[str], node: Routine, found: Diagnostics
+) -> None:
+    names = _Names(module, operators, found)
+    names.bound_at = dict(_bindings(node.body.statements))
+    names.body(node.body.statements, names.parameters(node))
+    _unreachable(module, node.body.statements, found)
+    _results(module, node, found)
+    found.extend(unused.names(module, node))
+
+
+# ---- what a routine must have -------------------------------------------------------------------
+
+
+def _results(module: Module, node: Routine, found: Diagnostics) -> None:
+    """A model outputs something, a block or fn returns something."""
+    wanted = ast.Output if isinstance(node, ast.Model) else ast.Return
+    if any(isinstance(s, wanted) for s in _all(node.body.statements)):
+        return
+    place = Location(module.file.source, node.name_span)
+    if isinstance(node, ast.Model):
+        message = f"the model `{node.name}` has no output"
+        hint = "add `output name = value`"
+        found.add(Diagnostic("E0506", message, place, hint=hint))
+        return
+    kind = "block" if isinstance(node, ast.Block) else "function"
+    message = f"the {kind} `{node.name}` returns nothing"
+    found.add(Diagnostic("E0508", message, place, hint="end it with `return value`"))
+
+
+def _all(statements: Iterable[ast.Stmt]) -> Iterable[ast.Stmt]:
+    for statement in statements:
+        yield statement
+        for body in bodies(statement):
+            yield from _all(body.statements)
+
+
+def bodies(statement: ast.Stmt) -> list[ast.Body]:
+    """The bodies inside a statement."""
+    match statement:
+        case ast.For(body=body):
+            return [body]
+        case ast.If(then=then, otherwise=otherwise):
+            return [then] if otherwise is None else [then, otherwise]
+        case _:
+            return []
+
+
+def _unreachable(
+    module: Module, statements: tuple[ast.Stmt, ...], found: Diagnostics
+) -> None:
+    for place, statement in enumerate(statements):
+        for body in bodies(statement):
+            _unreachable(module, body.statements, found)
+        if unused.returns(statement) and place + 1 < len(statements):
+            source = module.file.source
+            behind = statements[place + 1]
+            label = Label(Location(source, statement.span), "everything ends here")
+            found.add(
+                Diagnostic(
+                    "W0204",
+                    "this is never reached",
+                    Location(source, behind.span),
+                    (label,),
+                    "put it before the `return`, or delete it",
+                    Severity.WARNING,
+                )
+            )
+            return
+
+
+# ---- names --------------------------------------------------------------------------------------
+
+
+def _bindings(statements: Iterable[ast.Stmt]) -> Iterable[tuple[str, Span]]:
+    """Every place that binds a name; where there are several, the last is the one that counts."""
+    for statement in _all(statements):
+        match statement:
+            case ast.Bind(targets=targets):
+                yield from ((target.name, target.span) for target in targets)
+            case ast.Output(target=target):
+                yield target.name, target.span
+            case ast.Input(name=name):
+                yield name, statement.span
+            case ast.For(pattern=pattern):
+                yield from ((leaf.name or "", leaf.span) for leaf in leaves(pattern))
+            case _:
+                pass
+
+
+class _Names:
+    """Resolves names statement by statement; what may be bound counts as bound."""
+
+    def __init__(
+        self, module: Module, operators: Collection[str], found: Diagnostics
+    ) -> None:
+        self.module, self.operators, self.found = module, operators, found
+        self.bound_at: dict[str, Span] = {}
+
+    def parameters(self, node: Routine) -> dict[str, None]:
+        """The names that the parameters bind; their faults are noted."""
+        first: dict[str, ast.Parameter] = {}
+        later = [parameter.name for parameter in node.parameters]
+        visible: dict[str, None] = {}
+        for parameter in node.parameters:
+            if parameter.name in first:
+                self._twice(node, parameter, first[parameter.name])
+            first.setdefault(parameter.name, parameter)
+            self._default(parameter, later, visible)
+            later.pop(0)
+            visible[parameter.name] = None
+        for parameter in node.parameters:
+            self.shape(parameter.type, visible)
+        return visible
+
+    def _twice(
+        self, node: Routine, parameter: ast.Parameter, first: ast.Parameter
+    ) -> None:
+        source = self.module.file.source
+        label = Label(Location(source, first.span), "the first one")
+        message = f"`{node.name}` has two parameters named `{parameter.name}`"
+        place = Location(source, parameter.span)
+        hint = "give one of them another name"
+        self.found.add(Diagnostic("E0208", message, place, (label,), hint))
+
+    def _default(
+        self, parameter: ast.Parameter, later: list[str], visible: dict[str, None]
+    ) -> None:
+        read = of_expressions(parameter.default)
+        for name in read.read:
+            if name.id in later and name.id not in visible:
+                message = (
+                    f"the default of `{parameter.name}` uses `{name.id}`,"
+                    " which has no value yet"
+                )
+                place = Location(self.module.file.source, name.span)
+                hint = "a default sees the parameters before it: change their order"
+                self.found.add(Diagnostic("E0311", message, place, hint=hint))
+        others = [name for name in read.read if name.id not in later]
+        self.resolve(References(others), visible)
+
+    def shape(self, kind: ast.TypeExpr | None, visible: dict[str, None]) -> None:
+        """A type: lone names bind, the others must mean something."""
+        lone = binders(kind)
+        visible.update((name, None) for name in lone)
+        self.resolve(of_type(kind), visible)
+
+    def body(self, statements: Iterable[ast.Stmt], visible: dict[str, None]) -> None:
+        """Resolves statements in order; `visible` grows."""
+        for statement in statements:
+            self._one(statement, visible)
+
+    def _one(self, node: ast.Stmt, visible: dict[str, None]) -> None:
+        match node:
+            case ast.Input(name=name, type=kind):
+                self.shape(kind, visible)
+                visible[name] = None
+            case ast.Output(target=target, value=value):
+                value = value or ast.Name(target.span, target.name)
+                self.resolve(of_expressions(value), visible)
+                self.shape(target.type, visible)
+                visible[target.name] = None
+            case ast.Bind(targets=targets, values=values):
+                self.resolve(of_expressions(*values), visible)
+                for target in targets:
+                    self.shape(target.type, visible)
+                    visible[target.name] = None
+            case ast.If(condition=condition, then=then, otherwise=otherwise):
+                self.resolve(of_expressions(condition), visible)
+                one, other = dict(visible), dict(visible)
+                self.body(then.statements, one)
+                self.body(otherwise.statements if otherwise else (), other)
+                visible.update(one)
+                visible.update(other)
+            case ast.For(pattern=pattern, iterable=iterable, body=body):
+                self.resolve(of_expressions(iterable), visible)
+                inside = dict(visible)
+                inside.update((leaf.name or "", None) for leaf in leaves(pattern))
+                self.body(body.statements, inside)
+            case ast.Require(condition=condition):
+                self.resolve(of_expressions(condition), visible)
+            case ast.Return(values=values):
+                self.resolve(of_expressions(*values), visible)
+            case _:
+                pass
+
+    def resolve(self, read: References, visible: dict[str, None]) -> None:
+        """Notes each name that certainly means nothing where it stands."""
+        for name in read.read:
+            if name.id not in visible and not self._declared(name.id):
+                self._unknown(name, visible)
+
+    def _declared(self, name: str) -> bool:
+        return name in self.module.names or lookup.is_given(name, self.operators)
+
+    def _unknown(self, name: ast.Name, visible: dict[str, None]) -> None:
+        source = self.module.file.source
+        place = Location(source, name.span)
+        bound = self.bound_at.get(name.id)
+        if bound is None:
+            known = [*visible, *self.module.names, *self.operators, *lookup.BUILTINS]
+            code, message, hint = lookup.unknown_text(name.id, known)
+            self.found.add(Diagnostic(code, message, place, hint=hint))
+            return
+        label = Label(Location(source, bound), "it is bound here")
+        if bound.start >= name.span.start:
+            message = f"`{name.id}` is used before it is bound"
+            hint = "bind it first"
+        else:
+            message = f"`{name.id}` is bound inside of a loop, and unknown behind it"
+            hint = f"bind `{name.id}` before the loop as well: then the loop carries it"
+        self.found.add(Diagnostic("E0213", message, place, (label,), hint))
