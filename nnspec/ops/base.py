@@ -187,23 +187,26 @@ class Operator(BaseModel, abc.ABC):
 
     # ---- the rules ---------------------------------------------------------------------------
 
+    # To a type checker, `*inputs: Any, **named: Any` leaves the parameters to each operator; they are
+    # passed by position.
+
     @abc.abstractmethod
-    def infer(self, *inputs: Any) -> Inferred:
+    def infer(self, *inputs: Any, **named: Any) -> Inferred:
         """The result types, from the types of the inputs in the order of `inputs`.
 
         A list input is a tuple of types; a missing optional one is None. Raises `OpError`.
         """
 
-    def implied(self, *inputs: Any) -> tuple[Dim, ...]:
+    def implied(self, *inputs: Any, **named: Any) -> tuple[Dim, ...]:
         """Sizes, other than those of the results, that must be at least 1 for the rule to hold."""
         return ()
 
-    def weights(self, *inputs: Any) -> Mapping[str, Weight]:
+    def weights(self, *inputs: Any, **named: Any) -> Mapping[str, Weight]:
         """The weights by their PyTorch names, from the input types."""
         return {}
 
     @abc.abstractmethod
-    def flops(self, *inputs: Any) -> Dim:
+    def flops(self, *inputs: Any, **named: Any) -> Dim:
         """Floating-point operations of a forward pass: 2 x multiply-accumulates of matrix products."""
 
     @abc.abstractmethod
@@ -214,7 +217,7 @@ class Operator(BaseModel, abc.ABC):
     def keras(self, io: Io) -> Expr | tuple[Expr, ...]:
         """The result as Keras 3 says it."""
 
-    def keras_weights(self, *inputs: Any) -> tuple[KerasWeight, ...]:
+    def keras_weights(self, *inputs: Any, **named: Any) -> tuple[KerasWeight, ...]:
         """Where each weight is found in Keras: by default under its own name, unchanged."""
         return tuple(KerasWeight(name, (name,)) for name in self.weights(*inputs))
 
@@ -226,7 +229,7 @@ class Operator(BaseModel, abc.ABC):
 class NoFlops(Operator, abc.ABC):
     """Operators without a matrix product: 0 FLOPs by the convention of `docs/cost.md`."""
 
-    def flops(self, *inputs: Any) -> Dim:
+    def flops(self, *inputs: Any, **named: Any) -> Dim:
         return ZERO
 
 

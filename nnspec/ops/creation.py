@@ -23,7 +23,7 @@ from nnspec.ops.base import (
 from nnspec.ops.element_types import created, dtype_expression
 from nnspec.ops.elementwise import Number, check_scalar
 from nnspec.ops.initializers import ZEROS, Initializer
-from nnspec.pycode.expressions import Expr, Namespace
+from nnspec.pycode.expressions import Display, Expr, Namespace
 
 torch, ops = Namespace("torch"), Namespace("ops")
 
@@ -236,6 +236,13 @@ def _shape(values: Any) -> tuple[int, ...]:
     return (len(items), *shapes.pop())
 
 
+def _lists(values: Expr) -> Expr:
+    """Nested tuples spelled as the lists that the spec wrote."""
+    if not isinstance(values, Display):
+        return values
+    return Display("list", tuple(_lists(item) for item in values.items))
+
+
 class LiteralTensor(NoFlops):
     """The numbers of a (nested) list: -> dtype[*S].
 
@@ -281,12 +288,12 @@ class LiteralTensor(NoFlops):
         check_scalar(value, dtype, input="values")
 
     def torch(self, io: Io) -> Expr:
-        return torch.tensor(io.arg("values"), **created(io, self._dtype()))
+        return torch.tensor(_lists(io.arg("values")), **created(io, self._dtype()))
 
     def keras(self, io: Io) -> Expr:
         # Without a type, lists of floats become float32 whatever the policy.
         dtype = dtype_expression(io, self._dtype())
-        return ops.array(io.arg("values"), dtype=dtype)
+        return ops.array(_lists(io.arg("values")), dtype=dtype)
 
 
 class Eye(NoFlops):
