@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from typing import ClassVar
 
-from nnspec.ir.dims import MINUS_ONE
+from nnspec.ir.dims import MINUS_ONE, Dim
 from nnspec.ir.types import DType, TensorType
 from nnspec.ops.axes import axis_of
 from nnspec.ops.base import (
@@ -170,6 +170,9 @@ class TopK(NoFlops):
             )
         values = x.with_shape(*x.shape[:place], self.k, *x.shape[place + 1 :])
         return values, values.with_dtype(DType.I64)
+
+    def implied(self, x: TensorType) -> tuple[Dim, ...]:
+        return (x.shape[normal_axis(self.dim, x.rank)] - self.k + 1,)
 
     def torch(self, io: Io) -> Expr:
         axis = default(axis_of(io, self.dim), -1)

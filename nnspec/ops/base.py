@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
@@ -253,8 +253,7 @@ def _as_dim(value: Any) -> Any:
 
 def _as_tuple(value: Any) -> Any:
     if isinstance(value, list | tuple):
-        items: Sequence[Any] = value  # pyright: ignore[reportUnknownVariableType]
-        return tuple(_as_dim(item) for item in items)
+        return tuple(_as_dim(item) for item in cast(Sequence[Any], value))
     return _as_dim(value)
 
 

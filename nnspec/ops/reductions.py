@@ -194,6 +194,9 @@ class Spread(Reduction, abc.ABC):
             )
         return result
 
+    def implied(self, x: TensorType) -> tuple[Dim, ...]:
+        return (self._count(x) - self.correction,)
+
     def torch(self, io: Io) -> Expr:
         keywords = self._keywords(io, "dim", "keepdim")
         return io["x"].method(self.method, correction=self.correction, **keywords)

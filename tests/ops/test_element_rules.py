@@ -86,6 +86,20 @@ def test_topk_gives_values_and_places() -> None:
     assert (str(values), str(places)) == ("[B, 2, 3]", "i64[B, 2, 3]")
 
 
+IMPLIED: list[tuple[str, dict[str, Any], str]] = [
+    ("topk", {"k": 5}, "H - 4"),
+    ("topk", {"k": 5, "dim": 0}, "B - 4"),
+    ("var", {"dim": 1, "correction": 2}, "H - 2"),
+    ("std", {"correction": 1}, "B * H - 1"),
+]
+
+
+@pytest.mark.parametrize(("op", "fields", "expected"), IMPLIED)
+def test_what_must_be_at_least_1(op: str, fields: Any, expected: str) -> None:
+    (size,) = OPS[op](**fields).implied(tensor(B, H))
+    assert str(size) == expected
+
+
 def test_equal_sizes_keep_the_name_that_one_of_them_has() -> None:
     width = symbol("width")
     plain, known = tensor(64), tensor(dim(64).named(width))
