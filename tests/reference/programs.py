@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 def dense(*widths: int, last: nn.Module | None = None) -> nn.Sequential:
     """Linear layers with rectifiers between them, and `last` behind them."""
     layers: list[nn.Module] = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.ReLU()]
     layers[-1:] = [] if last is None else [last]
     return nn.Sequential(*layers)
@@ -33,7 +34,7 @@ def digit_mlp() -> nn.Module:
 def convolutions(*channels: int) -> list[nn.Module]:
     """3x3 convolutions without padding, halved between them."""
     layers: list[nn.Module] = []
-    for before, after in zip(channels, channels[1:], strict=False):
+    for before, after in pairwise(channels):
         layers += [nn.Conv2d(before, after, 3), nn.ReLU(), nn.MaxPool2d(2)]
     return layers
 

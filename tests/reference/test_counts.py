@@ -6,12 +6,12 @@ import pytest
 
 pytestmark = pytest.mark.framework
 
-import nnspec  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
+import nnspec  # noqa: E402
 from tests.reference.libraries import LIBRARY  # noqa: E402
 from tests.reference.programs import PROGRAMS, example  # noqa: E402
 from tests.specs.figures import Figures, named  # noqa: E402

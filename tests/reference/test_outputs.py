@@ -8,12 +8,12 @@ import pytest
 
 pytestmark = pytest.mark.framework
 
-import nnspec  # noqa: E402
 import numpy  # noqa: E402
 import torch  # noqa: E402
-from nnspec.compiler import Spec  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
+import nnspec  # noqa: E402
+from nnspec.compiler import Spec  # noqa: E402
 from tests.reference import carry  # noqa: E402
 from tests.reference.libraries import gpt2, torchvision_models  # noqa: E402
 from tests.reference.programs import PROGRAMS, example  # noqa: E402
@@ -37,14 +37,20 @@ def keras_result(
     spec: Spec, weights: dict[str, Tensor], inputs: Tensor
 ) -> numpy.ndarray:
     """What the emitted Keras program computes; images go in with their channels last."""
-    import keras
-
     model = spec.keras()
     carry.to_keras(spec, weights, model)
     array = inputs.numpy()
     if array.ndim == 4:
         array = array.transpose(0, 2, 3, 1)
-    return keras.ops.convert_to_numpy(model(array, training=False))
+    return keras_array(model(array, training=False))
+
+
+def keras_array(value: Any) -> numpy.ndarray:
+    """A tensor of Keras as an array."""
+    import keras
+
+    array: Any = keras.ops.convert_to_numpy(value)
+    return array
 
 
 def assert_equal(found: numpy.ndarray, expected: Tensor | numpy.ndarray) -> None:
@@ -86,7 +92,13 @@ def test_resnet_equals_torchvision(name: str) -> None:
 
 def test_gpt2_equals_transformers() -> None:
     torch.manual_seed(3)
-    sizes = {"depth": 3, "vocab": 211, "context": 64, "width": 96, "heads": 6}
+    sizes: dict[str, Any] = {
+        "depth": 3,
+        "vocab": 211,
+        "context": 64,
+        "width": 96,
+        "heads": 6,
+    }
     reference = gpt2(
         n_layer=3, vocab_size=211, n_positions=64, n_embd=96, n_head=6
     ).eval()
@@ -105,9 +117,8 @@ def test_mobilenet_equals_keras_applications() -> None:
     import keras
 
     keras.utils.set_random_seed(4)
-    reference: Any = keras.applications.MobileNet(
-        weights=None, classifier_activation=None
-    )
+    options: dict[str, Any] = {"weights": None, "classifier_activation": None}
+    reference = keras.applications.MobileNet(**options)
     _randomise_keras(reference)
     spec = nnspec.load("specs/vision/mobilenet.nns", "MobileNet")
     trained = sum(int(numpy.prod(w.shape)) for w in reference.trainable_weights)
@@ -115,7 +126,7 @@ def test_mobilenet_equals_keras_applications() -> None:
     weights = carry.from_keras_mobilenet(reference)
     image = torch.randn(2, 3, 224, 224)
     channels_last = image.numpy().transpose(0, 2, 3, 1)
-    expected = keras.ops.convert_to_numpy(reference(channels_last, training=False))
+    expected = keras_array(reference(channels_last, training=False))
     assert_equal(torch_result(spec, weights, image), expected)
     assert_equal(keras_result(spec, weights, image), expected)
 

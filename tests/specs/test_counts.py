@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nnspec
 import pytest
+
+import nnspec
 from nnspec.source import Source
 from nnspec.syntax.format import format_file
-
 from tests.specs.figures import ALL, Figures
 
 FILES = sorted(Path("specs").rglob("*.nns"))
@@ -16,7 +16,8 @@ FILES = sorted(Path("specs").rglob("*.nns"))
 
 @pytest.mark.parametrize("figures", ALL, ids=str)
 def test_counts_equal_the_reference(figures: Figures) -> None:
-    spec = nnspec.load(figures.path, figures.model, **figures.constants)
+    settings = {name: str(value) for name, value in figures.constants.items()}
+    spec = nnspec.load(figures.path, figures.model, settings=settings)
     cost = spec.cost(B=1, **figures.symbols)
     assert cost.parameters == figures.parameters
     assert cost.parameters - cost.trainable == figures.frozen

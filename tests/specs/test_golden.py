@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-import nnspec
 import pytest
 
+import nnspec
 from tests.specs.figures import COMPILED, Figures
 
 GOLDEN = Path("tests/golden")
