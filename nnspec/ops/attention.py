@@ -157,18 +157,21 @@ def _require_matching(q: TensorType, k: TensorType, v: TensorType) -> None:
                 f"the axes before the heads must be those of the queries, {q}, and this is {x}",
                 input=name,
                 code="E0406",
+                hint="make batch and other leading axes the same for queries, keys and values",
             )
     if k.shape[-1] != q.shape[-1]:
         raise OpError(
             f"the keys {k} have width {k.shape[-1]}, and the queries {q} have {q.shape[-1]}",
             input="k",
             code="E0406",
+            hint="project queries and keys to one width",
         )
     if v.shape[-3:-1] != k.shape[-3:-1]:
         raise OpError(
             f"the values {v} must have the heads and places of the keys {k}",
             input="v",
             code="E0406",
+            hint="make values from the same tensor as the keys, with as many heads",
         )
     heads, kv_heads = q.shape[-3], k.shape[-3]
     if heads % kv_heads != 0:

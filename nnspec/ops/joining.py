@@ -15,10 +15,9 @@ from nnspec.ops.base import (
     NoFlops,
     OpError,
     join_dtypes,
-    normal_axes,
     normal_axis,
 )
-from nnspec.ops.shaping import single
+from nnspec.ops.shaping import named_axes, single
 from nnspec.pycode.expressions import Expr, Namespace
 
 torch, ops = Namespace("torch"), Namespace("ops")
@@ -28,7 +27,10 @@ def _common(xs: tuple[TensorType, ...]) -> TensorType:
     """The first type with the element type that all share; checks that there is one."""
     if not xs:
         raise OpError(
-            "needs at least one tensor, and the list is empty", input="xs", code="E0409"
+            "needs at least one tensor, and the list is empty",
+            input="xs",
+            code="E0409",
+            hint="give a list of tensors: `[x, y]`",
         )
     dtype = xs[0].dtype
     for x in xs[1:]:
@@ -45,6 +47,7 @@ def _require_equal(
             "they must have as many axes",
             input="xs",
             code="E0403",
+            hint="add axes of size 1 with `unsqueeze`, or merge axes with `flatten`",
         )
     for axis, (size, wanted) in enumerate(zip(other.shape, first.shape, strict=True)):
         if axis != joined and size != wanted:
@@ -53,6 +56,7 @@ def _require_equal(
                 f"axis {axis} must have the same size in both, not {size} and {wanted}",
                 input="xs",
                 code="E0406",
+                hint="make the sizes the same, or choose another axis",
             )
 
 
@@ -186,13 +190,17 @@ class Split(NoFlops):
         if small or not self.sizes:
             found = f"not {small[0]}" if small else "and none is given"
             raise OpError(
-                f"each size must be at least 1, {found}", param="sizes", code="E0408"
+                f"each size must be at least 1, {found}",
+                param="sizes",
+                code="E0408",
+                hint="list the size of each part",
             )
         if total(self.sizes) != size:
             raise OpError(
                 f"the sizes add up to {total(self.sizes)}, and axis {axis} of {x} has {size}",
                 param="sizes",
                 code="E0406",
+                hint="make the sizes add up to that of the axis",
             )
         return self.sizes
 
@@ -203,6 +211,7 @@ class Split(NoFlops):
                 f"the number of parts must be a constant of at least 1, not {count}",
                 param="sizes",
                 code="E0409",
+                hint="give a plain number, or the sizes of the parts as a list",
             )
         if size % count != 0:
             raise OpError(
@@ -262,7 +271,7 @@ class Roll(NoFlops):
                 hint="give one shift for each axis of `dim`",
                 code="E0409",
             )
-        normal_axes(axes, x.rank)
+        named_axes(axes, x.rank)
         return shifts, tuple(normal_axis(axis, x.rank) for axis in axes)
 
     def torch(self, io: Io) -> Expr:
@@ -290,14 +299,14 @@ class Flip(NoFlops):
     dim: IntegerOrList
 
     def infer(self, x: TensorType) -> TensorType:
-        normal_axes(self.dim, x.rank)
+        named_axes(self.dim, x.rank)
         return x
 
     def torch(self, io: Io) -> Expr:
-        return io["x"].method("flip", *normal_axes(self.dim, io.type("x").rank))
+        return io["x"].method("flip", *named_axes(self.dim, io.type("x").rank))
 
     def keras(self, io: Io) -> Expr:
-        axes = normal_axes(self.dim, io.type("x").rank)
+        axes = named_axes(self.dim, io.type("x").rank)
         return ops.flip(io["x"], axis=single(tuple(sorted(io.axis(a) for a in axes))))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, ClassVar
 
@@ -14,6 +13,7 @@ from pydantic import BeforeValidator, Field
 from nnspec.ir.dims import Dim, dim, product
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Io, NoFlops, OpError
+from nnspec.ops.pattern_plan import Group, Plan
 from nnspec.ops.shaping import expanded_keras, permuted_keras, permuted_torch, single
 from nnspec.ops.sizes import REST
 from nnspec.pycode.expressions import Expr, Namespace, expression
@@ -21,8 +21,6 @@ from nnspec.pycode.expressions import Expr, Namespace, expression
 ops = Namespace("ops")
 
 _TOKEN = re.compile(r"\s*(\.\.\.|[A-Za-z_][A-Za-z0-9_]*|1|[()]|\S)")
-
-Group = tuple[str, ...]
 
 SPREAD: Group = ("...",)  # axes on their own
 MERGED = "(...)"  # axes that parentheses join into one
@@ -123,7 +121,8 @@ class _Reading:
         for name in self.sizes:
             if name not in names_left:
                 raise self.fault(
-                    f"a size is given for `{name}`, which the pattern does not name"
+                    f"a size is given for `{name}`, which the pattern does not name",
+                    hint="leave the size out, or name the axis in the pattern",
                 )
         atoms = _joined(left, right)
         return self._measured(atoms[0], atoms[1])
@@ -136,17 +135,25 @@ class _Reading:
             )
         left, right = self._groups(parts[0]), self._groups(parts[1])
         if MERGED in _flat(left):
-            raise self.fault("`...` cannot stand in parentheses on the left")
+            raise self.fault(
+                "`...` cannot stand in parentheses on the left",
+                hint="name the axes that are to be split",
+            )
         if (SPREAD in left) != bool({"...", MERGED} & {*_flat(right)}):
-            raise self.fault("`...` must stand on both sides or on neither")
+            raise self.fault(
+                "`...` must stand on both sides or on neither",
+                hint="write `...` on the other side too",
+            )
         rest = self.x.rank - len(left) + 1
         if SPREAD not in left and self.x.rank != len(left):
             raise self.fault(
-                f"the pattern names {len(left)} axes, and the input has {self.x.rank}"
+                f"the pattern names {len(left)} axes, and the input has {self.x.rank}",
+                hint="name each axis of the input, or write `...` for the others",
             )
         if rest < 0:
             raise self.fault(
-                f"the pattern names at least {len(left) - 1} axes, and the input has {self.x.rank}"
+                f"the pattern names at least {len(left) - 1} axes, and the input has {self.x.rank}",
+                hint="name each axis of the input, or write `...` for the others",
             )
         names = tuple(f"...{place}" for place in range(rest))
         return _spread(left, names), _spread(right, names)
@@ -164,16 +171,22 @@ class _Reading:
             elif token == "1":
                 groups.extend([()] if inner is None else [])
             elif token != "..." and not token.isidentifier():
-                raise self.fault(f"`{token}` has no meaning here")
+                raise self.fault(
+                    f"`{token}` has no meaning here",
+                    hint="use names, `1`, `...` and parentheses",
+                )
             elif token in seen:
-                raise self.fault(f"`{token}` stands twice on one side")
+                raise self.fault(
+                    f"`{token}` stands twice on one side",
+                    hint="give each axis its own name",
+                )
             else:
                 seen.add(token)
                 groups.extend([(token,)] if inner is None else [])
                 if inner is not None:
                     inner.append(MERGED if token == "..." else token)
         if inner is not None:
-            raise self.fault("a parenthesis is not closed")
+            raise self.fault("a parenthesis is not closed", hint="close it with `)`")
         return groups
 
     def _measured(
@@ -198,7 +211,8 @@ class _Reading:
                 solved.add(unknown[0])
             elif given != size:
                 raise self.fault(
-                    f"axis {axis} has size {size}, and the pattern says {given}"
+                    f"axis {axis} has size {size}, and the pattern says {given}",
+                    hint="make the sizes that are given multiply to that of the axis",
                 )
         return Plan(tuple(left), tuple(right), known, frozenset(solved), self.x)
 
@@ -211,11 +225,13 @@ class _Reading:
         for part in (given, given * parts):
             if part.is_constant and part < 1:
                 raise self.fault(
-                    f"a size must be at least 1, not {part}", param="sizes"
+                    f"a size must be at least 1, not {part}",
+                    param="sizes",
+                    hint="give a size of at least 1",
                 )
             if size % part != 0:
                 mend = (
-                    None
+                    "give a size that divides the axis"
                     if size.is_constant
                     else f"say so if it does: `require {size} % {part} == 0`"
                 )
@@ -268,109 +284,7 @@ def _joined(
     return [atoms(group) for group in left], [atoms(group) for group in right]
 
 
-# ---- the steps ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Split, reorder, merge: the axes of both sides as groups of atoms, and each atom's size."""
-
-    left: tuple[tuple[Group, ...], ...]
-    right: tuple[tuple[Group, ...], ...]
-    size: Mapping[Group, Dim]
-    solved: frozenset[Group]
-    x: TensorType
-
-    @cached_property
-    def atoms(self) -> tuple[Group, ...]:
-        """The atoms of the input, in order."""
-        return tuple(atom for group in self.left for atom in group)
-
-    @cached_property
-    def order(self) -> tuple[int, ...]:
-        """Where each atom of the result comes from."""
-        return tuple(self.atoms.index(atom) for group in self.right for atom in group)
-
-    @cached_property
-    def axis(self) -> Mapping[Group, int]:
-        """The axis of the input in which each atom lies."""
-        return {atom: axis for axis, group in enumerate(self.left) for atom in group}
-
-    @property
-    def splits(self) -> tuple[int, ...]:
-        """The axes of the input that are split."""
-        return tuple(axis for axis, group in enumerate(self.left) if len(group) > 1)
-
-    @property
-    def dropped(self) -> tuple[int, ...]:
-        """The axes of the input of size 1 that the result does not have."""
-        return tuple(axis for axis, group in enumerate(self.left) if not group)
-
-    @property
-    def merges(self) -> tuple[int, ...]:
-        """The axes of the result that are made of several."""
-        return tuple(axis for axis, group in enumerate(self.right) if len(group) > 1)
-
-    @property
-    def added(self) -> tuple[int, ...]:
-        """The axes of the result of size 1 that the input does not have."""
-        return tuple(axis for axis, group in enumerate(self.right) if not group)
-
-    @property
-    def is_one_reshape(self) -> bool:
-        """Whether nothing moves, and axes are split or dropped, and others merged or added."""
-        in_order = self.order == tuple(range(len(self.order)))
-        return (
-            in_order
-            and bool(self.splits or self.dropped)
-            and bool(self.merges or self.added)
-        )
-
-    def merged_size(self, group: tuple[Group, ...]) -> Dim:
-        """The size of an axis of the result."""
-        if group in self.left:  # as it was, without a detour over its parts
-            return self.x.shape[self.left.index(group)] if group else dim(1)
-        return product(self.size[atom] for atom in group)
-
-    def split_sizes(self, io: Io, *, leave_one: bool = False) -> tuple[Expr, ...]:
-        """The shape after splitting."""
-        return self._sizes(
-            io, tuple((atom,) for atom in self.atoms), leave_one=leave_one
-        )
-
-    def final_sizes(self, io: Io, *, leave_one: bool = False) -> tuple[Expr, ...]:
-        """The shape of the result."""
-        return self._sizes(io, self.right, leave_one=leave_one)
-
-    def _sizes(
-        self, io: Io, groups: tuple[tuple[Group, ...], ...], *, leave_one: bool
-    ) -> tuple[Expr, ...]:
-        symbolic = [g for g in groups if not self.merged_size(g).is_constant]
-        computed = [g for g in symbolic if g not in self.left]
-        # One size may be left to the framework: the only one to be computed, else the batch.
-        rest = next(iter(computed if computed or not leave_one else symbolic), None)
-        if len(computed) > 1:
-            rest = None
-        return tuple(REST if g == rest and g else self._spelled(io, g) for g in groups)
-
-    def _spelled(self, io: Io, group: tuple[Group, ...]) -> Expr:
-        size = self.merged_size(group)
-        if size.is_constant:
-            return expression(size)
-        if group in self.left:
-            return io.size(self.left.index(group))
-        factors = [self._atom(io, atom) for atom in group if self.size[atom] != 1]
-        result = factors[0]
-        for factor in factors[1:]:
-            result = result * factor
-        return result
-
-    def _atom(self, io: Io, atom: Group) -> Expr:
-        size, axis = self.size[atom], self.axis[atom]
-        if size.is_constant or atom not in self.solved:
-            return expression(size)
-        others = product(self.size[other] for other in self.left[axis] if other != atom)
-        return io.size(axis) if others == 1 else io.size(axis) // expression(others)
+# ---- PyTorch ------------------------------------------------------------------------------------
 
 
 def _split_torch(x: Expr, plan: Plan, io: Io) -> Expr:

@@ -36,6 +36,7 @@ class Matmul(Operator):
                     "needs at least one axis, and got a scalar",
                     input=name,
                     code="E0403",
+                    hint="use `x * y` for a product with a scalar",
                 )
         dtype = join_dtypes(x.dtype, y.dtype)
         inner = y.shape[-2] if y.rank > 1 else y.shape[0]
@@ -45,6 +46,7 @@ class Matmul(Operator):
                 f"elements, and the columns of the second {inner}",
                 input="y",
                 code="E0406",
+                hint="swap the axes of one: `transpose(y)`",
             )
         rows = x.shape[-2:-1]
         columns = y.shape[-1:] if y.rank > 1 else ()
@@ -74,6 +76,7 @@ def _broadcast(x: TensorType, y: TensorType) -> tuple[Dim, ...]:
                 f"the leading axes of {x} and {y} do not broadcast: {a} and {b}",
                 input="y",
                 code="E0411",
+                hint="make the leading sizes equal, or one of them 1",
             )
     return tuple(b if a == 1 else a for a, b in zip(left, right, strict=True))
 
@@ -152,25 +155,36 @@ class Einsum(Operator):
         result = self._names(parts[1])
         if len(operands) != count:
             raise self._fault(
-                f"the pattern has {len(operands)} operands, and {count} are given"
+                f"the pattern has {len(operands)} operands, and {count} are given",
+                hint="write one operand for each tensor, with commas between",
             )
         known = {name for operand in operands for name in operand}
         if len(known) > len(ascii_letters):
             raise self._fault(
-                f"more than {len(ascii_letters)} indices cannot be told apart"
+                f"more than {len(ascii_letters)} indices cannot be told apart",
+                hint="use fewer names",
             )
         for name in result:
             if name not in known:
-                raise self._fault(f"`{name}` stands in the result alone")
+                raise self._fault(
+                    f"`{name}` stands in the result alone",
+                    hint="name it in an operand too; to add an axis, use `unsqueeze`",
+                )
         return operands, result
 
     def _names(self, text: str) -> Names:
         names = tuple(text.split())
         for name in names:
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-                raise self._fault(f"`{name}` is no name of an index")
+                raise self._fault(
+                    f"`{name}` is no name of an index",
+                    hint="write names apart by spaces, operands apart by commas",
+                )
             if names.count(name) > 1:
-                raise self._fault(f"`{name}` stands twice in one operand")
+                raise self._fault(
+                    f"`{name}` stands twice in one operand",
+                    hint="give each axis of an operand its own name",
+                )
         return names
 
     def _sizes(
@@ -189,7 +203,8 @@ class Einsum(Operator):
             for name, size in zip(operand, x.shape, strict=True):
                 if sizes.setdefault(name, size) != size:
                     raise self._fault(
-                        f"`{name}` has size {sizes[name]}, and operand {place}, {x}, says {size}"
+                        f"`{name}` has size {sizes[name]}, and operand {place}, {x}, says {size}",
+                        hint="use another name for the other size",
                     )
         return sizes
 

@@ -20,7 +20,6 @@ from nnspec.ops.base import (
     Weight,
     join_dtypes,
     require_float,
-    require_rank,
 )
 from nnspec.ops.initializers import FanUniform
 from nnspec.ops.recurrent_weights import GATES, keras_variables
@@ -60,12 +59,19 @@ class Recurrent(Operator, abc.ABC):
 
     def infer(self, x: TensorType, *states: TensorType | None) -> Inferred:
         require_float(x)
-        require_rank(x, 3)
+        if x.rank != 3:
+            raise OpError(
+                f"needs a tensor of 3 axes, and {x} has {x.rank}",
+                input="x",
+                hint="its axes are [batch, time, features]",
+                code="E0403",
+            )
         if not self.layers.is_constant:
             raise OpError(
                 f"the number of layers must be a constant, not {self.layers}",
                 param="layers",
                 code="E0409",
+                hint="give a plain number",
             )
         self._check_states(x, states)
         batch, time, _ = x.shape
@@ -92,6 +98,7 @@ class Recurrent(Operator, abc.ABC):
                 f"an initial state consists of {' and '.join(self.states)}: give all or none",
                 input=self.states[0] if states[0] is None else self.states[1],
                 code="E0409",
+                hint="give every part of the state, or none to start from zero",
             )
         for name, state in zip(self.states, states, strict=False):
             if state is None:

@@ -18,7 +18,6 @@ from nnspec.ops.base import (
     Weight,
     join_dtypes,
     require_float,
-    require_rank,
 )
 from nnspec.ops.initializers import FanUniform
 from nnspec.ops.recurrent_weights import GATES, keras_variables
@@ -38,7 +37,13 @@ class Cell(Operator, abc.ABC):
 
     def infer(self, x: TensorType, *states: TensorType) -> Inferred:
         require_float(x)
-        require_rank(x, 2)
+        if x.rank != 2:
+            raise OpError(
+                f"needs a tensor of 2 axes, and {x} has {x.rank}",
+                input="x",
+                hint="its axes are [batch, features]; a cell takes one step: `x[:, 0]`",
+                code="E0403",
+            )
         state = x.with_shape(x.shape[0], self.hidden)
         for name, given in zip(self.inputs[1:], states, strict=True):
             require_float(given, input=name)
@@ -48,6 +53,7 @@ class Cell(Operator, abc.ABC):
                     f"the state is {given}, and this cell needs {state}",
                     input=name,
                     code="E0406",
+                    hint="its axes are [batch, hidden]; start with `zeros([B, hidden])`",
                 )
         return (state,) * len(states) if len(states) > 1 else state
 

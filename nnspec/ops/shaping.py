@@ -37,13 +37,19 @@ class Reshape(NoFlops):
     def infer(self, x: TensorType) -> TensorType:
         open_places = [place for place, size in enumerate(self.shape) if size == -1]
         if len(open_places) > 1:
-            raise OpError("at most one size may be -1", param="shape", code="E0409")
+            raise OpError(
+                "at most one size may be -1",
+                param="shape",
+                code="E0409",
+                hint="give all sizes but one",
+            )
         wrong = [s for s in self.shape if s.is_constant and int(s) < 1 and s != -1]
         if wrong:
             raise OpError(
                 f"a size must be at least 1, not {wrong[0]}",
                 param="shape",
                 code="E0408",
+                hint="use -1 for one size that follows from the others",
             )
         if not open_places:
             self._require_same_number(x, product(self.shape))
@@ -103,7 +109,10 @@ class Flatten(NoFlops):
         start, stop = self._ends(x)
         if start > stop:
             raise OpError(
-                f"axis {start} lies after axis {stop}", param="start", code="E0402"
+                f"axis {start} lies after axis {stop}",
+                param="start",
+                code="E0402",
+                hint="name the first axis to merge as `start`, and the last as `stop`",
             )
         merged = product(x.shape[start : stop + 1])
         return x.with_shape(*x.shape[:start], merged, *x.shape[stop + 1 :])
@@ -143,6 +152,7 @@ class Transpose(NoFlops):
                     f"needs at least two axes to swap, and {x} has {x.rank}",
                     input="x",
                     code="E0403",
+                    hint="add an axis first: `unsqueeze(0)`",
                 )
             return (*range(x.rank - 2), x.rank - 1, x.rank - 2)
         order = tuple(normal_axis(axis, x.rank, param="order") for axis in self.order)
@@ -184,7 +194,7 @@ class Unsqueeze(NoFlops):
 
     def _places(self, x: TensorType) -> tuple[int, ...]:
         count = len(self.dim) if isinstance(self.dim, tuple) else 1
-        return normal_axes(self.dim, x.rank + count)
+        return named_axes(self.dim, x.rank + count)
 
     def torch(self, io: Io) -> Expr:
         result = io["x"]
@@ -207,7 +217,7 @@ class Squeeze(NoFlops):
     dim: IntegerOrList
 
     def infer(self, x: TensorType) -> TensorType:
-        places = normal_axes(self.dim, x.rank)
+        places = named_axes(self.dim, x.rank)
         for place in places:
             if x.shape[place] != 1:
                 raise OpError(
@@ -221,11 +231,11 @@ class Squeeze(NoFlops):
 
     def torch(self, io: Io) -> Expr:
         return io["x"].method(
-            "squeeze", single(normal_axes(self.dim, io.type("x").rank))
+            "squeeze", single(named_axes(self.dim, io.type("x").rank))
         )
 
     def keras(self, io: Io) -> Expr:
-        places = normal_axes(self.dim, io.type("x").rank)
+        places = named_axes(self.dim, io.type("x").rank)
         return ops.squeeze(io["x"], axis=single(places))
 
 
@@ -247,11 +257,15 @@ class Broadcast(NoFlops):
                 f"a size must be at least 1, not {small[0]}",
                 param="shape",
                 code="E0408",
+                hint="give the whole shape of the result",
             )
         added = len(self.shape) - x.rank
         if added < 0:
             raise OpError(
-                f"{x} has more axes than [{wanted}]", param="shape", code="E0411"
+                f"{x} has more axes than [{wanted}]",
+                param="shape",
+                code="E0411",
+                hint="give a size for each axis of the tensor, and for those to be added in front",
             )
         for axis, size in enumerate(x.shape):
             if size != 1 and size != self.shape[added + axis]:
@@ -260,6 +274,7 @@ class Broadcast(NoFlops):
                     f"and not 1 or {self.shape[added + axis]}",
                     param="shape",
                     code="E0411",
+                    hint="only axes of size 1 are repeated; `repeat` makes copies of the slices of others",
                 )
         return x.with_shape(*self.shape)
 
@@ -289,6 +304,15 @@ class Broadcast(NoFlops):
 
 
 # ---- expressions that several operators share -------------------------------------------------
+
+
+def named_axes(axes: Dim | tuple[Dim, ...], rank: int) -> tuple[int, ...]:
+    """Distinct axes from 0, ascending, and at least one."""
+    if axes == ():
+        raise OpError(
+            "no axis is named", param="dim", hint="name at least one axis", code="E0402"
+        )
+    return normal_axes(axes, rank)
 
 
 def single(items: tuple[int, ...]) -> int | tuple[int, ...]:

@@ -53,6 +53,7 @@ class Slicing(NoFlops):
             raise OpError(
                 f"{len(self.items)} places are given, and {x} has {x.rank} axes",
                 code="E0403",
+                hint="give a place or a range for each axis",
             )
         kept: list[Dim] = []
         for axis, (item, size) in enumerate(zip(self.items, x.shape, strict=True)):
@@ -141,6 +142,7 @@ def _length(item: Range, size: Dim, axis: int, x: TensorType) -> Dim:
         raise OpError(
             f"the range from {start} to {stop} of axis {axis} of {x} is empty",
             code="E0408",
+            hint="move the bounds apart",
         )
     return length
 
