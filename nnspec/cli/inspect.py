@@ -79,13 +79,13 @@ def _summary_table(name: str, tree: SummaryTree, depth: int) -> str:
 
     rows = [
         [
-            _indented(row, level),
+            _indented(row, above, level),
             row.kind,
             row.output,
             exact(row.parameters),
             rounded(row.flops),
         ]
-        for row, level in _unfolded(tree, depth)
+        for row, above, level in _unfolded(tree, depth)
         if level > 0
     ]
     rows.append(
@@ -95,19 +95,22 @@ def _summary_table(name: str, tree: SummaryTree, depth: int) -> str:
     return f"{visible(name)}\n\n{table(headings, rows, numeric=(3, 4))}\n"
 
 
-def _indented(row: SummaryTree, level: int) -> str:
-    repeated = f" (x{row.count})" if row.count > 1 else ""
-    return f"{'  ' * (level - 1)}{row.path}{repeated}"
+def _indented(row: SummaryTree, above: SummaryTree, level: int) -> str:
+    """The path as far as the row above does not say it, and the count where it is new."""
+    repeated = f" (x{row.count})" if row.count > above.count else ""
+    return f"{'  ' * (level - 1)}{row.path.removeprefix(f'{above.path}.')}{repeated}"
 
 
-def _unfolded(tree: SummaryTree, depth: int) -> Iterator[tuple[SummaryTree, int]]:
-    """The rows in order with their levels, without recursion."""
-    waiting = [(tree, 0)]
+def _unfolded(
+    tree: SummaryTree, depth: int
+) -> Iterator[tuple[SummaryTree, SummaryTree, int]]:
+    """The rows in order, each with the one above it and its level; without recursion."""
+    waiting = [(tree, tree, 0)]
     while waiting:
-        row, level = waiting.pop()
-        yield row, level
+        row, above, level = waiting.pop()
+        yield row, above, level
         if level < depth:
-            waiting += [(child, level + 1) for child in reversed(row.children)]
+            waiting += [(child, row, level + 1) for child in reversed(row.children)]
 
 
 @click.command()
@@ -202,9 +205,11 @@ def _program_text(model: Spec, after: str | None, as_json: bool) -> str:
 
     program = model.program if after is None else _after(model, after)
     if as_json:
+        from json import dumps
+
         from nnspec.ir.json import program_to_json
 
-        return program_to_json(program) + "\n"
+        return dumps(program_to_json(program), ensure_ascii=True) + "\n"
     from nnspec.ir.show import show_program
 
     return visible_lines(show_program(program)) + "\n"

@@ -285,6 +285,14 @@ def symbol(name: str, scale: int = 1) -> Dim:
     return _of_atom(atom) * scale if scale != 1 else _of_atom(atom)
 
 
+def polynomial(terms: Iterable[tuple[Monomial, int]]) -> Dim:
+    """The sum of monomials (factors in the order of their keys), each with its coefficient."""
+    table: dict[Monomial, int] = {}
+    for monomial, coefficient in terms:
+        table[monomial] = table.get(monomial, 0) + coefficient
+    return _of_terms(table)
+
+
 def opaque(value: Opaque) -> Dim:
     """The integer that an expression of the spec stands for."""
     return _of_atom(Atom("opaque", opaque=value))

@@ -29,9 +29,13 @@ class Term:
     kind: str
     arguments: tuple[Any, ...]
 
-    @cached_property
+    @property
     def key(self) -> str:
         """A canonical text; equal for equal terms."""
+        return self._key
+
+    @cached_property
+    def _key(self) -> str:
         parts = (
             part.key if isinstance(part, Term | Dim) else repr(part) for part in self.arguments
         )

@@ -1,0 +1,247 @@
+"""Whether a program holds together: what every pass may take for granted and must leave so.
+
+A violation is a fault of the compiler (or of hand-made JSON), never of a spec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nnspec.ir.dims import DimError
+from nnspec.ir.graph import (
+    Argument,
+    Binding,
+    Branch,
+    Function,
+    Item,
+    Loop,
+    Node,
+    Path,
+    Port,
+    Program,
+    Result,
+    Step,
+    dotted,
+)
+from nnspec.ir.types import TensorType
+from nnspec.ops.base import OpError
+
+
+class VerificationError(Exception):
+    """A program that does not hold together."""
+
+
+def verify_program(program: Program) -> None:
+    """Checks every function, and the calls between them. Raises `VerificationError`."""
+    if program.entry not in program.functions:
+        raise VerificationError(f"there is no function `{program.entry}`, the entry")
+    known: dict[str, Function] = {}
+    for key, function in program.functions.items():
+        if function.key != key:
+            raise VerificationError(
+                f"the function `{function.key}` is listed as `{key}`"
+            )
+        _Checker(program, function, known).check()
+        known[key] = function
+
+
+class _Checker:
+    """The checks of one function; `known` are the functions that stand before it."""
+
+    def __init__(
+        self, program: Program, function: Function, known: dict[str, Function]
+    ) -> None:
+        self.program = program
+        self.function = function
+        self.known = known
+
+    def check(self) -> None:
+        """All of them. Raises `VerificationError`."""
+        self._order()
+        for node in self.function.nodes:
+            try:
+                self._node(node)
+            except OpError as error:
+                raise self._fault(error.message, node) from None
+            except (
+                DimError,
+                TypeError,
+                ValueError,
+                IndexError,
+                AttributeError,
+            ) as error:
+                raise self._fault(f"its operator fails: {error}", node) from None
+        self._instances()
+        self._structure()
+        self._symbols()
+
+    def _fault(self, message: str, node: Node | None = None) -> VerificationError:
+        place = f"`{self.function.key}`"
+        if node is not None:
+            place += f", node {node.id} (`{dotted(node.path)}`)"
+        return VerificationError(f"{place}: {message}")
+
+    # ---- values ----
+
+    def _order(self) -> None:
+        """Each value is made once, before its uses, and has a type."""
+        made: set[int] = set()
+        for value in _port_values(self.function.inputs):
+            self._make(made, value, None)
+        for place, node in enumerate(self.function.nodes):
+            if node.id != place:
+                raise self._fault(f"it stands at place {place}", node)
+            for value in node.values():
+                if value not in made:
+                    raise self._fault(f"it uses value {value} before it is made", node)
+            for value in node.outputs:
+                self._make(made, value, node)
+        for value in _port_values(self.function.outputs):
+            if value not in made:
+                raise self._fault(f"the output {value} is never made")
+        if made != set(self.function.types):
+            raise self._fault("values and types do not match")
+
+    def _make(self, made: set[int], value: int, node: Node | None) -> None:
+        if value in made:
+            raise self._fault(f"value {value} is made twice", node)
+        if value not in self.function.types:
+            raise self._fault(f"value {value} has no type", node)
+        made.add(value)
+
+    # ---- nodes ----
+
+    def _node(self, node: Node) -> None:
+        if (node.op is None) is (node.callee is None):
+            raise self._fault(
+                "it must either apply an operator or call a function", node
+            )
+        if node.callee is not None:
+            self._call(node, node.callee)
+        elif node.weight is None:
+            self._operator(node)
+        elif node.inputs or len(node.outputs) != 1:
+            raise self._fault("a read of a weight has no inputs and one output", node)
+
+    def _operator(self, node: Node) -> None:
+        assert node.op is not None
+        op = node.op
+        if len(node.inputs) != len(op.inputs):
+            raise self._fault(f"{len(node.inputs)} inputs for {len(op.inputs)}", node)
+        for name, argument in zip(op.inputs, node.inputs, strict=True):
+            if argument is None and name not in op.optional | op.scalars:
+                raise self._fault(f"the input `{name}` is missing", node)
+            if argument is not None and isinstance(argument, tuple) is not (
+                name in op.listed
+            ):
+                raise self._fault(
+                    f"the input `{name}` is no list, or should be none", node
+                )
+        inferred = op.infer(*self.function.node_types(node))
+        results = inferred if isinstance(inferred, tuple) else (inferred,)
+        self._same_types("result", results, self.function.results(node), node)
+        self.function.node_weights(node)
+
+    def _call(self, node: Node, key: str) -> None:
+        callee = self.known.get(key)
+        if callee is None:
+            raise self._fault(f"it calls `{key}`, which does not stand before it", node)
+        if len(node.inputs) != len(callee.inputs):
+            raise self._fault(
+                f"{len(node.inputs)} inputs for {len(callee.inputs)}", node
+            )
+        for port, argument in zip(callee.inputs, node.inputs, strict=True):
+            wanted = tuple(callee.types[value] for value in _values(port.values))
+            given = tuple(self.function.types[value] for value in _values(argument))
+            self._same_types(f"input `{port.name}`", wanted, given, node)
+        results = tuple(callee.types[value] for value in _port_values(callee.outputs))
+        self._same_types("result", results, self.function.results(node), node)
+
+    def _same_types(
+        self,
+        what: str,
+        wanted: tuple[TensorType, ...],
+        given: tuple[TensorType, ...],
+        node: Node,
+    ) -> None:
+        if wanted == given:
+            return
+        one, other = (
+            ", ".join(str(kind) for kind in kinds) for kinds in (wanted, given)
+        )
+        raise self._fault(
+            f"the {what} is {one or 'none'}, and noted as {other or 'none'}", node
+        )
+
+    def _instances(self) -> None:
+        """Nodes of one path that own something are uses of one instance."""
+        owners: dict[Path, Node] = {}
+        for node in self.function.nodes:
+            if not node.owns:
+                continue
+            first = owners.setdefault(node.path, node)
+            if self._owner(first) != self._owner(node):
+                raise self._fault(
+                    f"node {first.id} is something else by that path", node
+                )
+
+    def _owner(self, node: Node) -> object:
+        if node.callee is None:
+            return node.op
+        # Uses of a shared block may be specialised for other sizes of their inputs.
+        return self.program.functions[node.callee].name
+
+    # ---- structure ----
+
+    def _structure(self) -> None:
+        """The structure takes each node once, in order, and ends with the outputs."""
+        items = self.function.structure
+        steps = [item.node for item in walk(items) if isinstance(item, Step)]
+        if steps != [node.id for node in self.function.nodes]:
+            raise self._fault("the structure does not take each node once, in order")
+        for item in walk(items):
+            if isinstance(item, Binding) and item.value not in self.function.types:
+                raise self._fault(
+                    f"`{item.name}` means value {item.value}, which is none"
+                )
+        values = tuple(port.values for port in self.function.outputs)
+        if not items or not isinstance(items[-1], Result) or items[-1].values != values:
+            raise self._fault("the structure does not end with the outputs")
+
+    def _symbols(self) -> None:
+        known = set(self.program.symbols)
+        for value, kind in self.function.types.items():
+            for size in kind.shape:
+                strange = size.value.symbols() - known
+                if strange:
+                    names = ", ".join(sorted(strange))
+                    raise self._fault(f"value {value} has the unknown size {names}")
+                if size.is_constant and int(size) < 0:
+                    raise self._fault(f"value {value} has a negative size")
+
+
+def walk(items: tuple[Item, ...]) -> Iterator[Item]:
+    """Every item of a structure in order, those inside branches and loops too."""
+    waiting = list(reversed(items))
+    while waiting:
+        item = waiting.pop()
+        yield item
+        match item:
+            case Branch(body=body):
+                waiting.extend(reversed(body))
+            case Loop(iterations=iterations):
+                for turn in reversed(iterations):
+                    waiting.extend(reversed(turn.body))
+            case _:
+                pass
+
+
+def _port_values(ports: tuple[Port, ...]) -> Iterator[int]:
+    for port in ports:
+        yield from _values(port.values)
+
+
+def _values(argument: Argument) -> tuple[int, ...]:
+    if argument is None:
+        return ()
+    return argument if isinstance(argument, tuple) else (argument,)
