@@ -42,7 +42,7 @@ class FourierMix(NoFlops):
         return x
 
     def torch(self, io: Io) -> Expr:
-        return Namespace("torch").fft.fft2(io["x"]).attribute("real")
+        return Namespace("torch.fft").fft2(io["x"]).attribute("real")
 
     def keras(self, io: Io) -> Expr:
         ops = Namespace("ops")

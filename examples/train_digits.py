@@ -52,7 +52,7 @@ def digits() -> tuple[Digits, Digits]:
     data: Any = load_digits()
     images = (data.images[:, None] / 16).astype("float32")
     labels = data.target.astype("int64")
-    parts = train_test_split(
+    parts: Any = train_test_split(
         images, labels, test_size=0.25, stratify=labels, random_state=0
     )
     return Digits(parts[0], parts[2]), Digits(parts[1], parts[3])

@@ -17,6 +17,8 @@ from nnspec.syntax.literals import doc_value
 class Builder(ExpressionBuilder):
     """Builds the tree of one file."""
 
+    _annotated = -1  # where the last annotation ended
+
     # ---- statements ----------------------------------------------------------------------------
 
     def rule_annotation(self, parts: Parts, span: Span) -> ast.Annotation:
@@ -33,14 +35,20 @@ class Builder(ExpressionBuilder):
             self.report(
                 "E0131", "an annotation takes no `...`", span, "delete the `...`"
             )
+        self._annotated = span.end
         return ast.Annotation(span, self.tokens.text(parts[0]), arguments)
 
     def _is_operator(self, span: Span) -> bool:
-        """Whether an `@` follows a value on its line, as it does where a product is meant."""
+        """Whether an `@` follows a value on its line, as it does where a product is meant.
+
+        Behind another annotation it begins one more.
+        """
         text = self.tokens.source.text
         at = span.start - 1
         while at >= 0 and text[at] in " \t":
             at -= 1
+        if at + 1 == self._annotated:
+            return False
         return at >= 0 and (text[at].isalnum() or text[at] in '_)]"')
 
     def rule_annotations(self, parts: Parts, span: Span) -> tuple[ast.Annotation, ...]:
