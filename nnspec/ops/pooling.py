@@ -286,8 +286,12 @@ class AdaptivePool(NoFlops, abc.ABC):
         return pool(io["x"], spatial.spelled(self.sizes(axes)))
 
     def keras(self, io: Io) -> Expr:
+        # Keras's own fails on TensorFlow where an axis gets the size 1.
         sizes = self.sizes(io.type("x").rank - 2)
-        return self.keras_function(io["x"], spatial.spelled(sizes))
+        if all(size == 1 for size in sizes):
+            axes = tuple(range(1, len(sizes) + 1))
+            return self.keras_function(io["x"], axis=axes, keepdims=True)
+        return io.helper("adaptive_pool")(io["x"], sizes, self.keras_function)
 
 
 class AdaptiveAveragePool(AdaptivePool):
@@ -301,7 +305,7 @@ class AdaptiveAveragePool(AdaptivePool):
 
     spelling: ClassVar[str | None] = "adaptive_avg_pool"
     torch_name: ClassVar[str] = "adaptive_avg_pool"
-    keras_function: ClassVar[Expr] = ops.adaptive_average_pool
+    keras_function: ClassVar[Expr] = ops.mean
 
 
 class AdaptiveMaxPool(AdaptivePool):
@@ -314,7 +318,7 @@ class AdaptiveMaxPool(AdaptivePool):
 
     spelling: ClassVar[str | None] = "adaptive_max_pool"
     torch_name: ClassVar[str] = "adaptive_max_pool"
-    keras_function: ClassVar[Expr] = ops.adaptive_max_pool
+    keras_function: ClassVar[Expr] = ops.max
 
 
 class GlobalPool(NoFlops, abc.ABC):

@@ -431,10 +431,22 @@ def standardize(x, axes: tuple[int, ...], epsilon: float):
     return x * ops.rsqrt(variance + epsilon)
 
 
+def adaptive_pool(x, size: tuple[int, ...], reduce):
+    """Reduces as many parts of each spatial axis of [B, *S, C] as `size` says to a cell each."""
+    for axis, parts in enumerate(size, 1):
+        before, ahead = ops.shape(x)[axis], (slice(None),) * axis
+        cells = []
+        for i in range(parts):
+            part = slice(i * before // parts, -(-(i + 1) * before // parts))
+            cells.append(reduce(x[(*ahead, part)], axis=axis, keepdims=True))
+        x = ops.concatenate(cells, axis=axis)
+    return x
+
+
 def resize_nearest(x, size, exact: bool = False):
     """The nearest cells of [B, *S, C]: floor(i n / m), or with `exact` floor((i + 1/2) n / m)."""
     for axis, target in enumerate(size, 1):
-        before, places = ops.shape(x)[axis], ops.arange(target)
+        before, places = ops.shape(x)[axis], ops.arange(target, dtype="int32")
         places = (
             (2 * places + 1) * before // (2 * target)
             if exact

@@ -87,7 +87,15 @@ def pad(
         if whole
         else normal(*shape, symbols=symbols)
     )
-    return Case("pad", {"padding": padding, **fields}, [made], oracle, note)
+    finite = np.isfinite(fields.get("value", 0.0))
+    return Case(
+        "pad",
+        {"padding": padding, **fields},
+        [made],
+        oracle,
+        note,
+        differentiable=bool(finite),
+    )
 
 
 def pixel_shuffle(x: np.ndarray, r: int) -> np.ndarray:
