@@ -236,6 +236,7 @@ class Program:
     symbols: tuple[str, ...]
     assumptions: Assumptions
     source_name: str
+    doc: str | None = None
     requirements: tuple[tuple[str, Dim], ...] = ()
 
     @property

@@ -15,6 +15,7 @@ from nnspec.ir import apply, binding, builtins, shapes, statements
 from nnspec.ir import evaluate as evaluation
 from nnspec.ir.apply import Arguments, Site
 from nnspec.ir.assumptions import Assumptions
+from nnspec.ir.complaints import counted
 from nnspec.ir.budget import MOST_CALL_DEPTH, Budget
 from nnspec.ir.dims import Dim, ONE, symbol
 from nnspec.ir.frame import Builder, Frame
@@ -80,7 +81,9 @@ class Session:
         self.poisoned = True
         labels = list(found.labels)
         for callee, location in reversed(self._calls[-3:]):
-            labels.append(Label(location, f"in this use of `{callee.node.name}`"))
+            # The entry is not used by anything: a model stands there itself, or a variant of it.
+            if location.span != callee.node.name_span:
+                labels.append(Label(location, f"in this use of `{callee.node.name}`"))
         self.diagnostics.add(
             Diagnostic(found.code, found.message, found.location, tuple(labels), found.hint)
         )
@@ -137,7 +140,8 @@ class Session:
         value = self._constants[node].get(name)
         if value is None:
             location = Location(declared.module.file.source, node.span)
-            raise SpecError("E0501", f"`{name}` is defined by itself", location)
+            hint = "one of the constants that it needs must not need it"
+            raise SpecError("E0501", f"`{name}` is defined by itself", location, hint=hint)
         return value
 
     def variant(self, declared: Declared) -> tuple[Declared, Recipe]:
@@ -173,7 +177,7 @@ class Session:
         node = callee.node
         assert isinstance(node, ast.Block | ast.Model)
         bound = binding.bind(frame, callee, arguments, site)
-        location = frame.at(site.node.span)
+        location = frame.at(site.span)
         key = (node, bound.key())
         if key not in self._made:
             self._made[key] = self._elaborate(callee, bound, location)
@@ -194,6 +198,9 @@ class Session:
         poisoned, self.poisoned = self.poisoned, False
         try:
             return self._body(callee, bound, location)
+        except SpecError as error:
+            self.note(error)
+            raise Poisoned from None
         finally:
             self._calls.pop()
             failed = len(self.diagnostics.found) > errors or self.poisoned
@@ -211,7 +218,8 @@ class Session:
             )
         if len(self._calls) >= MOST_CALL_DEPTH:
             message = f"blocks are nested more than {MOST_CALL_DEPTH} deep"
-            raise SpecError("E0502", message, location)
+            hint = "use fewer levels of blocks that only call one another"
+            raise SpecError("E0502", message, location, hint=hint)
         self.budget.take("functions", 1, location)
         self._calls.append((callee, location))
 
@@ -289,10 +297,14 @@ class Session:
         if not claims:
             return
         if len(claims) != len(values):
-            message = f"{len(claims)} results are declared, and {len(values)} returned"
-            raise frame.error("E0508", message, node)
+            declared = counted(len(claims), "result")
+            message = f"{declared} declared, and {len(values)} returned"
+            span = claims[0].span.cover(claims[-1].span)
+            label = Label(frame.at(span), "declared here")
+            hint = "return as many values as are declared"
+            raise frame.error("E0508", message, node, labels=(label,), hint=hint)
         for i, claim in enumerate(claims):
-            values[i] = shapes.check_claim(frame, "the result", claim, values[i])
+            values[i] = shapes.check_claim(frame, "", claim, values[i])
 
     def _function(
         self,
@@ -340,7 +352,8 @@ class Session:
             raise frame.error("E0205", "an input is a tensor", node, hint="write its shape: `[B, 3]`")
         inputs, _ = self._ports[frame.builder]
         if any(port.name == node.name for port in inputs):
-            raise frame.error("E0514", f"there are two inputs named `{node.name}`", node)
+            message = f"there are two inputs named `{node.name}`"
+            raise frame.error("E0514", message, node, hint="give one of them another name")
         given = self._given[frame.builder].get(node.name)
         place = frame.at(node.span)
         if given is not None:
@@ -363,14 +376,15 @@ class Session:
             raise frame.error("E0308", f"an output is a tensor, and this is {kind_of(value)}", node)
         _, outputs = self._ports[frame.builder]
         if any(port.name == name for port in outputs):
-            raise frame.error("E0514", f"there are two outputs named `{name}`", node)
+            message = f"there are two outputs named `{name}`"
+            raise frame.error("E0514", message, node, hint="give one of them another name")
         outputs.append(Port(name, value.id))
 
     def inline(self, frame: Frame, callee: Declared, arguments: Arguments, site: Site) -> Value:
         """A `fn`, applied: its body becomes part of the caller."""
         node = callee.node
         assert isinstance(node, ast.Fn)
-        self._enter(callee, frame.at(site.node.span))
+        self._enter(callee, frame.at(site.span))
         try:
             inner = Frame(
                 self, frame.builder, callee.module, {}, {}, "fn",
@@ -431,6 +445,7 @@ class Session:
             symbols=tuple(self.symbols),
             assumptions=self.assumptions,
             source_name=source_name,
+            doc=declared.module.file.doc,
             requirements=self._implied(),
         )
 

@@ -1,0 +1,199 @@
+"""What the emitted classes of both targets have in common: signatures, documentation, the factory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnspec.ir.dims import Dim
+from nnspec.ir.graph import Program
+from nnspec.ir.types import TensorType
+from nnspec.ops.base import snake_case
+from nnspec.pycode import expressions as tree
+from nnspec.pycode.expressions import Expr, Literal, Name
+from nnspec.pycode.statements import Argument
+from nnspec.targets import merged
+from nnspec.targets.names import Names, safe_local
+from nnspec.targets.plan import ClassParameter, ClassPlan
+from nnspec.targets.spelling import spell_literal
+
+LONGEST_DOC_LINE = 80
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The tensor parameters of a forward pass: one for each input of the block."""
+
+    names: tuple[str, ...]
+    listed: tuple[bool, ...]
+    expressions: tuple[Expr, ...]
+
+
+def tensor_parameters(plan: ClassPlan, names: Names) -> Tensors:
+    """Names for the inputs, and how each tensor is read from them."""
+    found: list[str] = []
+    listed: list[bool] = []
+    expressions: list[Expr] = []
+    for port in plan.function.inputs:
+        if port.values is None:
+            continue
+        name = safe_local(port.name, names.target)
+        names.taken.add(name)
+        found.append(name)
+        listed.append(port.listed)
+        if isinstance(port.values, tuple):
+            expressions.extend(Name(name)[i] for i in range(len(port.values)))
+        else:
+            expressions.append(Name(name))
+    return Tensors(tuple(found), tuple(listed), tuple(expressions))
+
+
+def constructor_arguments(plan: ClassPlan) -> list[Argument]:
+    """The parameters of a constructor."""
+    return [
+        Argument(
+            parameter.name,
+            annotation(parameter),
+            spell_literal(parameter.default) if parameter.has_default else None,
+        )
+        for parameter in plan.parameters
+    ]
+
+
+def annotation(parameter: ClassParameter) -> Expr:
+    """The type of a constructor's parameter."""
+    if parameter.is_size:
+        return Name("int")
+    if parameter.kind == "list":
+        return _list_annotation(parameter.value)
+    optional = parameter.has_default and parameter.default is None
+    kind = Name(parameter.kind)
+    return tree.Binary("|", kind, Literal(None)) if optional else kind
+
+
+def _list_annotation(value: Any) -> Expr:
+    """`Sequence[int]`, from a value that the list has."""
+    if not isinstance(value, tuple):
+        kinds: dict[type, str] = {bool: "bool", float: "float", str: "str"}
+        return Name(kinds.get(type(value), "int"))
+    items: tuple[Any, ...] = value  # pyright: ignore[reportUnknownVariableType]
+    return Name("Sequence")[_list_annotation(items[0]) if items else Name("int")]
+
+
+def documentation(plan: ClassPlan) -> str:
+    """What the block is for, and what goes in and comes out."""
+    doc = (plan.function.doc or "").strip()
+    shapes = signature_text(plan)
+    return f"{doc}\n\n{shapes}" if doc else shapes
+
+
+def signature_text(plan: ClassPlan) -> str:
+    """`x: [B, C, H, W] -> [B, 4 * width, H', W']`"""
+    inputs: list[str] = []
+    place = 0
+    for port in plan.function.inputs:
+        if port.values is None:
+            continue
+        count = len(port.values) if isinstance(port.values, tuple) else 1
+        value = plan.inputs[place]
+        place += count
+        inputs.append(f"{port.name}: {'list of ' if port.listed else ''}{_type_text(value, plan)}")
+    outputs: list[str] = []
+    ports = plan.function.outputs
+    for port, reference in zip(ports, _results(plan), strict=True):
+        kind = _type_text(reference, plan)
+        outputs.append(f"{port.name}: {kind}" if plan.function.kind == "model" else kind)
+    whole = f"{', '.join(inputs)} -> {', '.join(outputs)}"
+    if len(whole) <= LONGEST_DOC_LINE:
+        return whole
+    return f"{', '.join(inputs)}\n-> {', '.join(outputs)}"
+
+
+def _results(plan: ClassPlan) -> Sequence[merged.Reference]:
+    """The results of the body's last `return`."""
+    for item in reversed(plan.items):
+        if isinstance(item, merged.Result):
+            return item.values
+    function = plan.function
+    values = [port.values for port in function.outputs]
+    return [
+        merged.Value(function.types[value], plan.layout.values[value])
+        for value in values
+        if isinstance(value, int)
+    ]
+
+
+def _type_text(reference: merged.Reference, plan: ClassPlan) -> str:
+    if isinstance(reference, merged.Variable):
+        kind = _variable_type(plan, reference)
+        order = reference.order
+    else:
+        kind, order = reference.type, reference.order
+    if kind is None:
+        return "tensor"
+    prefix = {"float": "", "bool": "bool ", "i64": "int64 "}.get(kind.dtype.value, f"{kind.dtype.value} ")
+    sizes = [_short(kind.shape[axis], axis, plan) for axis in order]
+    return f"{prefix}[{', '.join(sizes)}]"
+
+
+def _variable_type(plan: ClassPlan, reference: merged.Variable) -> TensorType | None:
+    function = plan.function
+    for port in function.outputs:
+        if isinstance(port.values, int) and function.types[port.values].rank == len(reference.order):
+            return function.types[port.values]
+    return None
+
+
+def _short(size: Dim, axis: int, plan: ClassPlan) -> str:
+    """A size for people: long ones are the input's size with a prime, or dots."""
+    text = str(size.generic).replace("^", "**")
+    if "@" not in size.generic.key and "_" not in text and len(text) <= 14:
+        return text
+    for value in plan.inputs:
+        if axis < value.type.rank and value.type.rank > 2 and axis > 1:
+            own = str(value.type.shape[axis].generic)
+            if own.isidentifier():
+                return f"{own}'"
+    return str(size.value) if size.is_constant and not _varies(size, plan) else "..."
+
+
+def _varies(size: Dim, plan: ClassPlan) -> bool:
+    return len(plan.functions) > 1 or size.generic.constant is None
+
+
+def factory_name(program: Program) -> str:
+    """`ResNet50` -> `resnet50`, `GPT2Small` -> `gpt2_small`."""
+    return snake_case(program.name).replace("_net", "net")
+
+
+def factory_arguments(program: Program, plan: ClassPlan) -> list[tuple[str | None, Expr]]:
+    """The constants of a variant: those that differ from the model's defaults."""
+    values = {parameter.name: parameter for parameter in program.main.parameters}
+    found: list[tuple[str | None, Expr]] = []
+    for parameter in plan.parameters:
+        given = values.get(parameter.symbol)
+        if given is None:
+            continue
+        value = spell_literal(_listed(given.value))
+        if not parameter.has_default:
+            found.append((None, value))
+        elif given.value != parameter.default:
+            found.append((parameter.name, value))
+    return found
+
+
+def _listed(value: Any) -> Any:
+    """Lists as lists (constants keep them as tuples)."""
+    if isinstance(value, tuple):
+        items: tuple[Any, ...] = value  # pyright: ignore[reportUnknownVariableType]
+        return [_listed(item) for item in items]
+    return value
+
+
+def helper_names(trees: Sequence[Expr]) -> Iterator[str]:
+    """The helper functions that expressions call."""
+    for root in trees:
+        for part in tree.walk(root):
+            if isinstance(part, tree.Helper):
+                yield part.name

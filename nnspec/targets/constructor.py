@@ -1,0 +1,470 @@
+"""The constructor of an emitted class: every layer that the body makes, in the order in which it makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from nnspec.pycode import expressions as tree
+from nnspec.pycode.expressions import Expr, Literal, Name
+from nnspec.pycode.statements import Assign, Evaluate, For, If, Raise, Statement
+from nnspec.targets import merged
+from nnspec.targets.lowering import Construct, LayerName
+from nnspec.targets.names import Names, safe_name
+from nnspec.targets.plan import ClassPlan, has_constructs, marker, names_in
+from nnspec.targets.scope import (
+    ConstructorScope,
+    RunningNames,
+    loop_variables,
+    pattern_target,
+)
+
+
+class Dialect(Protocol):
+    """How a target says the few things that the two say differently."""
+
+    target: str
+
+    def listing(self, items: Sequence[Expr]) -> Expr:
+        """A list of submodules."""
+        ...
+
+    def generated(self, element: Expr, target: Expr, iterable: Expr) -> Expr:
+        """A list of submodules by a comprehension."""
+        ...
+
+    def keyed(self, entries: Sequence[tuple[str, Expr]]) -> Expr:
+        """A table of submodules by the turn of a loop."""
+        ...
+
+    nested_lists: bool
+
+
+@dataclass(eq=False)
+class Constructor:
+    """Writes the statements that make a class's layers."""
+
+    plan: ClassPlan
+    dialect: Dialect
+    names: Names
+    statements: list[Statement] = field(default_factory=list[Statement])
+    resets: list[Statement] = field(default_factory=list[Statement])
+
+    def __post_init__(self) -> None:
+        self.scope = ConstructorScope(self.plan, self.names)
+        self.running = RunningNames(self.plan, self.names)
+        used = {name for item in _constructs(self.plan.items) for name in names_in(item.value)}
+        self.needed = _closure(self.plan, used)
+
+    def write(self) -> list[Statement]:
+        """The statements, requirements first."""
+        self.statements.extend(self._requirements(self.plan.items))
+        self._fixed_lists(self.plan.items)
+        self.statements.extend(self._body(self.plan.items, 0, {}))
+        return self.statements
+
+    # ---- requirements ----
+
+    def _requirements(self, items: list[merged.Item]) -> Iterator[Statement]:
+        for item in items:
+            if isinstance(item, merged.Requirement) and not item.symbols:
+                condition = self.scope.spelled(item.condition)
+                message = item.message or "a requirement of the block is not met"
+                error = Name("ValueError")(Literal(message))
+                yield If(negated(condition), (Raise(error),))
+
+    # ---- layers in lists whose turns are written out ----
+
+    def _fixed_lists(self, items: list[merged.Item]) -> None:
+        """Notes the layers that belong to turns with fixed numbers: one list for each label."""
+        self.fixed: dict[str, list[tuple[tuple[int, ...], merged.Step, Construct]]] = {}
+        for step in _steps(items):
+            numbers = tuple(turn.index for turn in step.turns)
+            if not numbers or None in numbers:
+                continue
+            for construct in step.constructs:
+                key = step.label + construct.suffix
+                fixed = tuple(n for n in numbers if n is not None)
+                self.fixed.setdefault(key, []).append((fixed, step, construct))
+        self.written: set[str] = set()
+
+    def _fixed(self, step: merged.Step) -> Iterator[Statement]:
+        for construct in step.constructs:
+            key = step.label + construct.suffix
+            if key in self.written:
+                continue
+            self.written.add(key)
+            entries = [
+                (numbers, self._made(one, made)) for numbers, one, made in self.fixed[key]
+            ]
+            attribute = tree.Attribute(Name("self"), safe_name(key, self.dialect.target))
+            yield Assign((attribute,), self._nested(entries))
+            for numbers, _, made in self.fixed[key]:
+                place: Expr = attribute
+                for number in numbers:
+                    place = place[number if self._contiguous(key) else str(number)]
+                yield from self._filled(made, place)
+
+    def _contiguous(self, key: str) -> bool:
+        numbers = [entry[0] for entry in self.fixed[key]]
+        return [n[0] for n in numbers if len(n) == 1] == list(range(len(numbers)))
+
+    def _nested(self, entries: list[tuple[tuple[int, ...], Expr]]) -> Expr:
+        """Layers by their turns, as lists in lists; a table where turns are left out."""
+        if len(entries[0][0]) == 1:
+            flat = [(numbers[0], value) for numbers, value in entries]
+        else:
+            groups: dict[int, list[tuple[tuple[int, ...], Expr]]] = {}
+            for numbers, value in entries:
+                groups.setdefault(numbers[0], []).append((numbers[1:], value))
+            flat = [(number, self._nested(group)) for number, group in groups.items()]
+        if [number for number, _ in flat] == list(range(len(flat))):
+            return self.dialect.listing([value for _, value in flat])
+        return self.dialect.keyed([(str(number), value) for number, value in flat])
+
+    # ---- the rest ----
+
+    def _body(
+        self, items: list[merged.Item], depth: int, containers: dict[str, Expr]
+    ) -> list[Statement]:
+        found: list[Statement] = []
+        for item in items:
+            match item:
+                case merged.Step():
+                    found.extend(self._step(item, depth, containers))
+                case merged.Branch():
+                    found.extend(self._branch(item, depth, containers))
+                case merged.Loop() if has_constructs(item.body):
+                    found.extend(self._loop(item, depth, containers))
+                case _:
+                    pass
+        return found
+
+    def _step(
+        self, step: merged.Step, depth: int, containers: dict[str, Expr]
+    ) -> Iterator[Statement]:
+        if not step.constructs:
+            return
+        if step.turns and all(turn.index is not None for turn in step.turns):
+            yield from self._fixed(step)
+            return
+        for construct in step.constructs:
+            key = step.label + construct.suffix
+            value = self._made(step, construct)
+            if key in containers:
+                yield Evaluate(containers[key].method("append", value))
+                yield from self._filled(construct, containers[key][-1])
+            else:
+                attribute = tree.Attribute(Name("self"), safe_name(key, self.dialect.target))
+                yield Assign((attribute,), value)
+                self._note_resets(step, construct, attribute)
+
+    def _filled(self, construct: Construct, place: Expr) -> Iterator[Statement]:
+        """Fills the weights of a layer in a list, where the spec chose how."""
+        for reset in construct.resets:
+            call = tree.transform(
+                reset, lambda part: place if isinstance(part, tree.Module) else None
+            )
+            yield Evaluate(self.scope.spelled(call))
+
+    def _note_resets(self, step: merged.Step, construct: Construct, attribute: Expr) -> None:
+        for reset in construct.resets:
+            call = tree.transform(
+                reset, lambda part: attribute if isinstance(part, tree.Module) else None
+            )
+            self.resets.append(Evaluate(self.scope.spelled(call)))
+
+    def _made(self, step: merged.Step, construct: Construct) -> Expr:
+        name = self._layer_name(step, construct)
+        value = tree.transform(
+            construct.value, lambda part: name if isinstance(part, LayerName) else None
+        )
+        return self.scope.spelled(value)
+
+    def _layer_name(self, step: merged.Step, construct: Construct) -> Expr:
+        """The Keras name of a layer: `conv1`, `f"layers_{i}_{j}"`."""
+        parts: list[str | Expr] = [step.label]
+        for turn in step.turns:
+            if turn.index is not None:
+                parts.append(f"_{turn.index}")
+            else:
+                parts.extend(("_", self.turn_names[turn.loop or 0]))
+        parts.append(construct.suffix)
+        return joined(parts)
+
+    # ---- branches and loops ----
+
+    def _branch(
+        self, item: merged.Branch, depth: int, containers: dict[str, Expr]
+    ) -> Iterator[Statement]:
+        if not has_constructs([item]):
+            return
+        mark = marker(item)
+        if mark is not None and not depth:
+            attribute = tree.Attribute(Name("self"), safe_name(mark_key(mark), self.dialect.target))
+            yield Assign((attribute,), Literal(None))
+        condition = self.scope.spelled(item.condition)
+        then = self._body(item.then, depth, containers)
+        otherwise = self._body(item.otherwise, depth, containers)
+        if not then:
+            condition, then, otherwise = negated(condition), otherwise, []
+        yield If(condition, tuple(then), tuple(otherwise))
+
+    turn_names: dict[int, Expr] = field(default_factory=dict[int, Expr])
+
+    def _loop(
+        self, loop: merged.Loop, depth: int, containers: dict[str, Expr]
+    ) -> Iterator[Statement]:
+        yield from self._initial(loop)
+        chosen = loop_variables(loop.pattern, loop.variables, self.names)
+        for unique, name in chosen.items():
+            self.scope.known[unique] = Name(name)
+        for key in self.plan.running:
+            self.scope.known[key] = Name(self.running.variable[key])
+        iterable = self.scope.spelled(loop.iterable)
+        target, iterable = self._turn(loop, chosen, iterable)
+        own = [(s, c) for s in _steps(loop.body) for c in s.constructs if len(s.turns) > depth]
+        short = self._comprehension(loop, depth, containers, target, iterable, own)
+        if short is not None:
+            yield from short
+            return
+        inner: dict[str, Expr] = {}
+        before: list[Statement] = []
+        after: list[Statement] = []
+        for step, construct in own:
+            key = step.label + construct.suffix
+            if key in inner:
+                continue
+            outer = containers.get(key)
+            if outer is None:
+                outer = tree.Attribute(Name("self"), safe_name(key, self.dialect.target))
+                yield Assign((outer,), self.dialect.listing([]))
+            if self.dialect.nested_lists and len(step.turns) > depth + 1:
+                row = Name(self.names.free("stage"))
+                before.append(Assign((row,), self.dialect.listing([])))
+                after.append(Evaluate(outer.method("append", row)))
+                inner[key] = row
+            else:
+                inner[key] = outer
+        body = self._body(loop.body, depth + 1, inner)
+        updates = list(self._updates(loop))
+        yield For(target, iterable, (*before, *body, *after, *updates))
+
+    def _comprehension(
+        self,
+        loop: merged.Loop,
+        depth: int,
+        containers: dict[str, Expr],
+        target: Expr,
+        iterable: Expr,
+        own: list[tuple[merged.Step, Construct]],
+    ) -> list[Statement] | None:
+        """One layer a turn, and nothing that changes: a comprehension says it."""
+        if len(own) != 1 or len(own[0][0].turns) != depth + 1 or depth or containers:
+            return None
+        if any(isinstance(i, merged.Branch) and has_constructs([i]) for i in loop.body):
+            return None
+        if any(key in self.needed for key, r in self.plan.running.items() if r.uid == loop.uid):
+            return None
+        if own[0][1].resets:
+            return None
+        step, construct = own[0]
+        attribute = tree.Attribute(
+            Name("self"), safe_name(step.label + construct.suffix, self.dialect.target)
+        )
+        value = self.dialect.generated(self._made(step, construct), target, iterable)
+        return [Assign((attribute,), value)]
+
+    def _turn(
+        self, loop: merged.Loop, chosen: object, iterable: Expr
+    ) -> tuple[Expr, Expr]:
+        """The loop's target and iterable; where the turn's number is needed, something that counts."""
+        target, counted, number = counted_loop(loop, self.scope.known, iterable, self.names,
+                                               self._used_names(loop))
+        self.turn_names[loop.uid] = number
+        return target, counted
+
+    def _used_names(self, loop: merged.Loop) -> tuple[set[str], bool]:
+        used = {name for item in _constructs(loop.body) for name in names_in(item.value)}
+        for key, running in self.plan.running.items():
+            if key in self.needed and running.uid >= loop.uid:
+                used |= set(names_in(running.update)) | set(names_in(running.initial))
+        for inner in _loops(loop.body):
+            used |= set(names_in(inner.iterable))
+        for branch in _branches(loop.body):
+            used |= set(names_in(branch.condition))
+        numbered = self.dialect.target == "keras"
+        return used, numbered
+
+    def _initial(self, loop: merged.Loop) -> Iterator[Statement]:
+        """Sets the carried sizes of a loop before it begins."""
+        for key, running in self.plan.running.items():
+            if running.uid != loop.uid or key not in self.needed:
+                continue
+            variable = Name(self.running.variable[key])
+            value = self.scope.spelled(running.initial)
+            self.scope.known[key] = variable
+            if value != variable:
+                yield Assign((variable,), value)
+
+    def _updates(self, loop: merged.Loop) -> Iterator[Statement]:
+        for key, running in self.plan.running.items():
+            if running.uid != loop.uid or key not in self.needed:
+                continue
+            variable = Name(self.running.variable[key])
+            value = self.scope.spelled(running.update)
+            if value != variable:
+                yield Assign((variable,), value)
+
+
+def counted_loop(
+    loop: merged.Loop,
+    known: dict[str, Expr],
+    iterable: Expr,
+    names: Names,
+    used: tuple[set[str], bool],
+) -> tuple[Expr, Expr, Expr]:
+    """Target, iterable, and an expression for the number of the turn."""
+    chosen = {key: value.id for key, value in known.items() if isinstance(value, Name)}
+    wanted, numbered = used
+    pattern = loop.pattern
+    counts_itself = _call_of(iterable, "range") and len(_arguments(iterable)) == 1
+    enumerates = _call_of(iterable, "enumerate") and isinstance(pattern, tuple)
+    if counts_itself and isinstance(pattern, str):
+        unique = f"{pattern}@{loop.uid}"
+        if pattern == "_":
+            number = names.free("i") if numbered else "_"
+            return Name(number), iterable, Name(number)
+        if numbered:
+            wanted = wanted | {unique}
+        return pattern_target(pattern, chosen, loop.uid, wanted), iterable, Name(chosen[unique])
+    if enumerates:
+        items: tuple[object, ...] = pattern  # pyright: ignore[reportUnknownVariableType]
+        first = items[0]
+        unique = f"{first}@{loop.uid}"
+        if first == "_" and numbered:
+            number = Name(names.free("i"))
+            rest = pattern_target(items[1], chosen, loop.uid, wanted)
+            return tree.Display("tuple", (number, rest)), iterable, number
+        if numbered:
+            wanted = wanted | {unique}
+        if unique not in wanted and not numbered:
+            rest = pattern_target(items[1], chosen, loop.uid, wanted)
+            return rest, _arguments(iterable)[0], Name("_")
+        target = pattern_target(pattern, chosen, loop.uid, wanted)
+        return target, iterable, Name(chosen[unique])
+    target = pattern_target(pattern, chosen, loop.uid, wanted)
+    if not numbered:
+        return target, iterable, Name("_")
+    number = Name(names.free("i"))
+    return tree.Display("tuple", (number, target)), Name("enumerate")(iterable), number
+
+
+def _call_of(expression: Expr, name: str) -> bool:
+    return isinstance(expression, tree.Call) and expression.function == Name(name)
+
+
+def _arguments(expression: Expr) -> tuple[Expr, ...]:
+    assert isinstance(expression, tree.Call)
+    return expression.arguments
+
+
+def joined(parts: list[str | Expr]) -> Expr:
+    """Text and expressions as a string literal or an f-string."""
+    merged_parts: list[str | Expr] = []
+    for part in parts:
+        if isinstance(part, str) and merged_parts and isinstance(merged_parts[-1], str):
+            merged_parts[-1] += part
+        elif part != "":
+            merged_parts.append(part)
+    if all(isinstance(part, str) for part in merged_parts):
+        return Literal("".join(str(part) for part in merged_parts))
+    return tree.FString(tuple(merged_parts))
+
+
+_NEGATED = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+
+
+def negated(condition: Expr) -> Expr:
+    """The opposite of a condition, as a person would write it: `width % heads` for `width % heads == 0`."""
+    if isinstance(condition, tree.Binary) and condition.operator in _NEGATED:
+        remainder = isinstance(condition.left, tree.Binary) and condition.left.operator == "%"
+        if condition.operator == "==" and remainder and condition.right == Literal(0):
+            return condition.left
+        return tree.Binary(_NEGATED[condition.operator], condition.left, condition.right)
+    if isinstance(condition, tree.Unary) and condition.operator == "not":
+        return condition.operand
+    return tree.Unary("not", condition)
+
+
+def mark_key(step: merged.Step) -> str:
+    """The attribute by whose presence a branch is known."""
+    return step.label + step.constructs[0].suffix
+
+
+def _steps(items: Sequence[merged.Item]) -> Iterator[merged.Step]:
+    for item in items:
+        match item:
+            case merged.Step():
+                yield item
+            case merged.Branch():
+                yield from _steps(item.then)
+                yield from _steps(item.otherwise)
+            case merged.Loop():
+                yield from _steps(item.body)
+            case _:
+                pass
+
+
+def _constructs(items: Sequence[merged.Item]) -> Iterator[Construct]:
+    for step in _steps(items):
+        yield from step.constructs
+
+
+def _loops(items: Sequence[merged.Item]) -> Iterator[merged.Loop]:
+    for item in items:
+        match item:
+            case merged.Loop():
+                yield item
+                yield from _loops(item.body)
+            case merged.Branch():
+                yield from _loops(item.then)
+                yield from _loops(item.otherwise)
+            case _:
+                pass
+
+
+def _branches(items: Sequence[merged.Item]) -> Iterator[merged.Branch]:
+    for item in items:
+        match item:
+            case merged.Branch():
+                yield item
+                yield from _branches(item.then)
+                yield from _branches(item.otherwise)
+            case merged.Loop():
+                yield from _branches(item.body)
+            case _:
+                pass
+
+
+def _closure(plan: ClassPlan, used: set[str]) -> set[str]:
+    """The carried sizes that are needed, with those that they start from."""
+    needed: set[str] = set()
+    waiting = [key for key in used if key in plan.running]
+    while waiting:
+        key = waiting.pop()
+        if key in needed:
+            continue
+        needed.add(key)
+        running = plan.running[key]
+        for expression in (running.initial, running.update):
+            waiting.extend(name for name in names_in(expression) if name in plan.running)
+    for key, running in plan.running.items():  # what starts as a needed one updates it
+        if any(name in needed for name in names_in(running.initial)):
+            needed.add(key)
+    return needed
+
+
+steps_of = _steps
+loops_of = _loops

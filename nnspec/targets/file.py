@@ -1,0 +1,245 @@
+"""A whole emitted file: imports, helpers, classes, factories."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nnspec.analysis.cost import Costs
+from nnspec.diagnostics import SpecError
+from nnspec.ir.dims import Dim, symbol
+from nnspec.ir.graph import Program, dotted
+from nnspec.pycode import expressions as tree
+from nnspec.pycode import safety, statements, writer
+from nnspec.pycode.expressions import Literal, Name
+from nnspec.targets import keras, torch
+from nnspec.targets.classes import factory_name
+from nnspec.targets.layout import Permutation, layouts
+from nnspec.targets.names import helper_names, helper_text
+from nnspec.targets.plan import ClassPlan, Planner
+from nnspec.targets.spelling import Unspellable
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """An emitted program and what one must know to use it.
+
+    `permutations` gives, for the spec's path of each layer and labelled operation, the order of axes of
+    its results: the logical axis at each physical place.
+    """
+
+    source: str
+    factory: str
+    inputs: tuple[tuple[str, Permutation], ...]
+    outputs: tuple[tuple[str, Permutation], ...]
+    permutations: Mapping[str, tuple[Permutation, ...]] = field(
+        default_factory=dict[str, tuple[Permutation, ...]]
+    )
+
+
+_IMPORTS = {
+    "torch": {
+        "torch": statements.Import("torch"),
+        "F": statements.Import("torch.nn.functional", alias="F"),
+        "Tensor": statements.Import("torch", ("Tensor",)),
+        "nn": statements.Import("torch", ("nn",)),
+    },
+    "keras": {
+        "keras": statements.Import("keras"),
+        "initializers": statements.Import("keras", ("initializers",)),
+        "layers": statements.Import("keras", ("layers",)),
+        "ops": statements.Import("keras", ("ops",)),
+    },
+}
+_ALLOWED = {
+    "torch": {"collections.abc", "math", "torch", "torch.nn.functional", "torch.nn"},
+    "keras": {"collections.abc", "math", "keras"},
+}
+
+
+def emit_programs(programs: Sequence[Program], target: str) -> str:
+    """The file of one or several variants. Raises `SpecError` for what the target cannot express."""
+    planner = Planner(programs, target)
+    plans = planner.plan()
+    body: list[statements.Statement] = []
+    try:
+        for plan in plans:
+            body.append(_class(plan, programs[0], target))
+        for place, program in enumerate(programs):
+            plan = planner.class_of[place, program.entry]
+            module = torch if target == "torch" else keras
+            body.append(module.write_factory(program, plan, _factory_doc(program)))
+    except Unspellable as error:
+        raise SpecError(
+            "E0602",
+            f"a size of this model (`{error}`) has no name in the {target} program",
+            programs[0].main.location,
+            hint="this is a limit of nnspec: simplify the model, and report it",
+        ) from None
+    names = [*(plan.name for plan in plans), *(factory_name(program) for program in programs)]
+    helpers = _helpers(body, target)
+    whole: list[statements.Statement] = [*helpers, *body]
+    text = writer.write(
+        statements.File(_header(programs), (*_imports(whole, names, target), *whole))
+    )
+    safety.check(text, set(), _ALLOWED[target])
+    return text
+
+
+def emitted(program: Program, target: str) -> Emitted:
+    """One variant, with the orders of axes of its tensors."""
+    source = emit_programs([program], target)
+    found = layouts(program, moved=target == "keras")
+    main, layout = program.main, found[program.entry]
+    inputs = tuple(
+        (port.name, layout.values[port.values]) for port in main.inputs if isinstance(port.values, int)
+    )
+    outputs = tuple(
+        (port.name, layout.values[port.values])
+        for port in main.outputs
+        if isinstance(port.values, int)
+    )
+    permutations: dict[str, tuple[Permutation, ...]] = {}
+    _permutations(program, program.entry, (), found, permutations)
+    return Emitted(source, factory_name(program), inputs, outputs, permutations)
+
+
+def _permutations(
+    program: Program,
+    key: str,
+    prefix: tuple[str | int, ...],
+    found: Mapping[str, object],
+    result: dict[str, tuple[Permutation, ...]],
+) -> None:
+    function = program.functions[key]
+    layout = found[key]
+    for node in function.nodes:
+        path = (*prefix, *node.path)
+        orders = tuple(layout.values[value] for value in node.outputs)  # type: ignore[attr-defined]
+        result.setdefault(dotted(path), orders)
+        if node.callee is not None:
+            _permutations(program, node.callee, path, found, result)
+
+
+def _class(plan: ClassPlan, program: Program, target: str) -> statements.Class:
+    if target == "torch":
+        return torch.write_class(plan)
+    stem = program.source_name.rpartition("/")[2].partition(".")[0]
+    package = "".join(c if c.isalnum() and c.isascii() else "_" for c in stem)
+    return keras.write_class(plan, f"nnspec.{package}")
+
+
+# ---- documentation ----------------------------------------------------------------------------------
+
+
+def _header(programs: Sequence[Program]) -> str:
+    file = programs[0].source_name.rpartition("/")[2]
+    names = ", ".join(program.name for program in programs)
+    doc = (programs[0].doc or programs[0].main.doc or programs[0].name).strip()
+    return f"{doc}\n\nGenerated by nnspec from {file}:{names}; edit the spec instead."
+
+
+def _factory_doc(program: Program) -> str:
+    figures = Costs(program).total()
+    parts = [f"{_grouped(figures.parameters)} parameters"]
+    if figures.trainable != figures.parameters:
+        parts[0] += f", {_grouped(figures.trainable)} of them trained"
+    if figures.flops != 0:
+        parts.append(_flops(figures.flops))
+    return "; ".join(parts) + "."
+
+
+def _grouped(value: Dim) -> str:
+    return f"{int(value):,}" if value.is_constant else str(value)
+
+
+def _flops(value: Dim) -> str:
+    """`8.18 GFLOPs a sample` where they grow with the batch alone, else the formula."""
+    each = value.at({"B": 1})
+    if each.is_constant and value == symbol("B") * each:
+        size, unit = float(int(each)), ""
+        for unit in ("", "K", "M", "G", "T", "P"):
+            if size < 1000 or unit == "P":
+                break
+            size /= 1000
+        return f"{size:.3g} {unit}FLOPs a sample"
+    text = str(value)
+    return f"{text} FLOPs" if len(text) <= 90 else "FLOPs grow with the sizes of the inputs"
+
+
+# ---- imports and helpers ----------------------------------------------------------------------------
+
+
+def _names_in(body: Sequence[statements.Statement]) -> set[str]:
+    found: set[str] = set()
+    for statement in body:
+        if isinstance(statement, statements.Verbatim):
+            found |= {n.id for n in ast.walk(ast.parse(statement.text)) if isinstance(n, ast.Name)}
+            continue
+        for root in torch.expressions_of(statement):
+            found |= {part.id for part in tree.walk(root) if isinstance(part, Name)}
+    return found
+
+
+def _helpers(body: Sequence[statements.Statement], target: str) -> list[statements.Statement]:
+    """The helpers that the classes call, and those that these call, in the order of their file."""
+    known = helper_names(target)
+    texts = _helper_texts(target)
+    wanted = _names_in(body) & known
+    while True:
+        more = {n for name in wanted for n in _mentioned(texts[name]) & known} | wanted
+        if more == wanted:
+            break
+        wanted = more
+    return [statements.Verbatim(text) for name, text in texts.items() if name in wanted]
+
+
+def _mentioned(text: str) -> set[str]:
+    return {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)}
+
+
+def _helper_texts(target: str) -> dict[str, str]:
+    text = helper_text(target)
+    lines = text.splitlines(keepends=True)
+    found: dict[str, str] = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            found[node.name] = "".join(lines[first - 1 : node.end_lineno]).rstrip()
+    return found
+
+
+def _imports(
+    body: Sequence[statements.Statement], names: Sequence[str], target: str
+) -> list[statements.Statement]:
+    used = _names_in(body)
+    found: list[statements.Statement] = [statements.Import("__future__", ("annotations",))]
+    standard: list[statements.Statement] = []
+    if "math" in used:
+        standard.append(statements.Import("math"))
+    if "Sequence" in used:
+        standard.append(statements.Import("collections.abc", ("Sequence",)))
+    found.extend((statements.Blank(), *standard) if standard else ())
+    found.append(statements.Blank())
+    grouped: dict[str, list[str]] = {}
+    for name, statement in _IMPORTS[target].items():
+        if name not in used:
+            continue
+        if statement.names:
+            grouped.setdefault(statement.module, []).extend(statement.names)
+        else:
+            found.append(statement)
+    for module, taken in grouped.items():
+        found.append(statements.Import(module, tuple(sorted(taken, key=_import_order))))
+    exported = tree.Display("list", tuple(Literal(name) for name in sorted(names, key=_export_order)))
+    found.append(statements.Assign((Name("__all__"),), exported))
+    return found
+
+
+def _import_order(name: str) -> tuple[bool, str]:
+    return (not name[:1].isupper(), name)
+
+
+def _export_order(name: str) -> tuple[int, str]:
+    return (0 if name.isupper() else 1 if name[:1].isupper() else 2, name)

@@ -1,0 +1,144 @@
+"""Keras 3 programs: one registered layer for each block, a model for the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nnspec.ir.graph import Program
+from nnspec.pycode import expressions as tree
+from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
+from nnspec.pycode.statements import Argument, Assign, Class, Evaluate, Function, Return, Statement
+from nnspec.targets import merged
+from nnspec.targets.classes import (
+    constructor_arguments,
+    documentation,
+    factory_arguments,
+    factory_name,
+    tensor_parameters,
+)
+from nnspec.targets.constructor import Constructor
+from nnspec.targets.forward import Forward
+from nnspec.targets.names import Names, safe_name
+from nnspec.targets.plan import ClassPlan
+from nnspec.targets.torch import is_check
+
+layers, keras, ops = Namespace("layers"), Namespace("keras"), Namespace("ops")
+SELF, NONE = Name("self"), Literal(None)
+
+
+@dataclass(frozen=True)
+class KerasDialect:
+    """Lists are plain lists, one deep (Keras saves no list inside a list); shapes are asked of `ops`."""
+
+    target: str = "keras"
+    nested_lists: bool = False
+
+    def listing(self, items: Sequence[Expr]) -> Expr:
+        return tree.Display("list", tuple(items))
+
+    def generated(self, element: Expr, target: Expr, iterable: Expr) -> Expr:
+        return tree.Generator(element, target, iterable)
+
+    def keyed(self, entries: Sequence[tuple[str, Expr]]) -> Expr:
+        return tree.Dict(tuple(entries))
+
+    def shape(self, tensor: Expr) -> Expr:
+        return ops.shape(tensor)
+
+
+def write_class(plan: ClassPlan, package: str) -> Class:
+    """The class of a plan: a layer, or the model itself."""
+    register = keras.saving.attribute("register_keras_serializable")
+    base = keras.Model if plan.is_entry else layers.Layer
+    return Class(
+        plan.name,
+        (base,),
+        tuple(_methods(plan)),
+        doc=documentation(plan),
+        decorators=(register(package=package),),
+    )
+
+
+def _methods(plan: ClassPlan) -> list[Statement]:
+    dialect = KerasDialect()
+    names = Names("keras", {"self", "options"} | {p.name for p in plan.parameters})
+    constructor = Constructor(plan, dialect, names)
+    made = constructor.write()
+    forward_names = Names("keras", {"self"})
+    tensors = tensor_parameters(plan, forward_names)
+    forward = Forward(plan, dialect, forward_names)
+    body = forward.write(tensors.expressions)
+    options = tree.Star(Name("options"), double=True)
+    opening = Evaluate(Name("super")().attribute("__init__")(options))
+    checks = [s for s in made if is_check(s)]
+    others = [s for s in made if not is_check(s)]
+    whole = (opening, *checks, *_stored(plan), *others, *_frozen(plan))
+    arguments = (
+        Argument("self"),
+        *constructor_arguments(plan),
+        Argument("options", kind="**"),
+    )
+    methods: list[Statement] = [Function("__init__", arguments, NONE, whole)]
+    methods.append(_call(plan, tensors.names, body))
+    if plan.parameters:
+        methods.append(_config(plan))
+    return methods
+
+
+def _call(plan: ClassPlan, tensors: tuple[str, ...], body: list[Statement]) -> Function:
+    if plan.is_entry and len(tensors) > 1:
+        unpack = Assign(tuple(Name(name) for name in tensors), Name("inputs"))
+        arguments: tuple[Argument, ...] = (Argument("self"), Argument("inputs"))
+        return Function("call", arguments, None, (unpack, *body))
+    named = (Argument(name) for name in tensors)
+    return Function("call", (Argument("self"), *named), None, tuple(body))
+
+
+def _stored(plan: ClassPlan) -> list[Statement]:
+    """Every constant is kept for the layer's configuration."""
+    found: list[Statement] = []
+    for parameter in plan.parameters:
+        attribute = tree.Attribute(SELF, safe_name(parameter.name, "keras"))
+        found.append(Assign((attribute,), Name(parameter.name)))
+    return found
+
+
+def _config(plan: ClassPlan) -> Function:
+    entries = tuple(
+        (parameter.name, tree.Attribute(SELF, safe_name(parameter.name, "keras")))
+        for parameter in plan.parameters
+    )
+    base = Name("super")().method("get_config")
+    value = tree.Binary("|", base, tree.Dict(entries))
+    return Function("get_config", (Argument("self"),), Name("dict"), (Return((value,)),))
+
+
+def _frozen(plan: ClassPlan) -> list[Statement]:
+    """Weights that are not trained."""
+    found: list[Statement] = []
+    seen: set[str] = set()
+    for item in plan.items:
+        if isinstance(item, merged.Step) and item.frozen and item.owns:
+            key = safe_name(item.label, "keras")
+            if key not in seen:
+                seen.add(key)
+                attribute = tree.Attribute(tree.Attribute(SELF, key), "trainable")
+                found.append(Assign((attribute,), Literal(False)))
+    return found
+
+
+def write_factory(program: Program, plan: ClassPlan, doc: str) -> Function:
+    """The function that builds one variant."""
+    options = tree.Star(Name("options"), double=True)
+    given = factory_arguments(program, plan)
+    positional = tuple(value for key, value in given if key is None)
+    keywords = tuple((key, value) for key, value in given if key is not None)
+    call = tree.Call(Name(plan.name), (*positional, options), keywords)
+    return Function(
+        factory_name(program),
+        (Argument("options", kind="**"),),
+        Name(plan.name),
+        (Return((call,)),),
+        doc=doc,
+    )

@@ -1,0 +1,284 @@
+"""What one node becomes in a target: the submodules to construct, and the result of the forward pass.
+
+Nothing here knows of loops, conditions or names: `merge` joins the lowered nodes of all places that
+become one place of the emitted code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from nnspec.ir.graph import Function, Node
+from nnspec.ir.terms import Term, Traced
+from nnspec.ir.types import TensorType
+from nnspec.ops.base import Io, OpError, Weight
+from nnspec.pycode import expressions as tree
+from nnspec.pycode.expressions import Expr, Namespace
+from nnspec.targets.layout import FunctionLayout, Permutation, logical
+from nnspec.targets.names import helper_text
+
+ops = Namespace("ops")
+
+# PyTorch modules whose constructors take `device` and `dtype`.
+_PLACED = frozenset(
+    """
+    Linear Bilinear Embedding EmbeddingBag Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d
+    ConvTranspose3d BatchNorm1d BatchNorm2d BatchNorm3d LayerNorm GroupNorm InstanceNorm1d
+    InstanceNorm2d InstanceNorm3d RMSNorm RNN LSTM GRU RNNCell LSTMCell GRUCell PReLU
+    MultiheadAttention
+    """.split()
+)
+
+
+@dataclass(frozen=True)
+class Construct:
+    """A submodule (or a bare parameter) that the constructor makes: `self.<label><suffix> = value`."""
+
+    suffix: str
+    value: Expr
+    is_parameter: bool = False
+    resets: tuple[Expr, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A node in a target. `results` has one expression for each output, or one for all of them."""
+
+    constructs: tuple[Construct, ...]
+    results: tuple[Expr, ...]
+    outputs: int
+
+
+@cache
+def helper_signature(name: str, target: str) -> str:
+    """The first line or lines of a helper, up to its body."""
+    text = helper_text(target)
+    for kind in (f"\ndef {name}(", f"\nclass {name}("):
+        start = text.find(kind)
+        if start >= 0:
+            end = text.find("):", start) if kind.startswith("\ndef") else text.find('"""', start)
+            arrow = text.find(":\n", start)
+            return text[start : max(end, arrow) + 2]
+    raise KeyError(name)
+
+
+class NodeIo(Io):
+    """The place of one node, for the operator that lowers itself there."""
+
+    def __init__(
+        self,
+        function: Function,
+        node: Node,
+        types: Sequence[Any],
+        layout: FunctionLayout,
+        target: str,
+    ) -> None:
+        assert node.op is not None
+        self.target = target
+        self.results = function.results(node)
+        self._op = node.op
+        self._node = node
+        self._types = dict(zip(node.op.inputs, types, strict=True))
+        self._wanted = layout.wanted.get(node.id, ())
+        self._places: dict[str, int] = {}
+        count = 0
+        for name, kind in self._types.items():
+            self._places[name] = count
+            count += len(kind) if isinstance(kind, tuple) else kind is not None
+        self.constructs: dict[str, Construct] = {}
+        self.weights: Mapping[str, Weight] = (
+            node.op.weights(*types) if node.owns else {}
+        )
+
+    def type(self, name: str) -> TensorType:
+        return self._types[name]
+
+    def types(self, name: str) -> tuple[TensorType, ...]:
+        return self._types[name]
+
+    def has(self, name: str) -> bool:
+        return self._types[name] is not None
+
+    def __getitem__(self, name: str) -> Expr:
+        return tree.Input(self._places[name])
+
+    def list(self, name: str) -> Sequence[Expr]:
+        first = self._places[name]
+        return [tree.Input(first + i) for i in range(len(self._types[name]))]
+
+    def arg(self, field: str) -> Expr:
+        value = getattr(self._op, field)
+        term: Term | None = self._node.terms.get(field)
+        if term is None:
+            return tree.expression(value)
+        if term.kind == "dim" and not isinstance(value, float):
+            return tree.expression(value)
+        return tree.Constant(Traced(value, term))
+
+    def module(
+        self, function: Expr, *arguments: Any, suffix: str = "", **keywords: Any
+    ) -> Expr:
+        call = function(*arguments, **keywords)
+        if self.target == "keras":
+            label = tree.Call(call.function, call.arguments, (*call.keywords, ("name", LayerName(suffix))))
+            self._construct(Construct(suffix, label, resets=()))
+        else:
+            placed = _takes_options(function)
+            rest = (tree.Star(tree.Name("options"), double=True),) if placed else ()
+            value = tree.Call(call.function, (*call.arguments, *rest), call.keywords)
+            self._construct(Construct(suffix, value, resets=self._resets(suffix)))
+        return tree.Module(suffix)
+
+    def parameter(self, name: str) -> Expr:
+        suffix = f"_{name}" if name else ""
+        weight = self.weights[name]
+        if suffix not in self.constructs:
+            self._construct(self._bare(suffix, weight))
+        return tree.Module(suffix)
+
+    def _bare(self, suffix: str, weight: Weight) -> Construct:
+        shape = tuple(weight.shape)
+        if self.target == "keras":
+            call = tree.Name("self").method(
+                "add_weight",
+                shape=shape,
+                initializer=weight.init.keras(),
+                name=LayerName(suffix),
+            )
+            return Construct(suffix, call, is_parameter=True)
+        torch, nn = Namespace("torch"), Namespace("nn")
+        options = tree.Star(tree.Name("options"), double=True)
+        empty = tree.Call(torch.empty, (tree.expression(shape), options))
+        reset = weight.init.torch(tree.Module(suffix))
+        return Construct(suffix, nn.Parameter(empty), is_parameter=True, resets=(reset,))
+
+    def _resets(self, suffix: str) -> tuple[Expr, ...]:
+        """What fills weights whose initializer was chosen, where PyTorch would choose another."""
+        if suffix:
+            return ()
+        return tuple(
+            weight.init.torch(tree.Module(suffix).attribute(name))
+            for name, weight in self.weights.items()
+            if weight.chosen and name
+        )
+
+    def _construct(self, construct: Construct) -> None:
+        assert construct.suffix not in self.constructs, "two submodules need different suffixes"
+        self.constructs[construct.suffix] = construct
+
+    def helper(self, name: str) -> Expr:
+        return tree.Helper(name)
+
+    def device(self, *, floating: bool = False) -> Mapping[str, Expr]:
+        if self.target == "keras":
+            return {}
+        anchor = Anchor(floating)
+        found: dict[str, Expr] = {"device": anchor.attribute("device")}
+        return found | ({"dtype": anchor.attribute("dtype")} if floating else {})
+
+    def axis(self, axis: int, name: str | None = None) -> int:
+        order = self._order(name)
+        return order.index(axis)
+
+    def size(self, axis: int, name: str | None = None) -> Expr:
+        name = name or next(iter(self._types))
+        size = self._first(name).shape[axis]
+        return RunTimeSize(size, self[name], self._order(name).index(axis))
+
+    def _first(self, name: str) -> TensorType:
+        kind = self._types[name]
+        return kind[0] if isinstance(kind, tuple) else kind
+
+    def _order(self, name: str | None) -> Permutation:
+        name = name or next(iter(self._types))
+        place = self._places[name]
+        if place < len(self._wanted):
+            order = self._wanted[place]
+            if order is not None:
+                return order
+        return logical(self._first(name).rank)
+
+
+@dataclass(frozen=True)
+class LayerName(Expr):
+    """The name of the Keras layer that is being made: its label, with the turns of the loops around it."""
+
+    suffix: str = ""
+
+
+@dataclass(frozen=True)
+class Anchor(Expr):
+    """A tensor or parameter at hand whose device (and float type) created tensors take."""
+
+    floating: bool = False
+
+
+@dataclass(frozen=True)
+class RunTimeSize(Expr):
+    """The size of an axis in the forward pass: said in names where that is possible, else asked of the tensor."""
+
+    dim: Any
+    input: Expr
+    axis: int
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return (tree.Size(self.dim), self.input)
+
+    def rebuilt(self, children: Sequence[Expr]) -> Expr:
+        size = children[0]
+        if not isinstance(size, tree.Size):
+            return size
+        return RunTimeSize(size.dim, children[1], self.axis)
+
+
+def _takes_options(function: Expr) -> bool:
+    if isinstance(function, tree.Helper):
+        return "**options" in helper_signature(function.name, "torch")
+    return isinstance(function, tree.Attribute) and function.name in _PLACED
+
+
+def lower_operator(
+    function: Function, node: Node, types: Sequence[Any], layout: FunctionLayout, target: str
+) -> Lowered:
+    """An operator's node in a target. Raises `OpError` for what the target cannot express."""
+    assert node.op is not None
+    if node.weight is not None:
+        return _read_weight(node, target)
+    io = NodeIo(function, node, types, layout, target)
+    result = node.op.torch(io) if target == "torch" else node.op.keras(io)
+    results = result if isinstance(result, tuple) else (result,)
+    return Lowered(tuple(io.constructs.values()), results, len(node.outputs))
+
+
+def _read_weight(node: Node, target: str) -> Lowered:
+    assert node.op is not None and node.weight is not None
+    module = tree.Module("")
+    if target == "torch":
+        value = module.attribute(node.weight) if node.weight else module
+    else:
+        value = node.op.keras_parameter(node.weight, module)
+    return Lowered((), (value,), 1)
+
+
+def transposed(value: Expr, have: Permutation, want: Permutation) -> Expr:
+    """A value in another order of axes (Keras)."""
+    if have == want:
+        return value
+    return ops.transpose(value, tuple(have.index(axis) for axis in want))
+
+
+__all__ = [
+    "Anchor",
+    "Construct",
+    "LayerName",
+    "Lowered",
+    "NodeIo",
+    "OpError",
+    "RunTimeSize",
+    "lower_operator",
+    "transposed",
+]

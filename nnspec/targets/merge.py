@@ -1,0 +1,760 @@
+"""Laying traces together: what the specialisations of a block, and the turns of a loop, have in common.
+
+Every trace comes from the same statements, so they are aligned by position. Where constants differ, an
+expression in the spec's own names is sought that has the right value in each (`4 * width`); an `if` that
+went both ways becomes an `if`; a loop whose turns are alike becomes a loop. What cannot be laid together
+raises `Unlike`, and its places are emitted apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnspec.ir import graph
+from nnspec.ir.dims import Atom, Dim, symbol
+from nnspec.ir.graph import Function, Node
+from nnspec.ir.rename import settle
+from nnspec.ir.terms import Term, Traced
+from nnspec.ir.types import TensorType
+from nnspec.pycode import expressions as tree
+from nnspec.pycode.expressions import Expr
+from nnspec.targets import merged
+from nnspec.targets.layout import FunctionLayout
+from nnspec.targets.lowering import Lowered, RunTimeSize
+from nnspec.targets.spelling import (
+    NoValue,
+    Unspellable,
+    size_at,
+    spell_literal,
+    spell_size,
+    spell_term,
+    term_at,
+)
+
+
+class Unlike(Exception):
+    """Traces that cannot be laid together."""
+
+
+@dataclass(eq=False)
+class Track:
+    """One trace on its way through the body: what its names and values mean."""
+
+    function: Function
+    layout: FunctionLayout
+    meanings: dict[str, Any]
+    values: dict[int, merged.Reference] = field(default_factory=dict[int, merged.Reference])
+    names: dict[str, merged.Reference] = field(default_factory=dict[str, merged.Reference])
+    types: dict[int, TensorType] = field(default_factory=dict[int, TensorType])
+    constants: dict[str, Any] = field(default_factory=dict[str, Any])
+    turns: tuple[merged.Turn, ...] = ()
+    ended: bool = False
+
+    def inside(self, turn: merged.Turn) -> Track:
+        """A trace of a loop's body, which sees what this one sees."""
+        return Track(
+            self.function,
+            self.layout,
+            dict(self.meanings),
+            dict(self.values),
+            dict(self.names),
+            dict(self.types),
+            dict(self.constants),
+            (*self.turns, turn),
+        )
+
+    def type(self, value: int) -> TensorType:
+        """The type of a value, in the names that hold here."""
+        return self.types.get(value, self.function.types[value])
+
+    def input_types(self, node: Node) -> tuple[Any, ...]:
+        """The types of a node's inputs: tuples for lists, None where missing."""
+        return tuple(
+            tuple(self.type(value) for value in argument)
+            if isinstance(argument, tuple)
+            else None
+            if argument is None
+            else self.type(argument)
+            for argument in node.inputs
+        )
+
+
+Lower = Callable[[Track, Node], Lowered]
+
+
+class Merger:
+    """Merges the traces of one block into one body."""
+
+    def __init__(self, lower: Lower) -> None:
+        self._lower = lower
+        self._seen: set[tuple[Any, ...]] = set()
+
+    def body(self, tracks: Sequence[Track]) -> list[merged.Item]:
+        """The common body of whole functions. Raises `Unlike`."""
+        return self.items([(track, track.function.structure) for track in tracks])
+
+    def items(
+        self, traces: Sequence[tuple[Track, tuple[graph.Item, ...]]]
+    ) -> list[merged.Item]:
+        """The common items of several traces."""
+        result: list[merged.Item] = []
+        place = 0
+        while True:
+            live = [(t, items) for t, items in traces if not t.ended and place < len(items)]
+            waiting = [t for t, items in traces if not t.ended and place >= len(items)]
+            if not live:
+                return result
+            if waiting:
+                raise Unlike
+            current = [(track, items[place]) for track, items in live]
+            if len({type(item) for _, item in current}) > 1:
+                raise Unlike
+            result.extend(self._one(current))
+            place += 1
+
+    def _one(self, current: list[tuple[Track, Any]]) -> list[merged.Item]:
+        match current[0][1]:
+            case graph.Step():
+                return [self._step([(t, t.function.nodes[item.node]) for t, item in current])]
+            case graph.Binding():
+                return [self._bind(current)]
+            case graph.Branch():
+                return self._branch(current)
+            case graph.Loop():
+                return self._loop(current)
+            case graph.Requirement():
+                return [self._requirement(current)]
+            case _:
+                return [self._result(current)]
+
+    # ---- steps ----
+
+    def _step(self, nodes: list[tuple[Track, Node]]) -> merged.Item:
+        first = nodes[0][1]
+        if any(node.location.span != first.location.span for _, node in nodes):
+            raise Unlike
+        if len({(type(node.op), len(node.inputs), len(node.path)) for _, node in nodes}) > 1:
+            raise Unlike
+        inputs = self._inputs(nodes)
+        lowered = [self._lower(track, node) for track, node in nodes]
+        tracks = [track for track, _ in nodes]
+        step = merged.Step(
+            label=str(first.path[0]),
+            turns=self._turns(nodes),
+            constructs=(),
+            results=(),
+            inputs=inputs,
+            outputs=self._outputs(nodes),
+            owns=first.owns,
+            frozen=first.marks.frozen,
+            calls=first.callee,
+            listed=self._listed(nodes),
+            wanted=self._wanted(nodes),
+        )
+        key = (step.label, step.turns)
+        step.shares = first.weight is not None or (first.owns and key in self._seen)
+        if first.owns:
+            self._seen.add(key)
+        if not step.shares:
+            step.constructs = self._constructs(tracks, lowered)
+        step.results = self._results(tracks, lowered)
+        return step
+
+    def _turns(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Turn, ...]:
+        count = len(nodes[0][1].path) - 1
+        found: list[merged.Turn] = []
+        for level in range(count):
+            turns = {track.turns[level] if level < len(track.turns) else None for track, _ in nodes}
+            if len(turns) == 1 and None not in turns:
+                (turn,) = turns
+                assert turn is not None
+                found.append(turn)
+                continue
+            raise Unlike
+        return tuple(found)
+
+    def _inputs(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Reference, ...]:
+        columns = [list(node.values()) for _, node in nodes]
+        if len({len(column) for column in columns}) > 1:
+            raise Unlike
+        found: list[merged.Reference] = []
+        for place in range(len(columns[0])):
+            current = [(track, column[place]) for (track, _), column in zip(nodes, columns, strict=True)]
+            reference = self._reference(current)
+            if isinstance(reference, merged.Value):
+                reference.uses += 1
+            found.append(reference)
+        return tuple(found)
+
+    def _wanted(self, nodes: list[tuple[Track, Node]]) -> tuple[Any, ...]:
+        found = {track.layout.wanted.get(node.id, ()) for track, node in nodes}
+        if len(found) > 1:
+            raise Unlike
+        return found.pop()
+
+    def _listed(self, nodes: list[tuple[Track, Node]]) -> tuple[tuple[int, int, str], ...]:
+        """Runs of inputs that are together one list input of the function: start, end, its name."""
+        function, node = nodes[0][0].function, nodes[0][1]
+        found: list[tuple[int, int, str]] = []
+        start = 0
+        for argument in node.inputs:
+            count = len(argument) if isinstance(argument, tuple) else argument is not None
+            for port in function.inputs:
+                if port.listed and port.values == argument:
+                    found.append((start, start + count, port.name))
+            start += count
+        return tuple(found)
+
+    def _reference(self, current: list[tuple[Track, int]]) -> merged.Reference:
+        """What one place reads: one value in every trace, else one variable that holds it in each."""
+        found = [track.values.get(value) for track, value in current]
+        first = found[0]
+        if any(reference is None for reference in found):
+            raise Unlike
+        assert first is not None
+        if all(reference is first or reference == first for reference in found):
+            return first
+        names = set(current[0][0].names)
+        for track, _ in current[1:]:
+            names &= set(track.names)
+        for name in sorted(names):
+            pairs = zip(current, found, strict=True)
+            if all(_same(track.names[name], reference) for (track, _), reference in pairs):
+                orders = {reference.order for reference in found if reference is not None}
+                if len(orders) > 1:
+                    raise Unlike
+                for reference in found:
+                    if isinstance(reference, merged.Value):
+                        reference.is_variable = True
+                return merged.Variable(name, orders.pop())
+        raise Unlike
+
+    def _outputs(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Value, ...]:
+        found: list[merged.Value] = []
+        for place in range(len(nodes[0][1].outputs)):
+            values = [(track, node.outputs[place]) for track, node in nodes]
+            orders = {track.layout.values[value] for track, value in values}
+            types = [track.type(value) for track, value in values]
+            if len(orders) > 1 or len({kind.rank for kind in types}) > 1:
+                raise Unlike
+            value = merged.Value(self._type([t for t, _ in values], types), orders.pop())
+            found.append(value)
+            for track, number in values:
+                track.values[number] = value
+        return tuple(found)
+
+    def _type(self, tracks: Sequence[Track], types: Sequence[TensorType]) -> TensorType:
+        """A type for people: sizes in the spec's names where the traces agree on one."""
+        shape: list[Dim] = []
+        for axis in range(types[0].rank):
+            try:
+                shape.append(self._size(tracks, [kind.shape[axis] for kind in types]))
+            except Unlike:
+                shape.append(symbol("_"))
+        return TensorType(tuple(shape), types[0].dtype)
+
+    def _constructs(self, tracks: list[Track], lowered: list[Lowered]) -> tuple[Any, ...]:
+        first = lowered[0].constructs
+        if any([c.suffix for c in low.constructs] != [c.suffix for c in first] for low in lowered):
+            raise Unlike
+        found: list[Any] = []
+        for place, construct in enumerate(first):
+            value = self.expression(tracks, [low.constructs[place].value for low in lowered])
+            columns = [low.constructs[place].resets for low in lowered]
+            if len({len(column) for column in columns}) > 1:
+                raise Unlike
+            resets = tuple(
+                self.expression(tracks, [column[i] for column in columns])
+                for i in range(len(columns[0]))
+            )
+            found.append(type(construct)(construct.suffix, value, construct.is_parameter, resets))
+        return tuple(found)
+
+    def _results(self, tracks: list[Track], lowered: list[Lowered]) -> tuple[Expr, ...]:
+        if len({len(low.results) for low in lowered}) > 1:
+            raise Unlike
+        return tuple(
+            self.expression(tracks, [low.results[place] for low in lowered])
+            for place in range(len(lowered[0].results))
+        )
+
+    # ---- names, conditions, results ----
+
+    def _bind(self, current: list[tuple[Track, graph.Binding]]) -> merged.Item:
+        name = current[0][1].name
+        if any(item.name != name for _, item in current):
+            raise Unlike
+        reference = self._reference([(track, item.value) for track, item in current])
+        if isinstance(reference, merged.Value) and reference.name is None:
+            reference.name = name
+        for track, _ in current:
+            track.names[name] = reference
+        return merged.Bind(name, reference)
+
+    def _branch(self, current: list[tuple[Track, graph.Branch]]) -> list[merged.Item]:
+        tracks = [track for track, _ in current]
+        ways = {item.taken for _, item in current}
+        taken = [(track, item.body) for track, item in current if item.taken]
+        not_taken = [(track, item.body) for track, item in current if not item.taken]
+        if len(ways) == 1:  # it goes the same way wherever it is used
+            found = self.items(taken or not_taken)
+            self._note_ends(taken or not_taken)
+            return found
+        condition = self._condition(tracks, [item.condition for _, item in current])
+        branch = merged.Branch(condition)
+        branch.then = self.items(taken)
+        branch.otherwise = self.items(not_taken)
+        return [branch]
+
+    def _note_ends(self, traces: Sequence[tuple[Track, tuple[graph.Item, ...]]]) -> None:
+        ended = {track.ended for track, _ in traces}
+        if len(ended) > 1:
+            raise Unlike
+
+    def _condition(self, tracks: list[Track], conditions: list[Term]) -> Expr:
+        wanted = [bool(value) for value in (self._value(t, c) for t, c in zip(tracks, conditions, strict=True))]
+        for candidate in _distinct(conditions):
+            if _term_fits(tracks, candidate, wanted) and _spells(candidate):
+                return tree.Constant(Traced(None, self._localised(tracks[0], candidate)))
+        raise Unlike
+
+    def _value(self, track: Track, term: Term) -> Any:
+        try:
+            return term_at(term, track.meanings)
+        except NoValue:
+            raise Unlike from None
+
+    def _requirement(self, current: list[tuple[Track, graph.Requirement]]) -> merged.Item:
+        term, first = current[0][1].condition, current[0][1]
+        term = self._localised(current[0][0], term)
+        return merged.Requirement(tree.Constant(Traced(None, term)), first.message, first.symbols)
+
+    def _result(self, current: list[tuple[Track, graph.Result]]) -> merged.Item:
+        found: list[merged.Reference] = []
+        for place in range(len(current[0][1].values)):
+            values: list[tuple[Track, int]] = []
+            for track, item in current:
+                value = item.values[place] if place < len(item.values) else None
+                if not isinstance(value, int):
+                    raise Unlike
+                values.append((track, value))
+            reference = self._reference(values)
+            if isinstance(reference, merged.Value):
+                reference.uses += 1
+            found.append(reference)
+        for track, _ in current:
+            track.ended = True
+        return merged.Result(tuple(found))
+
+    # ---- loops ----
+
+    def _loop(self, current: list[tuple[Track, graph.Loop]]) -> list[merged.Item]:
+        if not any(loop.iterations for _, loop in current):
+            return []
+        if all(_rolls(track, loop) for track, loop in current):
+            seen = set(self._seen)
+            saved = [_saved(track) for track, _ in current]
+            try:
+                return [self._rolled(current)]
+            except Unlike:
+                self._seen = seen
+                for (track, _), state in zip(current, saved, strict=True):
+                    track.values, track.names, track.meanings = state
+        return self._unrolled(current)
+
+    def _rolled(self, current: list[tuple[Track, graph.Loop]]) -> merged.Item:
+        first = current[0][1]
+        turn = merged.Turn(None, first.uid)
+        inner: list[tuple[Track, tuple[graph.Item, ...]]] = []
+        entries: dict[str, list[tuple[Track, int]]] = {}
+        for track, loop in current:
+            for name, history in loop.carried.items():
+                entries.setdefault(name, []).append((track, history[0]))
+            for place, iteration in enumerate(loop.iterations):
+                child = track.inside(turn)
+                child.meanings.update(_boxed(iteration.values))
+                _enter(child, loop, place)
+                inner.append((child, iteration.body))
+        carried = {name: self._carried(name, found) for name, found in entries.items()}
+        iterable = self._iterable(current)
+        body = self.items(inner)
+        if any(track.ended for track, _ in inner):
+            raise Unlike
+        for track, _ in inner:
+            for name in carried:
+                last = track.names.get(name)
+                if isinstance(last, merged.Value):
+                    last.is_variable = True
+        for track, loop in current:
+            _leave(track, loop)
+        depth = len(current[0][0].turns)
+        return merged.Loop(
+            first.uid, first.pattern, first.variables, iterable, body, carried, depth
+        )
+
+    def _carried(self, name: str, entries: list[tuple[Track, int]]) -> tuple[merged.Value, ...]:
+        """The value that a variable holds when its loop begins: it must lie in that variable."""
+        reference = self._reference(entries)
+        if isinstance(reference, merged.Variable):
+            if reference.name != name:
+                raise Unlike
+            return ()
+        reference.is_variable = True
+        return (reference,)
+
+    def _iterable(self, current: list[tuple[Track, graph.Loop]]) -> Expr:
+        terms = [loop.iterable for _, loop in current]
+        first = terms[0]
+        if first is None or any(term is None or term.key != first.key for term in terms):
+            raise Unlike
+        if not _spells(first):
+            raise Unlike
+        if first.kind in ("list", "tuple") and len({len(loop.iterations) for _, loop in current}) > 1:
+            raise Unlike
+        return tree.Constant(Traced(None, self._localised(current[0][0], first)))
+
+    def _unrolled(self, current: list[tuple[Track, graph.Loop]]) -> list[merged.Item]:
+        counts = {len(loop.iterations) for _, loop in current}
+        if len(counts) > 1:
+            raise Unlike
+        result: list[merged.Item] = []
+        outer = [(track, track.turns, dict(track.constants), set(track.names)) for track, _ in current]
+        for place in range(counts.pop()):
+            traces: list[tuple[Track, tuple[graph.Item, ...]]] = []
+            for track, loop in current:
+                iteration = loop.iterations[place]
+                track.turns = (*track.turns[: len(outer[0][1])], merged.Turn(place))
+                known = _boxed(iteration.values)
+                track.meanings.update(known)
+                track.constants.update(known)
+                _fix_running(track, loop, place)
+                traces.append((track, iteration.body))
+            result.extend(self.items(traces))
+            for track, turns, _, names in outer:
+                track.turns = turns
+                for name in set(track.names) - names:
+                    del track.names[name]
+        for (track, loop), (_, turns, _, _) in zip(current, outer, strict=True):
+            track.turns = turns
+            _fix_running(track, loop, len(loop.iterations))
+        return result
+
+    # ---- expressions ----
+
+    def expression(self, tracks: Sequence[Track], found: Sequence[Expr]) -> Expr:
+        """One expression that has the right value in every trace. Raises `Unlike`."""
+        first = found[0]
+        if isinstance(first, tree.Size) or any(isinstance(e, tree.Size) for e in found):
+            return self._size_expression(tracks, found)
+        if isinstance(first, tree.Constant) or any(isinstance(e, tree.Constant) for e in found):
+            return self._constant_expression(tracks, found)
+        if any(type(e) is not type(first) for e in found):
+            raise Unlike
+        if isinstance(first, RunTimeSize):
+            return self._run_time_size(tracks, found)
+        columns = [e.children for e in found]
+        if len({len(column) for column in columns}) > 1:
+            raise Unlike
+        if not columns[0]:
+            if any(e != first for e in found):
+                raise Unlike
+            return first
+        children = [
+            self.expression(tracks, [column[i] for column in columns])
+            for i in range(len(columns[0]))
+        ]
+        result = first.rebuilt(children)
+        if len(found) > 1 and any(e.rebuilt(children) != result for e in found[1:]):
+            raise Unlike
+        return result
+
+    def _run_time_size(self, tracks: Sequence[Track], found: Sequence[Expr]) -> Expr:
+        """A size that is asked of the tensor where it has no common name."""
+        sizes = [e.dim for e in found if isinstance(e, RunTimeSize)]
+        tensors = [e.input for e in found if isinstance(e, RunTimeSize)]
+        axes = {e.axis for e in found if isinstance(e, RunTimeSize)}
+        if len(axes) > 1:
+            raise Unlike
+        try:
+            size = self._size(tracks, sizes)
+        except Unlike:
+            size = symbol("?")
+        return RunTimeSize(size, self.expression(tracks, tensors), axes.pop())
+
+    def _size_expression(self, tracks: Sequence[Track], found: Sequence[Expr]) -> Expr:
+        sizes: list[Dim] = []
+        for expression in found:
+            if isinstance(expression, tree.Size):
+                sizes.append(expression.dim)
+            elif isinstance(expression, tree.Literal) and type(expression.value) is int:
+                from nnspec.ir.dims import dim
+
+                sizes.append(dim(expression.value))
+            else:
+                raise Unlike
+        return tree.Size(self._size(tracks, sizes))
+
+    def _size(self, tracks: Sequence[Track], sizes: Sequence[Dim]) -> Dim:
+        """A size whose twin has the right value in every trace."""
+        local = [self._local(track, size) for track, size in zip(tracks, sizes, strict=True)]
+        twins = _distinct([size.generic for size in local])
+        if len(twins) == 1:
+            return local[0] if _spells_size(twins[0]) else _literal(sizes)
+        constant = _same_constant(sizes)
+        for twin in twins:
+            if twin.is_constant or not _spells_size(twin):
+                continue
+            if _size_fits(tracks, twin, sizes):
+                return _with_twin(sizes[0], twin)
+        if constant is not None:
+            return constant
+        raise Unlike
+
+    def _local(self, track: Track, size: Dim) -> Dim:
+        """A size in the names that exist in emitted code at this place."""
+        settled = settle(size, track.function.running)
+        if not track.constants:
+            return settled
+        twin = settled.generic
+
+        def replace(atom: Atom) -> Dim | None:
+            if atom.kind == "symbol" and atom.symbol in track.constants:
+                found = track.constants[atom.symbol]
+                if isinstance(found, Dim):
+                    return found.generic
+            if isinstance(atom.opaque, Term):
+                from nnspec.ir import dims
+
+                return dims.opaque(atom.opaque.replaced(replace, _literal_terms(track.constants)))
+            return None
+
+        return _with_twin(size.value, twin.substitute(replace))
+
+    def _localised(self, track: Track, term: Term) -> Term:
+        def replace(atom: Atom) -> Dim | None:
+            if atom.kind != "symbol":
+                return None
+            known = track.function.running.get(atom.symbol)
+            if known is not None and known.constant:
+                return known.initial.substitute(replace)
+            found = track.constants.get(atom.symbol)
+            return found.generic if isinstance(found, Dim) else None
+
+        return term.replaced(replace, _literal_terms(track.constants))
+
+    def _constant_expression(self, tracks: Sequence[Track], found: Sequence[Expr]) -> Expr:
+        values: list[Any] = []
+        terms: list[Term] = []
+        for track, expression in zip(tracks, found, strict=True):
+            if isinstance(expression, tree.Constant):
+                values.append(expression.traced.value)
+                if expression.traced.term is not None:
+                    terms.append(self._localised(track, expression.traced.term))
+            elif isinstance(expression, tree.Literal):
+                values.append(expression.value)
+            else:
+                raise Unlike
+        for candidate in _distinct(terms):
+            if not _spells(candidate):
+                continue
+            if len(tracks) == 1 or (len(terms) == len(found) and len(_distinct(terms)) == 1):
+                return tree.Constant(Traced(values[0], candidate))
+            if _term_fits(tracks, candidate, values):
+                return tree.Constant(Traced(values[0], candidate))
+        if all(_equal(value, values[0]) for value in values[1:]):
+            return _as_literal(values[0])
+        raise Unlike
+
+
+# ---- traces and loops -------------------------------------------------------------------------------
+
+
+def _saved(track: Track) -> tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any]]:
+    return dict(track.values), dict(track.names), dict(track.meanings)
+
+
+def _boxed(values: Mapping[str, Any]) -> dict[str, Any]:
+    from nnspec.ir.dims import dim
+
+    return {key: dim(value) if type(value) is int else value for key, value in values.items()}
+
+
+def _enter(track: Track, loop: graph.Loop, place: int) -> None:
+    """A trace at the start of a turn: what the loop carries lies in variables."""
+    for name, history in loop.carried.items():
+        value = history[place]
+        known = track.function.types[value]
+        sizes: list[Dim] = []
+        for axis, size in enumerate(known.shape):
+            key = f"{name}.{axis}@{loop.uid}"
+            track.meanings[key] = size.value
+            sizes.append(size.value.named(symbol(key)))
+        track.types[value] = TensorType(tuple(sizes), known.dtype)
+        variable = merged.Variable(name, track.layout.values[value])
+        track.values[value] = variable
+        track.names[name] = variable
+
+
+def _leave(track: Track, loop: graph.Loop) -> None:
+    """A trace behind a loop: what it carried lies in its variables still."""
+    for name, history in loop.carried.items():
+        value = history[-1]
+        variable = merged.Variable(name, track.layout.values[value])
+        orders = {track.layout.values[v] for v in history}
+        if len(orders) > 1:
+            raise Unlike
+        track.values[value] = variable
+        track.names[name] = variable
+        for axis, size in enumerate(track.function.types[value].shape):
+            track.meanings[f"{name}.{axis}@{loop.uid}"] = size.value
+
+
+def _fix_running(track: Track, loop: graph.Loop, place: int) -> None:
+    """In a loop that is written out, a carried size is what it is at that turn."""
+    for name, history in loop.carried.items():
+        if place >= len(history):
+            continue
+        value = history[place]
+        for axis, size in enumerate(track.function.types[value].shape):
+            key = f"{name}.{axis}@{loop.uid}"
+            track.meanings[key] = size.value
+            track.constants[key] = size.value
+
+
+def _rolls(track: Track, loop: graph.Loop) -> bool:
+    """Whether a loop hands nothing on but by the names that it carries."""
+    if loop.iterable is None and not loop.iterations:
+        return True
+    produced: list[set[int]] = []
+    function = track.function
+    for iteration in loop.iterations:
+        if len(iteration.values) < sum(1 for v in loop.variables if not v.startswith("_@")):
+            return False
+        produced.append({v for i in _nodes(iteration.body) for v in function.nodes[i].outputs})
+    inside = {i for iteration in loop.iterations for i in _nodes(iteration.body)}
+    everything: set[int] = set().union(*produced) if produced else set()
+    last = {history[-1] for history in loop.carried.values()}
+    for node in function.nodes:
+        if node.id not in inside and any(v in everything and v not in last for v in node.values()):
+            return False
+    for port in function.outputs:
+        given = port.values if isinstance(port.values, tuple) else (port.values,)
+        if any(v in everything and v not in last for v in given if v is not None):
+            return False
+    for place, iteration in enumerate(loop.iterations):
+        entry = {history[place] for history in loop.carried.values() if place < len(history)}
+        allowed = produced[place] | entry
+        for i in _nodes(iteration.body):
+            if any(v in everything and v not in allowed for v in function.nodes[i].values()):
+                return False
+    return True
+
+
+def _nodes(items: tuple[graph.Item, ...]) -> list[int]:
+    found: list[int] = []
+    for item in items:
+        match item:
+            case graph.Step(node=node):
+                found.append(node)
+            case graph.Branch(body=body):
+                found.extend(_nodes(body))
+            case graph.Loop(iterations=iterations):
+                for iteration in iterations:
+                    found.extend(_nodes(iteration.body))
+            case _:
+                pass
+    return found
+
+
+def _same(one: merged.Reference, other: merged.Reference | None) -> bool:
+    return one is other or one == other
+
+
+# ---- candidates -------------------------------------------------------------------------------------
+
+
+def _distinct(found: Sequence[Any]) -> list[Any]:
+    """Each once, by key, in order; the ones that say most first."""
+    unique = {item.key: item for item in found}
+    return sorted(unique.values(), key=lambda item: isinstance(item, Dim) and item.is_constant)
+
+
+def _size_fits(tracks: Sequence[Track], twin: Dim, sizes: Sequence[Dim]) -> bool:
+    try:
+        return all(
+            size_at(twin, track.meanings) == size.value
+            for track, size in zip(tracks, sizes, strict=True)
+        )
+    except NoValue:
+        return False
+
+
+def _term_fits(tracks: Sequence[Track], term: Term, values: Sequence[Any]) -> bool:
+    try:
+        return all(
+            _equal(term_at(term, track.meanings), value)
+            for track, value in zip(tracks, values, strict=True)
+        )
+    except NoValue:
+        return False
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, Dim) and isinstance(other, float):
+        return one.is_constant and int(one) == other
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        pairs = zip(one, other, strict=False)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        return len(one) == len(other) and all(_equal(a, b) for a, b in pairs)  # pyright: ignore[reportUnknownArgumentType]
+    return bool(one == other)
+
+
+def _same_constant(sizes: Sequence[Dim]) -> Dim | None:
+    if all(size.value == sizes[0].value for size in sizes):
+        return sizes[0].value
+    return None
+
+
+def _literal(sizes: Sequence[Dim]) -> Dim:
+    constant = _same_constant(sizes)
+    if constant is None or not constant.is_constant:
+        raise Unlike
+    return constant
+
+
+def _with_twin(size: Dim, twin: Dim) -> Dim:
+    """A size known by a twin, even one that equals a constant elsewhere."""
+    return size.value.named(twin)
+
+
+def _literal_terms(constants: Mapping[str, Any]) -> dict[str, Term]:
+    found: dict[str, Term] = {}
+    for name, value in constants.items():
+        found[name] = Term("dim", (value,)) if isinstance(value, Dim) else Term("literal", (value,))
+    return found
+
+
+def _spells(term: Term) -> bool:
+    try:
+        spell_term(term, lambda name: tree.Name("name"))
+    except Unspellable:
+        return False
+    return True
+
+
+def _spells_size(size: Dim) -> bool:
+    try:
+        spell_size(size, lambda name: tree.Name("name"))
+    except Unspellable:
+        return False
+    return True
+
+
+def _as_literal(value: Any) -> Expr:
+    try:
+        return spell_literal(value)
+    except Unspellable:
+        raise Unlike from None
+
+

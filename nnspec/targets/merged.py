@@ -1,0 +1,125 @@
+"""One body of emitted code: what remains when all the places that it stands for have been laid together.
+
+The tree follows the statements of the spec. Values are numbers of their own (`Value`), or variables
+by the name that the spec gave them where several values meet (after an `if`, around a loop).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from nnspec.ir.types import TensorType
+from nnspec.pycode.expressions import Expr
+from nnspec.targets.layout import Permutation
+from nnspec.targets.lowering import Construct
+
+
+@dataclass(eq=False)
+class Value:
+    """A result of a step. `uses` counts the places that read it, `name` is the spec's name for it."""
+
+    type: TensorType
+    order: Permutation
+    name: str | None = None
+    uses: int = 0
+    is_variable: bool = False
+    outside: bool = False
+
+
+@dataclass(frozen=True)
+class Variable:
+    """Whatever the spec's variable of that name holds at this point."""
+
+    name: str
+    order: Permutation
+
+
+Reference: TypeAlias = Value | Variable
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The place of a layer in a list: a fixed number, or the turn of a loop."""
+
+    index: int | None
+    loop: int | None = None
+
+
+@dataclass(eq=False)
+class Step:
+    """A node: what the constructor makes for it, and the expression of its results."""
+
+    label: str
+    turns: tuple[Turn, ...]
+    constructs: tuple[Construct, ...]
+    results: tuple[Expr, ...]
+    inputs: tuple[Reference, ...]
+    outputs: tuple[Value, ...]
+    owns: bool
+    frozen: bool = False
+    calls: Any = None
+    shares: bool = False
+    listed: tuple[tuple[int, int, str], ...] = ()
+    wanted: tuple[Permutation | None, ...] = ()
+
+
+@dataclass(eq=False)
+class Bind:
+    """A variable of the spec comes to hold a value."""
+
+    name: str
+    value: Reference
+
+
+@dataclass(eq=False)
+class Branch:
+    """An `if` on constants."""
+
+    condition: Expr
+    then: list[Item] = field(default_factory=list["Item"])
+    otherwise: list[Item] = field(default_factory=list["Item"])
+
+
+@dataclass(eq=False)
+class Loop:
+    """A `for` that stays a loop."""
+
+    uid: int
+    pattern: Any
+    variables: tuple[str, ...]
+    iterable: Expr
+    body: list[Item]
+    carried: dict[str, tuple[Value, ...]]
+    depth: int
+
+
+@dataclass(eq=False)
+class Requirement:
+    """A condition that the spec requires."""
+
+    condition: Expr
+    message: str | None
+    symbols: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class Result:
+    """The values that the body gives back."""
+
+    values: tuple[Reference, ...]
+
+
+Item: TypeAlias = Step | Bind | Branch | Loop | Requirement | Result
+
+
+@dataclass(frozen=True)
+class Running:
+    """A size that loops carry: one variable of the constructor."""
+
+    symbol: str
+    name: str
+    axis: int
+    initial: Expr
+    update: Expr
+    uid: int

@@ -1,0 +1,275 @@
+"""Sizes and terms as Python expressions, in whatever names a place has for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nnspec.ir import dims
+from nnspec.ir.dims import Atom, Dim, DimError
+from nnspec.ir.terms import Term
+from nnspec.ir.types import DType
+from nnspec.pycode import expressions as tree
+from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
+
+math = Namespace("math")
+
+# What a name stands for in a place: a size symbol, or a constant by its name. None: nothing.
+Resolver = Callable[[str], Expr | None]
+
+
+class Unspellable(Exception):
+    """Something has no name in this place."""
+
+
+def spell_size(value: Dim, resolve: Resolver) -> Expr:
+    """An integer as an expression. Raises `Unspellable`."""
+    if value.constant is not None:
+        return Literal(value.constant)
+    result: Expr | None = None
+    for monomial, coefficient in value.terms:
+        term = _spell_term(monomial, abs(coefficient), resolve)
+        if result is None:
+            result = -term if coefficient < 0 else term
+        else:
+            result = result - term if coefficient < 0 else result + term
+    assert result is not None
+    return result
+
+
+def _spell_term(monomial: dims.Monomial, coefficient: int, resolve: Resolver) -> Expr:
+    factors: list[Expr] = []
+    for atom, power in monomial:
+        if atom.kind == "symbol" and atom.scale > 1 and power == 1:
+            factor, coefficient = _spell_scaled(atom, coefficient, resolve)
+            factors.append(factor)
+            continue
+        base = _spell_atom(atom, resolve)
+        factors.append(base**power if power > 1 else base)
+    if coefficient != 1 or not factors:
+        factors.insert(0, Literal(coefficient))
+    result = factors[0]
+    for factor in factors[1:]:
+        result = result * factor
+    return result
+
+
+def _spell_scaled(atom: Atom, coefficient: int, resolve: Resolver) -> tuple[Expr, int]:
+    """`coefficient * (H // scale)`, as a multiple or a quotient of H where it is one."""
+    whole = _resolved(atom.symbol, resolve)
+    if coefficient % atom.scale == 0:
+        return whole, coefficient // atom.scale
+    if atom.scale % coefficient == 0:
+        return whole // Literal(atom.scale // coefficient), 1
+    return whole // Literal(atom.scale), coefficient
+
+
+def _spell_atom(atom: Atom, resolve: Resolver) -> Expr:
+    if atom.kind == "symbol":
+        found = _resolved(atom.symbol, resolve)
+        return found if atom.scale == 1 else found // Literal(atom.scale)
+    if atom.opaque is not None:
+        assert isinstance(atom.opaque, Term)
+        return spell_term(atom.opaque, resolve)
+    parts = [spell_size(argument, resolve) for argument in atom.arguments]
+    match atom.kind:
+        case "//":
+            return parts[0] // parts[1]
+        case "%":
+            return parts[0] % parts[1]
+        case "^":
+            return parts[0] ** parts[1]
+        case _:
+            return Name(atom.kind)(*parts)
+
+
+def _resolved(symbol: str, resolve: Resolver) -> Expr:
+    found = resolve(symbol)
+    if found is None:
+        raise Unspellable(symbol)
+    return found
+
+
+_PYTHON_CALLS = frozenset({"len", "range", "enumerate", "zip", "reversed", "sum", "min", "max", "abs"})
+_MATH_CALLS = frozenset({"isqrt", "sqrt", "log", "exp"})
+
+
+def spell_term(term: Term, resolve: Resolver) -> Expr:
+    """A term as an expression. Raises `Unspellable`."""
+    kind, arguments = term.kind, term.arguments
+    if kind == "literal":
+        return spell_literal(arguments[0])
+    if kind == "name":
+        return _resolved(arguments[0], resolve)
+    if kind == "dim":
+        return spell_size(arguments[0].generic, resolve)
+    if kind == "call":
+        return _spell_call(arguments[0], arguments[1:], resolve)
+    if kind in ("compare", "arithmetic"):
+        symbol, left, right = arguments
+        python = {"^": "**"}.get(symbol, symbol)
+        return tree.Binary(python, spell_term(left, resolve), spell_term(right, resolve))
+    parts = [spell_term(part, resolve) for part in arguments]
+    match kind:
+        case "list" | "tuple":
+            return tree.Display(kind, tuple(parts))
+        case "index":
+            return parts[0][parts[1]]
+        case "slice":
+            bounds = [None if _is_none(part) else part for part in parts[1:]]
+            return parts[0][tree.Slice(*bounds)]
+        case "and" | "or":
+            result = parts[0]
+            for part in parts[1:]:
+                result = tree.Binary(kind, result, part)
+            return result
+        case "not":
+            return tree.Unary("not", parts[0])
+        case "negate":
+            return -parts[0]
+        case _:
+            return tree.Choice(parts[0], parts[1], parts[2])
+
+
+def _is_none(part: Expr) -> bool:
+    return isinstance(part, Literal) and part.value is None
+
+
+def _spell_call(name: str, arguments: tuple[Term, ...], resolve: Resolver) -> Expr:
+    # Python's ceil and floor of floats are not exact, as those of the language are.
+    if name not in _PYTHON_CALLS and name not in _MATH_CALLS:
+        raise Unspellable(name)
+    parts = [spell_term(argument, resolve) for argument in arguments]
+    if name in _MATH_CALLS:
+        return tree.Attribute(Name("math"), name)(*parts)
+    return Name(name)(*parts)
+
+
+def spell_literal(value: Any) -> Expr:
+    """A constant as a literal. Raises `Unspellable` for what is none."""
+    if isinstance(value, Dim) and value.is_constant:
+        return Literal(int(value))
+    if isinstance(value, tuple | list):
+        items: Any = value  # pyright: ignore[reportUnknownVariableType]
+        kind = "list" if isinstance(value, list) else "tuple"
+        return tree.Display(kind, tuple(spell_literal(item) for item in items))
+    if isinstance(value, DType):
+        return Literal(value.value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return Literal(value)
+    raise Unspellable(repr(value))
+
+
+# ---- values -----------------------------------------------------------------------------------------
+
+
+class NoValue(Exception):
+    """A term has no value under these meanings of its names."""
+
+
+def size_at(value: Dim, meanings: Mapping[str, Any]) -> Dim:
+    """A size with its names given values. Raises `NoValue`."""
+
+    def replace(atom: Atom) -> Dim | None:
+        if atom.kind == "symbol":
+            found = meanings.get(atom.symbol)
+            if not isinstance(found, Dim):
+                raise NoValue(atom.symbol)
+            return found.value // atom.scale if atom.scale > 1 else found.value
+        if isinstance(atom.opaque, Term):
+            found = term_at(atom.opaque, meanings)
+            if not isinstance(found, Dim):
+                raise NoValue(atom.key)
+            return found
+        return None
+
+    try:
+        return value.value.substitute(replace)
+    except DimError as error:
+        raise NoValue(str(error)) from None
+
+
+def term_at(term: Term, meanings: Mapping[str, Any]) -> Any:
+    """The value of a term with its names given values. Raises `NoValue`."""
+    try:
+        return _term_at(term, meanings)
+    except (TypeError, ValueError, KeyError, IndexError, ZeroDivisionError, DimError) as error:
+        raise NoValue(str(error)) from None
+
+
+def _term_at(term: Term, meanings: Mapping[str, Any]) -> Any:
+    kind, arguments = term.kind, term.arguments
+    if kind == "literal":
+        return arguments[0]
+    if kind == "name":
+        if arguments[0] not in meanings:
+            raise NoValue(arguments[0])
+        return meanings[arguments[0]]
+    if kind == "dim":
+        return size_at(arguments[0].generic, meanings)
+    if kind in ("compare", "arithmetic"):
+        symbol, *sides = arguments
+        left, right = (_plain(_term_at(side, meanings)) for side in sides)
+        return _boxed(_OPERATIONS[symbol](left, right))
+    if kind == "choice":
+        chosen = 1 if _term_at(arguments[0], meanings) else 2
+        return _term_at(arguments[chosen], meanings)
+    if kind == "and":
+        return all(_term_at(part, meanings) for part in arguments)
+    if kind == "or":
+        return any(_term_at(part, meanings) for part in arguments)
+    if kind == "call":
+        if arguments[0] not in _CALLS:
+            raise NoValue(arguments[0])
+        values = [_plain(_term_at(argument, meanings)) for argument in arguments[1:]]
+        return _boxed(_CALLS[arguments[0]](*values))
+    parts = [_term_at(part, meanings) for part in arguments]
+    match kind:
+        case "list" | "tuple":
+            return tuple(parts)
+        case "index":
+            return parts[0][int(parts[1])]
+        case "not":
+            return not parts[0]
+        case "negate":
+            return -parts[0]
+        case _:
+            raise NoValue(kind)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Dim) and value.is_constant:
+        return int(value)
+    if isinstance(value, tuple):
+        items: Any = value  # pyright: ignore[reportUnknownVariableType]
+        return tuple(_plain(item) for item in items)
+    return value
+
+
+def _boxed(value: Any) -> Any:
+    return dims.dim(value) if type(value) is int else value
+
+
+_OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+    "in": lambda a, b: a in b,
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "^": lambda a, b: a**b,
+}
+_CALLS: dict[str, Callable[..., Any]] = {
+    "len": len,
+    "sum": sum,
+    "min": min,
+    "max": max,
+    "abs": abs,
+}

@@ -1,0 +1,194 @@
+"""PyTorch programs: one `nn.Module` for each block, and a function that builds the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nnspec.ir.graph import Program
+from nnspec.pycode import expressions as tree
+from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
+from nnspec.pycode.statements import Argument, Assign, Class, Evaluate, Function, Statement
+from nnspec.targets import merged
+from nnspec.targets.classes import (
+    constructor_arguments,
+    documentation,
+    factory_arguments,
+    factory_name,
+    tensor_parameters,
+)
+from nnspec.targets.constructor import Constructor
+from nnspec.targets.forward import Forward
+from nnspec.targets.names import Names, safe_name
+from nnspec.targets.plan import ClassPlan
+
+nn, torch = Namespace("nn"), Namespace("torch")
+SELF, TENSOR, NONE = Name("self"), Name("Tensor"), Literal(None)
+
+
+@dataclass(frozen=True)
+class TorchDialect:
+    """Lists are `nn.ModuleList`s, shapes are attributes."""
+
+    target: str = "torch"
+    nested_lists: bool = True
+
+    def listing(self, items: Sequence[Expr]) -> Expr:
+        return nn.ModuleList(list(items)) if items else nn.ModuleList()
+
+    def generated(self, element: Expr, target: Expr, iterable: Expr) -> Expr:
+        return tree.Call(nn.ModuleList, (tree.Generator(element, target, iterable, "call"),))
+
+    def keyed(self, entries: Sequence[tuple[str, Expr]]) -> Expr:
+        return nn.ModuleDict(tree.Dict(tuple(entries)))
+
+    def shape(self, tensor: Expr) -> Expr:
+        return tensor.attribute("shape")
+
+
+def write_class(plan: ClassPlan) -> Class:
+    """The class of a plan."""
+    return Class(
+        plan.name,
+        (nn.Module,),
+        tuple(_methods(plan)),
+        doc=documentation(plan),
+    )
+
+
+def _methods(plan: ClassPlan) -> list[Statement]:
+    dialect = TorchDialect()
+    names = Names("torch", {"self", "options"} | {p.name for p in plan.parameters})
+    constructor = Constructor(plan, dialect, names)
+    made = constructor.write()
+    forward_names = Names("torch", {"self"})
+    tensors = tensor_parameters(plan, forward_names)
+    forward = Forward(plan, dialect, forward_names)
+    body = forward.write(tensors.expressions)
+    stored = _stored(plan, forward.stored)
+    opening: list[Statement] = [Evaluate(Name("super")().method("__init__"))]
+    if any(_mentions(statement, "options") for statement in made):
+        options = tree.Dict((("device", Name("device")), ("dtype", Name("dtype"))))
+        opening.append(Assign((Name("options"),), options))
+    closing: list[Statement] = [*_frozen(plan)]
+    methods: list[Statement] = []
+    if constructor.resets:
+        closing.insert(0, Evaluate(SELF.method("reset_parameters")))
+    # Requirements come first, then what is stored, then the layers.
+    checks = [s for s in made if is_check(s)]
+    layers = [s for s in made if not is_check(s)]
+    whole = (opening[0], *checks, *opening[1:], *stored, *layers, *closing)
+    methods.append(_init(plan, whole))
+    if constructor.resets:
+        methods.append(
+            Function(
+                "reset_parameters",
+                (Argument("self"),),
+                NONE,
+                tuple(constructor.resets),
+                doc="Draws the weights anew.",
+            )
+        )
+    arguments = [Argument("self")]
+    for name, listed in zip(tensors.names, tensors.listed, strict=True):
+        arguments.append(Argument(name, Name("Sequence")[TENSOR] if listed else TENSOR))
+    methods.append(Function("forward", tuple(arguments), _returns(plan), tuple(body)))
+    return methods
+
+
+def _init(plan: ClassPlan, body: tuple[Statement, ...]) -> Function:
+    device = tree.Binary("|", tree.Binary("|", torch.device, Name("str")), NONE)
+    arguments = (
+        Argument("self"),
+        *constructor_arguments(plan),
+        Argument("", kind="*"),
+        Argument("device", device, NONE),
+        Argument("dtype", tree.Binary("|", torch.dtype, NONE), NONE),
+    )
+    return Function("__init__", arguments, NONE, body)
+
+
+def _stored(plan: ClassPlan, keys: Sequence[str]) -> list[Statement]:
+    """`self.heads = heads` for each constant that the forward pass reads."""
+    found: list[Statement] = []
+    for parameter in plan.parameters:
+        if parameter.symbol in keys and not parameter.is_size:
+            attribute = tree.Attribute(SELF, safe_name(parameter.name, "torch"))
+            found.append(Assign((attribute,), Name(parameter.name)))
+    return found
+
+
+def _frozen(plan: ClassPlan) -> list[Statement]:
+    """Weights that are not trained."""
+    found: list[Statement] = []
+    seen: set[str] = set()
+    for item in plan.items:
+        if isinstance(item, merged.Step) and item.frozen and item.owns:
+            key = safe_name(item.label, "torch")
+            if key not in seen:
+                seen.add(key)
+                attribute = tree.Attribute(SELF, key)
+                found.append(Evaluate(attribute.method("requires_grad_", False)))
+    return found
+
+
+def _returns(plan: ClassPlan) -> Expr:
+    count = len(plan.function.outputs)
+    if count == 1:
+        return TENSOR
+    return Name("tuple")[tree.Display("tuple", (TENSOR,) * count)]
+
+
+def is_check(statement: Statement) -> bool:
+    from nnspec.pycode.statements import If, Raise
+
+    return isinstance(statement, If) and isinstance(statement.then[0], Raise)
+
+
+def _mentions(statement: Statement, name: str) -> bool:
+    return any(part == Name(name) for root in expressions_of(statement) for part in tree.walk(root))
+
+
+def expressions_of(statement: Statement) -> list[Expr]:
+    """Every expression of a statement, those of statements inside it too."""
+    from nnspec.pycode import statements as py
+
+    match statement:
+        case py.Assign(targets=targets, value=value):
+            return [*targets, value]
+        case py.Evaluate(value=value) | py.Raise(value=value):
+            return [value]
+        case py.Return(values=values):
+            return list(values)
+        case py.If(condition=condition, then=then, otherwise=otherwise):
+            inner = [e for s in (*then, *otherwise) for e in expressions_of(s)]
+            return [condition, *inner]
+        case py.For(target=target, iterable=iterable, body=body):
+            return [target, iterable, *(e for s in body for e in expressions_of(s))]
+        case py.Function(body=body, arguments=arguments, returns=returns, decorators=decorators):
+            found = [e for s in body for e in expressions_of(s)]
+            for argument in arguments:
+                found += [e for e in (argument.annotation, argument.default) if e is not None]
+            return [*found, *([returns] if returns else []), *decorators]
+        case py.Class(body=body, bases=bases, decorators=decorators):
+            return [*bases, *decorators, *(e for s in body for e in expressions_of(s))]
+        case _:
+            return []
+
+
+def write_factory(program: Program, plan: ClassPlan, doc: str) -> Function:
+    """The function that builds one variant."""
+    options = tree.Star(Name("options"), double=True)
+    given = factory_arguments(program, plan)
+    positional = tuple(value for key, value in given if key is None)
+    keywords = tuple((key, value) for key, value in given if key is not None)
+    call = tree.Call(Name(plan.name), (*positional, options), keywords)
+    from nnspec.pycode.statements import Return
+
+    return Function(
+        factory_name(program),
+        (Argument("options", kind="**"),),
+        Name(plan.name),
+        (Return((call,)),),
+        doc=doc,
+    )
