@@ -112,24 +112,26 @@ def cell(op: str, bias: bool = True) -> Case:
     return Case(op, {"hidden": 2, "bias": bias}, [normal(3, 5), *states], oracle)
 
 
+CONFIGURATIONS: list[dict[str, Any]] = [
+    {"symbols": "B _ _"},
+    {"returns": "last", "symbols": "B _ _"},
+    {"returns": "all"},
+    {"bidirectional": True, "returns": "last", "layers": 2},
+    {"layers": 3, "bias": False},
+    {"layers": 2, "initial": True, "returns": "all", "bidirectional": True},
+]
+# What does not depend on the kind of layer is tried on one.
+MORE: list[dict[str, Any]] = [
+    {"bidirectional": True},
+    {"layers": 2, "returns": "all", "bidirectional": True},
+    {"layers": 2, "dropout": 0.5, "returns": "last"},
+    {"initial": True},
+    {"initial": True, "returns": "last"},
+]
+
 CASES = [
-    *(
-        case(op, **fields)
-        for op in ("SimpleRNN", "LSTM", "GRU")
-        for fields in (
-            {"symbols": "B _ _"},
-            {"returns": "last", "symbols": "B _ _"},
-            {"returns": "all"},
-            {"bidirectional": True},
-            {"bidirectional": True, "returns": "last", "layers": 2},
-            {"layers": 2, "returns": "all", "bidirectional": True},
-            {"layers": 3, "bias": False},
-            {"layers": 2, "dropout": 0.5, "returns": "last"},
-            {"layers": 2, "initial": True, "returns": "all", "bidirectional": True},
-            {"initial": True},
-            {"initial": True, "returns": "last"},
-        )
-    ),
+    *(case(op, **c) for op in ("SimpleRNN", "LSTM", "GRU") for c in CONFIGURATIONS),
+    *(case("LSTM", **configuration) for configuration in MORE),
     case("SimpleRNN", activation="relu"),
     case("SimpleRNN", activation="relu", returns="all", layers=2),
     cell("LSTMCell"),

@@ -13,8 +13,8 @@ from nnspec.ops.slicing import Range
 
 def part(start: int | None = None, stop: int | None = None, step: int = 1) -> Range:
     """A range of plain integers."""
-    bounds = (None if bound is None else dim(bound) for bound in (start, stop))
-    return Range(*bounds, dim(step))
+    first, last = (None if bound is None else dim(bound) for bound in (start, stop))
+    return Range(first, last, dim(step))
 
 
 def sliced(note: str, x: Input, *items: Range | int, places: Any) -> Case:

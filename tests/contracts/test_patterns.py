@@ -82,8 +82,12 @@ def spelled(groups: list[list[str]]) -> str:
     )
 
 
+def rearranging(pattern: str, sizes: dict[str, int]) -> Any:
+    return OPS["rearrange"](**{"pattern": pattern, "sizes": sizes})
+
+
 def evaluated(sample: Sample, target: str, x: Any, names: dict[str, Any]) -> np.ndarray:
-    operator = OPS["rearrange"](pattern=sample.pattern, sizes=sample.sizes)
+    operator = rearranging(sample.pattern, sample.sizes)
     (source,) = lower(operator, [sample.type], target).results
     return np.asarray(eval(source, {**names, "x0": x}))
 
@@ -91,7 +95,7 @@ def evaluated(sample: Sample, target: str, x: Any, names: dict[str, Any]) -> np.
 def check(sample: Sample, result: np.ndarray) -> None:
     expected = rearranged(sample.array, sample.pattern, sample.sizes)
     np.testing.assert_array_equal(result, expected)
-    operator = OPS["rearrange"](pattern=sample.pattern, sizes=sample.sizes)
+    operator = rearranging(sample.pattern, sample.sizes)
     inferred = operator.infer(sample.type)
     values = {f"S{axis}": size for axis, size in enumerate(sample.array.shape)}
     assert [int(size.at(values)) for size in inferred.shape] == list(expected.shape)
@@ -135,7 +139,7 @@ SPELLINGS = [
 def test_reads_like_written_by_hand(
     pattern: str, sizes: dict[str, int], shape: list[int], expected: str
 ) -> None:
-    operator = OPS["rearrange"](pattern=pattern, sizes=sizes)
+    operator = rearranging(pattern, sizes)
     x = TensorType(tuple(dim(size) for size in shape))
     (source,) = lower(operator, [x], "torch").results
     assert ast.unparse(ast.parse(source)) == expected

@@ -18,6 +18,11 @@ EVEN = symbol("E", 2)
 WHOLE = Range()
 
 
+def make(op: str, **fields: Any) -> Any:
+    """An operator with its arguments."""
+    return OPS[op](**fields)
+
+
 def truth(*shape: int | Dim) -> TensorType:
     return tensor(*shape, dtype=DType.BOOL)
 
@@ -29,8 +34,8 @@ def i64(*shape: int | Dim) -> TensorType:
 def part(
     start: int | Dim | None = None, stop: int | Dim | None = None, step: int = 1
 ) -> Range:
-    bounds = (None if bound is None else dim(bound) for bound in (start, stop))
-    return Range(*bounds, dim(step))
+    first, last = (None if bound is None else dim(bound) for bound in (start, stop))
+    return Range(first, last, dim(step))
 
 
 def rearranging(pattern: str, x: TensorType, **sizes: int | Dim) -> tuple[Any, ...]:
@@ -105,7 +110,7 @@ RESULTS: list[tuple[Any, ...]] = [
 
 @pytest.mark.parametrize(("op", "fields", "inputs", "expected"), RESULTS)
 def test_result(op: str, fields: Any, inputs: Any, expected: str) -> None:
-    assert str(OPS[op](**fields).infer(*inputs)) == expected
+    assert str(make(op, **fields).infer(*inputs)) == expected
 
 
 SEVERAL = [
@@ -135,7 +140,7 @@ SEVERAL = [
 
 @pytest.mark.parametrize(("op", "fields", "inputs", "expected"), SEVERAL)
 def test_results(op: str, fields: Any, inputs: Any, expected: list[str]) -> None:
-    results = OPS[op](**fields).infer(*inputs)
+    results = make(op, **fields).infer(*inputs)
     assert isinstance(results, tuple)
     assert [str(result) for result in results] == expected
 
@@ -143,12 +148,12 @@ def test_results(op: str, fields: Any, inputs: Any, expected: list[str]) -> None
 def test_sizes_keep_what_the_spec_wrote() -> None:
     width, heads = symbol("width"), symbol("heads")
     x = TensorType((B, T, dim(64).named(width)))
-    split = OPS["rearrange"](
-        pattern="b t (h d) -> b h t d", sizes={"h": dim(8).named(heads)}
+    split = make(
+        "rearrange", pattern="b t (h d) -> b h t d", sizes={"h": dim(8).named(heads)}
     )
     shape = split.infer(x).shape
     assert (shape[1].generic, shape[3].generic) == (heads, width // heads)
-    flat = OPS["flatten"]().infer(
+    flat = make("flatten").infer(
         TensorType((B, dim(3).named(heads), dim(64).named(width)))
     )
     assert flat.shape[1] == 192
@@ -158,10 +163,10 @@ def test_sizes_keep_what_the_spec_wrote() -> None:
 def test_what_a_slice_needs_of_the_symbols() -> None:
     x = tensor(B, T, 16)
     items = (WHOLE, part(-3), part(None, S))
-    needs = OPS["slicing"](items=items).implied(x)
+    needs = make("slicing", items=items).implied(x)
     assert needs == (T - 2, 17 - S)
-    assert OPS["slicing"](items=(WHOLE, dim(4), WHOLE)).implied(x) == (T - 4,)
-    assert OPS["slicing"](items=(WHOLE, WHOLE, part(3, 99))).implied(x) == ()
+    assert make("slicing", items=(WHOLE, dim(4), WHOLE)).implied(x) == (T - 4,)
+    assert make("slicing", items=(WHOLE, WHOLE, part(3, 99))).implied(x) == ()
 
 
 # Figures of known networks: (operator, fields) to FLOPs and parameters on [1, 60, 64].
@@ -174,7 +179,7 @@ RECURRENT = [
 
 @pytest.mark.parametrize(("op", "fields", "flops", "parameters"), RECURRENT)
 def test_recurrent_cost(op: str, fields: Any, flops: int, parameters: int) -> None:
-    operator, x = OPS[op](hidden=128, **fields), tensor(1, 60, 64)
+    operator, x = make(op, hidden=128, **fields), tensor(1, 60, 64)
     assert operator.flops(x) == flops
     shapes = [weight.shape for weight in operator.weights(x).values()]
     assert sum(int(TensorType(shape).elements) for shape in shapes) == parameters
@@ -183,7 +188,7 @@ def test_recurrent_cost(op: str, fields: Any, flops: int, parameters: int) -> No
 def test_attention_cost() -> None:
     q, k, v = tensor(2, 8, 5, 4), tensor(2, 2, 7, 4), tensor(2, 2, 7, 3)
     for causal in (False, True):
-        assert OPS["attention"](causal=causal).flops(q, k, v) == 2 * 16 * 5 * 7 * (
+        assert make("attention", causal=causal).flops(q, k, v) == 2 * 16 * 5 * 7 * (
             4 + 3
         )
 
@@ -289,7 +294,7 @@ def test_refused(
     op: str, fields: Any, inputs: Any, code: str, blamed: str | None
 ) -> None:
     with pytest.raises(OpError) as caught:
-        OPS[op](**fields).infer(*inputs)
+        make(op, **fields).infer(*inputs)
     error = caught.value
     assert (error.code, error.param or error.input) == (code, blamed)
     assert error.hint
@@ -308,4 +313,4 @@ BAD_FIELDS = [
 @pytest.mark.parametrize(("op", "fields"), BAD_FIELDS)
 def test_bad_argument(op: str, fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        OPS[op](**fields)
+        make(op, **fields)
