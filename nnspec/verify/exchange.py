@@ -1,0 +1,76 @@
+"""What goes back and forth between `verify` and its workers. Nothing here knows a framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Program:
+    """An emitted program: the text of its file and the function that builds the model."""
+
+    source: str
+    factory: str
+
+
+@dataclass(frozen=True)
+class Described:
+    """A tensor that a built model holds: its shape, and whether training changes it."""
+
+    shape: tuple[int, ...]
+    trained: bool
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer: its path in the framework, and what came out."""
+
+    path: str
+    results: tuple[Array, ...]
+
+
+@dataclass
+class Outcome:
+    """What one run of a model gave. Gradients and state are by name, and there after training only."""
+
+    outputs: list[Array]
+    gradients: dict[str, Array] = field(default_factory=dict[str, Array])
+    state: dict[str, Array] = field(default_factory=dict[str, Array])
+    calls: list[Call] = field(default_factory=list[Call])
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A size of an exported program's input: `factor * symbol + plus`.
+
+    A fixed size has no symbol; one that is open but no such expression has the symbol `ANY`.
+    """
+
+    symbol: str | None
+    factor: int = 1
+    plus: int = 0
+
+
+ANY = "*"
+
+
+@dataclass(frozen=True)
+class Export:
+    """How a program is exported: the axes of each input, and the bounds of the open symbols.
+
+    `samples` are inputs at unlike sizes; the first is exported, all are run.
+    """
+
+    axes: tuple[tuple[Axis, ...], ...]
+    bounds: Mapping[str, tuple[int, int | None]]
+    samples: tuple[tuple[Array, ...], ...]
+
+
+class Failed(Exception):
+    """A worker could not do what it was asked: the emitted program failed, or the worker itself."""

@@ -1,0 +1,104 @@
+"""How each Keras backend differentiates: a forward pass in training mode with its gradients.
+
+Each function takes the model, the forward pass (which moves the statistics when it is run), the trained
+variables and a cotangent for each output (none where it is not differentiated), and gives the outputs
+and a gradient for each variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nnspec.verify.exchange import Array
+
+Forward = Callable[[], list[Any]]
+Cotangents = Sequence["Array | None"]
+
+
+def prepare(backend: str) -> None:
+    """What must be set before Keras is imported."""
+    if backend == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+    if backend == "torch":
+        import torch
+
+        torch.set_num_threads(1)
+
+
+def _tensorflow(
+    model: Any, forward: Forward, variables: Sequence[Any], cotangents: Cotangents
+) -> tuple[list[Any], list[Array]]:
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        outputs = forward()
+        pairs = zip(outputs, cotangents, strict=True)
+        terms = [tf.reduce_sum(o * tf.cast(c, o.dtype)) for o, c in pairs if c is not None]
+        loss = tf.add_n(terms) if terms else None
+    sources = [variable.value for variable in variables]
+    if loss is None or not sources:
+        return outputs, _zeros(variables)
+    unconnected = tf.UnconnectedGradients.ZERO
+    found = tape.gradient(loss, sources, unconnected_gradients=unconnected)
+    return outputs, [tf.convert_to_tensor(gradient).numpy() for gradient in found]
+
+
+def _jax(
+    model: Any, forward: Forward, variables: Sequence[Any], cotangents: Cotangents
+) -> tuple[list[Any], list[Array]]:
+    import jax
+    import keras
+
+    chosen = {id(variable) for variable in variables}
+    state = [variable for variable in model.variables if id(variable) not in chosen]
+
+    def loss(values: Any) -> Any:
+        pairs = [*zip(variables, values, strict=True), *((v, v.value) for v in state)]
+        with keras.StatelessScope(state_mapping=pairs) as scope:
+            outputs = forward()
+        moved = [scope.get_current_value(variable) for variable in state]
+        both = zip(outputs, cotangents, strict=True)
+        terms = [(o * c).sum() for o, c in both if c is not None]
+        return sum(terms, start=jax.numpy.zeros(())), (outputs, moved)
+
+    values = [variable.value for variable in variables]
+    found, (outputs, moved) = jax.grad(loss, has_aux=True)(values)
+    for variable, value in zip(state, moved, strict=True):
+        if value is not None:
+            variable.assign(value)
+    return outputs, [np.asarray(gradient) for gradient in found]
+
+
+def _torch(
+    model: Any, forward: Forward, variables: Sequence[Any], cotangents: Cotangents
+) -> tuple[list[Any], list[Array]]:
+    import torch
+
+    outputs = forward()
+    pairs = zip(outputs, cotangents, strict=True)
+    terms = [
+        (o * torch.from_numpy(np.ascontiguousarray(c)).to(o.dtype)).sum()
+        for o, c in pairs
+        if c is not None and o.requires_grad
+    ]
+    values = [output.detach() for output in outputs]
+    if not terms or not variables:
+        return values, _zeros(variables)
+    sources = [variable.value for variable in variables]
+    found = torch.autograd.grad(torch.stack(terms).sum(), sources, allow_unused=True)
+    return values, [
+        np.zeros(tuple(source.shape)) if gradient is None else gradient.numpy()
+        for source, gradient in zip(sources, found, strict=True)
+    ]
+
+
+def _zeros(variables: Sequence[Any]) -> list[Array]:
+    return [np.zeros(tuple(variable.shape)) for variable in variables]
+
+
+GRADIENTS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}

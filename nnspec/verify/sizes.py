@@ -1,0 +1,111 @@
+"""Which values of the symbols a proof is tried on: unlike, even and odd, within what the spec assumes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from nnspec.diagnostics import SpecError, SpecErrors
+from nnspec.ir.dims import Dim, DimError
+from nnspec.ir.graph import Program
+
+Sizes = dict[str, int]
+
+MOST_RAISES = 400
+LARGEST = 1 << 14
+
+
+def choices(program: Program, fixed: Mapping[str, int], count: int = 2) -> list[Sizes]:
+    """Values for every symbol: the first choice even where it can be, the next odd, and so on.
+
+    No two symbols have one value, and no symbol is 1 unless it must be. Raises `SpecErrors` where no
+    small values meet the requirements.
+    """
+    if all(name in fixed for name in program.symbols):
+        return [{name: fixed[name] for name in program.symbols}]
+    found: list[Sizes] = []
+    for place in range(count):
+        chosen = _choice(program, fixed, place)
+        if chosen not in found:
+            found.append(chosen)
+    return found
+
+
+def _choice(program: Program, fixed: Mapping[str, int], place: int) -> Sizes:
+    chosen: Sizes = {}
+    streams: dict[str, Iterator[int]] = {}
+    for name in program.symbols:
+        if name in fixed:
+            chosen[name] = fixed[name]
+            continue
+        streams[name] = _candidates(program, name, place)
+        chosen[name] = _next(streams[name], set(chosen.values()), name)
+    for _ in range(MOST_RAISES):
+        short = _too_small(program, chosen)
+        if short is None:
+            return chosen
+        free = [name for name in sorted(short.symbols()) if name in streams]
+        if not free:
+            break
+        lowest = min(free, key=lambda name: chosen[name])
+        others = {value for name, value in chosen.items() if name != lowest}
+        chosen[lowest] = _next(streams[lowest], others, lowest)
+    raise _impossible(", ".join(program.symbols))
+
+
+def _next(stream: Iterator[int], taken: set[int], name: str) -> int:
+    """The next value that no other symbol has; the last one where there are too few."""
+    value = None
+    for candidate in stream:
+        value = candidate
+        if candidate not in taken:
+            return candidate
+    if value is None:
+        raise _impossible(name)
+    return value
+
+
+def _candidates(program: Program, name: str, place: int) -> Iterator[int]:
+    """Multiples within the bounds: first those of the wanted parity, growing; then any."""
+    low, high = program.assumptions.bounds.get(name, (1, None))
+    factor = program.assumptions.multiples.get(name, 1)
+    top = min(high if high is not None else LARGEST, LARGEST * factor)
+    first = -(-max(low, 1) // factor)
+    last = top // factor
+    wanted = 2 + place
+    turns = [n for n in range(max(first, 2), last + 1) if n % 2 == wanted % 2 and n >= wanted]
+    yield from (turn * factor for turn in turns)
+    if not turns:
+        yield from (turn * factor for turn in range(max(first, 1), last + 1))
+
+
+def _too_small(program: Program, chosen: Sizes) -> Dim | None:
+    """A size that would be less than 1."""
+    for _, size in program.requirements:
+        try:
+            value = size.at(chosen)
+        except DimError:
+            return size
+        if value.is_constant and int(value) < 1:
+            return size
+    return None
+
+
+def lowest(program: Program, chosen: Sizes, name: str) -> int:
+    """The least value of a symbol, all others being as chosen, that meets the requirements."""
+    low, _ = program.assumptions.bounds.get(name, (1, None))
+    factor = program.assumptions.multiples.get(name, 1)
+    value = chosen[name]
+    while value - factor >= max(low, 1) and _too_small(program, {**chosen, name: value - factor}) is None:
+        value -= factor
+    return value
+
+
+def told(sizes: Mapping[str, int]) -> str:
+    """Values as a person writes them: `B=2 T=6`."""
+    return " ".join(f"{name}={value}" for name, value in sizes.items()) or "no free sizes"
+
+
+def _impossible(names: str) -> SpecErrors:
+    message = f"no small values of {names} meet the requirements of the model"
+    hint = "give values that do, as in `H=64`"
+    return SpecErrors([SpecError("E0807", message, hint=hint).diagnostic])
