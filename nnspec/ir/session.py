@@ -36,7 +36,7 @@ from nnspec.ir.values import (
     plain,
 )
 from nnspec.ops.base import Operator
-from nnspec.source import Location
+from nnspec.source import Location, Span
 from nnspec.syntax import ast
 
 
@@ -247,12 +247,13 @@ class Session:
         inputs, outputs = self._ports[frame.builder]
         inputs.extend(ports)
         values: list[Value] = []
+        end = node.name_span
         try:
             statements.run(frame, node.body)
         except statements.Returned as returned:
             if isinstance(node, ast.Block):
                 self._results(frame, node.results, returned.values, returned.node)
-            values = returned.values
+            values, end = returned.values, returned.node.span
         if self.poisoned:
             raise Poisoned
         if isinstance(node, ast.Model):
@@ -268,10 +269,10 @@ class Session:
                 "E0508", f"the block `{node.name}` returns nothing", node.name_span,
                 hint="end it with `return value`",
             )
-        return self._block_outputs(frame, values, node)
+        return self._block_outputs(frame, values, node, end)
 
     def _block_outputs(
-        self, frame: Frame, values: list[Value], node: ast.Block
+        self, frame: Frame, values: list[Value], node: ast.Block, end: Span
     ) -> tuple[Port, ...]:
         ports: list[Port] = []
         for i, value in enumerate(values):
@@ -281,12 +282,13 @@ class Session:
                 raise frame.error(
                     "E0508",
                     f"the block `{node.name}` returns a list",
-                    node.name_span,
+                    end,
                     hint="return the tensors one by one: `return a, b`",
                 )
             else:
                 raise frame.error(
-                    "E0308", f"a block returns tensors, and this is {kind_of(value)}", node.name_span
+                    "E0308", f"a block returns tensors, and this is {kind_of(value)}", end,
+                    hint="a function of constants is a `fn`",
                 )
         frame.builder.items.append(Result(tuple(port.values for port in ports)))
         return tuple(ports)
@@ -390,7 +392,7 @@ class Session:
                 self, frame.builder, callee.module, {}, {}, "fn",
                 prefix=f"{frame.prefix}.{node.name}", marks=frame.marks, in_loop=0,
             )
-            binding.enter_fn(frame, inner, callee, arguments, site)
+            self._enter_fn(frame, inner, callee, arguments, site)
             errors = len(self.diagnostics.found)
             try:
                 statements.run(inner, node.body)
@@ -410,6 +412,18 @@ class Session:
         finally:
             self._calls.pop()
 
+    def _enter_fn(
+        self, frame: Frame, inner: Frame, callee: Declared, arguments: Arguments, site: Site
+    ) -> None:
+        """Binds the arguments; what is wrong with them is told with the calls that led here."""
+        try:
+            binding.enter_fn(frame, inner, callee, arguments, site)
+        except SpecError as error:
+            if inner.builder.closed:
+                raise
+            self.note(error)
+            raise Poisoned from None
+
     # ---- the whole ----
 
     def program(
@@ -426,7 +440,7 @@ class Session:
             if isinstance(declared.node, ast.Variant):
                 declared, given = self.variant(declared)
                 arguments = arguments.merged(given)
-            arguments.keywords.update(settings)
+            arguments = _overridden(declared, arguments, settings)
             frame = Frame(self, Builder(), declared.module, {}, {}, "file")
             site = Site(ast.NoneLiteral(declared.node.name_span), None)
             bound = binding.bind(frame, declared, arguments, site, entry=True)
@@ -460,6 +474,17 @@ class Session:
                 if not self.assumptions.holds(">=", size, ONE):
                     found[size.key] = size.value
         return tuple((str(size), size) for size in found.values())
+
+
+def _overridden(
+    declared: Declared, given: Arguments, settings: Mapping[str, Value]
+) -> Arguments:
+    """What a variant gives its model, by name, with settings in place of some of it."""
+    assert isinstance(declared.node, ast.Model)
+    names = [parameter.name for parameter in declared.node.parameters]
+    named = dict(zip(names, given.positional, strict=False))
+    surplus = given.positional[len(names) :]
+    return Arguments(given.fed, surplus, {**named, **given.keywords, **settings}, given.spans)
 
 
 def _values(argument: Argument) -> tuple[int, ...]:
