@@ -401,6 +401,7 @@ class Document(Part):
     name: str
     entry: str
     source_name: str
+    doc: str | None
     symbols: list[str]
     assumptions: AssumptionsPart
     requirements: list[RequirementPart]

@@ -74,6 +74,7 @@ class _Writer:
             "name": program.name,
             "entry": program.entry,
             "source_name": program.source_name,
+            "doc": program.doc,
             "symbols": list(program.symbols),
             "assumptions": {"bounds": bounds, "multiples": dict(assumptions.multiples)},
             "requirements": requirements,

@@ -103,6 +103,7 @@ class Reader:
             symbols=tuple(source.symbols),
             assumptions=Assumptions(bounds, source.assumptions.multiples),
             source_name=source.source_name,
+            doc=source.doc,
             requirements=self._each(
                 "requirements",
                 source.requirements,
