@@ -13,6 +13,7 @@ from nnspec.ir import apply, builtins, constants, lookup
 from nnspec.ir.constants import ConstantError, Quantity
 from nnspec.ir.dims import Dim, DimError, dim
 from nnspec.ir.frame import Frame, NoNodes
+from nnspec.ir.labels import children
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.values import (
     NONE,
@@ -274,7 +275,16 @@ def _ternary(frame: Frame, node: ast.Ternary) -> Value:
         value = evaluate(frame, chosen)
     if condition.term is None or len(frame.builder.nodes) > before or not is_constant(value):
         return value
+    if not _may_apply(other):  # it chooses between constants, and is no part of the structure
+        frame.builder.items.pop()
     return _choice(frame, node, condition, value, other)
+
+
+def _may_apply(node: ast.Expr) -> bool:
+    """Whether an expression may make a node: whether it applies anything."""
+    if isinstance(node, ast.Pipe | ast.Call):
+        return True
+    return any(_may_apply(child) for child in children(node))
 
 
 def _choice(
@@ -322,7 +332,9 @@ def _index(frame: Frame, node: ast.Index) -> Value:
     if isinstance(value, Tensor):
         return apply.slicing(frame, value, node)
     if isinstance(value, Instance):
-        raise frame.error("E0211", "a layer cannot be indexed", node)
+        raise frame.error(
+            "E0211", "a layer cannot be indexed", node, hint="index what comes out of it: `y[0]`"
+        )
     return builtins.indexed(frame, value, node)
 
 

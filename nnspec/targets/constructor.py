@@ -468,3 +468,4 @@ def _closure(plan: ClassPlan, used: set[str]) -> set[str]:
 
 steps_of = _steps
 loops_of = _loops
+branches_of = _branches

@@ -11,13 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from nnspec.ir.dims import Dim
+from nnspec.ir.dims import Dim, symbol
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.statements import Assign, For, If, Raise, Return, Statement
 from nnspec.pycode.writer import expression_text
 from nnspec.targets import merged
-from nnspec.targets.constructor import counted_loop, loops_of, mark_key, negated, steps_of
+from nnspec.targets.constructor import (
+    branches_of,
+    counted_loop,
+    loops_of,
+    mark_key,
+    negated,
+    steps_of,
+)
 from nnspec.targets.layout import Permutation
 from nnspec.targets.lowering import Anchor, RunTimeSize, transposed
 from nnspec.targets.names import Names, safe_local, safe_name, size_name
@@ -383,7 +390,7 @@ class Forward:
         """`name = expression`, once whatever the name holds is safe."""
         self._save(name, expression)
         if expression != name:
-            self.statements.append(Assign((name,), expression, _comment(value)))
+            self.statements.append(Assign((name,), expression, self._comment(value)))
         self._holders[name.id] = []
         self._held[value] = name
         self._left.setdefault(value, value.uses)
@@ -474,6 +481,8 @@ class Forward:
     # ---- control ----
 
     def _branch(self, item: merged.Branch) -> None:
+        if not _does_anything([item]):
+            return
         self._settle_used([*item.then, *item.otherwise])
         mark = marker(item)
         if mark is not None and has_constructs([item]) and not any(t for t in mark.turns):
@@ -600,6 +609,9 @@ class Forward:
         for step in steps_of(loop.body):
             for result in step.results:
                 used |= set(names_in(result))
+        for branch in branches_of(loop.body):
+            if marker(branch) is None and _does_anything([branch]):
+                used |= set(names_in(branch.condition))
         for inner in loops_of(loop.body):
             if not self._loop_has_elements(inner):
                 used |= set(names_in(inner.iterable))
@@ -646,8 +658,24 @@ class Forward:
         values = [self._output(reference) for reference in item.values]
         comment = None
         if len(item.values) == 1 and isinstance(item.values[0], merged.Value):
-            comment = _comment(item.values[0])
+            comment = self._comment(item.values[0])
         self.statements.append(Return(tuple(values), comment))
+
+    def _comment(self, value: merged.Value) -> str | None:
+        """The shape of a value, where it says something in few words."""
+        if value.type.rank < 2:
+            return None
+        sizes = [self._size_text(value.type.shape[axis]) for axis in value.order]
+        text = f"[{', '.join(sizes)}]"
+        return text if len(text) <= WIDEST_COMMENT and "_" not in sizes else None
+
+    def _size_text(self, size: Dim) -> str:
+        """A size as the constructor spells it, where it takes sizes by the same names."""
+        twin = size.generic
+        known = {p.symbol: symbol(p.name) for p in self.plan.parameters if p.is_size}
+        known.pop("C", None)
+        text = str(twin.at(known)) if known else str(twin)
+        return "_" if "@" in twin.key or "?" in twin.key else text.replace("^", "**")
 
     def _output(self, reference: merged.Reference) -> Expr:
         return self._read(reference)
@@ -659,6 +687,20 @@ def _requirement_message(item: merged.Requirement, condition: Expr) -> Expr:
     assert isinstance(condition, tree.Binary)
     symbol = ", ".join(item.symbols)
     return tree.FString((f"{symbol} is ", condition.left, ", which the model does not allow"))
+
+
+def _does_anything(items: Sequence[merged.Item]) -> bool:
+    """Whether the forward pass has something to write for these items."""
+    for item in items:
+        match item:
+            case merged.Branch():
+                if _does_anything(item.then) or _does_anything(item.otherwise):
+                    return True
+            case merged.Requirement():
+                pass
+            case _:
+                return True
+    return False
 
 
 def _symbol_of(size: Dim) -> str | None:
@@ -722,14 +764,3 @@ def _singular(key: str) -> str:
     return key[:-1] if key.endswith("s") and len(key) > 3 and not key.endswith("ss") else f"{key}_layer"
 
 
-def _comment(value: merged.Value) -> str | None:
-    """The shape of a value, where it says something in few words."""
-    if value.type.rank < 2:
-        return None
-    sizes = [value.type.shape[axis] for axis in value.order]
-    text = f"[{', '.join(_size_text(size) for size in sizes)}]"
-    return text if len(text) <= WIDEST_COMMENT and "_" not in text.replace("_size", "") else None
-
-
-def _size_text(size: Dim) -> str:
-    return str(size.generic).replace("^", "**")

@@ -142,8 +142,7 @@ class NodeIo(Io):
     def _bare(self, suffix: str, weight: Weight) -> Construct:
         shape = tuple(weight.shape)
         if self.target == "keras":
-            call = tree.Name("self").method(
-                "add_weight",
+            call = tree.Name("self").attribute("add_weight")(
                 shape=shape,
                 initializer=weight.init.keras(),
                 name=LayerName(suffix),
