@@ -51,8 +51,11 @@ def transposed(
     ) -> np.ndarray:
         axes = x.ndim - 2
         names = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
-        options = [each(fields.get(name, value), axes) for name, value in names.items()]
-        y = scatter(x, weight, *options, fields.get("groups", 1))
+        stride, padding, extra, dilation = (
+            each(fields.get(name, value), axes) for name, value in names.items()
+        )
+        groups = fields.get("groups", 1)
+        y = scatter(x, weight, stride, padding, extra, dilation, groups)
         return y if bias is None else y + bias.reshape(1, -1, *[1] * axes)
 
     options = {"features": features, "kernel": kernel, **fields}

@@ -74,12 +74,13 @@ def pad(
 ) -> Case:
     def oracle(x: np.ndarray) -> np.ndarray:
         pairs = padding if isinstance(padding[0], list) else [padding]
-        mode = fields.get("mode", "constant")
-        options = (
+        mode: Any = fields.get("mode", "constant")
+        options: Any = (
             {"constant_values": fields.get("value", 0.0)} if mode == "constant" else {}
         )
-        around = [(0, 0)] * (x.ndim - len(pairs)) + [tuple(pair) for pair in pairs]
-        return np.pad(x, around, mode=MODES.get(mode, mode), **options)
+        numpy_mode: Any = MODES.get(mode, mode)
+        around: Any = [(0, 0)] * (x.ndim - len(pairs)) + [tuple(pair) for pair in pairs]
+        return np.pad(x, around, mode=numpy_mode, **options)
 
     note = "x".join(map(str, shape)) + (",integers" if whole else "")
     made = (

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arrays import Array, Input, booleans, given, integers, normal, single, uniform
 from lowering import channels_last, infer
 
 from nnspec.ir.dims import Dim, dim, symbol
@@ -26,7 +27,6 @@ from nnspec.ir.types import DType, TensorType
 from nnspec.ops import OPS
 from nnspec.ops.base import Layout, Operator, Weight
 
-Array = np.ndarray
 KERAS_BACKENDS = ("tensorflow", "jax", "torch")
 TOLERANCE = {np.dtype("float64"): 1e-9, np.dtype("float32"): 1e-5}
 
@@ -40,47 +40,6 @@ EXCEPTIONS: dict[tuple[str, str, str], tuple[float, str]] = {
     ("celu", "tensorflow", "gradient"): (1e-8, "PyTorch's 1 / alpha is float32"),
     ("celu", "jax", "gradient"): (1e-8, "PyTorch's 1 / alpha is float32"),
 }
-
-
-# ---- inputs -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Input:
-    """An array to be drawn. `symbols` names the axes whose size a dynamic run leaves open ("B _ H W")."""
-
-    draw: Callable[[np.random.Generator], Array]
-    symbols: str = ""
-
-
-def normal(*shape: int, symbols: str = "", scale: float = 1.0) -> Input:
-    """Normally distributed numbers of both signs."""
-    return Input(lambda random: random.normal(size=shape) * scale, symbols)
-
-
-def single(*shape: int, symbols: str = "") -> Input:
-    """Normally distributed numbers of 32 bits, for what a backend cannot do at 64."""
-    return Input(lambda random: random.normal(size=shape).astype("float32"), symbols)
-
-
-def uniform(*shape: int, low: float, high: float, symbols: str = "") -> Input:
-    """Numbers within bounds."""
-    return Input(lambda random: random.uniform(low, high, size=shape), symbols)
-
-
-def integers(*shape: int, high: int, low: int = 0, symbols: str = "") -> Input:
-    """64-bit integers from `low` to `high` - 1."""
-    return Input(lambda random: random.integers(low, high, size=shape), symbols)
-
-
-def booleans(*shape: int, symbols: str = "") -> Input:
-    """True and false, half and half."""
-    return Input(lambda random: random.random(shape) < 0.5, symbols)
-
-
-def given(values: Any, symbols: str = "") -> Input:
-    """These very values."""
-    return Input(lambda _: np.asarray(values), symbols)
 
 
 @dataclass(frozen=True)
@@ -181,7 +140,7 @@ class Draw:
 
     def symbolic(self) -> list[Any] | None:
         """The input types with open sizes, if the case names any."""
-        entries = [
+        entries: list[Any] = [
             e
             for entry in self.case.inputs
             if entry
@@ -432,4 +391,23 @@ def logical(array: Array, order: Sequence[int]) -> Array:
     return array.transpose(np.argsort(order))
 
 
-__all__ = ["Case", "Dim", "Draw", "booleans", "given", "integers", "normal", "uniform"]
+__all__ = [
+    "KERAS_BACKENDS",
+    "Array",
+    "Case",
+    "Dim",
+    "Draw",
+    "Input",
+    "KerasWorker",
+    "Outcome",
+    "booleans",
+    "check",
+    "given",
+    "integers",
+    "logical",
+    "normal",
+    "numbered",
+    "order_of",
+    "single",
+    "uniform",
+]

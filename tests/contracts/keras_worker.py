@@ -147,10 +147,8 @@ def _dynamic(
     assign(draw, host)
     tensors = [ops.convert_to_tensor(array) for array in arrays]
     if BACKEND != "tensorflow":
-        return [
-            ops.convert_to_numpy(output)
-            for output in keras.tree.flatten(model(tensors))
-        ]
+        outputs: Any = keras.tree.flatten(model(tensors))
+        return [np.asarray(ops.convert_to_numpy(output)) for output in outputs]
     signature = [tf.TensorSpec(i.shape, i.dtype) for i in inputs]
     traced = tf.function(lambda *xs: model(list(xs)), input_signature=signature)
     return [output.numpy() for output in keras.tree.flatten(traced(*tensors))]
@@ -239,7 +237,8 @@ def _torch(
         return values, {}, []
     found = [None] * len(sources)
     if terms:  # else the results do not depend on the inputs
-        found = torch.autograd.grad(sum(terms), sources, allow_unused=True)
+        loss: Any = sum(terms)
+    found = torch.autograd.grad(loss, sources, allow_unused=True)
     dense = [
         (torch.zeros_like(source) if gradient is None else gradient).numpy()
         for source, gradient in zip(sources, found, strict=True)

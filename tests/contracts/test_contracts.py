@@ -91,7 +91,10 @@ def test_keras_agrees(
 
 
 def test_every_operator_has_a_case() -> None:
-    tried = {case_of(*param.values).op for param in ALL}
+    cases = [
+        case for module in MODULES for case in importlib.import_module(module).CASES
+    ]
+    tried = {case.op for case in cases}
     sampled = {case.op for case in importlib.import_module("sampled").CASES}
     assert set(OPS) - tried - sampled == set()
 

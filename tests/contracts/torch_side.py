@@ -99,7 +99,7 @@ def _gradients(
     leaves = {name: tensor for name, tensor in leaves.items() if tensor.requires_grad}
     if not pairs:  # the results do not depend on the inputs
         return {name: torch.zeros_like(t).numpy() for name, t in leaves.items()}
-    loss = sum((output * cotangent).sum() for output, cotangent in pairs)
+    loss: Any = sum((output * cotangent).sum() for output, cotangent in pairs)
     found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
     return {
         name: (torch.zeros_like(tensor) if gradient is None else gradient).numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -30,10 +31,10 @@ def same_pads(
 
 
 def padded(
-    x: np.ndarray, pads: Pairs, mode: str = "constant", value: float = 0.0
+    x: np.ndarray, pads: Pairs, mode: Any = "constant", value: float = 0.0
 ) -> np.ndarray:
     """[B, C, *S] with cells around the spatial axes."""
-    options = {"constant_values": value} if mode == "constant" else {}
+    options: Any = {"constant_values": value} if mode == "constant" else {}
     return np.pad(x, [(0, 0), (0, 0), *pads], mode=mode, **options)
 
 
