@@ -83,7 +83,8 @@ def spelled(groups: list[list[str]]) -> str:
 
 
 def rearranging(pattern: str, sizes: dict[str, int]) -> Any:
-    return OPS["rearrange"](**{"pattern": pattern, "sizes": sizes})
+    made: Any = OPS["rearrange"]
+    return made(pattern=pattern, sizes=sizes)
 
 
 def evaluated(sample: Sample, target: str, x: Any, names: dict[str, Any]) -> np.ndarray:
