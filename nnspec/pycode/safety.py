@@ -173,5 +173,5 @@ def _check_label(node: ast.keyword | ast.arg | ast.FunctionDef | ast.ClassDef) -
     label = node.arg if isinstance(node, ast.keyword | ast.arg) else node.name
     if label is None or not _is_dunder(label):
         return
-    if not (isinstance(node, ast.FunctionDef) and label == "__init__"):
+    if not (isinstance(node, ast.FunctionDef) and label in ("__init__", "__call__")):
         raise _unsafe(node, f"is called {label}")
