@@ -1,8 +1,8 @@
 """What nnspec tells a person about a spec: stable codes, labelled places, instructions.
 
 A check raises `SpecError` at the place where it finds the fault; whoever can go on after it catches the
-error and hands its diagnostic to the `Diagnostics` collector. The codes are declared in `CODES`, each
-with its one-line title; the message is written beside the check that finds the fault.
+error and hands its diagnostic to the `Diagnostics` collector. The codes are explained in
+`nnspec.codes`; the message is written beside the check that finds the fault.
 """
 
 from __future__ import annotations
@@ -71,8 +71,9 @@ class SpecError(Exception):
 class SpecErrors(Exception):
     """All the faults that a whole run has found; raised where nothing more can be done."""
 
-    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+    def __init__(self, diagnostics: Iterable[Diagnostic], suppressed: int = 0) -> None:
         self.diagnostics = tuple(diagnostics)
+        self.suppressed = suppressed
         super().__init__("\n".join(f"{d.code}: {d.message}" for d in self.diagnostics))
 
 
@@ -110,7 +111,7 @@ class Diagnostics:
     def raise_errors(self) -> None:
         """Raises `SpecErrors` if anything wrong was found."""
         if self.errors:
-            raise SpecErrors(self.found)
+            raise SpecErrors(self.found, self.suppressed)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

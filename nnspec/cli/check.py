@@ -61,6 +61,7 @@ def findings(
                 found.extend(model.check().diagnostics)
         except SpecErrors as errors:
             found.extend(errors.diagnostics)
+            found.suppressed += errors.suppressed
     return found, names
 
 
@@ -80,5 +81,7 @@ def show(found: Diagnostics, models: list[str], form: str) -> None:
         write_json(as_sarif(found.found, __version__))
     elif found.found:
         write_error(render_all(found, found.suppressed, error_style()))
-    else:
+    elif models:
         write(f"{count(len(models), 'model')} checked, nothing wrong\n")
+    else:
+        write("no model here can be checked by itself; the names are all right\n")

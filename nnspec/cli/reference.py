@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from textwrap import fill, indent
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -9,6 +11,7 @@ import click
 from nnspec.cli.arguments import json_option
 
 if TYPE_CHECKING:
+    from nnspec.codes.explanation import Explanation
     from nnspec.ops.base import Operator
 
 
@@ -103,29 +106,40 @@ def explain(code: str | None, as_json: bool) -> int:
       nnspec explain
     """
     from nnspec.cli.render import table, write, write_json
-    from nnspec.diagnostics import CODES, did_you_mean
+    from nnspec.codes import explanations
+    from nnspec.diagnostics import did_you_mean
 
+    known = explanations()
     if code is None:
+        titles = [(each.code, each.title) for each in known.values()]
         if as_json:
-            write_json([{"code": c, "title": title} for c, title in CODES.items()])
+            write_json([{"code": each, "title": title} for each, title in titles])
         else:
-            write(table(("code", "meaning"), list(CODES.items())))
+            write(table(("code", "meaning"), titles))
         return 0
     wanted = code.upper()
-    if wanted not in CODES:
-        hint = did_you_mean(wanted, CODES) or "`nnspec explain` lists all"
+    if wanted not in known:
+        hint = did_you_mean(wanted, known) or "`nnspec explain` lists all"
         raise click.UsageError(f"there is no code `{code}`: {hint}")
-    page = _explanation(wanted)
+    found = known[wanted]
     if as_json:
-        write_json({"code": wanted, "title": CODES[wanted], "explanation": page})
+        write_json(asdict(found))
     else:
-        write(f"{wanted}: {CODES[wanted]}\n" + (f"\n{page}" if page else ""))
+        write(_explanation(found))
     return 0
 
 
-def _explanation(code: str) -> str:
-    """The page of a code, `nnspec/codes/E0401.md`; empty where the title says it all."""
-    from importlib.resources import files
+def _explanation(found: Explanation) -> str:
+    """The page of a code: its meaning, a spec that gives it, and the spec mended."""
+    parts = [f"{found.code}: {found.title}\n", f"{fill(found.explanation, 88)}\n"]
+    if found.wrong:
+        parts.append(f"wrong:\n\n{indent(_shown(found.wrong), '  ')}")
+    if found.right:
+        parts.append(f"right:\n\n{indent(_shown(found.right), '  ')}")
+    return "\n".join(parts)
 
-    page = files("nnspec").joinpath("codes", f"{code}.md")
-    return page.read_text(encoding="utf-8") if page.is_file() else ""
+
+def _shown(spec: str) -> str:
+    from nnspec.cli.text import visible
+
+    return "".join(f"{visible(line)}\n" for line in spec.rstrip("\n").split("\n"))

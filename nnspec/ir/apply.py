@@ -21,7 +21,6 @@ from nnspec.ir.values import (
     Recipe,
     Sequence,
     Tensor,
-    Traced,
     Unknown,
     Value,
     is_constant,
@@ -53,6 +52,14 @@ class Site:
 
     node: ast.Stage | ast.Expr
     label: str | None
+
+    @property
+    def span(self) -> Span:
+        """The place to show: that of a stage begins at its label or callee, not at the arrow."""
+        if isinstance(self.node, ast.Stage):
+            first = self.node.label_span or self.node.callee.span
+            return Span(first.start, self.node.span.end)
+        return self.node.span
 
     def path(self, frame: Frame, callee: str) -> Path:
         """The path of the layer or operation made here."""
@@ -98,7 +105,8 @@ def pipe(frame: Frame, node: ast.Pipe) -> Value:
 
 def _stage(frame: Frame, value: Value, stage: ast.Stage) -> Value:
     if stage.partial:
-        raise frame.error("E0211", "a partial recipe cannot be applied", stage, hint="drop the `...`")
+        span = Site(stage, None).span
+        raise frame.error("E0211", "a partial recipe cannot be applied", span, hint="drop the `...`")
     callee = evaluation.evaluate(frame, stage.callee)
     arguments = read_arguments(frame, stage.arguments or ())
     group = isinstance(value, Sequence) and value.is_group
@@ -127,7 +135,7 @@ def applied(frame: Frame, callee: Value, arguments: Arguments, site: Site) -> Va
             raise frame.error(
                 "E0211",
                 f"this is {kind_of(callee)}, and cannot be applied",
-                site.node.callee if isinstance(site.node, ast.Stage | ast.Call) else site.node,
+                site.node.callee if isinstance(site.node, ast.Stage | ast.Call) else site.span,
                 hint="behind `->` stands a layer or a function",
             )
 
@@ -213,8 +221,8 @@ def _made(
         name = operators.callee_name(callee)
         raise frame.error(
             "E0308",
-            f"the parentheses of the layer `{name}` hold constants, and this is a tensor",
-            site.node,
+            f"the parentheses of the layer `{name}` hold constants, and this is {kind_of(tensors[0])}",
+            arguments.spans.get(arguments.positional.index(tensors[0]), site.span),
             hint=f"feed tensors with an arrow: `x -> {name}(...)`",
         )
     name = operators.callee_name(callee)
@@ -223,7 +231,7 @@ def _made(
         tuple(arguments.positional),
         arguments.keywords,
         site.path(frame, name),
-        frame.at(site.node.span),
+        frame.at(site.span),
         frame.marks,
     )
 
@@ -231,12 +239,14 @@ def _made(
 def _instance(frame: Frame, instance: Instance, arguments: Arguments, site: Site) -> Value:
     """An instance, applied once more."""
     tensors = list(arguments.fed)
-    for value in arguments.positional:
+    for place, value in enumerate(arguments.positional):
         if not isinstance(value, Tensor) and not isinstance(value, Sequence):
             raise frame.error(
                 "E0303",
-                f"the layer is made already, and takes no more constants ({kind_of(value)})",
-                site.node,
+                f"the layer is made already, and takes no more constants: this is {kind_of(value)}",
+                arguments.spans.get(place, site.span),
+                labels=(Label(instance.location, "the layer is made here"),),
+                hint="give the constant where the layer is made",
             )
         tensors.append(value)
     keywords = {**instance.keywords, **arguments.keywords}
@@ -260,7 +270,7 @@ def _declared(frame: Frame, callee: Declared, arguments: Arguments, site: Site) 
             model, given = frame.session.variant(callee)
             return _block(frame, model, arguments.merged(given), site, None)
         case _:
-            raise frame.error("E0211", "a constant cannot be applied", site.node)
+            raise frame.error("E0211", "a constant cannot be applied", site.span)
 
 
 def _block(
@@ -270,7 +280,7 @@ def _block(
         callee, given = frame.session.variant(callee)
         arguments = arguments.merged(given)
     path = instance.path if instance else site.path(frame, callee.node.name)
-    location = frame.at(site.node.span)
+    location = frame.at(site.span)
     owner: object = instance or (site.node, tuple(frame.builder.turns))
     if instance is None:
         owner = object()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.ir import apply, shapes
 from nnspec.ir import evaluate as evaluation
+from nnspec.ir.complaints import counted, listed
 from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.frame import Builder, Frame
 from nnspec.ir.graph import Argument, Function, Parameter, Port
@@ -33,6 +34,7 @@ from nnspec.ir.values import (
     plain,
     term_of,
 )
+from nnspec.source import Span
 from nnspec.syntax import ast
 
 if TYPE_CHECKING:
@@ -151,40 +153,46 @@ def _assigned(
     waiting = list(tensors)
     for value in arguments.fed:
         if not waiting:
-            raise _surplus(frame, callee, tensors, site)
+            raise _surplus(frame, callee, tensors, site.span)
         given[waiting.pop(0)] = value
     for place, value in enumerate(arguments.positional):
-        span = arguments.spans.get(place, site.node.span)
+        span = arguments.spans.get(place, site.span)
         tensor = isinstance(value, Tensor) or (isinstance(value, Sequence) and value.holds_tensors)
         names = waiting if tensor else [name for name in constants if name not in given]
         if not names:
             if tensor:
-                raise _surplus(frame, callee, tensors, site)
+                raise _surplus(frame, callee, tensors, span)
             raise frame.error(
                 "E0303",
-                f"`{callee.node.name}` takes {len(constants)} constants, and this is one more",
+                f"`{callee.node.name}` takes {counted(len(constants), 'constant')},"
+                " and this is one more",
                 span,
-                hint=f"they are: {', '.join(constants) or 'none'}",
+                hint=listed(constants),
             )
         given[names[0]] = value
+        arguments.spans.setdefault(names[0], span)
         if tensor:
             waiting.pop(0)
     for name, value in arguments.keywords.items():
-        span = arguments.spans.get(name, site.node.span)
+        span = arguments.spans.get(name, site.span)
         if name in given:
-            raise frame.error("E0304", f"`{name}` is given twice", span)
+            message = f"`{name}` of `{callee.node.name}` is given twice"
+            hint = "an argument without a name gave it already: delete one of the two"
+            raise frame.error("E0304", message, span, hint=hint)
         if name not in tensors and name not in constants:
             known = [*constants, *tensors]
-            hint = did_you_mean(name, known) or f"it takes: {', '.join(known) or 'nothing'}"
+            hint = did_you_mean(name, known) or listed(known)
             message = f"`{callee.node.name}` has no parameter named `{name}`"
             raise frame.error("E0302", message, span, hint=hint)
         given[name] = value
     return given
 
 
-def _surplus(frame: Frame, callee: Declared, tensors: list[str], site: Site) -> SpecError:
-    takes = f"takes {len(tensors)} ({', '.join(tensors)})" if tensors else "takes none"
-    return frame.error("E0307", f"too many tensors: `{callee.node.name}` {takes}", site.node)
+def _surplus(frame: Frame, callee: Declared, tensors: list[str], span: Span) -> SpecError:
+    names = ", ".join(f"`{name}`" for name in tensors)
+    count = counted(len(tensors), "tensor")
+    takes = f"takes {count}{f' ({names})' if names else ''}"
+    return frame.error("E0307", f"too many tensors: `{callee.node.name}` {takes}", span)
 
 
 def _bind_constants(
@@ -204,7 +212,7 @@ def _bind_constants(
             default = evaluation.evaluate(inside, parameter.default)
             bound.defaults[name] = checked(inside, parameter, default, parameter.default.span, callee)
         if name in given:
-            span = arguments.spans.get(name, site.node.span)
+            span = arguments.spans.get(name, site.span)
             bound.constants[name] = checked(frame, parameter, given[name], span, callee)
         elif parameter.default is not None:
             bound.constants[name] = bound.defaults[name]
@@ -212,10 +220,22 @@ def _bind_constants(
             raise frame.error(
                 "E0301",
                 f"`{callee.node.name}` needs the constant `{name}`",
-                site.node,
+                site.span,
                 hint=f"write `{callee.node.name}({name}=...)`",
             )
         inside.names[name] = bound.constants[name]
+
+
+def _feeding(callee: Declared) -> str:
+    node = callee.node
+    assert isinstance(node, ast.Block | ast.Model | ast.Fn)
+    if isinstance(node, ast.Model):
+        names = [s.name for s in node.body.statements if isinstance(s, ast.Input)]
+    else:
+        takers = [p for p in node.parameters if apply.takes_tensor(p)]
+        names = [p.name for p in takers if p.default is None]
+    shown = f"({', '.join(names)})" if len(names) > 1 else "x"
+    return f"feed it: `{shown} -> {node.name}(...)`"
 
 
 def _tensor(
@@ -237,18 +257,18 @@ def _tensor(
         raise frame.error(
             "E0306",
             f"`{bound.declared.node.name}` needs the tensor `{name}`, and it is not given",
-            site.node,
-            hint=f"feed it: `{name} -> {bound.declared.node.name}(...)`",
+            site.span,
+            hint=_feeding(bound.declared),
         )
-    listed = (
+    wants_list = (
         parameter is not None
         and isinstance(parameter.type, ast.ShapeType)
         and parameter.type.dtype == "list"
     )
-    if listed is isinstance(value, Sequence) and isinstance(value, Tensor | Sequence):
+    if wants_list is isinstance(value, Sequence) and isinstance(value, Tensor | Sequence):
         return value
-    span = arguments.spans.get(name, site.node.span)
-    wanted = "a list of tensors" if listed else "a tensor"
+    span = arguments.spans.get(name, site.span)
+    wanted = "a list of tensors" if wants_list else "a tensor"
     message = f"`{name}` of `{bound.declared.node.name}` must be {wanted}, and this is {kind_of(value)}"
     raise frame.error("E0308", message, span)
 
@@ -266,7 +286,7 @@ def checked(
         message = (
             f"`{parameter.name}` of `{callee.node.name}` is {wanted}, and this is {kind_of(value)}"
         )
-        raise frame.error("E0305", message, span)
+        raise frame.error("E0305", message, span, hint=_kind_hint(wanted, value))
     return found
 
 
@@ -313,6 +333,14 @@ def _list_of(kind: ast.ShapeType, value: Value) -> Value | None:
             return None
         items_found.append(found)
     return Sequence(tuple(items_found), value.term)
+
+
+def _kind_hint(wanted: str, value: Value) -> str | None:
+    if not isinstance(value, Traced) or wanted not in ("an int", "a float"):
+        return None
+    if isinstance(value.value, str):
+        return "write the number without quotes"
+    return "`/` makes a float: use `//`, or `int(...)` around it" if wanted == "an int" else None
 
 
 def _kind_text(kind: ast.TypeExpr) -> str:

@@ -8,14 +8,17 @@ from nnspec.diagnostics import SpecError
 from nnspec.source import Location
 
 
+_LIMITS = {"nodes": 50_000, "turns": 100_000, "elements": 200_000, "functions": 5_000}
+
+
 @dataclass(slots=True)
 class Budget:
     """Counts down what is left. The limits are far above any real architecture."""
 
-    nodes: int = 50_000
-    turns: int = 100_000
-    elements: int = 200_000
-    functions: int = 5_000
+    nodes: int = _LIMITS["nodes"]
+    turns: int = _LIMITS["turns"]
+    elements: int = _LIMITS["elements"]
+    functions: int = _LIMITS["functions"]
 
     def take(self, what: str, amount: int, location: Location) -> None:
         """Spends `amount` of `what`. Raises `SpecError` if that is more than is left."""
@@ -23,10 +26,9 @@ class Budget:
         if amount > left:
             raise SpecError(
                 "E0502",
-                f"this spec expands to more {_MEANING[what]} than nnspec handles"
-                f" ({amount:,} more, and {left:,} are left)",
+                f"this spec expands to more than {_LIMITS[what]:,} {_MEANING[what]}",
                 location,
-                hint="make the loop or list shorter",
+                hint="make its loops and lists shorter",
             )
         setattr(self, what, left - amount)
 

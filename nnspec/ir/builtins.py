@@ -10,6 +10,7 @@ from typing import Any
 from nnspec.diagnostics import did_you_mean
 from nnspec.ir import constants, dims
 from nnspec.ir import evaluate as evaluation
+from nnspec.ir.complaints import counted
 from nnspec.ir.constants import ConstantError
 from nnspec.ir.dims import Dim, dim
 from nnspec.ir.frame import Frame
@@ -54,7 +55,8 @@ def elements(frame: Frame, value: Value, node: ast.Node) -> list[Value]:
                 hint="make it shorter",
             )
         return [dim(i) for i in spread]
-    raise frame.error("E0327", f"a list is needed here, and this is {kind_of(value)}", node)
+    hint = "to repeat so many times, write `range(n)`" if isinstance(value, Dim) else None
+    raise frame.error("E0327", f"a list is needed here, and this is {kind_of(value)}", node, hint=hint)
 
 
 def bind_pattern(frame: Frame, pattern: ast.Pattern, value: Value) -> None:
@@ -64,13 +66,15 @@ def bind_pattern(frame: Frame, pattern: ast.Pattern, value: Value) -> None:
             frame.names[pattern.name] = value
         return
     if not isinstance(value, Sequence):
-        raise frame.error("E0324", f"this is {kind_of(value)}, and cannot be taken apart", pattern)
+        hint = "write one name"
+        message = f"this is {kind_of(value)}, and cannot be taken apart"
+        raise frame.error("E0324", message, pattern, hint=hint)
     if len(value.items) != len(pattern.items):
         raise frame.error(
             "E0324",
-            f"{len(pattern.items)} names for {len(value.items)} values",
+            f"{len(pattern.items)} names for {counted(len(value.items), 'value')}",
             pattern,
-            hint="use `_` for a value that is not needed",
+            hint="write one name for each, and `_` for a value that is not needed",
         )
     for item, part in zip(pattern.items, value.items, strict=True):
         bind_pattern(frame, item, part)
@@ -87,7 +91,10 @@ def indexed(frame: Frame, value: Value, node: ast.Index) -> Value:
     place = evaluation.integer(frame, subscript)
     if not place.is_constant or not -len(items) <= int(place) < len(items):
         raise frame.error(
-            "E0322", f"index {place} is outside of a list of {len(items)} elements", subscript
+            "E0322",
+            f"index {place} is outside of a list of {counted(len(items), 'element')}",
+            subscript,
+            hint=f"the first is 0, the last {len(items) - 1}" if items else None,
         )
     found = items[int(place)]
     whole, position = term_of(value), as_term(place)
@@ -131,7 +138,8 @@ def call(
     low, high = _ARITY[name]
     if not low <= len(arguments) <= high:
         wanted = str(low) if low == high else f"{low} or more" if high > 9 else f"{low} to {high}"
-        raise frame.error("E0303", f"`{name}` takes {wanted} arguments, not {len(arguments)}", node)
+        noun = "argument" if wanted == "1" else "arguments"
+        raise frame.error("E0303", f"`{name}` takes {wanted} {noun}, not {len(arguments)}", node)
     try:
         return _FUNCTIONS[name](frame, arguments, node)
     except ConstantError as error:
@@ -357,7 +365,8 @@ def _initializer(
     for key in names:
         if key not in given:
             if key in fans or kind.numbers[key] is None:
-                raise frame.error("E0301", f"`init.{name}` needs `{key}`", node)
+                hint = f"write `init.{name}({key}=...)`"
+                raise frame.error("E0301", f"`init.{name}` needs `{key}`", node, hint=hint)
             continue
         value = given[key]
         if key in fans:

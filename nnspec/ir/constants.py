@@ -123,7 +123,7 @@ def _floats(symbol: str, left: Value, right: Value) -> float:
                 "use `//`, or `ceil(...)` and `floor(...)` around the division",
             )
         if isinstance(value, Traced) and isinstance(value.value, Quantity):
-            raise ConstantError("E0323", "a number with a unit can only be compared")
+            raise ConstantError("E0323", "a number with a unit can only be compared", "leave the unit out")
     one, other = _number(left), _number(right)
     if one is None or other is None:
         wrong = left if one is None else right
@@ -259,8 +259,9 @@ def _compared(symbol: str, left: Value, right: Value, assumptions: Assumptions) 
 def _quantities(symbol: str, left: Any, right: Any) -> bool:
     units = [value.unit if isinstance(value, Quantity) else "" for value in (left, right)]
     if units[0] != units[1]:
-        names = [unit or "a plain number" for unit in units]
-        raise ConstantError("E0323", f"{names[0]} and {names[1]} cannot be compared")
+        names = [f"a number of {unit}" if unit else "a number without a unit" for unit in units]
+        message = f"{names[0]} and {names[1]} cannot be compared"
+        raise ConstantError("E0323", message, "write both with the same unit")
     return bool(_COMPARE[symbol](left.value, right.value))
 
 

@@ -87,8 +87,54 @@ FOREIGN = {
     "Parameter": "Param(shape)",
     "add_weight": "Param(shape)",
     "Input": "a statement: `input x: [B, 3, 224, 224]`",
+    "clamp": "clip(low, high)",
+    "expand": "broadcast(shape)",
+    "expand_dims": "unsqueeze(dim)",
+    "broadcast_to": "broadcast(shape)",
+    "bmm": "matmul(a, b)",
+    "dot": "matmul(a, b)",
+    "mm": "matmul(a, b)",
+    "tile": "repeat(counts)",
+    "masked_fill": "where(mask, a, b)",
+    "multiply_add": "a * b + c",
     "print": "a type claim, such as `x: [B, 64] = x`",
 }
+
+
+FOREIGN_DTYPES = {
+    "long": "i64",
+    "int": "i64",
+    "int64": "i64",
+    "int32": "i32",
+    "int16": "i16",
+    "int8": "i8",
+    "uint8": "u8",
+    "byte": "u8",
+    "float16": "f16",
+    "half": "f16",
+    "bfloat16": "bf16",
+    "float32": "f32",
+    "float64": "f64",
+    "double": "f64",
+    "boolean": "bool",
+}
+FOREIGN_INITIALIZERS = {
+    "xavier": "xavier_uniform",
+    "xavier_normal": "xavier_uniform",
+    "glorot": "xavier_uniform",
+    "glorot_uniform": "xavier_uniform",
+    "he_normal": "kaiming_normal",
+    "he_uniform": "kaiming_uniform",
+    "random_normal": "normal",
+    "random_uniform": "uniform",
+    "truncated_normal": "trunc_normal",
+}
+
+
+def foreign_dtype(name: str) -> str | None:
+    """What an element type of another framework is called here."""
+    ours = FOREIGN_DTYPES.get(name)
+    return None if ours is None else f"`{ours}`"
 
 
 def foreign_hint(name: str) -> str | None:

@@ -39,12 +39,14 @@ def lint(module: Module, operators: Collection[str]) -> Diagnostics:
 def _routine(
     module: Module, operators: Collection[str], node: Routine, found: Diagnostics
 ) -> None:
+    errors = len(found.errors)
     names = _Names(module, operators, found)
     names.bound_at = dict(_bindings(node.body.statements))
     names.body(node.body.statements, names.parameters(node))
     _unreachable(module, node.body.statements, found)
     _results(module, node, found)
-    found.extend(unused.names(module, node))
+    if not found.errors[errors:]:  # what is misspelt would look unused
+        found.extend(unused.names(module, node))
 
 
 # ---- what a routine must have -------------------------------------------------------------------
@@ -52,7 +54,7 @@ def _routine(
 
 def _results(module: Module, node: Routine, found: Diagnostics) -> None:
     """A model outputs something, a block or fn returns something."""
-    wanted = ast.Output if isinstance(node, ast.Model) else ast.Return
+    wanted = ast.Return | ast.Output  # of the wrong one, elaboration speaks
     if any(isinstance(s, wanted) for s in _all(node.body.statements)):
         return
     place = Location(module.file.source, node.name_span)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from nnspec.diagnostics import SpecError, did_you_mean
-from nnspec.ir.foreign import foreign_hint
+from nnspec.ir.foreign import FOREIGN_INITIALIZERS, foreign_hint
 from nnspec.ir.frame import Frame
 from nnspec.ir.terms import Traced
 from nnspec.ir.types import DType
@@ -83,6 +83,9 @@ def unknown_text(identifier: str, known: Iterable[str]) -> tuple[str, str, str |
     """Code, message and hint for a name that means nothing."""
     hint = foreign_hint(identifier) or did_you_mean(identifier, known)
     if identifier[:1].isupper():
+        if hint is None and len(identifier) <= 2:
+            hint = f"a size is bound by the type of an input: `x: [B, {identifier}]`"
+        hint = hint or "`nnspec ops` lists the layers; a block of yours must be declared in this file"
         return "E0202", f"there is no layer or size named `{identifier}`", hint
     hint = hint or "bind it first, or declare it as a parameter"
     return "E0201", f"nothing here is named `{identifier}`", hint
@@ -114,11 +117,15 @@ def _in_namespace(frame: Frame, node: ast.Attribute, value: Namespace) -> Value:
             return Builtin(f"init.{node.name}")
         known = [*INITIALIZERS, "zeros", "ones"]
         what = "initializer"
+        ours = FOREIGN_INITIALIZERS.get(node.name)
+        hint = f"here this is `init.{ours}`" if ours else None
+        rest = f"there are: {', '.join(known)}"
     else:
         operators = frame.session.operators
         if node.name in operators:
             return OperatorName(node.name, operators[node.name])
         known = list(operators)
         what = "operator"
-    hint = did_you_mean(node.name, known)
+        hint, rest = foreign_hint(node.name), "`nnspec ops` lists all"
+    hint = hint or did_you_mean(node.name, known) or rest
     raise frame.error("E0203", f"there is no {what} named `{node.name}`", node.name_span, hint=hint)

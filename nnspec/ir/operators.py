@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from nnspec.diagnostics import Label, SpecError, did_you_mean
-from nnspec.ir import apply
+from nnspec.ir import apply, complaints
 from nnspec.ir.dims import ONE, Dim, DimError
 from nnspec.ir.frame import Frame
 from nnspec.ir.graph import Argument
@@ -98,31 +98,30 @@ class _Bound:
         name = self._next_input()
         if isinstance(value, Tensor) or (isinstance(value, Sequence) and value.holds_tensors):
             if name is None:
-                raise self._surplus()
-            self._put(name, value)
+                raise self._surplus(place)
+            self._put(name, value, place)
             return
         if name is not None and name in self.cls.scalars:
             self._scalar(name, value)
             return
         if name is not None and name in self.cls.listed and isinstance(value, Sequence):
-            raise self._no_tensor(value, name)
+            raise self._no_tensor(value, name) if value.items else self._empty()
         free = [field for field in self.field_names if field not in self.fields]
         if not free:
-            wanted = ", ".join(self.field_names) or "none"
             raise self.frame.error(
                 "E0303",
                 f"`{self.name}` takes no more arguments",
-                self.spans.get(place, self.site.node.span),
-                hint=f"its arguments are: {wanted}",
+                self.spans.get(place, self.site.span),
+                hint=complaints.listed(self.field_names),
             )
-        self.spans.setdefault(free[0], self.spans.get(place, self.site.node.span))
+        self.spans.setdefault(free[0], self.spans.get(place, self.site.span))
         self._field(free[0], value)
 
     def keyword(self, name: str, value: Value) -> None:
         """An argument with a name."""
         if name in self.cls.inputs:
             if name in self.inputs:
-                raise self.frame.error("E0304", f"`{name}` is given twice", self._span(name))
+                raise self._twice(name)
             if isinstance(value, Traced) and value.value is None and name in self.cls.optional:
                 return
             if isinstance(value, Tensor) or (
@@ -135,7 +134,7 @@ class _Bound:
                 raise self._no_tensor(value, name)
             return
         if name in self.fields:
-            raise self.frame.error("E0304", f"`{name}` is given twice", self._span(name))
+            raise self._twice(name)
         if name in self.field_names:
             self._field(name, value)
         elif self.cls.open is not None:
@@ -155,11 +154,21 @@ class _Bound:
                 raise self.frame.error(
                     "E0306",
                     f"`{self.name}` needs the tensor `{name}`, and it is not given",
-                    self.site.node,
-                    hint=f"feed it: `x -> {self.name}(...)`",
+                    self.site.span,
+                    hint=self._feeding(),
                 )
         if self.cls.scalars and not self.inputs:
-            raise self.frame.error("E0306", f"`{self.name}` needs a tensor", self.site.node)
+            raise self.frame.error(
+                "E0306",
+                f"`{self.name}` is given constants only, and needs a tensor",
+                self.site.span,
+                hint="constants are computed by their signs, such as `1 + 2`",
+            )
+
+    def _feeding(self) -> str:
+        wanted = [name for name in self.cls.inputs if name not in self.cls.optional]
+        shown = f"({', '.join(wanted)})" if len(wanted) > 1 else "x"
+        return f"feed it: `{shown} -> {self.name}(...)`"
 
     # ---- one at a time ----
 
@@ -171,7 +180,7 @@ class _Bound:
                 return name
         return None
 
-    def _put(self, name: str, value: Tensor | Sequence) -> None:
+    def _put(self, name: str, value: Tensor | Sequence, place: int = -1) -> None:
         if name in self.cls.variadic:
             known = self.inputs.get(name)
             before = known.items if isinstance(known, Sequence) else ()
@@ -186,13 +195,13 @@ class _Bound:
                 if not isinstance(item, Tensor):
                     raise self._no_tensor(item, name)
             if not value.items:
-                raise self.frame.error("E0306", f"`{self.name}` of an empty list", self.site.node)
+                raise self._empty()
         elif name in self.cls.listed:
             raise self.frame.error(
                 "E0308",
                 f"`{self.name}` takes a list of tensors, and this is {kind_of(value)}",
-                self.site.node,
-                hint="put them in brackets: `[a, b]`",
+                self.spans.get(place, self.site.span),
+                hint=f"put the tensors in brackets: `[a, b] -> {self.name}(...)`",
             )
         self.inputs[name] = value
 
@@ -234,62 +243,46 @@ class _Bound:
     # ---- what can be wrong ----
 
     def _span(self, name: str) -> Any:
-        return self.spans.get(name, self.site.node.span)
+        return self.spans.get(name, self.site.span)
 
-    def _surplus(self) -> SpecError:
-        count = len(self.cls.inputs)
+    def _surplus(self, place: int = -1) -> SpecError:
         names = ", ".join(f"`{name}`" for name in self.cls.inputs)
-        takes = f"takes {count} tensor{'s' if count != 1 else ''} ({names})" if count else "takes none"
-        return self.frame.error("E0307", f"too many tensors: `{self.name}` {takes}", self.site.node)
+        count = complaints.counted(len(self.cls.inputs), "tensor")
+        message = f"too many tensors: `{self.name}` takes {count}{f' ({names})' if names else ''}"
+        return self.frame.error("E0307", message, self.spans.get(place, self.site.span))
+
+    def _empty(self) -> SpecError:
+        hint = "give it at least one tensor"
+        message = f"`{self.name}` is given an empty list"
+        return self.frame.error("E0306", message, self.site.span, hint=hint)
 
     def _no_tensor(self, value: Value, name: str) -> SpecError:
         return self.frame.error(
             "E0308",
             f"`{name}` of `{self.name}` must be a tensor, and this is {kind_of(value)}",
-            self.site.node,
+            self._span(name),
+            hint=_no_tensor_hint(value),
         )
+
+    def _twice(self, name: str) -> SpecError:
+        message = f"`{name}` of `{self.name}` is given twice"
+        hint = "an argument without a name gave it already: delete one of the two"
+        return self.frame.error("E0304", message, self._span(name), hint=hint)
 
     def _unknown_keyword(self, name: str) -> SpecError:
         known = [*self.field_names, *self.cls.inputs]
-        hint = did_you_mean(name, known) or _foreign_argument(name, known)
-        hint = hint or f"its arguments are: {', '.join(self.field_names) or 'none'}"
+        hint = complaints.foreign_argument(name, known) or did_you_mean(name, known)
+        hint = hint or complaints.listed(self.field_names)
         message = f"`{self.name}` has no argument named `{name}`"
         return self.frame.error("E0302", message, self._span(name), hint=hint)
 
 
-_ARGUMENTS_ELSEWHERE = {
-    "filters": "features",
-    "out_channels": "features",
-    "units": "features",
-    "out_features": "features",
-    "in_features": "",
-    "in_channels": "",
-    "kernel_size": "kernel",
-    "strides": "stride",
-    "dilation_rate": "dilation",
-    "use_bias": "bias",
-    "axis": "dim",
-    "keepdims": "keep",
-    "keepdim": "keep",
-    "epsilon": "eps",
-    "p": "rate",
-    "num_heads": "heads",
-    "hidden_size": "hidden",
-    "num_layers": "layers",
-    "num_groups": "groups",
-    "negative_slope": "slope",
-    "pool_size": "kernel",
-    "num_embeddings": "entries",
-    "embedding_dim": "width",
-    "kernel_initializer": "init",
-}
-
-
-def _foreign_argument(name: str, known: list[str]) -> str | None:
-    ours = _ARGUMENTS_ELSEWHERE.get(name)
-    if ours == "":
-        return "leave it out: it follows from what goes in"
-    return f"here this is `{ours}`" if ours in known else None
+def _no_tensor_hint(value: Value) -> str | None:
+    if is_constant(value):
+        return "a number becomes a tensor by `tensor(3.0)`"
+    if isinstance(value, Instance | OperatorName | Declared):
+        return "apply it to a tensor first"
+    return None
 
 
 # ---- making and applying ----------------------------------------------------------------------------
@@ -306,7 +299,7 @@ def finished(
     spans: Mapping[Any, Any],
 ) -> Value:
     """The operator with these fields, applied to these inputs: a new node."""
-    frame.session.budget.take("nodes", 1, frame.at(site.node.span))
+    frame.session.budget.take("nodes", 1, frame.at(site.span))
     op = instance.operator if instance is not None else None
     op = op or _make(frame, cls, fields, site, spans)
     types = tuple(_type(value) for value in inputs)
@@ -315,15 +308,15 @@ def finished(
         results = inferred if isinstance(inferred, tuple) else (inferred,)
         weights = op.weights(*types)
     except OpError as error:
-        raise _op_error(frame, error, op, inputs, site, spans) from None
+        raise complaints.refusal(frame, error, op, inputs, site, spans) from None
     except DimError as error:
-        raise frame.error("E0329", str(error), site.node) from None
+        raise frame.error("E0329", str(error), site.span) from None
     owns = cls.op_name()[:1].isupper()
-    location = frame.at(site.node.span)
+    location = frame.at(site.span)
     path = instance.path if instance else site.path(frame, cls.op_name())
     if owns:
         frame.builder.claim(path, instance or object(), location)
-        _require_known(frame, weights, site)
+        _require_known(frame, op, weights, inputs, site)
     if instance is not None:
         _settle(frame, instance, op, terms, weights, site)
     nodes: list[Argument] = [None if value is None else apply.as_argument(value) for value in inputs]
@@ -354,90 +347,24 @@ def _make(
     try:
         return cls(**fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else ""
-        span = spans.get(name, site.node.span)
-        if first["type"] == "missing":
-            raise frame.error(
-                "E0301",
-                f"`{cls.op_name()}` needs the argument `{name}`",
-                site.node,
-                hint=f"write `{cls.op_name()}({name}=...)`",
-            ) from None
-        given = fields.get(name)
-        message = first["msg"].removeprefix("Value error, ")
-        wanted = _wanted(first["type"], message)
-        raise frame.error(
-            "E0309", f"`{name}` of `{cls.op_name()}` {wanted}{_found(given, wanted)}", span
-        ) from None
+        raise complaints.argument(frame, cls, fields, site, spans, error) from None
     except DimError as error:
-        raise frame.error("E0309", str(error), site.node) from None
+        raise frame.error("E0309", str(error), site.span) from None
 
 
-_WANTED = {
-    "is_instance_of": "must be an integer",
-    "float_type": "must be a number",
-    "bool_type": "must be true or false",
-    "string_type": "must be a string",
-    "tuple_type": "must be a list",
-    "literal_error": "",
-    "enum": "must be a dtype such as `f32`",
-}
-
-
-def _wanted(kind: str, message: str) -> str:
-    if kind == "literal_error":
-        return message.replace("Input should be", "must be")
-    return _WANTED.get(kind, message)
-
-
-def _found(given: Any, wanted: str) -> str:
-    if ", not " in wanted:
-        return ""
-    if given is None:
-        return ", not none"
-    if isinstance(given, bool):
-        return f", not {'true' if given else 'false'}"
-    if isinstance(given, str):
-        return f', not "{given}"'
-    return f", not {_spelled(given)}"
-
-
-def _spelled(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"[{', '.join(_spelled(item) for item in value)}]"  # pyright: ignore[reportUnknownVariableType]
-    return str(value)
-
-
-def _op_error(
-    frame: Frame,
-    error: OpError,
-    op: Operator,
-    inputs: list[Any],
-    site: Site,
-    spans: Mapping[Any, Any],
-) -> SpecError:
-    where = spans.get(error.param, site.node.span) if error.param else site.node.span
-    labels: list[Label] = []
-    for name, value in zip(op.inputs, inputs, strict=True):
-        items = value.items if isinstance(value, Sequence) else (value,)
-        for item in items[:4]:
-            if isinstance(item, Tensor) and error.input in (None, name):
-                labels.append(Label(item.origin, f"`{name}` is {item.type}, made here"))
-    return frame.error(
-        error.code, f"`{op.op_name()}` {error.message}", where, hint=error.hint, labels=tuple(labels)
-    )
-
-
-def _require_known(frame: Frame, weights: Mapping[str, Any], site: Site) -> None:
+def _require_known(
+    frame: Frame, op: Operator, weights: Mapping[str, Any], inputs: list[Any], site: Site
+) -> None:
     for name, weight in weights.items():
         for size in weight.shape:
             if not size.is_constant:
                 raise frame.error(
                     "E0413",
-                    f"the weight `{name}` would have the size `{size}`, which is known only at run time",
-                    site.node,
-                    hint="weights need constant sizes: give the input a constant one there",
+                    f"the `{name}` of `{op.op_name()}` would have the size `{size}`,"
+                    " which is known only at run time",
+                    site.span,
+                    labels=complaints.origins(frame, op, inputs),
+                    hint="weights need constant sizes: write a number for this size of the input",
                 )
 
 
@@ -457,8 +384,8 @@ def _settle(
         raise frame.error(
             "E0414",
             f"this layer already has the weights {before}; here it would need {now}",
-            site.node,
-            labels=(Label(instance.location, "made here"),),
+            site.span,
+            labels=(Label(instance.location, "the layer is made here"),),
             hint="one layer has one set of weights: make another layer for another width",
         )
     instance.operator, instance.weights = op, shapes

@@ -46,7 +46,7 @@ def _sizes(frame: Frame, condition: ast.Compare, left: Dim, right: Dim, node: as
         holds = compared(operator, left, right, frame.session.assumptions).value
     except ConstantError:
         holds = None
-    found = f": {left} {operator} {right} does not hold" if operator != "in" else ""
+    found = f": here it says {left} {operator} {right}" if operator != "in" else ""
     if holds is False:
         raise _failed(frame, condition, node, found)
     symbols = tuple(sorted(left.symbols() | right.symbols()))
@@ -65,8 +65,10 @@ def _term(operator: str, left: Dim, right: Dim) -> Term | None:
 
 
 def _failed(frame: Frame, condition: ast.Expr, node: ast.Require, found: str) -> Exception:
-    message = f"this requirement is not met{found}"
-    return frame.error("E0503", message, condition, hint=node.message)
+    text = frame.module.file.source.text[condition.span.start : condition.span.end]
+    message = f"`{' '.join(text.split())}` does not hold{found}"
+    hint = node.message or "give sizes and constants for which it holds"
+    return frame.error("E0503", message, condition, hint=hint)
 
 
 def _assume(frame: Frame, condition: ast.Compare, operator: str, left: Dim, right: Dim) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from nnspec.diagnostics import Label, SpecError
+from nnspec.diagnostics import Label, SpecError, did_you_mean
 from nnspec.ir import evaluate as evaluation
+from nnspec.ir.complaints import counted
 from nnspec.ir.dims import Dim, symbol
+from nnspec.ir.foreign import foreign_dtype
 from nnspec.ir.frame import Frame
 from nnspec.ir.lookup import DTYPES
 from nnspec.ir.types import DType, TensorType
 from nnspec.ir.values import Sequence, Tensor, Value, kind_of
+from nnspec.source import Span
 from nnspec.syntax import ast
 
 
@@ -18,10 +21,11 @@ def written_dtype(frame: Frame, node: ast.ShapeType) -> DType:
         return DType.FLOAT
     found = DTYPES.get(node.dtype)
     if found is None:
-        known = ", ".join(DTYPES)
-        raise frame.error(
-            "E0204", f"there is no element type `{node.dtype}`", node, hint=f"the types are: {known}"
-        )
+        ours = foreign_dtype(node.dtype)
+        known = f"the types are: {', '.join(DTYPES)}"
+        span = Span(node.span.start, node.span.start + len(node.dtype))
+        hint = f"here this is {ours}" if ours else did_you_mean(node.dtype, DTYPES) or known
+        raise frame.error("E0204", f"there is no element type `{node.dtype}`", span, hint=hint)
     return found
 
 
@@ -49,7 +53,12 @@ def check_claim(frame: Frame, name: str, node: ast.TypeExpr | None, value: Value
     if not isinstance(node, ast.ShapeType) or node.dtype == "list":
         return value
     if not isinstance(value, Tensor):
-        raise frame.error("E0308", f"`{name}` is claimed a tensor, and is {kind_of(value)}", node)
+        raise frame.error(
+            "E0308",
+            f"{_subject(name)} is claimed to be a tensor, and is {kind_of(value)}",
+            node,
+            hint="a constant takes no type: leave it out",
+        )
     _check_dtype(frame, name, node, value)
     patterns = _spread(frame, name, node, value)
     shape: list[Dim] = []
@@ -72,7 +81,12 @@ def introduce(frame: Frame, name: str, node: ast.ShapeType) -> TensorType:
                 hint="write out the axes: `[B, T, D]`",
             )
         if isinstance(item, ast.Name) and item.id == "_":
-            raise frame.error("E0205", "an input of a model names every size", item)
+            raise frame.error(
+                "E0205",
+                "an input of a model names every size",
+                item,
+                hint="write a name, such as `T`: it stands for a size known at run time",
+            )
         shape.append(_introduced(frame, item))
     return TensorType(tuple(shape), written_dtype(frame, node))
 
@@ -86,7 +100,12 @@ def _introduced(frame: Frame, item: ast.Expr) -> Dim:
             return found
     size = evaluation.integer(frame, item)
     if size.is_constant and int(size) < 1:
-        raise frame.error("E0205", f"a size must be at least 1, and this is {size}", item)
+        raise frame.error(
+            "E0205",
+            f"a size must be at least 1, and this is {size}",
+            item,
+            hint="write a number of at least 1, or a name for a size known at run time",
+        )
     return size
 
 
@@ -96,11 +115,17 @@ def _check_dtype(frame: Frame, name: str, node: ast.ShapeType, given: Tensor) ->
         return
     raise SpecError(
         "E0404",
-        f"`{name}` holds {wanted.value}, and got {given.type}",
+        f"{_subject(name)} is declared to hold {wanted.value}, and {given.type}"
+        f" holds {given.type.dtype.value}",
         frame.at(node.span),
         labels=[Label(given.origin, f"this is {given.type}")],
-        hint=f"convert it: `cast(x, {wanted.value})`, or declare the type `{given.type.dtype.value}[...]`",
+        hint=f"convert it first, `cast(x, {wanted.value})`, or declare the type {_declared(given)}",
     )
+
+
+def _declared(given: Tensor) -> str:
+    dtype = given.type.dtype
+    return "without a dtype" if dtype is DType.FLOAT else f"`{dtype.value}[...]`"
 
 
 def _spread(frame: Frame, name: str, node: ast.ShapeType, given: Tensor) -> list[ast.Expr | None]:
@@ -108,15 +133,21 @@ def _spread(frame: Frame, name: str, node: ast.ShapeType, given: Tensor) -> list
     rank = given.type.rank
     places = [i for i, item in enumerate(node.items) if isinstance(item, ast.Spread)]
     if len(places) > 1:
-        raise frame.error("E0205", "a shape has one `*` at the most", node)
+        raise frame.error(
+            "E0205",
+            "a shape has one `*` at the most",
+            node.items[places[1]],
+            hint="write out the axes of one of the two",
+        )
     fixed = len(node.items) - len(places)
     if rank < fixed or (rank > fixed and not places):
         raise SpecError(
             "E0403",
-            f"`{name}` has {fixed}{' or more' if places else ''} axes {_text(frame, node)},"
-            f" and got {given.type} with {rank}",
+            f"{_subject(name)} is written with {counted(fixed, 'axis')}{' or more' if places else ''},"
+            f" {_text(frame, node)}, and {given.type} has {rank}",
             frame.at(node.span),
             labels=[Label(given.origin, f"this is {given.type}")],
+            hint="write one name or size for each axis; `_` takes any size, `*S` any number of axes",
         )
     if not places:
         return list(node.items)
@@ -130,6 +161,10 @@ def _spread(frame: Frame, name: str, node: ast.ShapeType, given: Tensor) -> list
         frame.names[spread.name] = Sequence(tuple(named))
     rest: list[ast.Expr | None] = [None] * count
     return [*node.items[:place], *rest, *node.items[place + 1 :]]
+
+
+def _subject(name: str) -> str:
+    return f"`{name}`" if name else "the result"
 
 
 def _text(frame: Frame, node: ast.TypeExpr) -> str:
@@ -159,10 +194,11 @@ def _match_size(
         return wanted
     raise SpecError(
         "E0505" if not binds else "E0406",
-        f"axis {axis} of `{name}` is claimed to be {_claimed(wanted, pattern)}, and is {size}",
+        f"axis {axis} of {_subject(name)} {'must' if binds else 'is claimed to'} be"
+        f" {_claimed(wanted, pattern)}, and is {size}",
         frame.at(pattern.span),
         labels=[Label(given.origin, f"this is {given.type}")],
-        hint=_claim_hint(wanted, size),
+        hint=_claim_hint(wanted, size, binds=binds),
     )
 
 
@@ -172,10 +208,12 @@ def _claimed(wanted: Dim, pattern: ast.Expr) -> str:
     return str(wanted)
 
 
-def _claim_hint(wanted: Dim, size: Dim) -> str | None:
+def _claim_hint(wanted: Dim, size: Dim, *, binds: bool) -> str | None:
     unknown = sorted((wanted - size).symbols())
+    if not unknown and binds:
+        return f"give it a tensor of size {wanted} there, or write a name to take any size"
     if not unknown:
-        return None
+        return f"if {size} is right, correct the claim"
     return f"they are not equal for every {', '.join(unknown)}: add a `require` that makes them so"
 
 

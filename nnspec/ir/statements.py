@@ -8,6 +8,7 @@ from typing import Any
 from nnspec.diagnostics import SpecError
 from nnspec.ir import builtins, requirements, shapes
 from nnspec.ir import evaluate as evaluation
+from nnspec.ir.complaints import counted
 from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.frame import Frame
 from nnspec.ir.graph import Binding, Iteration, Loop, Marks, Running
@@ -27,6 +28,7 @@ from nnspec.ir.values import (
     kind_of,
     plain,
 )
+from nnspec.ops.base import snake_case
 from nnspec.syntax import ast
 
 
@@ -41,15 +43,18 @@ class Returned(Exception):
 def run(frame: Frame, body: ast.Body) -> None:
     """Elaborates a body. Raises `Returned` where it returns."""
     for statement in body.statements:
-        one(frame, statement)
+        fine = one(frame, statement)
+        if not fine and isinstance(statement, ast.Require) and frame.kind != "model":
+            raise Poisoned  # what follows relies on it
 
 
-def one(frame: Frame, statement: ast.Stmt) -> None:
-    """Elaborates a statement; a fault in it is noted, and its names become unknown."""
+def one(frame: Frame, statement: ast.Stmt) -> bool:
+    """Elaborates a statement; a fault in it is noted, its names become unknown, and this is False."""
     outer = frame.marks
     try:
         frame.marks = marks(frame, outer, statement.annotations)
         EXECUTE[type(statement)](frame, statement)
+        return True
     except SpecError as error:
         frame.session.note(error)
         _poison(frame, statement)
@@ -58,6 +63,7 @@ def one(frame: Frame, statement: ast.Stmt) -> None:
         _poison(frame, statement)
     finally:
         frame.marks = outer
+    return False
 
 
 def marks(frame: Frame, outer: Marks, annotations: tuple[ast.Annotation, ...]) -> Marks:
@@ -85,7 +91,8 @@ def marks(frame: Frame, outer: Marks, annotations: tuple[ast.Annotation, ...]) -
 
 def _no_arguments(frame: Frame, annotation: ast.Annotation) -> None:
     if annotation.arguments:
-        raise frame.error("E0510", f"`@{annotation.name}` takes no arguments", annotation)
+        hint = f"write `@{annotation.name}`"
+        raise frame.error("E0510", f"`@{annotation.name}` takes no arguments", annotation, hint=hint)
 
 
 def _device(frame: Frame, annotation: ast.Annotation) -> str:
@@ -149,8 +156,9 @@ def _bind(frame: Frame, node: ast.Bind) -> None:
         values = _unpacked(frame, evaluation.evaluate(frame, node.values[0]), node)
     else:
         if len(node.values) != len(node.targets):
-            message = f"{len(node.targets)} names for {len(node.values)} values"
-            raise frame.error("E0324", message, node)
+            message = f"{counted(len(node.targets), 'name')} for {counted(len(node.values), 'value')}"
+            hint = "write one value for each name"
+            raise frame.error("E0324", message, node, hint=hint)
         values = [evaluation.evaluate(frame, value) for value in node.values]
     for target, value in zip(node.targets, values, strict=True):
         checked = shapes.check_claim(frame, target.name, target.type, value)
@@ -160,14 +168,17 @@ def _bind(frame: Frame, node: ast.Bind) -> None:
 def _unpacked(frame: Frame, value: Value, node: ast.Bind) -> list[Value]:
     if not isinstance(value, Sequence):
         raise frame.error(
-            "E0324", f"{len(node.targets)} names for one value: this is {kind_of(value)}", node
+            "E0324",
+            f"{len(node.targets)} names for one value: this is {kind_of(value)}",
+            node.values[0],
+            hint="write one name; `split` and `unstack` take a tensor apart",
         )
     if len(value.items) != len(node.targets):
         raise frame.error(
             "E0324",
-            f"{len(node.targets)} names for {len(value.items)} values",
-            node,
-            hint="use `_` for a value that is not needed",
+            f"{len(node.targets)} names for {counted(len(value.items), 'value')}",
+            node.targets[0].span.cover(node.targets[-1].span),
+            hint="write one name for each, and `_` for a value that is not needed",
         )
     return list(value.items)
 
@@ -185,7 +196,10 @@ def bind(frame: Frame, name: str, value: Value, node: ast.Node) -> None:
         )
     if isinstance(value, Instance) and name[:1].isupper():
         raise frame.error(
-            "E0206", f"`{name}` is a layer that is made, so its name is lower-case", node
+            "E0206",
+            f"`{name}` is a layer that is made, so its name must be lower-case",
+            node,
+            hint=f"write `{snake_case(name)}`; a recipe keeps its capital: `{name} = F(..., ...)`",
         )
     frame.names[name] = value
     if isinstance(value, Tensor) and not frame.prefix:

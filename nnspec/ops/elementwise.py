@@ -118,7 +118,7 @@ def _cannot_broadcast(
         input=input,
         hint="make the sizes equal, or one of them 1"
         if known
-        else f"if they are always equal, say so: `require {one} == {other}`",
+        else f"if {one} and {other} are always equal, give both one name in the inputs' types",
         code="E0411",
     )
 

@@ -432,12 +432,17 @@ def test_the_operators_are_listed_with_their_pages(outputs: Outputs) -> None:
 
 
 def test_every_code_is_explained(outputs: Outputs) -> None:
-    from nnspec.diagnostics import CODES
+    from nnspec.codes import explanations
 
+    known = explanations()
     assert main(["explain", "--json"]) == 0
     listed = json.loads(outputs()[0])
-    assert [each["code"] for each in listed] == list(CODES)
-    first = next(iter(CODES))
-    assert main(["explain", first.lower()]) == 0
-    assert outputs()[0].startswith(f"{first}: {CODES[first]}\n")
+    assert [each["code"] for each in listed] == list(known)
+    first = known["E0202"]
+    assert main(["explain", "e0202"]) == 0
+    page = outputs()[0]
+    assert page.startswith(f"E0202: {first.title}\n")
+    assert "wrong:" in page and "right:" in page
+    assert main(["explain", "E0202", "--json"]) == 0
+    assert json.loads(outputs()[0])["right"] == first.right
     assert main(["explain", "E9999x"]) == 2
