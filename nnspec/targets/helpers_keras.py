@@ -345,7 +345,7 @@ def run_recurrent(stack, x, *, state=None, dropout=None):
         rows = range(place * directions, (place + 1) * directions)
         initial = state and [part[row] for row in rows for part in state]
         x, *final = layer(x, initial_state=initial)
-        finals += final
+        finals.extend(final)
     kinds = len(finals) // (len(stack) * directions)
     return (x, *(ops.stack(finals[kind::kinds]) for kind in range(kinds)))
 
