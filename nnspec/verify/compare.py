@@ -31,7 +31,14 @@ class Measured:
     why: str
 
 
-MEASURED: tuple[Measured, ...] = ()
+MEASURED: tuple[Measured, ...] = (
+    Measured("gelu", "tensorflow", 1e-7, "TensorFlow holds its constants in float32"),
+    Measured("leaky_relu", "tensorflow", 1e-7, "TensorFlow holds the slope in float32"),
+    Measured("hard_sigmoid", "tensorflow", 1e-7, "PyTorch's gradient holds 1 / 6 in float32"),
+    Measured("hard_sigmoid", "jax", 1e-7, "PyTorch's gradient holds 1 / 6 in float32"),
+    Measured("celu", "tensorflow", 1e-7, "PyTorch's gradient holds 1 / alpha in float32"),
+    Measured("celu", "jax", 1e-7, "PyTorch's gradient holds 1 / alpha in float32"),
+)
 
 
 REDUCED = {DType.F32: 1e-5, DType.F16: 2e-2, DType.BF16: 1e-1}

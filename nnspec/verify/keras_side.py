@@ -188,6 +188,7 @@ def _keras(backend: str) -> Any:
 
     if keras.config.backend() != backend:
         raise AssertionError(f"Keras runs on {keras.config.backend()}, not on {backend}")
+    keras.config.disable_traceback_filtering()  # its wrapped messages hide the emitted line
     # Keras computes some statistics in 32 bits by this table, whatever the policy says.
     for name in list(dtypes.BIT64_TO_BIT32_DTYPE):
         dtypes.BIT64_TO_BIT32_DTYPE[name] = name
