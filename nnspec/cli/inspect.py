@@ -51,8 +51,7 @@ def summary(
     if as_json:
         write_json([{"name": name, **_node(tree, depth)} for name, tree in trees])
         return 0
-    for name, tree in trees:
-        write(_summary_table(name, tree, depth))
+    write("\n".join(_summary_table(name, tree, depth) for name, tree in trees))
     return 0
 
 
@@ -92,7 +91,7 @@ def _summary_table(name: str, tree: SummaryTree, depth: int) -> str:
         ["total", tree.kind, tree.output, exact(tree.parameters), rounded(tree.flops)]
     )
     headings = ("path", "kind", "output", "parameters", "FLOPs")
-    return f"{visible(name)}\n\n{table(headings, rows, numeric=(3, 4))}\n"
+    return f"{visible(name)}\n\n{table(headings, rows, numeric=(3, 4))}"
 
 
 def _indented(row: SummaryTree, above: SummaryTree, level: int) -> str:
