@@ -59,11 +59,12 @@ def main() -> None:
 def difference(spec: Spec) -> float:
     """How far the two programs are apart, with the same weights and the same tokens."""
     model, twin = spec.torch().eval(), spec.keras()
+    tokens = numpy.arange(24).reshape(2, 12)
+    twin(tokens)  # makes its variables
     converted = spec.convert_weights(save(model.state_dict()), "torch", "keras")
     weights = load(converted.data)
     for variable in twin.weights:
         variable.assign(weights[variable.path.removeprefix(f"{twin.name}/")])
-    tokens = numpy.arange(24).reshape(2, 12)
     with torch.no_grad():
         expected = model(torch.from_numpy(tokens)).numpy()
     found: Any = keras.ops.convert_to_numpy(twin(tokens, training=False))

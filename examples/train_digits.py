@@ -29,7 +29,7 @@ from torch import nn
 import nnspec
 
 SPEC = str(Path(__file__).parent.parent / "specs" / "vision" / "digits.nns")
-EPOCHS = 15
+EPOCHS = 30
 BATCH = 32
 RATE = 1e-3
 
@@ -116,7 +116,10 @@ def in_keras_layout(
 
 
 def assign(model: Any, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Puts converted weights into a Keras model; their names are the paths of its variables."""
+    """Puts converted weights into a Keras model; their names are the paths of its variables.
+
+    The model must have been called once, since that makes its variables.
+    """
     for variable in model.weights:
         variable.assign(weights[variable.path.removeprefix(f"{model.name}/")])
 

@@ -37,12 +37,17 @@ def keras_result(
     spec: Spec, weights: dict[str, Tensor], inputs: Tensor
 ) -> numpy.ndarray:
     """What the emitted Keras program computes; images go in with their channels last."""
+    array = keras_input(inputs)
     model = spec.keras()
+    model(array[:1])  # makes its variables
     carry.to_keras(spec, weights, model)
-    array = inputs.numpy()
-    if array.ndim == 4:
-        array = array.transpose(0, 2, 3, 1)
     return keras_array(model(array, training=False))
+
+
+def keras_input(inputs: Tensor) -> numpy.ndarray:
+    """An input as Keras takes it: images with their channels last."""
+    array = inputs.numpy()
+    return array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
 
 
 def keras_array(value: Any) -> numpy.ndarray:
@@ -164,6 +169,7 @@ def test_our_reference_of_mobilenet() -> None:
 def test_trainable_parameters_of_the_keras_program(name: str, trainable: int) -> None:
     """Keras has one bias for each LSTM where PyTorch has two, and counts what is frozen apart."""
     model = nnspec.load(named(name).path, name).keras()
+    model(keras_input(example(name, 1)))  # makes its variables
     assert sum(int(numpy.prod(w.shape)) for w in model.trainable_weights) == trainable
 
 
