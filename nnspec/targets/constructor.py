@@ -96,7 +96,7 @@ class Constructor:
                 continue
             self.written.add(key)
             entries = [
-                (numbers, self._made(one, made)) for numbers, one, made in self.fixed[key]
+                (numbers, self.made(one, made)) for numbers, one, made in self.fixed[key]
             ]
             attribute = tree.Attribute(Name("self"), safe_name(key, self.dialect.target))
             yield Assign((attribute,), self._nested(entries))
@@ -151,7 +151,7 @@ class Constructor:
             return
         for construct in step.constructs:
             key = step.label + construct.suffix
-            value = self._made(step, construct)
+            value = self.made(step, construct)
             if key in containers:
                 yield Evaluate(containers[key].method("append", value))
                 yield from self._filled(construct, containers[key][-1])
@@ -175,7 +175,8 @@ class Constructor:
             )
             self.resets.append(Evaluate(self.scope.spelled(call)))
 
-    def _made(self, step: merged.Step, construct: Construct) -> Expr:
+    def made(self, step: merged.Step, construct: Construct) -> Expr:
+        """The expression that makes a layer."""
         name = self._layer_name(step, construct)
         value = tree.transform(
             construct.value, lambda part: name if isinstance(part, LayerName) else None
@@ -213,17 +214,26 @@ class Constructor:
 
     turn_names: dict[int, Expr] = field(default_factory=dict[int, Expr])
 
-    def _loop(
-        self, loop: merged.Loop, depth: int, containers: dict[str, Expr]
-    ) -> Iterator[Statement]:
-        yield from self._initial(loop)
+    def head(self, loop: merged.Loop, used: set[str] | None = None) -> tuple[Expr, Expr]:
+        """Names the variables of a loop; gives its target and iterable."""
         chosen = loop_variables(loop.pattern, loop.variables, self.names)
         for unique, name in chosen.items():
             self.scope.known[unique] = Name(name)
         for key in self.plan.running:
             self.scope.known[key] = Name(self.running.variable[key])
         iterable = self.scope.spelled(loop.iterable)
-        target, iterable = self._turn(loop, chosen, iterable)
+        wanted, numbered = self._used_names(loop)
+        target, counted, number = counted_loop(
+            loop, self.scope.known, iterable, self.names, (wanted | (used or set()), numbered)
+        )
+        self.turn_names[loop.uid] = number
+        return target, counted
+
+    def _loop(
+        self, loop: merged.Loop, depth: int, containers: dict[str, Expr]
+    ) -> Iterator[Statement]:
+        yield from self.initial(loop)
+        target, iterable = self.head(loop)
         own = [(s, c) for s in _steps(loop.body) for c in s.constructs if len(s.turns) > depth]
         short = self._comprehension(loop, depth, containers, target, iterable, own)
         if short is not None:
@@ -248,7 +258,7 @@ class Constructor:
             else:
                 inner[key] = outer
         body = self._body(loop.body, depth + 1, inner)
-        updates = list(self._updates(loop))
+        updates = list(self.updates(loop))
         yield For(target, iterable, (*before, *body, *after, *updates))
 
     def _comprehension(
@@ -273,17 +283,8 @@ class Constructor:
         attribute = tree.Attribute(
             Name("self"), safe_name(step.label + construct.suffix, self.dialect.target)
         )
-        value = self.dialect.generated(self._made(step, construct), target, iterable)
+        value = self.dialect.generated(self.made(step, construct), target, iterable)
         return [Assign((attribute,), value)]
-
-    def _turn(
-        self, loop: merged.Loop, chosen: object, iterable: Expr
-    ) -> tuple[Expr, Expr]:
-        """The loop's target and iterable; where the turn's number is needed, something that counts."""
-        target, counted, number = counted_loop(loop, self.scope.known, iterable, self.names,
-                                               self._used_names(loop))
-        self.turn_names[loop.uid] = number
-        return target, counted
 
     def _used_names(self, loop: merged.Loop) -> tuple[set[str], bool]:
         used = {name for item in _constructs(loop.body) for name in names_in(item.value)}
@@ -297,7 +298,7 @@ class Constructor:
         numbered = self.dialect.target == "keras"
         return used, numbered
 
-    def _initial(self, loop: merged.Loop) -> Iterator[Statement]:
+    def initial(self, loop: merged.Loop) -> Iterator[Statement]:
         """Sets the carried sizes of a loop before it begins."""
         for key, running in self.plan.running.items():
             if running.uid != loop.uid or key not in self.needed:
@@ -308,7 +309,7 @@ class Constructor:
             if value != variable:
                 yield Assign((variable,), value)
 
-    def _updates(self, loop: merged.Loop) -> Iterator[Statement]:
+    def updates(self, loop: merged.Loop) -> Iterator[Statement]:
         for key, running in self.plan.running.items():
             if running.uid != loop.uid or key not in self.needed:
                 continue

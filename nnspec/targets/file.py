@@ -13,8 +13,9 @@ from nnspec.ir.graph import Program, dotted
 from nnspec.pycode import expressions as tree
 from nnspec.pycode import safety, statements, writer
 from nnspec.pycode.expressions import Literal, Name
-from nnspec.targets import keras, torch
+from nnspec.targets import keras, keras_functional, torch
 from nnspec.targets.classes import factory_name
+from nnspec.targets.keras_functional import is_functional
 from nnspec.targets.layout import Permutation, layouts
 from nnspec.targets.names import helper_names, helper_text
 from nnspec.targets.plan import ClassPlan, Planner
@@ -52,6 +53,7 @@ _IMPORTS = {
         "ops": statements.Import("keras", ("ops",)),
     },
 }
+_MODULES = {"torch": torch, "keras": keras}
 _ALLOWED = {
     "torch": {"collections.abc", "math", "torch", "torch.nn.functional", "torch.nn"},
     "keras": {"collections.abc", "math", "keras"},
@@ -63,13 +65,21 @@ def emit_programs(programs: Sequence[Program], target: str) -> str:
     planner = Planner(programs, target)
     plans = planner.plan()
     body: list[statements.Statement] = []
+    functional = {plan for plan in plans if target == "keras" and is_functional(plan)}
+    for plan in functional:
+        plan.name = planner.names.free(keras_functional.function_name(plan))
     try:
         for plan in plans:
-            body.append(_class(plan, programs[0], target))
+            body.append(
+                keras_functional.write_function(plan)
+                if plan in functional
+                else _class(plan, programs[0], target)
+            )
         for place, program in enumerate(programs):
             plan = planner.class_of[place, program.entry]
-            module = torch if target == "torch" else keras
-            body.append(module.write_factory(program, plan, _factory_doc(program)))
+            module = keras_functional if plan in functional else _MODULES[target]
+            factory = module.write_factory(program, plan, _factory_doc(program))
+            body.extend(() if factory is None else (factory,))
     except Unspellable as error:
         raise SpecError(
             "E0602",
@@ -77,7 +87,8 @@ def emit_programs(programs: Sequence[Program], target: str) -> str:
             programs[0].main.location,
             hint="this is a limit of nnspec: simplify the model, and report it",
         ) from None
-    names = [*(plan.name for plan in plans), *(factory_name(program) for program in programs)]
+    made = [*(plan.name for plan in plans), *(factory_name(program) for program in programs)]
+    names = list(dict.fromkeys(made))
     helpers = _helpers(body, target)
     whole: list[statements.Statement] = [*helpers, *body]
     text = writer.write(

@@ -73,8 +73,7 @@ class Forward:
     _counts: dict[int, Expr] = field(default_factory=dict[int, Expr])
     _used_sizes: dict[str, None] = field(default_factory=dict[str, None])
     _used_attributes: dict[str, None] = field(default_factory=dict[str, None])
-    _skip: set[int] = field(default_factory=set[int])
-    _listed: dict[str, Name] = field(default_factory=dict[str, Name])
+    _indent: int = 2
 
     def write(self, parameters: Sequence[Expr]) -> list[Statement]:
         """The body, for expressions that hold the class's inputs in order."""
@@ -208,8 +207,8 @@ class Forward:
         adds = any(isinstance(part, tree.Call) for result in step.results for part in tree.walk(result))
         if adds and _calls(pending) >= MOST_NESTED_CALLS:
             return True
-        widest = max((_width(result) for result in step.results), default=0)
-        return _width(pending) + widest > WIDEST
+        widest = max((expression_width(result) for result in step.results), default=0)
+        return expression_width(pending) + widest > WIDEST
 
     def _filled(self, step: merged.Step, result: Expr, inputs: list[Expr]) -> Expr:
         """A step's result with its inputs, submodules and sizes put in."""
@@ -354,12 +353,28 @@ class Forward:
     def _settle(self, value: merged.Value) -> Name:
         """Gives a value that is only an expression so far a variable of its own."""
         wanted = self._hints.get(value)
+        if wanted in self._output_names():
+            wanted = self._source_of(self._pending[value])
         if wanted is not None and self._is_free(wanted):
             name = self._variable(wanted)
         else:
             name = self._temporary()
         self._assign(name, self._pending.pop(value), value)
         return name
+
+    def _output_names(self) -> set[str]:
+        """Names that only a finished result should have."""
+        function = self.plan.function
+        return {port.name for port in function.outputs} if function.kind == "model" else set()
+
+    def _source_of(self, expression: Expr) -> str | None:
+        """The spec's variable that an expression starts from, unless it is an input; else `x`."""
+        inputs = {value.name for value in self.plan.inputs}
+        for part in tree.walk(expression):
+            for name, variable in self._variables.items():
+                if part == variable and name not in inputs and self._is_free(name):
+                    return name
+        return "x"
 
     def _is_free(self, wanted: str) -> bool:
         """Whether the variable of that name holds nothing that is still needed."""
@@ -390,7 +405,8 @@ class Forward:
         """`name = expression`, once whatever the name holds is safe."""
         self._save(name, expression)
         if expression != name:
-            self.statements.append(Assign((name,), expression, self._comment(value)))
+            comment = self._comment(value, len(name.id) + 3 + expression_width(expression))
+            self.statements.append(Assign((name,), expression, comment))
         self._holders[name.id] = []
         self._held[value] = name
         self._left.setdefault(value, value.uses)
@@ -504,8 +520,10 @@ class Forward:
 
     def _inside(self, items: list[merged.Item]) -> list[Statement]:
         self.statements = []
+        self._indent += 1
         variables = dict(self._variables)
         self.body(items)
+        self._indent -= 1
         for value in list(self._pending):
             if value.is_variable and value.name:
                 self._assign(self._variable(value.name), self._pending.pop(value), value)
@@ -551,7 +569,9 @@ class Forward:
                 self._elements[key] = attribute[number]
         else:
             target, iterable = self._over_elements(elements)
+        self._indent += 1
         self.body(loop.body)
+        self._indent -= 1
         body, self.statements = self.statements, outer
         self._elements = saved
         self._pinned, self._carried_names = outer_pinned, outer_names
@@ -658,16 +678,18 @@ class Forward:
         values = [self._output(reference) for reference in item.values]
         comment = None
         if len(item.values) == 1 and isinstance(item.values[0], merged.Value):
-            comment = self._comment(item.values[0])
+            comment = self._comment(item.values[0], 7 + expression_width(values[0]))
         self.statements.append(Return(tuple(values), comment))
 
-    def _comment(self, value: merged.Value) -> str | None:
-        """The shape of a value, where it says something in few words."""
+    def _comment(self, value: merged.Value, width: int) -> str | None:
+        """The shape of a value, where it says something in few words and fits behind the statement."""
         if value.type.rank < 2:
             return None
         sizes = [self._size_text(value.type.shape[axis]) for axis in value.order]
         text = f"[{', '.join(sizes)}]"
-        return text if len(text) <= WIDEST_COMMENT and "_" not in sizes else None
+        room = 88 - 4 * self._indent - width - 4
+        fits = len(text) <= min(WIDEST_COMMENT, room)
+        return text if fits and "_" not in sizes else None
 
     def _size_text(self, size: Dim) -> str:
         """A size as the constructor spells it, where it takes sizes by the same names."""
@@ -722,7 +744,8 @@ def _calls(expression: Expr) -> int:
     return inner + (1 if isinstance(expression, tree.Call) else 0)
 
 
-def _width(expression: Expr) -> int:
+def expression_width(expression: Expr) -> int:
+    """The width of an expression on one line, as far as it is known."""
     try:
         return len(expression_text(_printable(expression)))
     except (TypeError, ValueError):

@@ -53,7 +53,7 @@ def pad_same(
         total = span - (size - 1) % s
         if span < s - 1:  # then it may be less than 0
             total = max(total, 0)
-        pads += [total // 2, total - total // 2]
+        pads.extend((total // 2, total - total // 2))
     return F.pad(x, pads, value=value)
 
 

@@ -156,6 +156,7 @@ class Merger:
             owns=first.owns,
             frozen=first.marks.frozen,
             calls=first.callee,
+            reads_weight=first.weight is not None,
             listed=self._listed(nodes),
             wanted=self._wanted(nodes),
         )

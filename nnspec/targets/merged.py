@@ -60,6 +60,7 @@ class Step:
     frozen: bool = False
     calls: Any = None
     shares: bool = False
+    reads_weight: bool = False
     listed: tuple[tuple[int, int, str], ...] = ()
     wanted: tuple[Permutation | None, ...] = ()
 

@@ -54,6 +54,7 @@ class ClassPlan:
     stored: list[str] = field(default_factory=list[str])
     running: dict[str, merged.Running] = field(default_factory=dict[str, merged.Running])
     is_entry: bool = False
+    is_called: bool = False
 
     @property
     def function(self) -> Function:
@@ -246,6 +247,7 @@ class Planner:
         assert node.callee is not None
         callee = self.programs[place].functions[node.callee]
         plan = self.class_of[place, callee.key]
+        plan.is_called = True
         arguments: list[Expr] = []
         keywords: list[tuple[str, Expr]] = []
         for parameter in plan.parameters:
@@ -260,7 +262,10 @@ class Planner:
         else:
             keywords.append(("name", LayerName()))
         construct = Construct("", tree.Call(Name(plan.name), tuple(arguments), tuple(keywords)))
-        call = tree.Call(tree.Module(""), _call_arguments(node))
+        given = _call_arguments(node)
+        if self.target == "keras" and plan.is_entry and len(given) > 1:
+            given = (tree.Display("list", given),)  # a Keras model takes its inputs as one
+        call = tree.Call(tree.Module(""), given)
         return Lowered((construct,), (call,), len(node.outputs))
 
     def _argument(

@@ -1,0 +1,241 @@
+"""Keras models in the functional style: a function that makes layers and applies them, line by line.
+
+A model is written so where its graph is static: no size that is known only at run time, no weight read
+from another layer (a functional model would lose the tie when it is saved), no parameter of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from nnspec.ir.graph import Program
+from nnspec.pycode import expressions as tree
+from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
+from nnspec.pycode.statements import Assign, For, Function, If, Raise, Return
+from nnspec.targets import merged
+from nnspec.targets.classes import (
+    constructor_arguments,
+    documentation,
+    factory_arguments,
+    factory_name,
+    tensor_parameters,
+)
+from nnspec.targets.constructor import Constructor, branches_of, negated, steps_of
+from nnspec.targets.forward import Forward, expression_width
+from nnspec.targets.lowering import Anchor, RunTimeSize
+from nnspec.targets.names import Names, safe_local
+from nnspec.targets.plan import ClassPlan, names_in
+
+keras = Namespace("keras")
+NONE = Literal(None)
+
+
+def is_functional(plan: ClassPlan) -> bool:
+    """Whether a model can be written as a function of its inputs."""
+    if not plan.is_entry or plan.is_called:
+        return False
+    if any(isinstance(item, merged.Requirement) and item.symbols for item in plan.items):
+        return False
+    known = {p.symbol for p in plan.parameters if not p.is_size}
+    loops = {name for item in plan.items for name in _loop_names(item)}
+    allowed = known | loops | set(plan.running)
+    return all(_is_static(step, allowed) for step in steps_of(plan.items))
+
+
+def _loop_names(item: merged.Item) -> Iterator[str]:
+    if isinstance(item, merged.Loop):
+        yield from item.variables
+        for inner in item.body:
+            yield from _loop_names(inner)
+
+
+def _is_static(step: merged.Step, allowed: set[str]) -> bool:
+    if step.reads_weight or any(construct.is_parameter for construct in step.constructs):
+        return False
+    for result in step.results:
+        if any(isinstance(part, Anchor | tree.Helper | tree.Shape) for part in tree.walk(result)):
+            return False
+        if any(name not in allowed for name in names_in(result)):
+            return False
+        for part in tree.walk(result):
+            if isinstance(part, RunTimeSize) and not part.dim.is_constant:
+                return False
+    return True
+
+
+@dataclass(eq=False)
+class FunctionalBody(Forward):
+    """The body of such a function: a forward pass in which each layer is made where it is applied."""
+
+    maker: Constructor | None = None
+    _layers: dict[str, Name] = field(default_factory=dict[str, Name])
+
+    def _the_maker(self) -> Constructor:
+        assert self.maker is not None
+        return self.maker
+
+    def _spelled(self, expression: Expr) -> Expr:
+        return self._the_maker().scope.spelled(expression)
+
+    def _step(self, step: merged.Step, items: list[merged.Item], place: int) -> None:
+        self._make_ahead(step)
+        super()._step(step, items, place)
+
+    def _make_ahead(self, step: merged.Step) -> None:
+        """Gives a variable to a layer that is applied more than once, or is frozen."""
+        for construct in step.constructs:
+            uses = sum(
+                isinstance(part, tree.Module) and part.suffix == construct.suffix
+                for result in step.results
+                for part in tree.walk(result)
+            )
+            if uses < 2 and not step.frozen and not self._is_shared(step):
+                continue
+            name = Name(self.names.free(step.label + construct.suffix))
+            self._layers[self._key(step, construct.suffix)] = name
+            value = self._the_maker().made(step, construct)
+            self.statements.append(Assign((name,), value))
+            if step.frozen:
+                self.statements.append(Assign((name.attribute("trainable"),), Literal(False)))
+
+    def _too_long(self, step: merged.Step, pending: Expr) -> bool:
+        """A line holds one or two layers, as long as it stays a line."""
+        made = [self._the_maker().made(step, construct) for construct in step.constructs]
+        layers = sum(expression_width(expression) for expression in made)
+        if layers + expression_width(pending) > 56:
+            return True
+        return super()._too_long(step, pending)
+
+    def _returns_next(self, value: merged.Value) -> bool:
+        return False  # a model's outputs have names
+
+    def _is_shared(self, step: merged.Step) -> bool:
+        return any(
+            other.shares and other.label == step.label and other.turns == step.turns
+            for other in steps_of(self.plan.items)
+        )
+
+    def _key(self, step: merged.Step, suffix: str) -> str:
+        return f"{step.label}{suffix}:{step.turns}"
+
+    def _module(self, step: merged.Step, suffix: str) -> Expr:
+        known = self._layers.get(self._key(step, suffix))
+        if known is not None:
+            return known
+        construct = next(c for c in step.constructs if c.suffix == suffix)
+        return self._the_maker().made(step, construct)
+
+    def _branch(self, item: merged.Branch) -> None:
+        self._settle_used([*item.then, *item.otherwise])
+        condition = self._spelled(item.condition)
+        outer = self.statements
+        then, otherwise = self._inside(item.then), self._inside(item.otherwise)
+        self.statements = outer
+        if not then and not otherwise:
+            return
+        if not then:
+            condition, then, otherwise = negated(condition), otherwise, []
+        self.statements.append(If(condition, tuple(then), tuple(otherwise)))
+
+    def _loop(self, loop: merged.Loop) -> None:
+        maker = self._the_maker()
+        self._settle_used(loop.body)
+        for name, entries in loop.carried.items():
+            for value in entries:
+                self._enter_carried(name, value)
+        outer_pinned, outer_names = set(self._pinned), set(self._carried_names)
+        self._carried_names |= set(loop.carried)
+        self._pin(loop)
+        self.statements.extend(maker.initial(loop))
+        target, iterable = maker.head(loop, self._read_names(loop))
+        outer, self.statements = self.statements, []
+        self._indent += 1
+        self.body(loop.body)
+        self._indent -= 1
+        self.statements.extend(maker.updates(loop))
+        body, self.statements = self.statements, outer
+        self._pinned, self._carried_names = outer_pinned, outer_names
+        self.statements.append(For(target, iterable, tuple(body)))
+
+    def _read_names(self, loop: merged.Loop) -> set[str]:
+        """The names that the results inside a loop speak of."""
+        found = {n for s in steps_of(loop.body) for r in s.results for n in names_in(r)}
+        return found | {n for b in branches_of(loop.body) for n in names_in(b.condition)}
+
+    def _requirement(self, item: merged.Requirement) -> None:
+        condition = self._spelled(item.condition)
+        message = item.message or "a requirement of the model is not met"
+        error = Name("ValueError")(Literal(message))
+        self.statements.append(If(negated(condition), (Raise(error),)))
+
+    def _result(self, item: merged.Result) -> None:
+        values = [self._read(reference) for reference in item.values]
+        inputs = [name for name in self._given]
+        made = keras.Model(
+            inputs[0] if len(inputs) == 1 else list(inputs),
+            values[0] if len(values) == 1 else list(values),
+            name=self.plan.name,
+        )
+        self.statements.append(Return((made,)))
+
+    _given: list[Name] = field(default_factory=list[Name])
+
+
+def write_function(plan: ClassPlan) -> Function:
+    """The function that builds the model."""
+    from nnspec.targets.keras import KerasDialect
+
+    dialect = KerasDialect()
+    names = Names("keras", {p.name for p in plan.parameters})
+    tensors = tensor_parameters(plan, names)
+    maker = Constructor(plan, dialect, names)
+    body = FunctionalBody(plan, dialect, names, maker=maker)
+    body._indent = 1  # pyright: ignore[reportPrivateUsage]
+    given = [Name(name) for name in tensors.names]
+    body._given.extend(given)  # pyright: ignore[reportPrivateUsage]
+    inputs = [
+        Assign((name,), _input(value, name, maker))
+        for name, value in zip(given, plan.inputs, strict=True)
+    ]
+    written = body.write(tensors.expressions)
+    return Function(
+        plan.name,
+        tuple(constructor_arguments(plan)),
+        keras.Model,
+        (*inputs, *written),
+        doc=documentation(plan),
+    )
+
+
+def _input(value: merged.Value, name: Name, maker: Constructor) -> Expr:
+    """`keras.Input((224, 224, 3), name="image")`"""
+    sizes: list[Expr] = []
+    for axis in value.order[1:]:
+        size = value.type.shape[axis]
+        sizes.append(maker.scope.spelled(tree.Size(size)) if size.is_constant else NONE)
+    options: dict[str, object] = {}
+    if not value.type.dtype.is_float:
+        options["dtype"] = {"i64": "int64", "i32": "int32", "bool": "bool"}[value.type.dtype.value]
+    shape = tree.Display("tuple", tuple(sizes))
+    return keras.Input(shape, **options, name=value.name or name.id)
+
+
+def write_factory(program: Program, plan: ClassPlan, doc: str) -> Function | None:
+    """The function of a variant; None where the model's own function is the same."""
+    given = factory_arguments(program, plan)
+    if factory_name(program) == plan.name and not given:
+        return None
+    positional = tuple(value for key, value in given if key is None)
+    keywords = tuple((key, value) for key, value in given if key is not None)
+    call = tree.Call(Name(plan.name), positional, keywords)
+    return Function(factory_name(program), (), keras.Model, (Return((call,)),), doc=doc)
+
+
+def function_name(plan: ClassPlan) -> str:
+    """`ResNet` -> `resnet`"""
+    from nnspec.ops.base import snake_case
+
+    return safe_local(snake_case(plan.function.name).replace("_net", "net"), "keras")
+
+
