@@ -48,7 +48,7 @@ def pad_same(
         (n,) * axes if isinstance(n, int) else n for n in (kernel, stride, dilation)
     ]
     pads: list[int] = []
-    for size, k, s, d in reversed(list(zip(x.shape[2:], *sizes, strict=True))):
+    for size, k, s, d in list(zip(x.shape[2:], *sizes, strict=True))[::-1]:
         span = d * (k - 1)
         total = span - (size - 1) % s
         if span < s - 1:  # then it may be less than 0

@@ -15,6 +15,7 @@ from typing import Literal
 import pytest
 
 import nnspec
+from nnspec.ops.base import snake_case
 from tests.specs.figures import COMPILED, Figures
 
 GOLDEN = Path("tests/golden")
@@ -23,8 +24,7 @@ TARGETS: tuple[Literal["torch", "keras"], ...] = ("torch", "keras")
 
 def golden_path(figures: Figures, target: str) -> Path:
     """`GPT2Small` -> `tests/golden/gpt2_small_torch.py`"""
-    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", figures.model).lower()
-    return GOLDEN / f"{name}_{target}.py"
+    return GOLDEN / f"{snake_case(figures.model)}_{target}.py"
 
 
 @pytest.mark.parametrize("target", TARGETS)
