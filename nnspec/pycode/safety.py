@@ -14,7 +14,8 @@ from collections.abc import Set
 _NODES: tuple[type[ast.AST], ...] = (
     *(ast.Module, ast.Import, ast.ImportFrom, ast.alias, ast.Pass, ast.Expr),
     *(ast.FunctionDef, ast.ClassDef, ast.arguments, ast.arg, ast.Return, ast.Raise),
-    *(ast.Assign, ast.AnnAssign, ast.If, ast.For, ast.With, ast.withitem, ast.expr_context),
+    *(ast.Assign, ast.AnnAssign, ast.If, ast.For, ast.Continue, ast.With, ast.withitem),
+    ast.expr_context,
     *(ast.Name, ast.Constant, ast.Attribute, ast.Call, ast.keyword, ast.Starred),
     *(ast.Subscript, ast.Slice, ast.Tuple, ast.List, ast.Set, ast.Dict),
     *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp),
@@ -26,6 +27,7 @@ _BUILTINS = frozenset(
     [
         "super",
         "range",
+        "slice",
         "enumerate",
         "zip",
         "len",
