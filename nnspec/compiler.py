@@ -281,7 +281,11 @@ def _symbols(program: Program, given: Mapping[str, Value]) -> dict[str, int]:
                 hint=did_you_mean(name, known) or f"it has: {', '.join(known) or 'none'}",
             )
         if not isinstance(value, Dim) or not value.is_constant or int(value) < 1:
-            raise SpecError("E0705", f"the size `{name}` must be an integer of at least 1")
+            raise SpecError(
+                "E0705",
+                f"the size `{name}` must be an integer of at least 1",
+                hint=f"write a number, such as `{name}=8`",
+            )
         _check_assumed(program, name, int(value))
         found[name] = int(value)
     return found

@@ -11,7 +11,17 @@ from typing import cast
 
 from nnspec.codes.explanation import Explanation
 
-RANGES = ("text", "syntax")
+RANGES = (
+    "text",
+    "syntax",
+    "names",
+    "arguments",
+    "constants",
+    "shapes",
+    "structure",
+    "backends",
+    "files",
+)
 
 
 def explanations() -> dict[str, Explanation]:

@@ -75,18 +75,9 @@ def read_arguments(
         for argument in written:
             value = evaluation.evaluate(frame, argument.value)
             if argument.name is None:
-                if found.keywords:
-                    raise frame.error(
-                        "E0310",
-                        "an argument without a name stands behind one with a name",
-                        argument,
-                        hint="put it first, or name it",
-                    )
                 found.spans[len(found.positional)] = argument.span
                 found.positional.append(value)
-            elif argument.name in found.keywords:
-                raise frame.error("E0304", f"`{argument.name}` is given twice", argument)
-            else:
+            else:  # that names come last, and each once, is a matter of the syntax
                 found.keywords[argument.name] = value
                 found.spans[argument.name] = argument.span
     return found
