@@ -100,6 +100,8 @@ def indexed(frame: Frame, value: Value, node: ast.Index) -> Value:
     whole, position = term_of(value), as_term(place)
     if position is None or (whole is None and term_of(place) is None):
         return found
+    if whole is None and term_of(found) is not None:
+        return found  # it is known by a name of its own, such as a size of a tensor
     whole = whole or as_term(value)
     if whole is None or isinstance(found, Tensor):
         return found

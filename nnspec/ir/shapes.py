@@ -93,8 +93,7 @@ def introduce(frame: Frame, name: str, node: ast.ShapeType) -> TensorType:
 
 def _introduced(frame: Frame, item: ast.Expr) -> Dim:
     if isinstance(item, ast.Name) and item.id not in frame.names:
-        known = frame.module.names.get(item.id)
-        if known is None:
+        if not _is_file_constant(frame, item.id):
             found = frame.session.free_symbol(item.id)
             frame.names[item.id] = found
             return found
@@ -107,6 +106,12 @@ def _introduced(frame: Frame, item: ast.Expr) -> Dim:
             hint="write a number of at least 1, or a name for a size known at run time",
         )
     return size
+
+
+def _is_file_constant(frame: Frame, name: str) -> bool:
+    """Whether a name is bound by the file: blocks and models are no sizes."""
+    known = frame.module.names.get(name)
+    return known is not None and isinstance(known.node, ast.Constant)
 
 
 def _check_dtype(frame: Frame, name: str, node: ast.ShapeType, given: Tensor) -> None:
@@ -183,7 +188,8 @@ def _match_size(
 ) -> Dim:
     if pattern is None or (isinstance(pattern, ast.Name) and pattern.id == "_"):
         return size.named(symbol(f"{name}@{axis}")) if binds else size
-    if isinstance(pattern, ast.Name) and pattern.id not in frame.names:
+    unbound = isinstance(pattern, ast.Name) and pattern.id not in frame.names
+    if isinstance(pattern, ast.Name) and unbound and not _is_file_constant(frame, pattern.id):
         found = size.value.named(symbol(pattern.id)) if binds else size
         frame.names[pattern.id] = found
         if binds:

@@ -133,7 +133,11 @@ def _type_text(reference: merged.Reference, plan: ClassPlan) -> str:
     if kind is None:
         return "tensor"
     prefix = {"float": "", "bool": "bool ", "i64": "int64 "}.get(kind.dtype.value, f"{kind.dtype.value} ")
-    sizes = [_short(kind.shape[axis], axis, plan) for axis in order]
+    sizes: list[str] = []
+    for axis in order:
+        text = _short(kind.shape[axis], axis, plan)
+        if text != "..." or sizes[-1:] != ["..."]:
+            sizes.append(text)
     return f"{prefix}[{', '.join(sizes)}]"
 
 
@@ -150,7 +154,7 @@ def _short(size: Dim, axis: int, plan: ClassPlan) -> str:
     text = str(size.generic).replace("^", "**")
     if "@" not in size.generic.key and "_" not in text and len(text) <= 14:
         return text
-    for value in plan.inputs:
+    for value in plan.inputs if "@" not in size.generic.key else ():
         if axis < value.type.rank and value.type.rank > 2 and axis > 1:
             own = str(value.type.shape[axis].generic)
             if own.isidentifier():

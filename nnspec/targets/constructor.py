@@ -16,8 +16,10 @@ from nnspec.targets.plan import ClassPlan, has_constructs, marker, names_in
 from nnspec.targets.scope import (
     ConstructorScope,
     RunningNames,
+    Unspellable,
     loop_variables,
     pattern_target,
+    spelled,
 )
 
 
@@ -48,8 +50,10 @@ class Constructor:
     plan: ClassPlan
     dialect: Dialect
     names: Names
+    builds_late: bool = False
     statements: list[Statement] = field(default_factory=list[Statement])
     resets: list[Statement] = field(default_factory=list[Statement])
+    late: list[Statement] = field(default_factory=list[Statement])
 
     def __post_init__(self) -> None:
         self.scope = ConstructorScope(self.plan, self.names)
@@ -157,8 +161,11 @@ class Constructor:
                 yield from self._filled(construct, containers[key][-1])
             else:
                 attribute = tree.Attribute(Name("self"), safe_name(key, self.dialect.target))
+                if self.builds_late and construct.is_parameter and not depth:
+                    self._make_late(step, construct, attribute)
+                    continue
                 yield Assign((attribute,), value)
-                self._note_resets(step, construct, attribute)
+                yield from self._note_resets(step, construct, attribute)
 
     def _filled(self, construct: Construct, place: Expr) -> Iterator[Statement]:
         """Fills the weights of a layer in a list, where the spec chose how."""
@@ -168,12 +175,36 @@ class Constructor:
             )
             yield Evaluate(self.scope.spelled(call))
 
-    def _note_resets(self, step: merged.Step, construct: Construct, attribute: Expr) -> None:
+    def _note_resets(
+        self, step: merged.Step, construct: Construct, attribute: Expr
+    ) -> Iterator[Statement]:
+        """Has `reset_parameters` fill a layer's weights; at once where it would lack a name."""
         for reset in construct.resets:
             call = tree.transform(
                 reset, lambda part: attribute if isinstance(part, tree.Module) else None
             )
-            self.resets.append(Evaluate(self.scope.spelled(call)))
+            try:
+                self.resets.append(Evaluate(spelled(call, self._kept)))
+            except Unspellable:
+                yield Evaluate(self.scope.spelled(call))
+
+    def _kept(self, key: str) -> Expr | None:
+        """A parameter of the constructor, as the instance keeps it."""
+        parameter = self.plan.parameter(key)
+        if parameter is None:
+            return None
+        if key not in self.reset_names:
+            self.reset_names.append(key)
+        return tree.Attribute(Name("self"), safe_name(parameter.name, self.dialect.target))
+
+    reset_names: list[str] = field(default_factory=list[str])
+
+    def _make_late(self, step: merged.Step, construct: Construct, attribute: Expr) -> None:
+        name = self._layer_name(step, construct)
+        value = tree.transform(
+            construct.value, lambda part: name if isinstance(part, LayerName) else None
+        )
+        self.late.append(Assign((attribute,), spelled(value, self._kept)))
 
     def made(self, step: merged.Step, construct: Construct) -> Expr:
         """The expression that makes a layer."""

@@ -47,6 +47,10 @@ class ForwardDialect(Protocol):
         """All the sizes of a tensor."""
         ...
 
+    def tensor(self, parameter: Expr) -> Expr:
+        """A parameter as a tensor."""
+        ...
+
 
 @dataclass(eq=False)
 class Forward:
@@ -74,12 +78,14 @@ class Forward:
     _used_sizes: dict[str, None] = field(default_factory=dict[str, None])
     _used_attributes: dict[str, None] = field(default_factory=dict[str, None])
     _indent: int = 2
+    _read_by_name: set[str] = field(default_factory=set[str])
 
     def write(self, parameters: Sequence[Expr]) -> list[Statement]:
         """The body, for expressions that hold the class's inputs in order."""
         for value, given in zip(self.plan.inputs, parameters, strict=True):
             self._hold(value, given)
         self._hint(self.plan.items)
+        self._read_by_name = _named_references(self.plan.items)
         self.body(self.plan.items)
         header = self._header()
         return [*header, *self.statements]
@@ -332,7 +338,7 @@ class Forward:
         self._input_names.setdefault(value, given)
         if isinstance(given, Name):
             self._holders.setdefault(given.id, []).append(value)
-            if value.name is not None:
+            if value.name is not None and given.id == safe_local(value.name, self.dialect.target):
                 self._variables[value.name] = given
 
     def _read(self, reference: merged.Reference) -> Expr:
@@ -458,7 +464,7 @@ class Forward:
     def _bind(self, item: merged.Bind) -> None:
         reference = item.value
         if isinstance(reference, merged.Variable):
-            if reference.name != item.name:
+            if reference.name != item.name and item.name in self._read_by_name:
                 name = self._variable(item.name)
                 source = self._variable(reference.name)
                 self._save(name, source)
@@ -485,6 +491,11 @@ class Forward:
         self._aliases[reference] = item.name
 
     def _bind_pending(self, item: merged.Bind, value: merged.Value) -> None:
+        plain = _is_own_parameter(self._pending[value]) and not value.is_variable
+        if plain and item.name not in self._carried_names:
+            self._held[value] = self._pending.pop(value)  # `self.gamma` needs no second name
+            self._left.setdefault(value, value.uses)
+            return
         only = value.uses == 1 and not value.is_variable and item.name not in self._carried_names
         if only and self._returns_next(value):
             return  # it is returned as it is
@@ -700,7 +711,8 @@ class Forward:
         return "_" if "@" in twin.key or "?" in twin.key else text.replace("^", "**")
 
     def _output(self, reference: merged.Reference) -> Expr:
-        return self._read(reference)
+        value = self._read(reference)
+        return self.dialect.tensor(value) if _is_own_parameter(value) else value
 
 
 def _requirement_message(item: merged.Requirement, condition: Expr) -> Expr:
@@ -723,6 +735,26 @@ def _does_anything(items: Sequence[merged.Item]) -> bool:
             case _:
                 return True
     return False
+
+
+def _is_own_parameter(expression: Expr) -> bool:
+    return isinstance(expression, tree.Attribute) and expression.object == Name("self")
+
+
+def _named_references(items: Sequence[merged.Item]) -> set[str]:
+    """The variables that are read by their names."""
+    found: set[str] = set()
+    for item in items:
+        match item:
+            case merged.Step(inputs=references) | merged.Result(values=references):
+                found |= {r.name for r in references if isinstance(r, merged.Variable)}
+            case merged.Branch():
+                found |= _named_references(item.then) | _named_references(item.otherwise)
+            case merged.Loop():
+                found |= _named_references(item.body) | set(item.carried)
+            case _:
+                pass
+    return found
 
 
 def _symbol_of(size: Dim) -> str | None:

@@ -104,3 +104,10 @@ def pad_axes(x: Tensor, pads: tuple[tuple[int, int], ...], mode: str) -> Tensor:
             places = torch.minimum(places, 2 * size - 1 - places)
         x = x.index_select(axis, places)
     return x
+
+
+def keep_statistics(module: nn.Module) -> None:
+    """Has every batch normalisation inside use and keep its running statistics."""
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            part.eval()

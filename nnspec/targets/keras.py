@@ -46,6 +46,9 @@ class KerasDialect:
     def shape(self, tensor: Expr) -> Expr:
         return ops.shape(tensor)
 
+    def tensor(self, parameter: Expr) -> Expr:
+        return ops.convert_to_tensor(parameter)
+
 
 def write_class(plan: ClassPlan, package: str) -> Class:
     """The class of a plan: a layer, or the model itself."""
@@ -63,7 +66,7 @@ def write_class(plan: ClassPlan, package: str) -> Class:
 def _methods(plan: ClassPlan) -> list[Statement]:
     dialect = KerasDialect()
     names = Names("keras", {"self", "options"} | {p.name for p in plan.parameters})
-    constructor = Constructor(plan, dialect, names)
+    constructor = Constructor(plan, dialect, names, builds_late=not plan.is_entry)
     made = constructor.write()
     forward_names = Names("keras", {"self"})
     tensors = tensor_parameters(plan, forward_names)
@@ -80,10 +83,20 @@ def _methods(plan: ClassPlan) -> list[Statement]:
         Argument("options", kind="**"),
     )
     methods: list[Statement] = [Function("__init__", arguments, NONE, whole)]
+    if constructor.late:
+        methods.append(_build(constructor))
     methods.append(_call(plan, tensors.names, body))
     if plan.parameters:
         methods.append(_config(plan))
     return methods
+
+
+def _build(constructor: Constructor) -> Function:
+    """Parameters of a layer are made when it is built: only then does Keras know their full paths."""
+    shape = Name("input_shape")
+    done = Evaluate(Name("super")().method("build", shape))
+    arguments = (Argument("self"), Argument("input_shape"))
+    return Function("build", arguments, NONE, (*constructor.late, done))
 
 
 def _call(plan: ClassPlan, tensors: tuple[str, ...], body: list[Statement]) -> Function:
@@ -117,6 +130,8 @@ def _config(plan: ClassPlan) -> Function:
 def _frozen(plan: ClassPlan) -> list[Statement]:
     """Weights that are not trained."""
     found: list[Statement] = []
+    if plan.function.marks.frozen:
+        found.append(Assign((tree.Attribute(SELF, "trainable"),), Literal(False)))
     seen: set[str] = set()
     for item in plan.items:
         if isinstance(item, merged.Step) and item.frozen and item.owns:

@@ -192,13 +192,13 @@ def write_function(plan: ClassPlan) -> Function:
     maker = Constructor(plan, dialect, names)
     body = FunctionalBody(plan, dialect, names, maker=maker)
     body._indent = 1  # pyright: ignore[reportPrivateUsage]
-    given = [Name(name) for name in tensors.names]
+    given = [_input_variable(plan, Name(name), names) for name in tensors.names]
     body._given.extend(given)  # pyright: ignore[reportPrivateUsage]
     inputs = [
         Assign((name,), _input(value, name, maker))
         for name, value in zip(given, plan.inputs, strict=True)
     ]
-    written = body.write(tensors.expressions)
+    written = body.write(given)
     return Function(
         plan.name,
         tuple(constructor_arguments(plan)),
@@ -206,6 +206,28 @@ def write_function(plan: ClassPlan) -> Function:
         (*inputs, *written),
         doc=documentation(plan),
     )
+
+
+def _input_variable(plan: ClassPlan, name: Name, names: Names) -> Name:
+    """The variable of an input, which the model needs at the end: not one that is written again."""
+    written = {safe_local(bound, "keras") for bound in _bound(plan.items)}
+    if name.id not in written:
+        return name
+    return Name(names.free("inputs" if len(plan.inputs) == 1 else f"{name.id}_input"))
+
+
+def _bound(items: list[merged.Item]) -> Iterator[str]:
+    for item in items:
+        match item:
+            case merged.Bind(name=name):
+                yield name
+            case merged.Branch():
+                yield from _bound(item.then)
+                yield from _bound(item.otherwise)
+            case merged.Loop():
+                yield from _bound(item.body)
+            case _:
+                pass
 
 
 def _input(value: merged.Value, name: Name, maker: Constructor) -> Expr:

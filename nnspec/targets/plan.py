@@ -55,6 +55,8 @@ class ClassPlan:
     running: dict[str, merged.Running] = field(default_factory=dict[str, merged.Running])
     is_entry: bool = False
     is_called: bool = False
+    # Labels of frozen parts that hold batch statistics; "" for all of it.
+    keeps_statistics: list[str] = field(default_factory=list[str])
 
     @property
     def function(self) -> Function:
@@ -196,7 +198,25 @@ class Planner:
             ),
         )
         finish(plan, self.target)
+        plan.keeps_statistics = self._frozen_statistics(*members[0])
         return plan
+
+    def _frozen_statistics(self, place: int, function: Function) -> list[str]:
+        if function.marks.frozen:
+            return [""] if self._has_statistics(place, function) else []
+        found: dict[str, None] = {}
+        for node in function.nodes:
+            if node.marks.frozen and node.owns and self._node_has_statistics(place, function, node):
+                found.setdefault(str(node.path[0]))
+        return list(found)
+
+    def _has_statistics(self, place: int, function: Function) -> bool:
+        return any(self._node_has_statistics(place, function, n) for n in function.nodes)
+
+    def _node_has_statistics(self, place: int, function: Function, node: Node) -> bool:
+        if node.callee is not None:
+            return self._has_statistics(place, self.programs[place].functions[node.callee])
+        return any(not weight.trainable for weight in function.node_weights(node).values())
 
     def _enter(self, track: Track, inputs: list[merged.Value] | None) -> list[merged.Value] | None:
         """Gives the inputs of a function the values of the class's inputs."""
@@ -394,6 +414,7 @@ def finish(plan: ClassPlan, target: str) -> None:
     sizes = [key for key in made if key not in constants and _is_input_size(plan, key)]
     for key in sizes:
         wanted = "in_channels" if key == "C" else size_name(key)
+        wanted = "features" if _is_last_axis(plan, key) else wanted
         parameters.append(ClassParameter(names.free(wanted), key, True))
     required: list[ClassParameter] = []
     optional: list[ClassParameter] = []
@@ -404,6 +425,12 @@ def finish(plan: ClassPlan, target: str) -> None:
                 (optional if made_parameter.has_default else required).append(made_parameter)
     plan.parameters = [*parameters, *required, *optional]
     plan.stored = [key for key in read if key in constants]
+
+
+def _is_last_axis(plan: ClassPlan, key: str) -> bool:
+    """Whether a size without a name of its own is that of an input's last axis."""
+    last = [v.type.shape[-1].generic for v in plan.inputs if v.type.rank]
+    return "@" in key and symbol(key) in last
 
 
 def _class_parameter(

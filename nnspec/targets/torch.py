@@ -45,6 +45,9 @@ class TorchDialect:
     def shape(self, tensor: Expr) -> Expr:
         return tensor.attribute("shape")
 
+    def tensor(self, parameter: Expr) -> Expr:
+        return parameter
+
 
 def write_class(plan: ClassPlan) -> Class:
     """The class of a plan."""
@@ -65,7 +68,7 @@ def _methods(plan: ClassPlan) -> list[Statement]:
     tensors = tensor_parameters(plan, forward_names)
     forward = Forward(plan, dialect, forward_names)
     body = forward.write(tensors.expressions)
-    stored = _stored(plan, forward.stored)
+    stored = _stored(plan, [*forward.stored, *constructor.reset_names])
     opening: list[Statement] = [Evaluate(Name("super")().method("__init__"))]
     if any(_mentions(statement, "options") for statement in made):
         options = tree.Dict((("device", Name("device")), ("dtype", Name("dtype"))))
@@ -89,6 +92,8 @@ def _methods(plan: ClassPlan) -> list[Statement]:
                 doc="Draws the weights anew.",
             )
         )
+    if plan.keeps_statistics:
+        methods.append(_train(plan))
     arguments = [Argument("self")]
     for name, listed in zip(tensors.names, tensors.listed, strict=True):
         arguments.append(Argument(name, Name("Sequence")[TENSOR] if listed else TENSOR))
@@ -112,7 +117,7 @@ def _stored(plan: ClassPlan, keys: Sequence[str]) -> list[Statement]:
     """`self.heads = heads` for each constant that the forward pass reads."""
     found: list[Statement] = []
     for parameter in plan.parameters:
-        if parameter.symbol in keys and not parameter.is_size:
+        if parameter.symbol in keys:
             attribute = tree.Attribute(SELF, safe_name(parameter.name, "torch"))
             found.append(Assign((attribute,), Name(parameter.name)))
     return found
@@ -121,6 +126,8 @@ def _stored(plan: ClassPlan, keys: Sequence[str]) -> list[Statement]:
 def _frozen(plan: ClassPlan) -> list[Statement]:
     """Weights that are not trained."""
     found: list[Statement] = []
+    if plan.function.marks.frozen:
+        found.append(Evaluate(SELF.method("requires_grad_", False)))
     seen: set[str] = set()
     for item in plan.items:
         if isinstance(item, merged.Step) and item.frozen and item.owns:
@@ -130,6 +137,20 @@ def _frozen(plan: ClassPlan) -> list[Statement]:
                 attribute = tree.Attribute(SELF, key)
                 found.append(Evaluate(attribute.method("requires_grad_", False)))
     return found
+
+
+def _train(plan: ClassPlan) -> Function:
+    """Batch statistics of what is frozen stay as they are, in training as well."""
+    from nnspec.pycode.statements import Return
+
+    mode = Argument("mode", Name("bool"), Literal(True))
+    body: list[Statement] = [Evaluate(Name("super")().method("train", Name("mode")))]
+    for label in plan.keeps_statistics:
+        part = tree.Attribute(SELF, safe_name(label, "torch")) if label else SELF
+        body.append(Evaluate(Name("keep_statistics")(part)))
+    body.append(Return((SELF,)))
+    doc = "What is frozen keeps its batch statistics."
+    return Function("train", (Argument("self"), mode), Name(plan.name), tuple(body), doc=doc)
 
 
 def _returns(plan: ClassPlan) -> Expr:
