@@ -36,7 +36,10 @@ FRAMEWORKS = {"jax", "keras", "tensorflow", "torch"}
 ARRAYS = {"numpy", "safetensors"}
 HOMES = {
     **dict.fromkeys(FRAMEWORKS, ("verify",)),
-    **dict.fromkeys(ARRAYS, ("verify", "ops/weight_steps.py", "targets/weights.py")),
+    **dict.fromkeys(
+        ARRAYS,
+        ("verify", "ops/weight_steps.py", "targets/weights.py", "targets/convert.py"),
+    ),
     "rich": ("cli/render.py",),
     "networkx": ("ir", "placement"),
     "lark": ("syntax/generate.py",),

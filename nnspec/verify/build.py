@@ -11,15 +11,14 @@ import tempfile
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from nnspec.compiler import Spec, Target
+from nnspec.verify.subject import Subject
 
 _numbers = itertools.count()
 
 
-def build(spec: Spec, target: Target, **options: Any) -> Any:
+def build(spec: Subject, target: Literal["torch", "keras"], **options: Any) -> Any:
     """The model of a spec, built by the code that is emitted for it.
 
     `options` go to the emitted function that builds it (`device` and `dtype` in PyTorch).

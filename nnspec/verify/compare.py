@@ -32,11 +32,15 @@ class Measured:
 
 
 MEASURED: tuple[Measured, ...] = (
-    Measured("gelu", "tensorflow", 1e-7, "TensorFlow holds its constants in float32"),
+    Measured("gelu", "tensorflow", 3e-7, "TensorFlow holds its constants in float32"),
     Measured("leaky_relu", "tensorflow", 1e-7, "TensorFlow holds the slope in float32"),
-    Measured("hard_sigmoid", "tensorflow", 1e-7, "PyTorch's gradient holds 1 / 6 in float32"),
+    Measured(
+        "hard_sigmoid", "tensorflow", 1e-7, "PyTorch's gradient holds 1 / 6 in float32"
+    ),
     Measured("hard_sigmoid", "jax", 1e-7, "PyTorch's gradient holds 1 / 6 in float32"),
-    Measured("celu", "tensorflow", 1e-7, "PyTorch's gradient holds 1 / alpha in float32"),
+    Measured(
+        "celu", "tensorflow", 1e-7, "PyTorch's gradient holds 1 / alpha in float32"
+    ),
     Measured("celu", "jax", 1e-7, "PyTorch's gradient holds 1 / alpha in float32"),
 )
 
@@ -55,7 +59,9 @@ def tolerance(program: Program, backend: str) -> float:
         for node in function.nodes
         if node.op is not None
     }
-    known = [m.tolerance for m in MEASURED if m.backend == backend and m.operator in used]
+    known = [
+        m.tolerance for m in MEASURED if m.backend == backend and m.operator in used
+    ]
     reduced = [REDUCED[kind] for kind in kinds if kind in REDUCED]
     return max([EXACT, *known, *reduced])
 
@@ -85,7 +91,9 @@ def error(found: Array, wanted: Array, scale: float = 0.0) -> float:
     apart = float(np.max(np.abs(ours[finite] - theirs[finite])))
     if apart == 0:
         return 0.0
-    return apart / max(_magnitude(wanted), SMALLEST_SHARE * scale, np.finfo("float64").tiny)
+    return apart / max(
+        _magnitude(wanted), SMALLEST_SHARE * scale, np.finfo("float64").tiny
+    )
 
 
 def worst(found: Mapping[str, Array], wanted: Mapping[str, Array]) -> tuple[float, str]:

@@ -26,13 +26,17 @@ if TYPE_CHECKING:
 def further_checks(proof: Proof, backends: Sequence[str]) -> list[Check]:
     """All of these checks, in float64."""
     keras = keras_party(proof.program, proof.entries, proof.weights, backends[0])
-    built = [check for check in proof.built(keras, "float64", again=True) if not check.ok]
+    built = [
+        check for check in proof.built(keras, "float64", again=True) if not check.ok
+    ]
     if built:
         return built
     checks = _torch_checks(proof)
     for backend in backends:
         other = keras_party(proof.program, proof.entries, proof.weights, backend)
-        failed = [check for check in proof.built(other, "float64", again=True) if not check.ok]
+        failed = [
+            check for check in proof.built(other, "float64", again=True) if not check.ok
+        ]
         checks += failed or [_reloaded(proof, other)]
     return checks
 
@@ -45,7 +49,11 @@ def _torch_checks(proof: Proof) -> list[Check]:
     recurrent = _time_symbols(program)
     checks = [_on_meta(proof)]
     if recurrent is None:
-        return [*checks, _compiled(proof), _exported(proof, "torch.export, open sizes", frozenset())]
+        return [
+            *checks,
+            _compiled(proof),
+            _exported(proof, "torch.export, open sizes", frozenset()),
+        ]
     refused = _ask(party, "compiled", inputs=proof.inputs(proof.choices[0]))
     checks.append(_refusal("torch.compile refused: recurrent", party, refused))
     fixed = frozenset(recurrent)
@@ -65,8 +73,12 @@ def _on_meta(proof: Proof) -> Check:
     name = "built on the meta device"
     if isinstance(answer, Failed):
         return Check(name, "PyTorch", told(sizes), inf, 0.0, str(answer))
-    wanted = [shape_at(main.types[v], sizes) for p in main.outputs for v in _spread(p.values)]
-    fault = "" if list(answer) == wanted else f"outputs are {answer} instead of {wanted}"
+    wanted = [
+        shape_at(main.types[v], sizes) for p in main.outputs for v in _spread(p.values)
+    ]
+    fault = (
+        "" if list(answer) == wanted else f"outputs are {answer} instead of {wanted}"
+    )
     return Check(name, "PyTorch", told(sizes), inf if fault else 0.0, 0.0, fault)
 
 
@@ -74,7 +86,13 @@ def _compiled(proof: Proof) -> Check:
     sizes = proof.choices[0]
     inputs = proof.inputs(sizes)
     name = "torch.compile, one graph"
-    return _same(proof, name, told(sizes), [inputs], lambda: [_ask(proof.torch, "compiled", inputs=inputs)])
+    return _same(
+        proof,
+        name,
+        told(sizes),
+        [inputs],
+        lambda: [_ask(proof.torch, "compiled", inputs=inputs)],
+    )
 
 
 def _exported(proof: Proof, name: str, fixed: frozenset[str]) -> Check:
@@ -88,7 +106,9 @@ def _exported(proof: Proof, name: str, fixed: frozenset[str]) -> Check:
     return _same(proof, name, where, [list(sample) for sample in export.samples], run)
 
 
-def _same(proof: Proof, name: str, where: str, samples: list[list[Array]], run: Any) -> Check:
+def _same(
+    proof: Proof, name: str, where: str, samples: list[list[Array]], run: Any
+) -> Check:
     """Whether a program made from the model gives for each sample what the model gives."""
     answers = run()
     for answer in answers:
@@ -110,12 +130,18 @@ def _apart(found: Sequence[Array], wanted: Sequence[Array], shapes_only: bool) -
     if shapes_only:
         return 0.0 if [a.shape for a in found] == [a.shape for a in wanted] else inf
     scale = largest(wanted)
-    return max((error(f, w, scale) for f, w in zip(found, wanted, strict=True)), default=0.0)
+    return max(
+        (error(f, w, scale) for f, w in zip(found, wanted, strict=True)), default=0.0
+    )
 
 
 def _refusal(name: str, party: Party, answer: Any) -> Check:
     """A limit that the documentation states: it holds as long as the framework refuses."""
-    fault = "" if isinstance(answer, Failed) else "it is accepted by now: the stated limit is out of date"
+    fault = (
+        ""
+        if isinstance(answer, Failed)
+        else "it is accepted by now: the stated limit is out of date"
+    )
     return Check(name, party.title, "", inf if fault else 0.0, 0.0, fault)
 
 
@@ -126,7 +152,9 @@ def _export(proof: Proof, fixed: frozenset[str]) -> Export:
     """The open axes of the inputs, all symbols open but the fixed ones."""
     program = proof.program
     first = proof.choices[0]
-    choices = [{**sizes, **{name: first[name] for name in fixed}} for sizes in proof.choices]
+    choices = [
+        {**sizes, **{name: first[name] for name in fixed}} for sizes in proof.choices
+    ]
     main = program.main
     given = frozenset(proof.fixed) | fixed
     axes = tuple(
@@ -134,8 +162,15 @@ def _export(proof: Proof, fixed: frozenset[str]) -> Export:
         for port in main.inputs
         for value in _spread(port.values)
     )
-    used = {axis.symbol for entry in axes for axis in entry if axis.symbol not in (None, ANY)}
-    bounds = {name: _bounds(program, first, name) for name in program.symbols if name in used}
+    used = {
+        axis.symbol
+        for entry in axes
+        for axis in entry
+        if axis.symbol not in (None, ANY)
+    }
+    bounds = {
+        name: _bounds(program, first, name) for name in program.symbols if name in used
+    }
     samples = tuple(tuple(proof.inputs(sizes)) for sizes in choices)
     return Export(axes, bounds, samples)
 
@@ -150,7 +185,11 @@ def _axis(program: Program, size: Dim, given: frozenset[str]) -> Axis:
     unit = program.assumptions.multiples.get(name, 1)
     # A linear expression is known by three of its values.
     low, middle, high = (int(size.at({name: unit * turns})) for turns in (1, 2, 3))
-    if high - middle != middle - low or middle <= low or any(a.kind != "symbol" for a in size.atoms()):
+    if (
+        high - middle != middle - low
+        or middle <= low
+        or any(a.kind != "symbol" for a in size.atoms())
+    ):
         return Axis(ANY)
     return Axis(name, middle - low, 2 * low - middle)
 
@@ -169,14 +208,18 @@ def _time_symbols(program: Program) -> set[str] | None:
     for function in program.functions.values():
         for node in function.nodes:
             if isinstance(node.op, Recurrent):
-                found = (found or set()) | function.node_types(node)[0].shape[1].symbols()
+                found = (found or set()) | function.node_types(node)[0].shape[
+                    1
+                ].symbols()
     return found
 
 
 def _draws(program: Program) -> bool:
     """Whether the program draws random numbers, which differ from run to run."""
     return any(
-        isinstance(node.op, Random) for function in program.functions.values() for node in function.nodes
+        isinstance(node.op, Random)
+        for function in program.functions.values()
+        for node in function.nodes
     )
 
 

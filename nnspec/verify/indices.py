@@ -45,7 +45,9 @@ def _facts(function: Function, known: Mapping[str, _Facts]) -> _Facts:
             _through(facts, known[node.callee], origins, node, reached)
         else:
             _at(facts, function, node, reached)
-    facts.outputs = [reached.get(value, frozenset()) for value in _ports(function.outputs)]
+    facts.outputs = [
+        reached.get(value, frozenset()) for value in _ports(function.outputs)
+    ]
     return facts
 
 
@@ -75,7 +77,9 @@ def _at(
             for origin in reached.get(value, frozenset()):
                 facts.limits.setdefault(origin, []).append(size)
         return
-    origins = frozenset[int]().union(*(reached.get(value, frozenset()) for value in node.values()))
+    origins = frozenset[int]().union(
+        *(reached.get(value, frozenset()) for value in node.values())
+    )
     for value in node.outputs:
         if function.types[value].dtype.is_integer:
             reached[value] = origins

@@ -26,7 +26,11 @@ class Difference:
     def told(self) -> str:
         """The layer and its error, for a person."""
         name = f"`{self.expected.path}` ({self.expected.what})"
-        return f"{name}: {self.fault}" if self.fault else f"{name} differs by {self.error:.1e}"
+        return (
+            f"{name}: {self.fault}"
+            if self.fault
+            else f"{name} differs by {self.error:.1e}"
+        )
 
 
 def differences(
@@ -38,7 +42,9 @@ def differences(
     """The difference of every expected call, in the order in which they end."""
     in_torch = _by_path(torch[1], {call.torch for call in expected})
     in_keras = _by_path(keras[1], {call.keras for call in expected})
-    scale = largest(a for calls in in_torch.values() for call in calls for a in call.results)
+    scale = largest(
+        a for calls in in_torch.values() for call in calls for a in call.results
+    )
     found: list[Difference] = []
     for call in expected:
         sides = [

@@ -5,6 +5,10 @@ variables and a cotangent for each output (none where it is not differentiated),
 and a gradient for each variable.
 """
 
+# TensorFlow, JAX and Keras have no annotations, or partial ones.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -38,7 +42,9 @@ def _tensorflow(
     with tf.GradientTape() as tape:
         outputs = forward()
         pairs = zip(outputs, cotangents, strict=True)
-        terms = [tf.reduce_sum(o * tf.cast(c, o.dtype)) for o, c in pairs if c is not None]
+        terms = [
+            tf.reduce_sum(o * tf.cast(c, o.dtype)) for o, c in pairs if c is not None
+        ]
         loss = tf.add_n(terms) if terms else None
     sources = [variable.value for variable in variables]
     if loss is None or not sources:
@@ -90,7 +96,9 @@ def _torch(
     if not terms or not variables:
         return values, _zeros(variables)
     sources = [variable.value for variable in variables]
-    found = torch.autograd.grad(torch.stack(terms).sum(), sources, allow_unused=True)
+    found: Any = torch.autograd.grad(
+        torch.stack(terms).sum(), sources, allow_unused=True
+    )
     return values, [
         np.zeros(tuple(source.shape)) if gradient is None else gradient.numpy()
         for source, gradient in zip(sources, found, strict=True)

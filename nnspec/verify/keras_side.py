@@ -1,5 +1,9 @@
 """The worker that runs emitted Keras programs, on one of Keras's backends."""
 
+# Keras has no annotations.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import tempfile
@@ -54,7 +58,9 @@ class KerasSide:
             outputs = self._call(self._model, inputs, training=False)
         return Outcome(self._arrays(outputs), calls=calls)
 
-    def train(self, inputs: Sequence[Array], cotangents: Sequence[Array | None]) -> Outcome:
+    def train(
+        self, inputs: Sequence[Array], cotangents: Sequence[Array | None]
+    ) -> Outcome:
         """Runs the model in training mode and differentiates sum(output * cotangent)."""
         trained = {self._path(v): v for v in self._model.trainable_variables}
 
@@ -62,9 +68,13 @@ class KerasSide:
             with self._same_draws():
                 return self._flat(self._call(self._model, inputs, training=True))
 
-        outputs, found = self._train(self._model, run, list(trained.values()), cotangents)
+        outputs, found = self._train(
+            self._model, run, list(trained.values()), cotangents
+        )
         variables = self._variables(self._model)
-        state = {name: self._array(v) for name, v in variables.items() if name not in trained}
+        state = {
+            name: self._array(v) for name, v in variables.items() if name not in trained
+        }
         self._assign(self._model, self._weights)
         gradients = dict(zip(trained, found, strict=True))
         return Outcome([self._array(output) for output in outputs], gradients, state)
@@ -94,7 +104,10 @@ class KerasSide:
     # ---- calls and variables ----
 
     def _call(self, model: Any, inputs: Sequence[Array], *, training: bool) -> Any:
-        tensors = [self.keras.ops.convert_to_tensor(array, dtype=array.dtype.name) for array in inputs]
+        tensors = [
+            self.keras.ops.convert_to_tensor(array, dtype=array.dtype.name)
+            for array in inputs
+        ]
         return model(tensors[0] if len(tensors) == 1 else tensors, training=training)
 
     def _assign(self, model: Any, weights: Mapping[str, Array]) -> None:
@@ -187,7 +200,9 @@ def _keras(backend: str) -> Any:
     from keras.src.backend.common import dtypes
 
     if keras.config.backend() != backend:
-        raise AssertionError(f"Keras runs on {keras.config.backend()}, not on {backend}")
+        raise AssertionError(
+            f"Keras runs on {keras.config.backend()}, not on {backend}"
+        )
     keras.config.disable_traceback_filtering()  # its wrapped messages hide the emitted line
     # Keras computes some statistics in 32 bits by this table, whatever the policy says.
     for name in list(dtypes.BIT64_TO_BIT32_DTYPE):

@@ -32,7 +32,9 @@ def expected_calls(program: Program) -> tuple[Expected, ...]:
 class _Calls:
     def __init__(self, program: Program) -> None:
         self._program = program
-        self._plans = {t: layouts(program, moved=t == "keras") for t in ("torch", "keras")}
+        self._plans = {
+            t: layouts(program, moved=t == "keras") for t in ("torch", "keras")
+        }
         self._known: dict[tuple[str, int], bool] = {}
 
     def of(self, function: Function, prefix: tuple[Path, ...]) -> Iterator[Expected]:
@@ -64,7 +66,9 @@ class _Calls:
         return self._known[key]
 
 
-def _is_call(function: Function, node: Node, layout: FunctionLayout, target: str) -> bool:
+def _is_call(
+    function: Function, node: Node, layout: FunctionLayout, target: str
+) -> bool:
     lowered = lower_operator(function, node, function.node_types(node), layout, target)
     if len(lowered.results) != 1 or lowered.outputs != 1:
         return False
@@ -77,5 +81,3 @@ def _what(node: Node, program: Program) -> str:
         return program.functions[node.callee].name
     assert node.op is not None
     return node.op.op_name()
-
-

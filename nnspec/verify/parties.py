@@ -57,7 +57,9 @@ def torch_party(
         for source, shape in zip(entry.sources, entry.source_shapes, strict=True)
     }
     own = Program(made.source, made.factory)
-    return Party(PYTORCH, own, made.inputs, made.outputs, made.permutations, expected, weights)
+    return Party(
+        PYTORCH, own, made.inputs, made.outputs, made.permutations, expected, weights
+    )
 
 
 def keras_party(
@@ -70,10 +72,15 @@ def keras_party(
     from nnspec.targets import emitted
 
     made = emitted(program, "keras")
-    expected = {entry.variable: Described(entry.shape, entry.kind == "trained") for entry in entries}
+    expected = {
+        entry.variable: Described(entry.shape, entry.kind == "trained")
+        for entry in entries
+    }
     own = Program(made.source, made.factory)
     values = to_keras(tuple(entries), weights)
-    return Party(backend, own, made.inputs, made.outputs, made.permutations, expected, values)
+    return Party(
+        backend, own, made.inputs, made.outputs, made.permutations, expected, values
+    )
 
 
 def ask_all(questions: Sequence[tuple[Party, str, Mapping[str, Any]]]) -> list[Any]:
@@ -104,7 +111,13 @@ def require_frameworks(backends: Sequence[str]) -> None:
     for backend in backends:
         if backend not in BACKENDS:
             hint = f"Keras runs on {', '.join(BACKENDS)}"
-            raise SpecErrors([SpecError("E0808", f"there is no backend `{backend}`", hint=hint).diagnostic])
+            raise SpecErrors(
+                [
+                    SpecError(
+                        "E0808", f"there is no backend `{backend}`", hint=hint
+                    ).diagnostic
+                ]
+            )
     extras = {"numpy": "weights", "torch": "torch", "keras": "keras"}
     for name in dict.fromkeys([*extras, *backends]):
         if find_spec(name) is None:

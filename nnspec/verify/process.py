@@ -19,7 +19,16 @@ from typing import Any, BinaryIO
 from nnspec.verify.exchange import Failed
 
 LONGEST_ERROR = 2000
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
+THREADS = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+    ),
+    "1",
+)
 
 
 class Worker:
@@ -91,7 +100,9 @@ class Worker:
         self._process.kill()
         code = self._process.wait()
         reason = "it did not answer in time" if late else f"it ended with status {code}"
-        text = self._log.read_text(errors="replace")[-LONGEST_ERROR:] if not late else ""
+        text = (
+            self._log.read_text(errors="replace")[-LONGEST_ERROR:] if not late else ""
+        )
         return Failed(f"the worker of {self.kind} is gone: {reason}\n{text}".rstrip())
 
 
@@ -117,8 +128,18 @@ def close_workers() -> None:
 
 
 def _environment(folder: str, kind: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KERAS_", "TF_", "JAX_"))}
-    found = {**kept, **THREADS, "TF_CPP_MIN_LOG_LEVEL": "3", "TMPDIR": folder, "KERAS_HOME": folder}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("KERAS_", "TF_", "JAX_"))
+    }
+    found = {
+        **kept,
+        **THREADS,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TMPDIR": folder,
+        "KERAS_HOME": folder,
+    }
     found["CUDA_VISIBLE_DEVICES"] = ""  # what is claimed is claimed of the processor
     found["JAX_PLATFORMS"] = "cpu"
     if kind != "pytorch":

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf, isfinite, prod
-from typing import TYPE_CHECKING, Any
+from math import inf, prod
+from typing import Any
 
 import numpy as np
 
 from nnspec.analysis.cost import cost
 from nnspec.ops.weight_steps import SumPair, undo
 from nnspec.targets.weights import weight_map
-from nnspec.verify.compare import SINGLE, error, largest, tolerance, worst
+from nnspec.verify.compare import SINGLE, error, largest, tolerance
 from nnspec.verify.exchange import Array, Described, Failed, Outcome
 from nnspec.verify.further import further_checks
 from nnspec.verify.intermediates import Difference, differences
@@ -27,15 +27,12 @@ from nnspec.verify.parties import (
 from nnspec.verify.report import Check, VerifyReport
 from nnspec.verify.samples import draw_cotangents, draw_inputs, draw_weights, shape_at
 from nnspec.verify.sizes import Sizes, choices, told
-
-if TYPE_CHECKING:
-    from nnspec.compiler import Spec
-
-Faults = list[str]
+from nnspec.verify.subject import Subject
+from nnspec.verify.verdicts import apart_by, layers, named, weight_faults, yes_or_no
 
 
 def verify(
-    spec: Spec,
+    spec: Subject,
     *,
     backends: Sequence[str] = ("tensorflow",),
     compile: bool = False,
@@ -60,7 +57,7 @@ def verify(
 class Proof:
     """What all comparisons of one spec share."""
 
-    def __init__(self, spec: Spec, seed: int, *, keep: bool) -> None:
+    def __init__(self, spec: Subject, seed: int, *, keep: bool) -> None:
         self.program = spec.program
         self.seed = seed
         self.fixed = spec.symbols
@@ -109,33 +106,52 @@ class Proof:
         )
         checks: list[Check] = []
         for party, answer in zip((self.torch, keras), asked, strict=True):
-            fault = str(answer) if isinstance(answer, Failed) else _weight_faults(party, answer)
-            checks.append(_yes_or_no("weights by name", keras, "", fault, party))
+            fault = (
+                str(answer)
+                if isinstance(answer, Failed)
+                else weight_faults(party, answer)
+            )
+            checks.append(yes_or_no("weights by name", keras, "", fault, party))
         if any(not check.ok for check in checks):
             return checks
         checks.append(self._counted(keras, asked[0]))
         given = [
-            {"weights": {name: value.astype(floats) for name, value in party.weights.items()}}
+            {
+                "weights": {
+                    name: value.astype(floats) for name, value in party.weights.items()
+                }
+            }
             for party in (self.torch, keras)
         ]
         assigned = self._both(keras, "assign", given[0], given[1], (floats,))
         for party, answer in zip((self.torch, keras), assigned, strict=True):
             if isinstance(answer, Failed):
-                checks.append(_yes_or_no("weights by name", keras, "", str(answer), party))
+                checks.append(
+                    yes_or_no("weights by name", keras, "", str(answer), party)
+                )
         return checks
 
     def _counted(self, keras: Party, tensors: Mapping[str, Described]) -> Check:
-        state = {name for entry in self.entries if entry.kind == "state" for name in entry.sources}
+        state = {
+            name
+            for entry in self.entries
+            if entry.kind == "state"
+            for name in entry.sources
+        }
         count = sum(prod(t.shape) for name, t in tensors.items() if name not in state)
-        fault = f"{count:,} instead of {self.parameters:,}" if count != self.parameters else ""
-        return _yes_or_no("parameter count", keras, "", fault, self.torch)
+        fault = (
+            f"{count:,} instead of {self.parameters:,}"
+            if count != self.parameters
+            else ""
+        )
+        return yes_or_no("parameter count", keras, "", fault, self.torch)
 
     def _at(self, keras: Party, sizes: Sizes, allowed: float) -> list[Check]:
         """Evaluation and training at one choice of sizes, in float64."""
         where = told(sizes)
         asked = self._evaluated(keras, sizes, "float64", capture=True)
         checks = [
-            _yes_or_no("runs in evaluation", keras, where, str(answer), party)
+            yes_or_no("runs in evaluation", keras, where, str(answer), party)
             for party, answer in zip((self.torch, keras), asked, strict=True)
             if isinstance(answer, Failed)
         ]
@@ -146,8 +162,10 @@ class Proof:
             self.calls, sizes, (self.torch, ours.calls), (keras, theirs.calls)
         )
         first = next((d for d in apart if not d.error <= allowed), None)
-        checks.append(self._outputs("outputs in evaluation", keras, sizes, asked, allowed, first))
-        checks.append(_layers(keras, where, apart, first, allowed))
+        checks.append(
+            self._outputs("outputs in evaluation", keras, sizes, asked, allowed, first)
+        )
+        checks.append(layers(keras, where, apart, first, allowed))
         cotangents = draw_cotangents(self._logical(self.torch, ours), self.seed)
         return [*checks, *self._trained(keras, sizes, cotangents, allowed)]
 
@@ -172,19 +190,23 @@ class Proof:
             (where,),
         )
         failed = [
-            _yes_or_no("runs in training", keras, where, str(answer), party)
+            yes_or_no("runs in training", keras, where, str(answer), party)
             for party, answer in zip((self.torch, keras), asked, strict=True)
             if isinstance(answer, Failed)
         ]
         if failed:
             return failed
-        checks = [self._outputs("outputs in training", keras, sizes, asked, allowed, None)]
+        checks = [
+            self._outputs("outputs in training", keras, sizes, asked, allowed, None)
+        ]
         ours: Outcome = asked[0]
         gradients = self._by_source(asked[1].gradients, "trained")
-        checks.append(_named("gradients", keras, where, ours.gradients, gradients, allowed))
+        checks.append(
+            named("gradients", keras, where, ours.gradients, gradients, allowed)
+        )
         state = self._by_source(asked[1].state, "state")
         if state or ours.state:
-            checks.append(_named("statistics", keras, where, ours.state, state, allowed))
+            checks.append(named("statistics", keras, where, ours.state, state, allowed))
         return checks
 
     def _single(self, keras: Party) -> list[Check]:
@@ -195,7 +217,7 @@ class Proof:
         for sizes in self.choices:
             asked = self._evaluated(keras, sizes, "float32", capture=False)
             failed = [
-                _yes_or_no("runs in float32", keras, told(sizes), str(answer), party)
+                yes_or_no("runs in float32", keras, told(sizes), str(answer), party)
                 for party, answer in zip((self.torch, keras), asked, strict=True)
                 if isinstance(answer, Failed)
             ]
@@ -214,9 +236,13 @@ class Proof:
         own = {"float32": "float32"}.get(floats)
         if own is None:
             return self._inputs[key]
-        return [a.astype(own) if a.dtype.name == "float64" else a for a in self._inputs[key]]
+        return [
+            a.astype(own) if a.dtype.name == "float64" else a for a in self._inputs[key]
+        ]
 
-    def _evaluated(self, keras: Party, sizes: Sizes, floats: str, *, capture: bool) -> list[Any]:
+    def _evaluated(
+        self, keras: Party, sizes: Sizes, floats: str, *, capture: bool
+    ) -> list[Any]:
         asked = self._evaluated_once(keras, sizes, floats, capture)
         ours = asked[0]
         if self._positive or isinstance(ours, Failed):
@@ -228,7 +254,9 @@ class Proof:
         self._inputs.clear()
         return self._evaluated_once(keras, sizes, floats, capture)
 
-    def _evaluated_once(self, keras: Party, sizes: Sizes, floats: str, capture: bool) -> list[Any]:
+    def _evaluated_once(
+        self, keras: Party, sizes: Sizes, floats: str, capture: bool
+    ) -> list[Any]:
         inputs = self.inputs(sizes, floats)
         physical = all_to_physical(inputs, keras.inputs)
         key = (floats, told(sizes), self._positive)
@@ -268,7 +296,10 @@ class Proof:
                 continue
             arrays = undo(entry.steps, [values[entry.variable]])
             if any(isinstance(step, SumPair) for step in entry.steps):
-                arrays = [arrays[0], arrays[0]]  # each summand has the derivative of the sum
+                arrays = [
+                    arrays[0],
+                    arrays[0],
+                ]  # each summand has the derivative of the sum
             found |= zip(entry.sources, arrays, strict=True)
         return found
 
@@ -287,7 +318,9 @@ class Proof:
             self._logical(party, outcome)
             for party, outcome in zip((self.torch, keras), asked, strict=True)
         )
-        fault = self._output_fault(wanted, self.torch, sizes) or self._output_fault(found, keras, sizes)
+        fault = self._output_fault(wanted, self.torch, sizes) or self._output_fault(
+            found, keras, sizes
+        )
         if fault:
             return Check(name, keras.title, told(sizes), inf, allowed, fault)
         scale = largest(wanted)
@@ -296,12 +329,14 @@ class Proof:
         detail = ""
         if not measured <= allowed:
             place = errors.index(measured)
-            detail = _apart(f"the output `{self.torch.outputs[place][0]}`", measured)
+            detail = apart_by(f"the output `{self.torch.outputs[place][0]}`", measured)
             if first is not None:
                 detail += f"\nfirst in {first.told()}"
         return Check(name, keras.title, told(sizes), measured, allowed, detail)
 
-    def _output_fault(self, outputs: Sequence[Array], party: Party, sizes: Sizes) -> str:
+    def _output_fault(
+        self, outputs: Sequence[Array], party: Party, sizes: Sizes
+    ) -> str:
         main = self.program.main
         if len(outputs) != len(main.outputs):
             return f"{party.title} gives {len(outputs)} outputs instead of {len(main.outputs)}"
@@ -312,58 +347,3 @@ class Proof:
                 shapes = f"{list(output.shape)} instead of {list(wanted)}"
                 return f"{party.title} gives the output `{port.name}` as {shapes}"
         return ""
-
-
-def _layers(
-    keras: Party,
-    where: str,
-    apart: Sequence[Difference],
-    first: Difference | None,
-    allowed: float,
-) -> Check:
-    measured = max((difference.error for difference in apart), default=0.0)
-    detail = f"first in {first.told()}" if first is not None else ""
-    return Check("layers in evaluation", keras.title, where, measured, allowed, detail)
-
-
-def _named(
-    name: str,
-    keras: Party,
-    where: str,
-    wanted: Mapping[str, Array],
-    found: Mapping[str, Array],
-    allowed: float,
-) -> Check:
-    if wanted.keys() != found.keys():
-        odd = ", ".join(f"`{key}`" for key in sorted(wanted.keys() ^ found.keys())[:8])
-        return Check(name, keras.title, where, inf, allowed, f"only one program has {odd}")
-    measured, owner = worst(found, wanted)
-    detail = "" if measured <= allowed else _apart(f"`{owner}`", measured)
-    return Check(name, keras.title, where, measured, allowed, detail)
-
-
-def _apart(name: str, measured: float) -> str:
-    if isfinite(measured):
-        return f"{name} differs by {measured:.1e}"
-    return f"{name} differs in its shape, its kind of element, or in where it is finite"
-
-
-def _weight_faults(party: Party, tensors: Mapping[str, Described]) -> str:
-    """What is wrong with the tensors that a built model holds."""
-    faults = [f"`{name}` is missing" for name in party.expected if name not in tensors]
-    faults += [f"`{name}` is not in the spec" for name in tensors if name not in party.expected]
-    for name, wanted in party.expected.items():
-        found = tensors.get(name)
-        if found is None or found == wanted:
-            continue
-        if found.shape != wanted.shape:
-            faults.append(f"`{name}` is {list(found.shape)} instead of {list(wanted.shape)}")
-        else:
-            faults.append(f"`{name}` is {'trained' if found.trained else 'not trained'}")
-    return "; ".join(faults[:8])
-
-
-def _yes_or_no(name: str, keras: Party, where: str, fault: str, party: Party) -> Check:
-    """A check without a figure."""
-    detail = f"{party.title}: {fault}" if fault else ""
-    return Check(name, keras.title, where, inf if fault else 0.0, 0.0, detail)

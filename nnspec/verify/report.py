@@ -48,7 +48,11 @@ class VerifyReport:
     @property
     def max_error(self) -> float:
         """The largest error that was measured in float64."""
-        exact = [c.error for c in self.checks if isfinite(c.error) and "float32" not in c.name]
+        exact = [
+            c.error
+            for c in self.checks
+            if isfinite(c.error) and "float32" not in c.name
+        ]
         return max(exact, default=0.0)
 
     @property
@@ -76,7 +80,10 @@ def _rows(checks: list[Check]) -> list[str]:
         measured = f"{_number(worst.error)} of {worst.tolerance:.0e}"
         measured += "" if worst.ok else " FAILED"
     row = f"    {worst.name:<34} {measured:<18} {where}".rstrip()
-    return [row, *(line for check in checks if not check.ok for line in _failure(check))]
+    return [
+        row,
+        *(line for check in checks if not check.ok for line in _failure(check)),
+    ]
 
 
 def _failure(check: Check) -> list[str]:

@@ -53,7 +53,9 @@ def draw_inputs(
         assert isinstance(port.values, int)
         kind = main.types[port.values]
         shape = shape_at(kind, sizes)
-        found.append(_drawn(generator, kind.dtype, shape, limits[place], sizes, positive))
+        found.append(
+            _drawn(generator, kind.dtype, shape, limits[place], sizes, positive)
+        )
     return found
 
 
@@ -69,7 +71,11 @@ def _drawn(
         return generator.random(shape) < 0.7
     if dtype.is_integer:
         return generator.integers(0, _limit(limits, sizes), shape).astype(NUMPY[dtype])
-    values = generator.uniform(0.05, 0.95, shape) if positive else generator.standard_normal(shape)
+    values = (
+        generator.uniform(0.05, 0.95, shape)
+        if positive
+        else generator.standard_normal(shape)
+    )
     return values.astype(NUMPY[dtype])
 
 

@@ -72,7 +72,9 @@ def _candidates(program: Program, name: str, place: int) -> Iterator[int]:
     first = -(-max(low, 1) // factor)
     last = top // factor
     wanted = 2 + place
-    turns = [n for n in range(max(first, 2), last + 1) if n % 2 == wanted % 2 and n >= wanted]
+    turns = [
+        n for n in range(max(first, 2), last + 1) if n % 2 == wanted % 2 and n >= wanted
+    ]
     yield from (turn * factor for turn in turns)
     if not turns:
         yield from (turn * factor for turn in range(max(first, 1), last + 1))
@@ -95,14 +97,19 @@ def lowest(program: Program, chosen: Sizes, name: str) -> int:
     low, _ = program.assumptions.bounds.get(name, (1, None))
     factor = program.assumptions.multiples.get(name, 1)
     value = chosen[name]
-    while value - factor >= max(low, 1) and _too_small(program, {**chosen, name: value - factor}) is None:
+    while (
+        value - factor >= max(low, 1)
+        and _too_small(program, {**chosen, name: value - factor}) is None
+    ):
         value -= factor
     return value
 
 
 def told(sizes: Mapping[str, int]) -> str:
     """Values as a person writes them: `B=2 T=6`."""
-    return " ".join(f"{name}={value}" for name, value in sizes.items()) or "no free sizes"
+    return (
+        " ".join(f"{name}={value}" for name, value in sizes.items()) or "no free sizes"
+    )
 
 
 def _impossible(names: str) -> SpecErrors:

@@ -1,5 +1,9 @@
 """The worker that runs emitted PyTorch programs."""
 
+# PyTorch's own annotations leave parts of many types open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
@@ -9,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from nnspec.verify.build import import_source
 from nnspec.verify.exchange import (
@@ -25,6 +28,7 @@ from nnspec.verify.exchange import (
 from nnspec.verify.randomness import Draws, replaced
 
 torch.set_num_threads(1)
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 UNCOUNTED = "num_batches_tracked"
 
 
@@ -43,7 +47,9 @@ class TorchSide:
         self._factory = getattr(import_source(program.source), program.factory)
         self._model = self._factory(dtype=getattr(torch, floats))
         disarm(self._model)
-        trained = {name for name, p in self._model.named_parameters() if p.requires_grad}
+        trained = {
+            name for name, p in self._model.named_parameters() if p.requires_grad
+        }
         return {
             name: Described(tuple(tensor.shape), name in trained)
             for name, tensor in self._model.state_dict().items()
@@ -65,19 +71,31 @@ class TorchSide:
         """Runs the model in evaluation mode."""
         self._model.eval()
         calls: list[Call] = []
-        with torch.no_grad(), same_draws(), recorded(self._model, calls if capture else None):
+        with (
+            torch.no_grad(),
+            same_draws(),
+            recorded(self._model, calls if capture else None),
+        ):
             outputs = self._model(*_tensors(inputs))
         return Outcome(_arrays(outputs), calls=calls)
 
-    def train(self, inputs: Sequence[Array], cotangents: Sequence[Array | None]) -> Outcome:
+    def train(
+        self, inputs: Sequence[Array], cotangents: Sequence[Array | None]
+    ) -> Outcome:
         """Runs the model in training mode and differentiates sum(output * cotangent)."""
         self._model.train()
         statistics = Statistics(self._model)
         with same_draws(), statistics.followed():
             outputs = _flat(self._model(*_tensors(inputs)))
         pairs = zip(outputs, cotangents, strict=True)
-        terms = [(o * torch.from_numpy(c)).sum() for o, c in pairs if c is not None and o.requires_grad]
-        names = {name: p for name, p in self._model.named_parameters() if p.requires_grad}
+        terms = [
+            (o * torch.from_numpy(c)).sum()
+            for o, c in pairs
+            if c is not None and o.requires_grad
+        ]
+        names = {
+            name: p for name, p in self._model.named_parameters() if p.requires_grad
+        }
         gradients = _gradients(terms, names)
         state = {**self._buffers(), **statistics.biased}
         found = Outcome(_arrays(outputs), gradients, state)
@@ -119,7 +137,9 @@ class TorchSide:
             for axes in export.axes
         )
         first = tuple(_tensors(export.samples[0]))
-        program = torch.export.export(self._model, first, dynamic_shapes=shapes, strict=True)
+        program = torch.export.export(
+            self._model, first, dynamic_shapes=shapes, strict=True
+        )
         run = program.module()
         with torch.no_grad():
             return [_arrays(run(*_tensors(sample))) for sample in export.samples]
@@ -132,7 +152,9 @@ class TorchSide:
         if stray:
             raise AssertionError(f"{len(stray)} tensors are not on the meta device")
         model.eval()
-        floats = [t.float() if t.dtype is torch.float64 else t for t in _tensors(inputs)]
+        floats = [
+            t.float() if t.dtype is torch.float64 else t for t in _tensors(inputs)
+        ]
         with torch.no_grad():
             outputs = _flat(model(*[tensor.to("meta") for tensor in floats]))
         return [tuple(output.shape) for output in outputs]
@@ -148,7 +170,7 @@ class Statistics:
         self._names = {
             module: f"{name}.running_var" if name else "running_var"
             for name, module in model.named_modules()
-            if isinstance(module, BatchNorm) and module.running_var is not None
+            if isinstance(module, BATCH_NORMS) and module.running_var is not None
         }
         self.biased: dict[str, Array] = {}
 
@@ -169,7 +191,7 @@ class Statistics:
             yield
 
     def _step(self, module: nn.Module, x: Tensor, before: Array) -> None:
-        assert isinstance(module, BatchNorm)
+        assert isinstance(module, BATCH_NORMS)
         name = self._names[module]
         share = module.momentum or 0.0
         count = x.numel() // x.shape[1]
@@ -217,9 +239,13 @@ def same_draws() -> Generator[None]:
 
     def drawn(function: Any) -> Any:
         def draw(*shape: Any, **options: Any) -> Tensor:
-            sizes = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+            sizes = (
+                shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+            )
             options.setdefault("dtype", torch.get_default_dtype())
-            return torch.as_tensor(function(tuple(int(size) for size in sizes)), **options)
+            return torch.as_tensor(
+                function(tuple(int(size) for size in sizes)), **options
+            )
 
         return draw
 
@@ -231,7 +257,7 @@ def _gradients(terms: list[Tensor], leaves: Mapping[str, Tensor]) -> dict[str, A
     if not terms or not leaves:
         return {name: np.zeros(tuple(leaf.shape)) for name, leaf in leaves.items()}
     total = torch.stack(terms).sum()
-    found = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+    found: Any = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
     return {
         name: np.zeros(tuple(leaf.shape)) if gradient is None else gradient.numpy()
         for (name, leaf), gradient in zip(leaves.items(), found, strict=True)

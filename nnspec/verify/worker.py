@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import resource
 import sys
 import traceback
@@ -11,6 +12,7 @@ from typing import Any
 
 MEMORY_SHARE = 0.8
 LARGEST_FILE = 16 * 2**30
+LONGEST_MESSAGE = 1500
 
 
 def limit_resources() -> None:
@@ -42,8 +44,18 @@ def told(error: BaseException) -> str:
     """An error with the lines of the emitted file that led to it."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "nnspec_emitted_" in frame.filename]
-    lines = [f"  line {frame.lineno}, in {frame.name}: {frame.line}" for frame in own[-4:]]
-    return "\n".join([f"{type(error).__name__}: {error}", *lines])
+    lines = [
+        f"  line {frame.lineno}, in {frame.name}: {frame.line}" for frame in own[-4:]
+    ]
+    return "\n".join([f"{type(error).__name__}: {_plain(str(error))}", *lines])
+
+
+def _plain(message: str) -> str:
+    """A message without colours, and without what Keras lays around the messages of others."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", message)
+    if text.startswith("Exception encountered when calling"):
+        text = text.partition("\n\n")[2].partition("\n\nArguments received by")[0]
+    return text.strip()[:LONGEST_MESSAGE]
 
 
 def main() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.verify.planting import Mistake, fields, keywords, ops, result, steps
 
 from nnspec.ir.dims import dim
 from nnspec.ops.weight_steps import SwapGates, Transpose
+from tests.verify.planting import Mistake, fields, keywords, ops, result, steps
 
 pytestmark = pytest.mark.framework
 
