@@ -22,8 +22,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 demo: $(DEMO_VENV)/.installed
 	@printf '\n== Is it a correct network?  nnspec check $(SPEC)\n\n'
 	@$(DEMO_BIN)/nnspec check $(SPEC)
-	@printf '\n== What is in it?  nnspec summary $(SPEC)\n\n'
-	@$(DEMO_BIN)/nnspec summary --depth 2 $(SPEC) B=1
+	@printf '\n== What is in it?  nnspec summary --depth 1 $(SPEC) B=1\n\n'
+	@$(DEMO_BIN)/nnspec summary --depth 1 $(SPEC) B=1
 	@printf '\n== What does it cost for a batch of one?  nnspec cost $(SPEC) B=1\n\n'
 	@$(DEMO_BIN)/nnspec cost $(SPEC) B=1
 	@printf '\n== As PyTorch.  nnspec compile --target torch $(SPEC)\n\n'

@@ -20,7 +20,9 @@ Interval = tuple[float, float]
 class Assumptions:
     """Bounds of each symbol, both inclusive, and what each is known to be a multiple of."""
 
-    bounds: Mapping[str, tuple[int, int | None]] = field(default_factory=dict[str, tuple[int, int | None]])
+    bounds: Mapping[str, tuple[int, int | None]] = field(
+        default_factory=dict[str, tuple[int, int | None]]
+    )
     multiples: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def with_lower(self, name: str, bound: int) -> Assumptions:
@@ -89,7 +91,9 @@ class Assumptions:
             case "%":
                 return (0, parts[1][1] - 1) if parts[1][0] > 0 else (-inf, inf)
             case _:
-                return (1, inf) if parts[0][0] >= 1 and parts[1][0] >= 0 else (-inf, inf)
+                return (
+                    (1, inf) if parts[0][0] >= 1 and parts[1][0] >= 0 else (-inf, inf)
+                )
 
 
 class _Exact:

@@ -135,7 +135,9 @@ class Dim:
 
     def __hash__(self) -> int:
         if self._hash is None:
-            self._hash = hash(self.constant) if self.constant is not None else hash(self.key)
+            self._hash = (
+                hash(self.constant) if self.constant is not None else hash(self.key)
+            )
         return self._hash
 
     @property
@@ -254,7 +256,9 @@ class Dim:
             if atom.scale == 1:
                 return value
             if value.is_constant and int(value) % atom.scale:
-                message = f"{atom.symbol} must divide by {atom.scale}, and {value} does not"
+                message = (
+                    f"{atom.symbol} must divide by {atom.scale}, and {value} does not"
+                )
                 raise DimError(message)
             return value // atom.scale
 
@@ -409,7 +413,9 @@ def _join(one: Monomial, other: Monomial) -> Monomial:
     powers = dict(one)
     for atom, power in other:
         powers[atom] = powers.get(atom, 0) + power
-    return tuple(sorted(((a, p) for a, p in powers.items() if p), key=lambda x: x[0].key))
+    return tuple(
+        sorted(((a, p) for a, p in powers.items() if p), key=lambda x: x[0].key)
+    )
 
 
 def _floor_divide(left: Dim, right: Dim) -> Dim:
@@ -468,7 +474,9 @@ def _split(left: Dim, right: Dim) -> tuple[Dim, Dim]:
             rest[monomial] = coefficient
             continue
         # A constant keeps its remainder; a symbolic term is only taken out where it divides.
-        whole = coefficient // factor if not monomial or coefficient % factor == 0 else 0
+        whole = (
+            coefficient // factor if not monomial or coefficient % factor == 0 else 0
+        )
         quotient[lower] = quotient.get(lower, 0) + whole
         if coefficient - whole * factor:
             rest[monomial] = coefficient - whole * factor
@@ -614,7 +622,11 @@ def show(value: Dim) -> str:
 
 def _show(value: Dim, level: int) -> str:
     if value.constant is not None:
-        return str(value.constant) if value.constant >= 0 or level == _SUM else f"({value.constant})"
+        return (
+            str(value.constant)
+            if value.constant >= 0 or level == _SUM
+            else f"({value.constant})"
+        )
     parts = [_show_term(monomial, coefficient) for monomial, coefficient in value.terms]
     if parts[0][0].startswith("-"):  # `3 - T` rather than `-T + 3`
         parts.sort(key=lambda part: part[0].startswith("-"))
@@ -623,7 +635,9 @@ def _show(value: Dim, level: int) -> str:
         text += f" - {part[1:]}" if part.startswith("-") else f" + {part}"
     if len(parts) > 1:
         kind = _SUM
-    return f"({text})" if kind < level or (level > _SUM and text.startswith("-")) else text
+    return (
+        f"({text})" if kind < level or (level > _SUM and text.startswith("-")) else text
+    )
 
 
 def _show_term(monomial: Monomial, coefficient: int) -> tuple[str, int]:
@@ -631,7 +645,9 @@ def _show_term(monomial: Monomial, coefficient: int) -> tuple[str, int]:
         return _show_atom(monomial[0][0])
     factors = [_show_power(atom, power) for atom, power in monomial]
     # A multiple of a scaled symbol reads as a quotient or a multiple of the symbol itself.
-    scaled = next((i for i, (a, p) in enumerate(monomial) if a.scale > 1 and p == 1), None)
+    scaled = next(
+        (i for i, (a, p) in enumerate(monomial) if a.scale > 1 and p == 1), None
+    )
     size = abs(coefficient)
     if scaled is not None:
         atom = monomial[scaled][0]

@@ -26,7 +26,9 @@ class Renaming:
                 return value
             return value
         names = {name for atom in twin.atoms() for name in _names(atom)}
-        if not all(name in self.sizes or self.terms.get(name) is not None for name in names):
+        if not all(
+            name in self.sizes or self.terms.get(name) is not None for name in names
+        ):
             return value.value
         terms = {name: term for name, term in self.terms.items() if term is not None}
 
@@ -55,7 +57,9 @@ def renamed_type(kind: TensorType, renaming: Renaming) -> TensorType:
 
 
 def settled(
-    types: Mapping[int, TensorType], running: Mapping[str, Running], outputs: tuple[Port, ...]
+    types: Mapping[int, TensorType],
+    running: Mapping[str, Running],
+    outputs: tuple[Port, ...],
 ) -> dict[int, TensorType]:
     """The types of a function, where the outputs' twins name no size that a loop only seemed to carry."""
     found = dict(types)

@@ -37,7 +37,8 @@ class Term:
     @cached_property
     def _key(self) -> str:
         parts = (
-            part.key if isinstance(part, Term | Dim) else repr(part) for part in self.arguments
+            part.key if isinstance(part, Term | Dim) else repr(part)
+            for part in self.arguments
         )
         text = f"{self.kind}({','.join(parts)})"
         if len(text) > dims.LONGEST_KEY:

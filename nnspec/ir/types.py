@@ -10,7 +10,8 @@ from nnspec.ir.dims import Dim, Size, dim, product
 
 class DType(StrEnum):
     """Element types. FLOAT is the policy's float: float32 unless the user of the emitted code chooses
-    another; F32 stays float32 under every policy."""
+    another; F32 stays float32 under every policy.
+    """
 
     FLOAT = "float"
     F16 = "f16"

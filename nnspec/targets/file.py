@@ -14,7 +14,7 @@ from nnspec.pycode import expressions as tree
 from nnspec.pycode import safety, statements, writer
 from nnspec.pycode.expressions import Literal, Name
 from nnspec.targets import keras, keras_functional, torch
-from nnspec.targets.classes import factory_name
+from nnspec.targets.classes import factory_arguments, factory_name
 from nnspec.targets.keras_functional import is_functional
 from nnspec.targets.layout import Permutation, layouts
 from nnspec.targets.names import helper_names, helper_text
@@ -67,7 +67,7 @@ def emit_programs(programs: Sequence[Program], target: str) -> str:
     body: list[statements.Statement] = []
     functional = {plan for plan in plans if target == "keras" and is_functional(plan)}
     for plan in functional:
-        plan.name = planner.names.free(keras_functional.function_name(plan))
+        plan.name = planner.names.free(_function_name(plan, programs))
     try:
         for plan in plans:
             body.append(
@@ -87,7 +87,10 @@ def emit_programs(programs: Sequence[Program], target: str) -> str:
             programs[0].main.location,
             hint="this is a limit of nnspec: simplify the model, and report it",
         ) from None
-    made = [*(plan.name for plan in plans), *(factory_name(program) for program in programs)]
+    made = [
+        *(plan.name for plan in plans),
+        *(factory_name(program) for program in programs),
+    ]
     names = list(dict.fromkeys(made))
     helpers = _helpers(body, target)
     whole: list[statements.Statement] = [*helpers, *body]
@@ -98,13 +101,25 @@ def emit_programs(programs: Sequence[Program], target: str) -> str:
     return text
 
 
+def _function_name(plan: ClassPlan, programs: Sequence[Program]) -> str:
+    """The function of a model; another name than that of a factory that calls it with constants."""
+    name = keras_functional.function_name(plan)
+    called = any(
+        factory_name(program) == name and factory_arguments(program, plan)
+        for program in programs
+    )
+    return f"{name}_model" if called else name
+
+
 def emitted(program: Program, target: str) -> Emitted:
     """One variant, with the orders of axes of its tensors."""
     source = emit_programs([program], target)
     found = layouts(program, moved=target == "keras")
     main, layout = program.main, found[program.entry]
     inputs = tuple(
-        (port.name, layout.values[port.values]) for port in main.inputs if isinstance(port.values, int)
+        (port.name, layout.values[port.values])
+        for port in main.inputs
+        if isinstance(port.values, int)
     )
     outputs = tuple(
         (port.name, layout.values[port.values])
@@ -176,7 +191,11 @@ def _flops(value: Dim) -> str:
             size /= 1000
         return f"{size:.3g} {unit}FLOPs a sample"
     text = str(value)
-    return f"{text} FLOPs" if len(text) <= 90 else "FLOPs grow with the sizes of the inputs"
+    return (
+        f"{text} FLOPs"
+        if len(text) <= 90
+        else "FLOPs grow with the sizes of the inputs"
+    )
 
 
 # ---- imports and helpers ----------------------------------------------------------------------------
@@ -186,14 +205,20 @@ def _names_in(body: Sequence[statements.Statement]) -> set[str]:
     found: set[str] = set()
     for statement in body:
         if isinstance(statement, statements.Verbatim):
-            found |= {n.id for n in ast.walk(ast.parse(statement.text)) if isinstance(n, ast.Name)}
+            found |= {
+                n.id
+                for n in ast.walk(ast.parse(statement.text))
+                if isinstance(n, ast.Name)
+            }
             continue
         for root in torch.expressions_of(statement):
             found |= {part.id for part in tree.walk(root) if isinstance(part, Name)}
     return found
 
 
-def _helpers(body: Sequence[statements.Statement], target: str) -> list[statements.Statement]:
+def _helpers(
+    body: Sequence[statements.Statement], target: str
+) -> list[statements.Statement]:
     """The helpers that the classes call, and those that these call, in the order of their file."""
     known = helper_names(target)
     texts = _helper_texts(target)
@@ -225,7 +250,9 @@ def _imports(
     body: Sequence[statements.Statement], names: Sequence[str], target: str
 ) -> list[statements.Statement]:
     used = _names_in(body)
-    found: list[statements.Statement] = [statements.Import("__future__", ("annotations",))]
+    found: list[statements.Statement] = [
+        statements.Import("__future__", ("annotations",))
+    ]
     standard: list[statements.Statement] = []
     if "math" in used:
         standard.append(statements.Import("math"))
@@ -243,7 +270,9 @@ def _imports(
             found.append(statement)
     for module, taken in grouped.items():
         found.append(statements.Import(module, tuple(sorted(taken, key=_import_order))))
-    exported = tree.Display("list", tuple(Literal(name) for name in sorted(names, key=_export_order)))
+    exported = tree.Display(
+        "list", tuple(Literal(name) for name in sorted(names, key=_export_order))
+    )
     found.append(statements.Assign((Name("__all__"),), exported))
     return found
 
