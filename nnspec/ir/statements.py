@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nnspec.diagnostics import SpecError
-from nnspec.ir import builtins, requirements, shapes
+from nnspec.ir import builtins, escaping, requirements, shapes
 from nnspec.ir import evaluate as evaluation
 from nnspec.ir.complaints import counted
 from nnspec.ir.dims import Dim, symbol
@@ -252,10 +252,12 @@ def _for(frame: Frame, node: ast.For) -> None:
     history: dict[str, list[int]] = {name: [] for name in carried}
     items, frame.builder.items = frame.builder.items, []
     iterations: list[Iteration] = []
+    known: dict[str, Dim] = {}
     shadowed = {name: frame.names[name] for name in loop_names & outer}
     frame.in_loop += 1
     try:
         for turn, value in enumerate(turns):
+            known = _entering(frame, carried, uid, known)
             _enter(frame, carried, uid, history, first=turn == 0)
             frame.builder.turns.append(turn)
             values: dict[str, Any] = {}
@@ -267,6 +269,9 @@ def _for(frame: Frame, node: ast.For) -> None:
             iterations.append(Iteration(values, tuple(frame.builder.items)))
             frame.builder.items = []
             _leave(frame, carried, uid, outer)
+            known |= {key: item for key, item in values.items() if isinstance(item, Dim)}
+            for name in carried:
+                frame.names[name] = escaping.escaped(frame.names[name], uid, known)
     finally:
         frame.in_loop -= 1
         frame.builder.items = items
@@ -357,6 +362,19 @@ def _leave(frame: Frame, carried: list[str], uid: int, outer: set[str]) -> None:
             _note_update(frame, f"{name}.{axis}@{uid}", size)
     for name in set(frame.names) - outer:
         del frame.names[name]
+
+
+def _entering(
+    frame: Frame, carried: list[str], uid: int, known: dict[str, Dim]
+) -> dict[str, Dim]:
+    """The sizes that a turn starts with, by their names in the loop, as the outside knows them."""
+    found: dict[str, Dim] = {}
+    for name in carried:
+        value = frame.names.get(name)
+        if isinstance(value, Tensor):
+            for axis, size in enumerate(value.type.shape):
+                found[f"{name}.{axis}@{uid}"] = escaping.outside(size, uid, known)
+    return found
 
 
 def _note_update(frame: Frame, key: str, size: Dim) -> None:

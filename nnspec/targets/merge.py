@@ -250,6 +250,10 @@ class Merger:
             found.append(value)
             for track, number in values:
                 track.values[number] = value
+                if track.constants:  # the names of this turn mean something else in the next
+                    kind = track.type(number)
+                    sizes = tuple(self._local(track, size) for size in kind.shape)
+                    track.types[number] = TensorType(sizes, kind.dtype)
         return tuple(found)
 
     def _type(self, tracks: Sequence[Track], types: Sequence[TensorType]) -> TensorType:
@@ -439,6 +443,8 @@ class Merger:
                 _fix_running(track, loop, place)
                 traces.append((track, iteration.body))
             result.extend(self.items(traces))
+            for track, body in traces:
+                self._settle_types(track, body)
             for track, turns, _, names in outer:
                 track.turns = turns
                 for name in set(track.names) - names:
@@ -447,6 +453,14 @@ class Merger:
             track.turns = turns
             _fix_running(track, loop, len(loop.iterations))
         return result
+
+    def _settle_types(self, track: Track, body: tuple[graph.Item, ...]) -> None:
+        """What a turn has made is known by names of outside: the next turn's mean other values."""
+        for number in _nodes(body):
+            for value in track.function.nodes[number].outputs:
+                kind = track.type(value)
+                shape = tuple(self._local(track, size) for size in kind.shape)
+                track.types[value] = TensorType(shape, kind.dtype)
 
     # ---- expressions ----
 
@@ -508,7 +522,8 @@ class Merger:
         local = [self._local(track, size) for track, size in zip(tracks, sizes, strict=True)]
         twins = _distinct([size.generic for size in local])
         if len(twins) == 1:
-            return local[0] if _spells_size(twins[0]) else _literal(sizes)
+            right = _spells_size(twins[0]) and not _contradicts(tracks, twins[0], sizes)
+            return local[0] if right else _literal(sizes)
         constant = _same_constant(sizes)
         for twin in twins:
             if twin.is_constant or not _spells_size(twin):
@@ -674,11 +689,10 @@ def _fix_running(track: Track, loop: graph.Loop, place: int) -> None:
     for name, history in loop.carried.items():
         if place >= len(history):
             continue
-        value = history[place]
-        for axis, size in enumerate(track.function.types[value].shape):
+        for axis, size in enumerate(track.type(history[place]).shape):
             key = f"{name}.{axis}@{loop.uid}"
             track.meanings[key] = size.value
-            track.constants[key] = size.value
+            track.constants[key] = size
 
 
 def _rolls(track: Track, loop: graph.Loop) -> bool:
@@ -740,6 +754,12 @@ def _distinct(found: Sequence[Any]) -> list[Any]:
 
 
 def _size_fits(tracks: Sequence[Track], twin: Dim, sizes: Sequence[Dim]) -> bool:
+    name = _lone_name(twin)
+    if name is not None:
+        return all(
+            size.value == track.meanings.get(name)
+            for track, size in zip(tracks, sizes, strict=True)
+        )
     try:
         return all(
             size_at(twin, track.meanings) == size.value
@@ -747,6 +767,28 @@ def _size_fits(tracks: Sequence[Track], twin: Dim, sizes: Sequence[Dim]) -> bool
         )
     except NoValue:
         return False
+
+
+def _contradicts(tracks: Sequence[Track], twin: Dim, sizes: Sequence[Dim]) -> bool:
+    """Whether a twin has another value in some trace; one whose value is not known does not."""
+    for track, size in zip(tracks, sizes, strict=True):
+        try:
+            if size_at(twin, track.meanings) != size.value:
+                return True
+        except NoValue:
+            continue
+    return False
+
+
+def _lone_name(twin: Dim) -> str | None:
+    """The symbol that a twin consists of."""
+    if len(twin.terms) != 1:
+        return None
+    ((monomial, coefficient),) = twin.terms
+    if coefficient != 1 or len(monomial) != 1 or monomial[0][1] != 1:
+        return None
+    atom = monomial[0][0]
+    return atom.symbol if atom.kind == "symbol" and atom.scale == 1 else None
 
 
 def _term_fits(tracks: Sequence[Track], term: Term, values: Sequence[Any]) -> bool:
@@ -774,13 +816,6 @@ def _same_constant(sizes: Sequence[Dim]) -> Dim | None:
     return None
 
 
-def _literal(sizes: Sequence[Dim]) -> Dim:
-    constant = _same_constant(sizes)
-    if constant is None or not constant.is_constant:
-        raise Unlike
-    return constant
-
-
 def _with_twin(size: Dim, twin: Dim) -> Dim:
     """A size known by a twin, even one that equals a constant elsewhere."""
     return size.value.named(twin)
@@ -789,7 +824,8 @@ def _with_twin(size: Dim, twin: Dim) -> Dim:
 def _literal_terms(constants: Mapping[str, Any]) -> dict[str, Term]:
     found: dict[str, Term] = {}
     for name, value in constants.items():
-        found[name] = Term("dim", (value,)) if isinstance(value, Dim) else Term("literal", (value,))
+        is_size = isinstance(value, Dim)
+        found[name] = Term("dim", (value.generic,)) if is_size else Term("literal", (value,))
     return found
 
 
