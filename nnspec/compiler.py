@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from nnspec.diagnostics import Diagnostic, Diagnostics, SpecError, SpecErrors, did_you_mean
+from nnspec.diagnostics import (
+    Diagnostic,
+    Diagnostics,
+    SpecError,
+    SpecErrors,
+    did_you_mean,
+)
 from nnspec.ir import evaluate as evaluation
 from nnspec.ir.dims import Dim, DimError, Size
 from nnspec.ir.frame import Builder, Frame
@@ -120,14 +125,23 @@ def load(
     for the same (`B=8`). Without a name, the file must hold one model.
     """
     source = _read(path)
-    given = {**(settings or {}), **{key: _spelled(value) for key, value in constants.items()}}
+    given = {
+        **(settings or {}),
+        **{key: _spelled(value) for key, value in constants.items()},
+    }
     names = [name] if name is not None else None
     specs = load_source(source, names, given, operators)
     if len(specs) != 1:
         found = ", ".join(spec.name for spec in specs) or "none"
-        raise SpecErrors([SpecError(
-            "E0704", f"{path} holds {len(specs)} models ({found})", hint="name one of them",
-        ).diagnostic])
+        raise SpecErrors(
+            [
+                SpecError(
+                    "E0704",
+                    f"{path} holds {len(specs)} models ({found})",
+                    hint="name one of them",
+                ).diagnostic
+            ]
+        )
     return specs[0]
 
 
@@ -176,7 +190,9 @@ def check_source(
 def _in_order(remarks: Diagnostics, found: Diagnostics) -> Diagnostics:
     """All findings as they follow in the text; of two at one place, what was seen first."""
     places = {remark.location for remark in remarks.errors}
-    rest = [each for each in found if each.location is None or each.location not in places]
+    rest = [
+        each for each in found if each.location is None or each.location not in places
+    ]
     merged = Diagnostics(suppressed=remarks.suppressed + found.suppressed)
     merged.extend(sorted([*remarks, *rest], key=_place))
     return merged
@@ -198,7 +214,8 @@ def _entries(module: Module, names: list[str] | None) -> list[Declared]:
     own = {
         name: declared
         for name, declared in module.names.items()
-        if declared.module is module and isinstance(declared.node, ast.Model | ast.Variant)
+        if declared.module is module
+        and isinstance(declared.node, ast.Model | ast.Variant)
     }
     if names is None:
         used = {d.node.model for d in own.values() if isinstance(d.node, ast.Variant)}
@@ -206,7 +223,9 @@ def _entries(module: Module, names: list[str] | None) -> list[Declared]:
     chosen: list[Declared] = []
     for name in names:
         if name not in own:
-            hint = did_you_mean(name, own) or f"it holds: {', '.join(own) or 'no model'}"
+            hint = (
+                did_you_mean(name, own) or f"it holds: {', '.join(own) or 'no model'}"
+            )
             message = f"{module.file.source.name} holds no model named `{name}`"
             raise SpecErrors([SpecError("E0704", message, hint=hint).diagnostic])
         chosen.append(own[name])
@@ -244,7 +263,11 @@ def _settings(
     session: Session, module: Module, declared: Declared, settings: Mapping[str, str]
 ) -> tuple[dict[str, Value], dict[str, Value]]:
     """The values that were set, apart: the model's own constants, and the rest (its symbols)."""
-    model = session.variant(declared)[0] if isinstance(declared.node, ast.Variant) else declared
+    model = (
+        session.variant(declared)[0]
+        if isinstance(declared.node, ast.Variant)
+        else declared
+    )
     assert isinstance(model.node, ast.Model)
     parameters = {parameter.name for parameter in model.node.parameters}
     constants: dict[str, Value] = {}
@@ -263,7 +286,9 @@ def _setting(session: Session, name: str, text: str) -> Value:
     diagnostics.raise_errors()
     declared = module.names.get("value")
     if declared is None or len(module.file.declarations) != 1:
-        raise SpecError("E0705", f"`{text}` is no value", Location(source, module.file.span))
+        raise SpecError(
+            "E0705", f"`{text}` is no value", Location(source, module.file.span)
+        )
     assert isinstance(declared.node, ast.Constant)
     frame = Frame(session, Builder(closed=True), module, {}, {}, "file", prefix=".")
     return evaluation.evaluate(frame, declared.node.bind.values[0])
@@ -278,7 +303,8 @@ def _symbols(program: Program, given: Mapping[str, Value]) -> dict[str, int]:
             raise SpecError(
                 "E0302",
                 f"`{program.name}` has no constant or size named `{name}`",
-                hint=did_you_mean(name, known) or f"it has: {', '.join(known) or 'none'}",
+                hint=did_you_mean(name, known)
+                or f"it has: {', '.join(known) or 'none'}",
             )
         if not isinstance(value, Dim) or not value.is_constant or int(value) < 1:
             raise SpecError(
@@ -295,13 +321,18 @@ def _check_assumed(program: Program, name: str, value: int) -> None:
     low, high = program.assumptions.bounds.get(name, (1, None))
     factor = program.assumptions.multiples.get(name, 1)
     wrong = (
-        f"is at least {low}" if value < low
-        else f"is at most {high}" if high is not None and value > high
-        else f"is a multiple of {factor}" if value % factor
+        f"is at least {low}"
+        if value < low
+        else f"is at most {high}"
+        if high is not None and value > high
+        else f"is a multiple of {factor}"
+        if value % factor
         else None
     )
     if wrong:
-        raise SpecError("E0503", f"`{name}` {wrong} by a requirement of the model, not {value}")
+        raise SpecError(
+            "E0503", f"`{name}` {wrong} by a requirement of the model, not {value}"
+        )
 
 
 def _spelled(value: Any) -> str:
@@ -321,4 +352,12 @@ def _spelled(value: Any) -> str:
     raise TypeError(f"{value!r} is no constant of the language")
 
 
-__all__ = ["DimError", "Report", "Spec", "check_source", "load", "load_all", "load_source"]
+__all__ = [
+    "DimError",
+    "Report",
+    "Spec",
+    "check_source",
+    "load",
+    "load_all",
+    "load_source",
+]

@@ -28,7 +28,9 @@ class Loader:
     """Reads files once, and resolves what they use."""
 
     diagnostics: Diagnostics
-    _library: dict[str, Module | None] = field(default_factory=dict[str, "Module | None"])
+    _library: dict[str, Module | None] = field(
+        default_factory=dict[str, "Module | None"]
+    )
 
     def module(self, source: Source) -> Module:
         """The declarations of a file; faults go to the diagnostics."""
@@ -67,7 +69,12 @@ class Loader:
                     hint=did_you_mean(name, used.names)
                     or f"it has: {', '.join(sorted(used.names))}",
                 )
-            _declare(module, use.alias if use.alias and len(use.names) == 1 else name, span, found)
+            _declare(
+                module,
+                use.alias if use.alias and len(use.names) == 1 else name,
+                span,
+                found,
+            )
         if not use.names:
             for name, found in used.names.items():
                 _declare(module, name, use.path_span, found)
@@ -118,7 +125,10 @@ def _declare(module: Module, name: str, span: Span, declared: Declared) -> None:
             labels=[Label(other, "the other one")],
             hint="give one of them another name",
         )
-    if isinstance(declared.node, ast.Block | ast.Model | ast.Variant) and not name[:1].isupper():
+    if (
+        isinstance(declared.node, ast.Block | ast.Model | ast.Variant)
+        and not name[:1].isupper()
+    ):
         kind = type(declared.node).__name__.lower()
         raise SpecError(
             "E0206",
@@ -133,6 +143,16 @@ def _declare(module: Module, name: str, span: Span, declared: Declared) -> None:
             place,
             hint="what is CamelCase may own weights; a `fn` never does",
         )
-    if name in BUILTINS or name in SCALAR_TYPES or name in DTYPES or name in ("init", "ops", "std"):
-        raise SpecError("E0206", f"`{name}` has a meaning already", place, hint="choose another name")
+    if (
+        name in BUILTINS
+        or name in SCALAR_TYPES
+        or name in DTYPES
+        or name in ("init", "ops", "std")
+    ):
+        raise SpecError(
+            "E0206",
+            f"`{name}` has a meaning already",
+            place,
+            hint="choose another name",
+        )
     module.names[name] = declared

@@ -43,7 +43,9 @@ class Arguments:
     def merged(self, recipe: Recipe) -> Arguments:
         """With the arguments of a partial recipe before these."""
         keywords = {**recipe.keywords, **self.keywords}
-        return Arguments(self.fed, [*recipe.arguments, *self.positional], keywords, self.spans)
+        return Arguments(
+            self.fed, [*recipe.arguments, *self.positional], keywords, self.spans
+        )
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,15 @@ def pipe(frame: Frame, node: ast.Pipe) -> Value:
 def _stage(frame: Frame, value: Value, stage: ast.Stage) -> Value:
     if stage.partial:
         span = Site(stage, None).span
-        raise frame.error("E0211", "a partial recipe cannot be applied", span, hint="drop the `...`")
+        raise frame.error(
+            "E0211", "a partial recipe cannot be applied", span, hint="drop the `...`"
+        )
     callee = evaluation.evaluate(frame, stage.callee)
     arguments = read_arguments(frame, stage.arguments or ())
     group = isinstance(value, Sequence) and value.is_group
-    arguments.fed = list(value.items) if group and isinstance(value, Sequence) else [value]
+    arguments.fed = (
+        list(value.items) if group and isinstance(value, Sequence) else [value]
+    )
     for fed in arguments.fed:
         if isinstance(fed, Unknown):
             raise Poisoned
@@ -126,7 +132,9 @@ def applied(frame: Frame, callee: Value, arguments: Arguments, site: Site) -> Va
             raise frame.error(
                 "E0211",
                 f"this is {kind_of(callee)}, and cannot be applied",
-                site.node.callee if isinstance(site.node, ast.Stage | ast.Call) else site.span,
+                site.node.callee
+                if isinstance(site.node, ast.Stage | ast.Call)
+                else site.span,
                 hint="behind `->` stands a layer or a function",
             )
 
@@ -169,12 +177,16 @@ def call(frame: Frame, node: ast.Call) -> Value:
     return _made(frame, callee, arguments, site)
 
 
-def _partial(frame: Frame, callee: Value, arguments: Arguments, node: ast.Call) -> Recipe:
+def _partial(
+    frame: Frame, callee: Value, arguments: Arguments, node: ast.Call
+) -> Recipe:
     if isinstance(callee, Recipe):
         merged = arguments.merged(callee)
         return Recipe(callee.callee, tuple(merged.positional), merged.keywords)
     if not isinstance(callee, OperatorName | Declared):
-        raise frame.error("E0211", f"this is {kind_of(callee)}, and no recipe of a layer", node)
+        raise frame.error(
+            "E0211", f"this is {kind_of(callee)}, and no recipe of a layer", node
+        )
     return Recipe(callee, tuple(arguments.positional), arguments.keywords)
 
 
@@ -202,7 +214,10 @@ def takes_tensor(parameter: ast.Parameter) -> bool:
 
 
 def _made(
-    frame: Frame, callee: Recipe | OperatorName | Declared, arguments: Arguments, site: Site
+    frame: Frame,
+    callee: Recipe | OperatorName | Declared,
+    arguments: Arguments,
+    site: Site,
 ) -> Instance:
     """An instance, whose every use shares its weights."""
     if isinstance(callee, Recipe):
@@ -227,7 +242,9 @@ def _made(
     )
 
 
-def _instance(frame: Frame, instance: Instance, arguments: Arguments, site: Site) -> Value:
+def _instance(
+    frame: Frame, instance: Instance, arguments: Arguments, site: Site
+) -> Value:
     """An instance, applied once more."""
     tensors = list(arguments.fed)
     for place, value in enumerate(arguments.positional):
@@ -251,7 +268,9 @@ def _instance(frame: Frame, instance: Instance, arguments: Arguments, site: Site
 # ---- blocks, models and functions of the file -------------------------------------------------------
 
 
-def _declared(frame: Frame, callee: Declared, arguments: Arguments, site: Site) -> Value:
+def _declared(
+    frame: Frame, callee: Declared, arguments: Arguments, site: Site
+) -> Value:
     match callee.node:
         case ast.Fn():
             return frame.session.inline(frame, callee, arguments, site)
@@ -265,7 +284,11 @@ def _declared(frame: Frame, callee: Declared, arguments: Arguments, site: Site) 
 
 
 def _block(
-    frame: Frame, callee: Declared, arguments: Arguments, site: Site, instance: Instance | None
+    frame: Frame,
+    callee: Declared,
+    arguments: Arguments,
+    site: Site,
+    instance: Instance | None,
 ) -> Value:
     if isinstance(callee.node, ast.Variant):
         callee, given = frame.session.variant(callee)
@@ -304,11 +327,17 @@ def infix(frame: Frame, name: str, left: Value, right: Value, node: ast.Node) ->
 
 
 def operator(
-    frame: Frame, name: str, values: list[Value], keywords: Mapping[str, Value], node: ast.Node
+    frame: Frame,
+    name: str,
+    values: list[Value],
+    keywords: Mapping[str, Value],
+    node: ast.Node,
 ) -> Tensor:
     """An operator by name, applied; it must have one result."""
     callee = OperatorName(name, frame.session.operators[name])
-    expression = node if isinstance(node, ast.Expr | ast.Stage) else ast.NoneLiteral(node.span)
+    expression = (
+        node if isinstance(node, ast.Expr | ast.Stage) else ast.NoneLiteral(node.span)
+    )
     arguments = Arguments(values, [], dict(keywords))
     result = operators.applied(frame, callee, arguments, Site(expression, None))
     assert isinstance(result, Tensor)
@@ -343,10 +372,14 @@ def slicing(frame: Frame, value: Tensor, node: ast.Index) -> Value:
         items.extend(fill)
     callee = OperatorName("slicing", frame.session.operators["slicing"])
     fields = {"items": tuple(items)}
-    return operators.finished(frame, callee.cls, fields, {}, [value], Site(node, None), None, {})
+    return operators.finished(
+        frame, callee.cls, fields, {}, [value], Site(node, None), None, {}
+    )
 
 
-def _too_many_axes(frame: Frame, value: Tensor, node: ast.Index, given: int) -> SpecError:
+def _too_many_axes(
+    frame: Frame, value: Tensor, node: ast.Index, given: int
+) -> SpecError:
     label = Label(value.origin, f"this is {value.type}")
     message = f"{given} subscripts for a tensor of {value.type.rank} axes"
     return frame.error("E0322", message, node, labels=(label,))
@@ -366,7 +399,9 @@ def weight_of(frame: Frame, instance: Instance, node: ast.Attribute) -> Tensor:
     if node.name not in instance.weights:
         known = ", ".join(f"`{name}`" for name in instance.weights) or "none"
         message = f"this layer has no weight named `{node.name}`"
-        raise frame.error("E0203", message, node.name_span, hint=f"its weights are {known}")
+        raise frame.error(
+            "E0203", message, node.name_span, hint=f"its weights are {known}"
+        )
     kind: TensorType = instance.weights[node.name]
     (result,) = frame.builder.add(
         (),

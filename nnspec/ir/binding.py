@@ -55,21 +55,30 @@ class Bound:
 
     def key(self) -> tuple[Any, ...]:
         """Equal where the same function serves."""
-        constants = tuple((name, key_of(value)) for name, value in self.constants.items())
-        tensors = tuple((name, _tensor_key(value)) for name, value in self.tensors.items())
+        constants = tuple(
+            (name, key_of(value)) for name, value in self.constants.items()
+        )
+        tensors = tuple(
+            (name, _tensor_key(value)) for name, value in self.tensors.items()
+        )
         return (constants, tensors)
 
     def inputs(self) -> tuple[Argument, ...]:
         """The tensors as a node takes them."""
         return tuple(
-            None if value is None else apply.as_argument(value) for value in self.tensors.values()
+            None if value is None else apply.as_argument(value)
+            for value in self.tensors.values()
         )
 
     def model_inputs(self) -> dict[str, Tensor]:
         """The tensors handed to a model, by the names of its inputs."""
         if not isinstance(self.declared.node, ast.Model):
             return {}
-        return {name: value for name, value in self.tensors.items() if isinstance(value, Tensor)}
+        return {
+            name: value
+            for name, value in self.tensors.items()
+            if isinstance(value, Tensor)
+        }
 
     def parameters(self) -> tuple[Parameter, ...]:
         """The constants, as the function keeps them."""
@@ -123,7 +132,12 @@ def _tensor_key(value: Tensor | Sequence | None) -> Any:
 
 
 def bind(
-    frame: Frame, callee: Declared, arguments: Arguments, site: Site, *, entry: bool = False
+    frame: Frame,
+    callee: Declared,
+    arguments: Arguments,
+    site: Site,
+    *,
+    entry: bool = False,
 ) -> Bound:
     """Binds arguments to the parameters of a block or model. Raises `SpecError`."""
     node = callee.node
@@ -157,7 +171,9 @@ def _assigned(
         given[waiting.pop(0)] = value
     for place, value in enumerate(arguments.positional):
         span = arguments.spans.get(place, site.span)
-        tensor = isinstance(value, Tensor) or (isinstance(value, Sequence) and value.holds_tensors)
+        tensor = isinstance(value, Tensor) or (
+            isinstance(value, Sequence) and value.holds_tensors
+        )
         names = waiting if tensor else [name for name in constants if name not in given]
         if not names:
             if tensor:
@@ -188,7 +204,9 @@ def _assigned(
     return given
 
 
-def _surplus(frame: Frame, callee: Declared, tensors: list[str], span: Span) -> SpecError:
+def _surplus(
+    frame: Frame, callee: Declared, tensors: list[str], span: Span
+) -> SpecError:
     names = ", ".join(f"`{name}`" for name in tensors)
     count = counted(len(tensors), "tensor")
     takes = f"takes {count}{f' ({names})' if names else ''}"
@@ -205,12 +223,16 @@ def _bind_constants(
     names: list[str],
 ) -> None:
     """Constants are checked and completed by their defaults, which see the earlier ones."""
-    inside = Frame(frame.session, Builder(closed=True), callee.module, {}, {}, "fn", prefix=".")
+    inside = Frame(
+        frame.session, Builder(closed=True), callee.module, {}, {}, "fn", prefix="."
+    )
     for name in names:
         parameter = bound.written[name]
         if parameter.default is not None:
             default = evaluation.evaluate(inside, parameter.default)
-            bound.defaults[name] = checked(inside, parameter, default, parameter.default.span, callee)
+            bound.defaults[name] = checked(
+                inside, parameter, default, parameter.default.span, callee
+            )
         if name in given:
             span = arguments.spans.get(name, site.span)
             bound.constants[name] = checked(frame, parameter, given[name], span, callee)
@@ -265,7 +287,9 @@ def _tensor(
         and isinstance(parameter.type, ast.ShapeType)
         and parameter.type.dtype == "list"
     )
-    if wants_list is isinstance(value, Sequence) and isinstance(value, Tensor | Sequence):
+    if wants_list is isinstance(value, Sequence) and isinstance(
+        value, Tensor | Sequence
+    ):
         return value
     span = arguments.spans.get(name, site.span)
     wanted = "a list of tensors" if wants_list else "a tensor"
@@ -283,9 +307,7 @@ def checked(
     found = _of_kind(parameter.type, value)
     if found is None:
         wanted = _kind_text(parameter.type)
-        message = (
-            f"`{parameter.name}` of `{callee.node.name}` is {wanted}, and this is {kind_of(value)}"
-        )
+        message = f"`{parameter.name}` of `{callee.node.name}` is {wanted}, and this is {kind_of(value)}"
         raise frame.error("E0305", message, span, hint=_kind_hint(wanted, value))
     return found
 
@@ -340,7 +362,11 @@ def _kind_hint(wanted: str, value: Value) -> str | None:
         return None
     if isinstance(value.value, str):
         return "write the number without quotes"
-    return "`/` makes a float: use `//`, or `int(...)` around it" if wanted == "an int" else None
+    return (
+        "`/` makes a float: use `//`, or `int(...)` around it"
+        if wanted == "an int"
+        else None
+    )
 
 
 def _kind_text(kind: ast.TypeExpr) -> str:
@@ -368,7 +394,11 @@ def enter(frame: Frame, bound: Bound) -> list[Port]:
 def by_name(name: str, value: Value) -> Value:
     """A constant inside the body that takes it: known by its parameter's name."""
     if isinstance(value, Dim):
-        return value.value.named(symbol(name)) if value.is_constant else value.named(symbol(name))
+        return (
+            value.value.named(symbol(name))
+            if value.is_constant
+            else value.named(symbol(name))
+        )
     if isinstance(value, Traced) and value.value is None:
         return value
     return evaluation.renamed(value, named_term(name))
@@ -392,7 +422,11 @@ def _enter_tensor(
     tensors: list[Tensor] = []
     for i, item in enumerate(value.items):
         if not isinstance(item, Tensor):
-            raise frame.error("E0308", f"`{name}` holds tensors, and this is {kind_of(item)}", parameter)
+            raise frame.error(
+                "E0308",
+                f"`{name}` holds tensors, and this is {kind_of(item)}",
+                parameter,
+            )
         matched = shapes.match_input(frame, f"{name}.{i}", kind.element, item)
         tensors.append(frame.builder.value(matched, place))
     frame.names[name] = Sequence(tuple(tensors))

@@ -55,8 +55,12 @@ def elements(frame: Frame, value: Value, node: ast.Node) -> list[Value]:
                 hint="make it shorter",
             )
         return [dim(i) for i in spread]
-    hint = "to repeat so many times, write `range(n)`" if isinstance(value, Dim) else None
-    raise frame.error("E0327", f"a list is needed here, and this is {kind_of(value)}", node, hint=hint)
+    hint = (
+        "to repeat so many times, write `range(n)`" if isinstance(value, Dim) else None
+    )
+    raise frame.error(
+        "E0327", f"a list is needed here, and this is {kind_of(value)}", node, hint=hint
+    )
 
 
 def bind_pattern(frame: Frame, pattern: ast.Pattern, value: Value) -> None:
@@ -117,7 +121,9 @@ def _sliced(frame: Frame, value: Value, items: list[Value], node: ast.Slice) -> 
         raise frame.error("E0322", "the step of a slice cannot be 0", node)
     chosen = items[slice(*(None if bound is None else int(bound) for bound in bounds))]
     whole = as_term(value)
-    traced = term_of(value) is not None or any(b is not None and term_of(b) for b in bounds)
+    traced = term_of(value) is not None or any(
+        b is not None and term_of(b) for b in bounds
+    )
     term = None
     if whole is not None and traced:
         parts = [Term("literal", (None,)) if b is None else as_term(b) for b in bounds]
@@ -129,19 +135,35 @@ def _sliced(frame: Frame, value: Value, items: list[Value], node: ast.Slice) -> 
 
 
 def call(
-    frame: Frame, name: str, arguments: list[Value], keywords: Mapping[str, Value], node: ast.Expr
+    frame: Frame,
+    name: str,
+    arguments: list[Value],
+    keywords: Mapping[str, Value],
+    node: ast.Expr,
 ) -> Value:
     """A function of constants, applied."""
     if name.startswith("init."):
-        return _initializer(frame, name.removeprefix("init."), arguments, keywords, node)
+        return _initializer(
+            frame, name.removeprefix("init."), arguments, keywords, node
+        )
     if keywords:
         first = next(iter(keywords))
-        raise frame.error("E0302", f"`{name}` of constants takes no argument named `{first}`", node)
+        raise frame.error(
+            "E0302", f"`{name}` of constants takes no argument named `{first}`", node
+        )
     low, high = _ARITY[name]
     if not low <= len(arguments) <= high:
-        wanted = str(low) if low == high else f"{low} or more" if high > 9 else f"{low} to {high}"
+        wanted = (
+            str(low)
+            if low == high
+            else f"{low} or more"
+            if high > 9
+            else f"{low} to {high}"
+        )
         noun = "argument" if wanted == "1" else "arguments"
-        raise frame.error("E0303", f"`{name}` takes {wanted} {noun}, not {len(arguments)}", node)
+        raise frame.error(
+            "E0303", f"`{name}` takes {wanted} {noun}, not {len(arguments)}", node
+        )
     try:
         return _FUNCTIONS[name](frame, arguments, node)
     except ConstantError as error:
@@ -151,7 +173,9 @@ def call(
 def _range(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
     for value in arguments:
         if not isinstance(value, Dim):
-            raise ConstantError("E0320", f"`range` needs integers, and this is {kind_of(value)}")
+            raise ConstantError(
+                "E0320", f"`range` needs integers, and this is {kind_of(value)}"
+            )
     bounds = [value for value in arguments if isinstance(value, Dim)]
     start, stop = (dims.ZERO, bounds[0]) if len(bounds) == 1 else (bounds[0], bounds[1])
     step = bounds[2] if len(bounds) == 3 else dims.ONE
@@ -169,13 +193,19 @@ def _len(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
     value = arguments[0]
     items = elements(frame, value, node)
     size = dim(len(items))
-    term = None if isinstance(value, Sequence) and value.holds_tensors else term_of(value)
-    return size if term is None else size.named(dims.opaque(Term("call", ("len", term))))
+    term = (
+        None if isinstance(value, Sequence) and value.holds_tensors else term_of(value)
+    )
+    return (
+        size if term is None else size.named(dims.opaque(Term("call", ("len", term))))
+    )
 
 
 def _enumerate(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
     items = elements(frame, arguments[0], node)
-    pairs = tuple(Sequence((dim(i), item), is_group=True) for i, item in enumerate(items))
+    pairs = tuple(
+        Sequence((dim(i), item), is_group=True) for i, item in enumerate(items)
+    )
     return Sequence(pairs, _call_term("enumerate", arguments))
 
 
@@ -183,7 +213,9 @@ def _zip(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
     columns = [elements(frame, value, node) for value in arguments]
     if len({len(column) for column in columns}) > 1:
         sizes = ", ".join(str(len(column)) for column in columns)
-        raise ConstantError("E0322", f"`zip` needs lists of one length, and these have {sizes}")
+        raise ConstantError(
+            "E0322", f"`zip` needs lists of one length, and these have {sizes}"
+        )
     rows = tuple(Sequence(row, is_group=True) for row in zip(*columns, strict=True))
     return Sequence(rows, _call_term("zip", arguments))
 
@@ -207,14 +239,20 @@ def _dtype(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
 
 def _of_tensor(value: Value, name: str) -> Tensor:
     if not isinstance(value, Tensor):
-        raise ConstantError("E0308", f"`{name}` asks about a tensor, and this is {kind_of(value)}")
+        raise ConstantError(
+            "E0308", f"`{name}` asks about a tensor, and this is {kind_of(value)}"
+        )
     return value
 
 
 def _rounding(name: str) -> Callable[[Frame, list[Value], ast.Expr], Value]:
     def round_it(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
         value = arguments[0]
-        if name == "int" and isinstance(value, Traced) and isinstance(value.value, bool):
+        if (
+            name == "int"
+            and isinstance(value, Traced)
+            and isinstance(value.value, bool)
+        ):
             return dim(int(value.value))
         return constants.rounded(name, value)
 
@@ -228,10 +266,14 @@ def _float(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
 def _isqrt(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
     value = arguments[0]
     if not isinstance(value, Dim) or not value.is_constant or int(value) < 0:
-        raise ConstantError("E0320", f"`isqrt` needs a constant of at least 0, not {kind_of(value)}")
+        raise ConstantError(
+            "E0320", f"`isqrt` needs a constant of at least 0, not {kind_of(value)}"
+        )
     root = dim(math.isqrt(int(value)))
     term = term_of(value)
-    return root if term is None else root.named(dims.opaque(Term("call", ("isqrt", term))))
+    return (
+        root if term is None else root.named(dims.opaque(Term("call", ("isqrt", term))))
+    )
 
 
 def _sum(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
@@ -256,7 +298,11 @@ def _extreme(name: str) -> Callable[[Frame, list[Value], ast.Expr], Value]:
         if len(integers) == len(items):
             result = choose_dims(*integers)
             traced = single and isinstance(arguments[0], Sequence) and arguments[0].term
-            return result if not traced else evaluation.renamed(result, _named(name, arguments))
+            return (
+                result
+                if not traced
+                else evaluation.renamed(result, _named(name, arguments))
+            )
         values = [constants.arithmetic("*", item, Traced(1.0)) for item in items]
         numbers = [value.value for value in values if isinstance(value, Traced)]
         return Traced(choose(numbers), _call_term(name, arguments))
@@ -275,7 +321,9 @@ def _abs(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
     if isinstance(value, Dim):
         below = frame.session.assumptions.holds("<", value, 0)
         if below is None:
-            raise ConstantError("E0326", f"the sign of `{value}` depends on a run-time size")
+            raise ConstantError(
+                "E0326", f"the sign of `{value}` depends on a run-time size"
+            )
         return -value if below else value
     number = constants.arithmetic("*", value, Traced(1.0))
     assert isinstance(number, Traced)
@@ -334,7 +382,7 @@ _FUNCTIONS: dict[str, Callable[[Frame, list[Value], ast.Expr], Value]] = {
     "any": _all_of("any"),
     "all": _all_of("all"),
 }
-_ARITY = {name: (1, 1) for name in _FUNCTIONS} | {
+_ARITY = dict.fromkeys(_FUNCTIONS, (1, 1)) | {
     "range": (1, 3),
     "zip": (1, 99),
     "min": (1, 99),
@@ -347,7 +395,11 @@ EXACT = frozenset({"int", "ceil", "floor"})
 
 
 def _initializer(
-    frame: Frame, name: str, arguments: list[Value], keywords: Mapping[str, Value], node: ast.Expr
+    frame: Frame,
+    name: str,
+    arguments: list[Value],
+    keywords: Mapping[str, Value],
+    node: ast.Expr,
 ) -> Value:
     """`init.normal(std=0.02)`"""
     from nnspec.ops.initializers import INITIALIZERS, Number
@@ -356,24 +408,32 @@ def _initializer(
     fans = [field.name for field in fields_of(kind) if field.name not in kind.numbers]  # type: ignore[arg-type]
     names = [*fans, *kind.numbers]
     if len(arguments) > len(names):
-        raise frame.error("E0303", f"`init.{name}` takes at most {len(names)} arguments", node)
+        raise frame.error(
+            "E0303", f"`init.{name}` takes at most {len(names)} arguments", node
+        )
     given: dict[str, Value] = dict(zip(names, arguments, strict=False))
     for key, value in keywords.items():
         if key not in names:
             hint = did_you_mean(key, names) or f"it takes {', '.join(names)}"
-            raise frame.error("E0302", f"`init.{name}` has no argument `{key}`", node, hint=hint)
+            raise frame.error(
+                "E0302", f"`init.{name}` has no argument `{key}`", node, hint=hint
+            )
         given[key] = value
     fields: dict[str, Any] = {}
     for key in names:
         if key not in given:
             if key in fans or kind.numbers[key] is None:
                 hint = f"write `init.{name}({key}=...)`"
-                raise frame.error("E0301", f"`init.{name}` needs `{key}`", node, hint=hint)
+                raise frame.error(
+                    "E0301", f"`init.{name}` needs `{key}`", node, hint=hint
+                )
             continue
         value = given[key]
         if key in fans:
             if not isinstance(value, Dim):
-                raise frame.error("E0305", f"`{key}` must be an integer, not {kind_of(value)}", node)
+                raise frame.error(
+                    "E0305", f"`{key}` must be an integer, not {kind_of(value)}", node
+                )
             fields[key] = value
         else:
             fields[key] = Number(_as_float(frame, key, value, node))
@@ -384,6 +444,8 @@ def _as_float(frame: Frame, key: str, value: Value, node: ast.Expr) -> Traced:
     try:
         number = constants.arithmetic("*", value, Traced(1.0))
     except ConstantError as error:
-        raise frame.error("E0305", f"`{key}` must be a number: {error.message}", node) from None
+        raise frame.error(
+            "E0305", f"`{key}` must be a number: {error.message}", node
+        ) from None
     assert isinstance(number, Traced)
     return Traced(number.value, term_of(value))

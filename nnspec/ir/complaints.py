@@ -75,7 +75,9 @@ def _sentence(error: OpError, op: Operator, site: Site) -> str:
     name = op.op_name() if called else _SIGNS.get(op.op_name(), op.op_name())
     if error.param and message.startswith(("must ", "is ", "pads ")):
         return f"`{error.param}` of `{name}` {message}"
-    return f"`{name}` {message}" if message.startswith(_VERBS) else f"`{name}`: {message}"
+    return (
+        f"`{name}` {message}" if message.startswith(_VERBS) else f"`{name}`: {message}"
+    )
 
 
 def _blamed(

@@ -51,7 +51,9 @@ def arithmetic(symbol: str, left: Value, right: Value, *, exact: bool = False) -
     if symbol == "+" and isinstance(left, Sequence) and isinstance(right, Sequence):
         return _joined(left, right)
     if exact and symbol in "+-*/" and _ratio(left) and _ratio(right):
-        return _traced(symbol, left, right, _exactly(symbol, _ratio(left), _ratio(right)))
+        return _traced(
+            symbol, left, right, _exactly(symbol, _ratio(left), _ratio(right))
+        )
     return _traced(symbol, left, right, _floats(symbol, left, right))
 
 
@@ -82,7 +84,11 @@ def _integers(symbol: str, left: Dim, right: Dim, exact: bool) -> Value | None:
                 negative = right.is_constant and int(right) < 0
                 return None if negative else left**right
             case _:
-                return Traced(Ratio(left, right), _term(symbol, left, right)) if exact else None
+                return (
+                    Traced(Ratio(left, right), _term(symbol, left, right))
+                    if exact
+                    else None
+                )
     except DimError as error:
         code = "E0321" if right == 0 else "E0329"
         raise ConstantError(code, str(error)) from None
@@ -103,14 +109,19 @@ def _number(value: Value) -> float | None:
     return None
 
 
+def _power(base: float, exponent: float) -> Any:
+    """A float, or a complex number where the base is negative and the exponent a fraction."""
+    return base**exponent
+
+
 _PYTHON: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
-    "/": operator.truediv,
-    "//": operator.floordiv,
+    "/": float.__truediv__,
+    "//": float.__floordiv__,
     "%": operator.mod,
-    "^": operator.pow,
+    "^": _power,
 }
 
 
@@ -123,11 +134,17 @@ def _floats(symbol: str, left: Value, right: Value) -> float:
                 "use `//`, or `ceil(...)` and `floor(...)` around the division",
             )
         if isinstance(value, Traced) and isinstance(value.value, Quantity):
-            raise ConstantError("E0323", "a number with a unit can only be compared", "leave the unit out")
+            raise ConstantError(
+                "E0323",
+                "a number with a unit can only be compared",
+                "leave the unit out",
+            )
     one, other = _number(left), _number(right)
     if one is None or other is None:
         wrong = left if one is None else right
-        raise ConstantError("E0320", f"`{symbol}` needs numbers, and this is {kind_of(wrong)}")
+        raise ConstantError(
+            "E0320", f"`{symbol}` needs numbers, and this is {kind_of(wrong)}"
+        )
     try:
         result = _PYTHON[symbol](one, other)
     except ZeroDivisionError:
@@ -147,7 +164,11 @@ def _traced(symbol: str, left: Value, right: Value, result: Any) -> Traced:
 
 def _term(symbol: str, left: Value, right: Value) -> Term | None:
     one, other = as_term(left), as_term(right)
-    return None if one is None or other is None else Term("arithmetic", (symbol, one, other))
+    return (
+        None
+        if one is None or other is None
+        else Term("arithmetic", (symbol, one, other))
+    )
 
 
 # ---- exact fractions --------------------------------------------------------------------------------
@@ -170,7 +191,8 @@ def _ratio(value: Value) -> Ratio | None:
 
 
 def _exactly(symbol: str, left: Ratio | None, right: Ratio | None) -> Ratio:
-    assert left is not None and right is not None
+    assert left is not None
+    assert right is not None
     match symbol:
         case "*":
             return Ratio(left.above * right.above, left.below * right.below)
@@ -190,7 +212,9 @@ def rounded(name: str, value: Value) -> Value:
         return value
     ratio = _ratio(value)
     if ratio is None:
-        raise ConstantError("E0320", f"`{name}` needs a finite number, and this is {kind_of(value)}")
+        raise ConstantError(
+            "E0320", f"`{name}` needs a finite number, and this is {kind_of(value)}"
+        )
     result = _rounded(name, ratio)
     term = term_of(value)
     if term is not None and not _term_is_integral(ratio):
@@ -205,7 +229,9 @@ def _term_is_integral(ratio: Ratio) -> bool:
 
 def _rounded(name: str, ratio: Ratio) -> Dim:
     negative = ratio.above.is_constant and ratio.below.is_constant
-    if name == "ceil" or (name == "int" and negative and int(ratio.above) * int(ratio.below) < 0):
+    if name == "ceil" or (
+        name == "int" and negative and int(ratio.above) * int(ratio.below) < 0
+    ):
         return ratio.above.ceil_divide(ratio.below)
     return ratio.above // ratio.below
 
@@ -220,20 +246,26 @@ def inexact(value: Value) -> Value:
 # ---- comparison -------------------------------------------------------------------------------------
 
 
-def compared(symbol: str, left: Value, right: Value, assumptions: Assumptions) -> Traced:
+def compared(
+    symbol: str, left: Value, right: Value, assumptions: Assumptions
+) -> Traced:
     """`left symbol right` for constants. Raises `ConstantError` where it depends on a symbol."""
     result = _compared(symbol, left, right, assumptions)
     if term_of(left) is None and term_of(right) is None:
         return Traced(result)
     one, other = as_term(left), as_term(right)
-    term = None if one is None or other is None else Term("compare", (symbol, one, other))
+    term = (
+        None if one is None or other is None else Term("compare", (symbol, one, other))
+    )
     return Traced(result, term)
 
 
 def _compared(symbol: str, left: Value, right: Value, assumptions: Assumptions) -> bool:
     if symbol == "in":
         if not isinstance(right, Sequence):
-            raise ConstantError("E0320", f"`in` needs a list, and this is {kind_of(right)}")
+            raise ConstantError(
+                "E0320", f"`in` needs a list, and this is {kind_of(right)}"
+            )
         return any(plain(item) == plain(left) for item in right.items)
     if isinstance(left, Dim) and isinstance(right, Dim):
         found = assumptions.holds(symbol, left, right)
@@ -252,14 +284,21 @@ def _compared(symbol: str, left: Value, right: Value, assumptions: Assumptions) 
     first, second = _number(left), _number(right)
     if first is None or second is None:
         wrong = left if first is None else right
-        raise ConstantError("E0320", f"`{symbol}` needs numbers, and this is {kind_of(wrong)}")
+        raise ConstantError(
+            "E0320", f"`{symbol}` needs numbers, and this is {kind_of(wrong)}"
+        )
     return bool(_COMPARE[symbol](first, second))
 
 
 def _quantities(symbol: str, left: Any, right: Any) -> bool:
-    units = [value.unit if isinstance(value, Quantity) else "" for value in (left, right)]
+    units = [
+        value.unit if isinstance(value, Quantity) else "" for value in (left, right)
+    ]
     if units[0] != units[1]:
-        names = [f"a number of {unit}" if unit else "a number without a unit" for unit in units]
+        names = [
+            f"a number of {unit}" if unit else "a number without a unit"
+            for unit in units
+        ]
         message = f"{names[0]} and {names[1]} cannot be compared"
         raise ConstantError("E0323", message, "write both with the same unit")
     return bool(_COMPARE[symbol](left.value, right.value))

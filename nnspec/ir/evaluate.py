@@ -43,7 +43,9 @@ def tensor(frame: Frame, node: ast.Expr) -> Tensor:
     """The value of an expression that must be a tensor."""
     value = evaluate(frame, node)
     if not isinstance(value, Tensor):
-        raise frame.error("E0308", f"a tensor is needed here, and this is {kind_of(value)}", node)
+        raise frame.error(
+            "E0308", f"a tensor is needed here, and this is {kind_of(value)}", node
+        )
     return value
 
 
@@ -64,7 +66,9 @@ def truth(frame: Frame, node: ast.Expr) -> Traced:
     """The value of a condition."""
     value = constant(frame, node)
     if not isinstance(value, Traced) or not isinstance(value.value, bool):
-        raise frame.error("E0325", f"a condition must be a bool, and this is {kind_of(value)}", node)
+        raise frame.error(
+            "E0325", f"a condition must be a bool, and this is {kind_of(value)}", node
+        )
     return value
 
 
@@ -72,7 +76,9 @@ def integer(frame: Frame, node: ast.Expr) -> Dim:
     """The value of an expression that must be an integer."""
     value = constant(frame, node)
     if not isinstance(value, Dim):
-        raise frame.error("E0320", f"an integer is needed here, and this is {kind_of(value)}", node)
+        raise frame.error(
+            "E0320", f"an integer is needed here, and this is {kind_of(value)}", node
+        )
     return value
 
 
@@ -168,7 +174,9 @@ def _chain(frame: Frame, node: ast.Chain) -> Value:
     return result
 
 
-def _infix(frame: Frame, symbol: str, left: Value, right: Value, node: ast.Expr) -> Value:
+def _infix(
+    frame: Frame, symbol: str, left: Value, right: Value, node: ast.Expr
+) -> Value:
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         return apply.infix(frame, _INFIX[symbol], left, right, node)
     try:
@@ -184,7 +192,9 @@ def _logic(frame: Frame, node: ast.Chain) -> Value:
     first = evaluate(frame, node.operands[0])
     if isinstance(first, Tensor):
         for operand in node.operands[1:]:
-            first = apply.infix(frame, _INFIX[symbol], first, evaluate(frame, operand), node)
+            first = apply.infix(
+                frame, _INFIX[symbol], first, evaluate(frame, operand), node
+            )
         return first
     decides = symbol == "or"
     result: bool | None = None
@@ -208,7 +218,9 @@ def _logic(frame: Frame, node: ast.Chain) -> Value:
 
 def _checked_truth(frame: Frame, value: Value, node: ast.Expr) -> Traced:
     if not isinstance(value, Traced) or not isinstance(value.value, bool):
-        raise frame.error("E0325", f"a condition must be a bool, and this is {kind_of(value)}", node)
+        raise frame.error(
+            "E0325", f"a condition must be a bool, and this is {kind_of(value)}", node
+        )
     return value
 
 
@@ -219,12 +231,17 @@ def _term_only(frame: Frame, node: ast.Expr) -> Traced | None:
             value = evaluate(frame, node)
     except (SpecError, NoNodes, Poisoned):
         return None
-    return value if isinstance(value, Traced) and isinstance(value.value, bool) else None
+    return (
+        value if isinstance(value, Traced) and isinstance(value.value, bool) else None
+    )
 
 
 def _compare(frame: Frame, node: ast.Compare) -> Value:
     left, right = evaluate(frame, node.left), evaluate(frame, node.right)
-    if NONE.value in (_plain_none(left), _plain_none(right)) and node.operator in ("==", "!="):
+    if NONE.value in (_plain_none(left), _plain_none(right)) and node.operator in (
+        "==",
+        "!=",
+    ):
         both = _plain_none(left) is None and _plain_none(right) is None
         return _none_test(left, right, both is (node.operator == "=="), node.operator)
     if isinstance(left, Tensor) or isinstance(right, Tensor):
@@ -243,7 +260,11 @@ def _plain_none(value: Value) -> object:
 def _none_test(left: Value, right: Value, result: bool, symbol: str) -> Traced:
     """Whether something is `none`; the term says so where the name is an optional constant."""
     one, other = as_term(left), as_term(right)
-    if one is None or other is None or (term_of(left) is None and term_of(right) is None):
+    if (
+        one is None
+        or other is None
+        or (term_of(left) is None and term_of(right) is None)
+    ):
         return Traced(result)
     return Traced(result, Term("compare", (symbol, one, other)))
 
@@ -263,7 +284,9 @@ def _unary(frame: Frame, node: ast.Unary) -> Value:
 
 
 def _power(frame: Frame, node: ast.Power) -> Value:
-    return _infix(frame, "^", evaluate(frame, node.base), evaluate(frame, node.exponent), node)
+    return _infix(
+        frame, "^", evaluate(frame, node.base), evaluate(frame, node.exponent), node
+    )
 
 
 def _ternary(frame: Frame, node: ast.Ternary) -> Value:
@@ -273,9 +296,15 @@ def _ternary(frame: Frame, node: ast.Ternary) -> Value:
     before = len(frame.builder.nodes)
     with frame.builder.branch(condition.term, bool(condition.value)):
         value = evaluate(frame, chosen)
-    if condition.term is None or len(frame.builder.nodes) > before or not is_constant(value):
+    if (
+        condition.term is None
+        or len(frame.builder.nodes) > before
+        or not is_constant(value)
+    ):
         return value
-    if not _may_apply(other):  # it chooses between constants, and is no part of the structure
+    if not _may_apply(
+        other
+    ):  # it chooses between constants, and is no part of the structure
         frame.builder.items.pop()
     return _choice(frame, node, condition, value, other)
 
@@ -333,7 +362,10 @@ def _index(frame: Frame, node: ast.Index) -> Value:
         return apply.slicing(frame, value, node)
     if isinstance(value, Instance):
         raise frame.error(
-            "E0211", "a layer cannot be indexed", node, hint="index what comes out of it: `y[0]`"
+            "E0211",
+            "a layer cannot be indexed",
+            node,
+            hint="index what comes out of it: `y[0]`",
         )
     return builtins.indexed(frame, value, node)
 
@@ -347,7 +379,9 @@ def _pipe(frame: Frame, node: ast.Pipe) -> Value:
 
 
 def _rest(frame: Frame, node: ast.Expr) -> Value:
-    raise frame.error("E0211", "`...` stands only in an index or at the end of arguments", node)
+    raise frame.error(
+        "E0211", "`...` stands only in an index or at the end of arguments", node
+    )
 
 
 EVALUATE: dict[type[ast.Expr], Callable[[Frame, Any], Value]] = {

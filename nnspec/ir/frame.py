@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -109,7 +109,9 @@ class Builder:
             )
 
     @contextmanager
-    def branch(self, condition: Term | None, taken: bool) -> Iterator[None]:
+    def branch(
+        self, condition: Term | None, taken: bool
+    ) -> Generator[None, None, None]:
         """Collects what is done inside as a branch; nothing special where the condition is literal."""
         if condition is None:
             yield
@@ -122,7 +124,7 @@ class Builder:
             self.items = outer
 
     @contextmanager
-    def without_nodes(self) -> Iterator[None]:
+    def without_nodes(self) -> Generator[None, None, None]:
         """Inside, making a node raises `NoNodes`."""
         outer, self.closed = self.closed, True
         try:
@@ -167,7 +169,7 @@ class Frame:
         return SpecError(code, message, self.at(span), hint=hint, labels=labels)
 
     @contextmanager
-    def exactly(self, exact: bool = True) -> Iterator[None]:
+    def exactly(self, exact: bool = True) -> Generator[None, None, None]:
         """Inside, decimal literals are exact fractions."""
         outer, self.exact = self.exact, exact
         try:

@@ -22,11 +22,33 @@ from nnspec.ir.values import (
 from nnspec.syntax import ast
 
 BUILTINS = frozenset(
-    "range len enumerate zip reversed shape rank dtype int float ceil floor isqrt "
-    "sum min max abs sqrt log exp any all".split()
+    [
+        "range",
+        "len",
+        "enumerate",
+        "zip",
+        "reversed",
+        "shape",
+        "rank",
+        "dtype",
+        "int",
+        "float",
+        "ceil",
+        "floor",
+        "isqrt",
+        "sum",
+        "min",
+        "max",
+        "abs",
+        "sqrt",
+        "log",
+        "exp",
+        "any",
+        "all",
+    ]
 )
 DTYPES: dict[str, DType] = {dtype.value: dtype for dtype in DType}
-SCALAR_TYPES = frozenset("int float bool str dtype block fn".split())
+SCALAR_TYPES = frozenset(["int", "float", "bool", "str", "dtype", "block", "fn"])
 
 
 def name(frame: Frame, node: ast.Name) -> Value:
@@ -85,7 +107,10 @@ def unknown_text(identifier: str, known: Iterable[str]) -> tuple[str, str, str |
     if identifier[:1].isupper():
         if hint is None and len(identifier) <= 2:
             hint = f"a size is bound by the type of an input: `x: [B, {identifier}]`"
-        hint = hint or "`nnspec ops` lists the layers; a block of yours must be declared in this file"
+        hint = (
+            hint
+            or "`nnspec ops` lists the layers; a block of yours must be declared in this file"
+        )
         return "E0202", f"there is no layer or size named `{identifier}`", hint
     hint = hint or "bind it first, or declare it as a parameter"
     return "E0201", f"nothing here is named `{identifier}`", hint
@@ -128,4 +153,6 @@ def _in_namespace(frame: Frame, node: ast.Attribute, value: Namespace) -> Value:
         what = "operator"
         hint, rest = foreign_hint(node.name), "`nnspec ops` lists all"
     hint = hint or did_you_mean(node.name, known) or rest
-    raise frame.error("E0203", f"there is no {what} named `{node.name}`", node.name_span, hint=hint)
+    raise frame.error(
+        "E0203", f"there is no {what} named `{node.name}`", node.name_span, hint=hint
+    )

@@ -61,7 +61,14 @@ def applied(
         bound.keyword(name, value)
     bound.require_inputs()
     return finished(
-        frame, callee.cls, bound.fields, bound.terms, bound.ordered(), site, instance, arguments.spans
+        frame,
+        callee.cls,
+        bound.fields,
+        bound.terms,
+        bound.ordered(),
+        site,
+        instance,
+        arguments.spans,
     )
 
 
@@ -77,14 +84,18 @@ class _Bound:
         self.fields: dict[str, Any] = {}
         self.terms: dict[str, Term] = {}
         hidden = {f"{name}_value" for name in self.cls.scalars} | {self.cls.open}
-        self.field_names = [name for name in self.cls.model_fields if name not in hidden]
+        self.field_names = [
+            name for name in self.cls.model_fields if name not in hidden
+        ]
 
     def feed(self, value: Value) -> None:
         """A value that came along an arrow, or stood among the tensors of a call."""
         name = self._next_input()
         if name is None:
             raise self._surplus()
-        if isinstance(value, Tensor) or (isinstance(value, Sequence) and name in self.cls.listed):
+        if isinstance(value, Tensor) or (
+            isinstance(value, Sequence) and name in self.cls.listed
+        ):
             self._put(name, value)
         elif is_constant(value) and name in self.cls.scalars:
             self._scalar(name, value)
@@ -96,7 +107,9 @@ class _Bound:
     def positional(self, place: int, value: Value) -> None:
         """An argument without a name."""
         name = self._next_input()
-        if isinstance(value, Tensor) or (isinstance(value, Sequence) and value.holds_tensors):
+        if isinstance(value, Tensor) or (
+            isinstance(value, Sequence) and value.holds_tensors
+        ):
             if name is None:
                 raise self._surplus(place)
             self._put(name, value, place)
@@ -122,7 +135,11 @@ class _Bound:
         if name in self.cls.inputs:
             if name in self.inputs:
                 raise self._twice(name)
-            if isinstance(value, Traced) and value.value is None and name in self.cls.optional:
+            if (
+                isinstance(value, Traced)
+                and value.value is None
+                and name in self.cls.optional
+            ):
                 return
             if isinstance(value, Tensor) or (
                 isinstance(value, Sequence) and name in self.cls.listed
@@ -319,7 +336,9 @@ def finished(
         _require_known(frame, op, weights, inputs, site)
     if instance is not None:
         _settle(frame, instance, op, terms, weights, site)
-    nodes: list[Argument] = [None if value is None else apply.as_argument(value) for value in inputs]
+    nodes: list[Argument] = [
+        None if value is None else apply.as_argument(value) for value in inputs
+    ]
     made = frame.builder.add(
         tuple(nodes),
         results,
@@ -342,7 +361,11 @@ def _type(value: Any) -> Any:
 
 
 def _make(
-    frame: Frame, cls: type[Operator], fields: Mapping[str, Any], site: Site, spans: Mapping[Any, Any]
+    frame: Frame,
+    cls: type[Operator],
+    fields: Mapping[str, Any],
+    site: Site,
+    spans: Mapping[Any, Any],
 ) -> Operator:
     try:
         return cls(**fields)
@@ -353,7 +376,11 @@ def _make(
 
 
 def _require_known(
-    frame: Frame, op: Operator, weights: Mapping[str, Any], inputs: list[Any], site: Site
+    frame: Frame,
+    op: Operator,
+    weights: Mapping[str, Any],
+    inputs: list[Any],
+    site: Site,
 ) -> None:
     for name, weight in weights.items():
         for size in weight.shape:
@@ -394,7 +421,10 @@ def _settle(
 
 def settle_weights(frame: Frame, instance: Instance) -> None:
     """Tries to know the weights of an instance that has not been called: those of an embedding."""
-    if not isinstance(instance.callee, OperatorName) or instance.callee.name != "Embedding":
+    if (
+        not isinstance(instance.callee, OperatorName)
+        or instance.callee.name != "Embedding"
+    ):
         return
     from nnspec.ir.types import tensor
 
@@ -408,5 +438,3 @@ def settle_weights(frame: Frame, instance: Instance) -> None:
     op = _make(frame, instance.callee.cls, bound.fields, site, {})
     weights = op.weights(tensor(1, dtype=DType.I64))
     _settle(frame, instance, op, bound.terms, weights, site)
-
-

@@ -40,7 +40,9 @@ def _one(frame: Frame, condition: ast.Expr, node: ast.Require) -> None:
         frame.builder.items.append(Requirement(value.term, node.message))
 
 
-def _sizes(frame: Frame, condition: ast.Compare, left: Dim, right: Dim, node: ast.Require) -> None:
+def _sizes(
+    frame: Frame, condition: ast.Compare, left: Dim, right: Dim, node: ast.Require
+) -> None:
     operator = condition.operator
     try:
         holds = compared(operator, left, right, frame.session.assumptions).value
@@ -58,20 +60,32 @@ def _sizes(frame: Frame, condition: ast.Compare, left: Dim, right: Dim, node: as
 
 
 def _term(operator: str, left: Dim, right: Dim) -> Term | None:
-    if term_of(left) is None and term_of(right) is None and not (left.symbols() | right.symbols()):
+    if (
+        term_of(left) is None
+        and term_of(right) is None
+        and not (left.symbols() | right.symbols())
+    ):
         return None
     one, other = as_term(left), as_term(right)
-    return None if one is None or other is None else Term("compare", (operator, one, other))
+    return (
+        None
+        if one is None or other is None
+        else Term("compare", (operator, one, other))
+    )
 
 
-def _failed(frame: Frame, condition: ast.Expr, node: ast.Require, found: str) -> Exception:
+def _failed(
+    frame: Frame, condition: ast.Expr, node: ast.Require, found: str
+) -> Exception:
     text = frame.module.file.source.text[condition.span.start : condition.span.end]
     message = f"`{' '.join(text.split())}` does not hold{found}"
     hint = node.message or "give sizes and constants for which it holds"
     return frame.error("E0503", message, condition, hint=hint)
 
 
-def _assume(frame: Frame, condition: ast.Compare, operator: str, left: Dim, right: Dim) -> None:
+def _assume(
+    frame: Frame, condition: ast.Compare, operator: str, left: Dim, right: Dim
+) -> None:
     """Adds what a condition on one symbol says to what is known. Raises where it cannot."""
     session = frame.session
     if frame is not session.main_frame:
@@ -88,7 +102,11 @@ def _assume(frame: Frame, condition: ast.Compare, operator: str, left: Dim, righ
     if right.is_constant and _lone_symbol(left) is not None:
         name, bound = _lone_symbol(left) or "", int(right)
     elif left.is_constant and _lone_symbol(right) is not None:
-        name, bound, operator = _lone_symbol(right) or "", int(left), _MIRRORED[operator]
+        name, bound, operator = (
+            _lone_symbol(right) or "",
+            int(left),
+            _MIRRORED[operator],
+        )
     else:
         raise _unsupported(frame, condition)
     match operator:
@@ -134,5 +152,3 @@ def _remainder(value: Dim) -> tuple[str, int] | None:
         return None
     name = _lone_symbol(atom.arguments[0])
     return None if name is None else (name, int(atom.arguments[1]))
-
-

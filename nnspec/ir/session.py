@@ -15,11 +15,20 @@ from nnspec.ir import apply, binding, builtins, shapes, statements
 from nnspec.ir import evaluate as evaluation
 from nnspec.ir.apply import Arguments, Site
 from nnspec.ir.assumptions import Assumptions
-from nnspec.ir.complaints import counted
 from nnspec.ir.budget import MOST_CALL_DEPTH, Budget
-from nnspec.ir.dims import Dim, ONE, symbol
+from nnspec.ir.complaints import counted
+from nnspec.ir.dims import ONE, Dim, symbol
 from nnspec.ir.frame import Builder, Frame
-from nnspec.ir.graph import Argument, Function, Marks, Parameter, Port, Program, Result, Running
+from nnspec.ir.graph import (
+    Argument,
+    Function,
+    Marks,
+    Parameter,
+    Port,
+    Program,
+    Result,
+    Running,
+)
 from nnspec.ir.labels import assign_labels
 from nnspec.ir.rename import renamed_type, settled
 from nnspec.ir.types import TensorType
@@ -85,7 +94,9 @@ class Session:
             if location.span != callee.node.name_span:
                 labels.append(Label(location, f"in this use of `{callee.node.name}`"))
         self.diagnostics.add(
-            Diagnostic(found.code, found.message, found.location, tuple(labels), found.hint)
+            Diagnostic(
+                found.code, found.message, found.location, tuple(labels), found.hint
+            )
         )
 
     # ---- symbols and assumptions ----
@@ -100,7 +111,9 @@ class Session:
         """Remembers the size that a name in an input's type was bound to."""
         self._dims.setdefault(frame.builder, {})[name] = size.value
 
-    def assume_multiple(self, frame: Frame, name: str, factor: int, node: ast.Expr) -> None:
+    def assume_multiple(
+        self, frame: Frame, name: str, factor: int, node: ast.Expr
+    ) -> None:
         """Takes a symbol for a multiple of `factor` from here on."""
         if any(n.outputs for n in frame.builder.nodes):
             raise frame.error(
@@ -124,7 +137,9 @@ class Session:
             if isinstance(value, Dim):
                 frame.names[key] = value.at(replaced)
             elif isinstance(value, Tensor):
-                frame.names[key] = Tensor(value.id, builder.types[value.id], value.origin)
+                frame.names[key] = Tensor(
+                    value.id, builder.types[value.id], value.origin
+                )
 
     # ---- declarations ----
 
@@ -134,14 +149,18 @@ class Session:
         assert isinstance(node, ast.Constant)
         if node not in self._constants:
             self._constants[node] = {}
-            frame = Frame(self, Builder(closed=True), declared.module, {}, {}, "file", prefix=".")
+            frame = Frame(
+                self, Builder(closed=True), declared.module, {}, {}, "file", prefix="."
+            )
             statements.one(frame, node.bind)
             self._constants[node] = frame.names
         value = self._constants[node].get(name)
         if value is None:
             location = Location(declared.module.file.source, node.span)
             hint = "one of the constants that it needs must not need it"
-            raise SpecError("E0501", f"`{name}` is defined by itself", location, hint=hint)
+            raise SpecError(
+                "E0501", f"`{name}` is defined by itself", location, hint=hint
+            )
         return value
 
     def variant(self, declared: Declared) -> tuple[Declared, Recipe]:
@@ -151,14 +170,20 @@ class Session:
         source = declared.module.file.source
         found = declared.module.names.get(node.model)
         if found is None or not isinstance(found.node, ast.Model):
-            models = [n for n, d in declared.module.names.items() if isinstance(d.node, ast.Model)]
+            models = [
+                n
+                for n, d in declared.module.names.items()
+                if isinstance(d.node, ast.Model)
+            ]
             raise SpecError(
                 "E0210",
                 f"there is no model named `{node.model}`",
                 Location(source, node.model_span),
                 hint=did_you_mean(node.model, models),
             )
-        frame = Frame(self, Builder(closed=True), declared.module, {}, {}, "file", prefix=".")
+        frame = Frame(
+            self, Builder(closed=True), declared.module, {}, {}, "file", prefix="."
+        )
         given = apply.read_arguments(frame, node.arguments)
         return found, Recipe(found, tuple(given.positional), given.keywords)
 
@@ -223,7 +248,9 @@ class Session:
         self.budget.take("functions", 1, location)
         self._calls.append((callee, location))
 
-    def _body(self, callee: Declared, bound: binding.Bound, location: Location) -> Function:
+    def _body(
+        self, callee: Declared, bound: binding.Bound, location: Location
+    ) -> Function:
         node = callee.node
         assert isinstance(node, ast.Block | ast.Model)
         kind = "block" if isinstance(node, ast.Block) else "model"
@@ -259,14 +286,18 @@ class Session:
         if isinstance(node, ast.Model):
             if not outputs:
                 raise frame.error(
-                    "E0506", f"the model `{node.name}` has no output", node.name_span,
+                    "E0506",
+                    f"the model `{node.name}` has no output",
+                    node.name_span,
                     hint="add `output name = value`",
                 )
             frame.builder.items.append(Result(tuple(port.values for port in outputs)))
             return tuple(outputs)
         if not values:
             raise frame.error(
-                "E0508", f"the block `{node.name}` returns nothing", node.name_span,
+                "E0508",
+                f"the block `{node.name}` returns nothing",
+                node.name_span,
                 hint="end it with `return value`",
             )
         return self._block_outputs(frame, values, node, end)
@@ -278,7 +309,9 @@ class Session:
         for i, value in enumerate(values):
             if isinstance(value, Tensor):
                 ports.append(Port(f"result_{i}", value.id))
-            elif isinstance(value, Sequence) and all(isinstance(v, Tensor) for v in value.items):
+            elif isinstance(value, Sequence) and all(
+                isinstance(v, Tensor) for v in value.items
+            ):
                 raise frame.error(
                     "E0508",
                     f"the block `{node.name}` returns a list",
@@ -287,14 +320,20 @@ class Session:
                 )
             else:
                 raise frame.error(
-                    "E0308", f"a block returns tensors, and this is {kind_of(value)}", end,
+                    "E0308",
+                    f"a block returns tensors, and this is {kind_of(value)}",
+                    end,
                     hint="a function of constants is a `fn`",
                 )
         frame.builder.items.append(Result(tuple(port.values for port in ports)))
         return tuple(ports)
 
     def _results(
-        self, frame: Frame, claims: tuple[ast.TypeExpr, ...], values: list[Value], node: ast.Stmt
+        self,
+        frame: Frame,
+        claims: tuple[ast.TypeExpr, ...],
+        values: list[Value],
+        node: ast.Stmt,
     ) -> None:
         if not claims:
             return
@@ -347,15 +386,21 @@ class Session:
         """An `input` statement: a symbol for each new name, or the tensor that a caller gives."""
         if frame.kind != "model":
             raise frame.error(
-                "E0513", "only a model has `input` statements", node,
+                "E0513",
+                "only a model has `input` statements",
+                node,
                 hint="a block takes its tensors as parameters: `block F(x: [B, C])`",
             )
         if not isinstance(node.type, ast.ShapeType) or node.type.dtype == "list":
-            raise frame.error("E0205", "an input is a tensor", node, hint="write its shape: `[B, 3]`")
+            raise frame.error(
+                "E0205", "an input is a tensor", node, hint="write its shape: `[B, 3]`"
+            )
         inputs, _ = self._ports[frame.builder]
         if any(port.name == node.name for port in inputs):
             message = f"there are two inputs named `{node.name}`"
-            raise frame.error("E0514", message, node, hint="give one of them another name")
+            raise frame.error(
+                "E0514", message, node, hint="give one of them another name"
+            )
         given = self._given[frame.builder].get(node.name)
         place = frame.at(node.span)
         if given is not None:
@@ -366,31 +411,54 @@ class Session:
         inputs.append(Port(node.name, tensor.id))
         frame.names[node.name] = tensor
 
-    def model_output(self, frame: Frame, name: str, value: Value, node: ast.Output) -> None:
+    def model_output(
+        self, frame: Frame, name: str, value: Value, node: ast.Output
+    ) -> None:
         """An `output` statement."""
         if frame.kind != "model":
-            raise frame.error("E0513", "only a model has `output` statements", node,
-                              hint="a block ends with `return value`")
+            raise frame.error(
+                "E0513",
+                "only a model has `output` statements",
+                node,
+                hint="a block ends with `return value`",
+            )
         if frame.in_loop:
-            raise frame.error("E0507", "`output` stands in a loop", node,
-                              hint="bind the value, and output it behind the loop")
+            raise frame.error(
+                "E0507",
+                "`output` stands in a loop",
+                node,
+                hint="bind the value, and output it behind the loop",
+            )
         if not isinstance(value, Tensor):
-            raise frame.error("E0308", f"an output is a tensor, and this is {kind_of(value)}", node)
+            raise frame.error(
+                "E0308", f"an output is a tensor, and this is {kind_of(value)}", node
+            )
         _, outputs = self._ports[frame.builder]
         if any(port.name == name for port in outputs):
             message = f"there are two outputs named `{name}`"
-            raise frame.error("E0514", message, node, hint="give one of them another name")
+            raise frame.error(
+                "E0514", message, node, hint="give one of them another name"
+            )
         outputs.append(Port(name, value.id))
 
-    def inline(self, frame: Frame, callee: Declared, arguments: Arguments, site: Site) -> Value:
+    def inline(
+        self, frame: Frame, callee: Declared, arguments: Arguments, site: Site
+    ) -> Value:
         """A `fn`, applied: its body becomes part of the caller."""
         node = callee.node
         assert isinstance(node, ast.Fn)
         self._enter(callee, frame.at(site.span))
         try:
             inner = Frame(
-                self, frame.builder, callee.module, {}, {}, "fn",
-                prefix=f"{frame.prefix}.{node.name}", marks=frame.marks, in_loop=0,
+                self,
+                frame.builder,
+                callee.module,
+                {},
+                {},
+                "fn",
+                prefix=f"{frame.prefix}.{node.name}",
+                marks=frame.marks,
+                in_loop=0,
             )
             self._enter_fn(frame, inner, callee, arguments, site)
             errors = len(self.diagnostics.found)
@@ -403,17 +471,28 @@ class Session:
                 if len(self.diagnostics.found) > errors:
                     raise Poisoned
                 raise inner.error(
-                    "E0508", f"the function `{node.name}` returns nothing", node.name_span,
+                    "E0508",
+                    f"the function `{node.name}` returns nothing",
+                    node.name_span,
                     hint="end it with `return value`",
                 )
             if any(isinstance(value, Unknown) for value in values):
                 raise Poisoned
-            return values[0] if len(values) == 1 else Sequence(tuple(values), is_group=True)
+            return (
+                values[0]
+                if len(values) == 1
+                else Sequence(tuple(values), is_group=True)
+            )
         finally:
             self._calls.pop()
 
     def _enter_fn(
-        self, frame: Frame, inner: Frame, callee: Declared, arguments: Arguments, site: Site
+        self,
+        frame: Frame,
+        inner: Frame,
+        callee: Declared,
+        arguments: Arguments,
+        site: Site,
     ) -> None:
         """Binds the arguments; what is wrong with them is told with the calls that led here."""
         try:
@@ -484,7 +563,9 @@ def _overridden(
     names = [parameter.name for parameter in declared.node.parameters]
     named = dict(zip(names, given.positional, strict=False))
     surplus = given.positional[len(names) :]
-    return Arguments(given.fed, surplus, {**named, **given.keywords, **settings}, given.spans)
+    return Arguments(
+        given.fed, surplus, {**named, **given.keywords, **settings}, given.spans
+    )
 
 
 def _values(argument: Argument) -> tuple[int, ...]:
@@ -493,7 +574,9 @@ def _values(argument: Argument) -> tuple[int, ...]:
     return argument if isinstance(argument, tuple) else (argument,)
 
 
-def _reachable(functions: Mapping[str, Function], entry: Function) -> dict[str, Function]:
+def _reachable(
+    functions: Mapping[str, Function], entry: Function
+) -> dict[str, Function]:
     """The functions that the entry needs, callees before callers."""
     found: dict[str, Function] = {}
 
@@ -509,4 +592,13 @@ def _reachable(functions: Mapping[str, Function], entry: Function) -> dict[str, 
     return found
 
 
-__all__ = ["Module", "Parameter", "Running", "Session", "Specialised", "builtins", "evaluation", "plain"]
+__all__ = [
+    "Module",
+    "Parameter",
+    "Running",
+    "Session",
+    "Specialised",
+    "builtins",
+    "evaluation",
+    "plain",
+]

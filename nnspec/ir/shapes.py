@@ -24,12 +24,20 @@ def written_dtype(frame: Frame, node: ast.ShapeType) -> DType:
         ours = foreign_dtype(node.dtype)
         known = f"the types are: {', '.join(DTYPES)}"
         span = Span(node.span.start, node.span.start + len(node.dtype))
-        hint = f"here this is {ours}" if ours else did_you_mean(node.dtype, DTYPES) or known
-        raise frame.error("E0204", f"there is no element type `{node.dtype}`", span, hint=hint)
+        hint = (
+            f"here this is {ours}"
+            if ours
+            else did_you_mean(node.dtype, DTYPES) or known
+        )
+        raise frame.error(
+            "E0204", f"there is no element type `{node.dtype}`", span, hint=hint
+        )
     return found
 
 
-def match_input(frame: Frame, name: str, node: ast.ShapeType, given: Tensor) -> TensorType:
+def match_input(
+    frame: Frame, name: str, node: ast.ShapeType, given: Tensor
+) -> TensorType:
     """Binds the names of an input's type; gives the type in the names of this body.
 
     Raises `SpecError` where the given tensor does not fit.
@@ -43,7 +51,9 @@ def match_input(frame: Frame, name: str, node: ast.ShapeType, given: Tensor) -> 
     return TensorType(tuple(shape), given.type.dtype)
 
 
-def check_claim(frame: Frame, name: str, node: ast.TypeExpr | None, value: Value) -> Value:
+def check_claim(
+    frame: Frame, name: str, node: ast.TypeExpr | None, value: Value
+) -> Value:
     """Proves that a value has the type that is claimed of it; unbound names bind.
 
     Gives the value with its sizes known by the names that were claimed.
@@ -62,7 +72,9 @@ def check_claim(frame: Frame, name: str, node: ast.TypeExpr | None, value: Value
     _check_dtype(frame, name, node, value)
     patterns = _spread(frame, name, node, value)
     shape: list[Dim] = []
-    for axis, (pattern, size) in enumerate(zip(patterns, value.type.shape, strict=True)):
+    for axis, (pattern, size) in enumerate(
+        zip(patterns, value.type.shape, strict=True)
+    ):
         matched = _match_size(frame, name, axis, pattern, size, value, binds=False)
         shape.append(size if matched.generic is matched else matched)
     frame.builder.types[value.id] = TensorType(tuple(shape), value.type.dtype)
@@ -92,11 +104,10 @@ def introduce(frame: Frame, name: str, node: ast.ShapeType) -> TensorType:
 
 
 def _introduced(frame: Frame, item: ast.Expr) -> Dim:
-    if isinstance(item, ast.Name) and item.id not in frame.names:
-        if not _is_file_constant(frame, item.id):
-            found = frame.session.free_symbol(item.id)
-            frame.names[item.id] = found
-            return found
+    if isinstance(item, ast.Name) and _is_new(frame, item.id):
+        found = frame.session.free_symbol(item.id)
+        frame.names[item.id] = found
+        return found
     size = evaluation.integer(frame, item)
     if size.is_constant and int(size) < 1:
         raise frame.error(
@@ -108,6 +119,10 @@ def _introduced(frame: Frame, item: ast.Expr) -> Dim:
     return size
 
 
+def _is_new(frame: Frame, name: str) -> bool:
+    return name not in frame.names and not _is_file_constant(frame, name)
+
+
 def _is_file_constant(frame: Frame, name: str) -> bool:
     """Whether a name is bound by the file: blocks and models are no sizes."""
     known = frame.module.names.get(name)
@@ -116,7 +131,10 @@ def _is_file_constant(frame: Frame, name: str) -> bool:
 
 def _check_dtype(frame: Frame, name: str, node: ast.ShapeType, given: Tensor) -> None:
     wanted = written_dtype(frame, node)
-    if wanted is given.type.dtype or {wanted, given.type.dtype} == {DType.FLOAT, DType.F32}:
+    if wanted is given.type.dtype or {wanted, given.type.dtype} == {
+        DType.FLOAT,
+        DType.F32,
+    }:
         return
     raise SpecError(
         "E0404",
@@ -133,7 +151,9 @@ def _declared(given: Tensor) -> str:
     return "without a dtype" if dtype is DType.FLOAT else f"`{dtype.value}[...]`"
 
 
-def _spread(frame: Frame, name: str, node: ast.ShapeType, given: Tensor) -> list[ast.Expr | None]:
+def _spread(
+    frame: Frame, name: str, node: ast.ShapeType, given: Tensor
+) -> list[ast.Expr | None]:
     """One pattern for each axis; None for those that a `*S` takes (its name is bound here)."""
     rank = given.type.rank
     places = [i for i, item in enumerate(node.items) if isinstance(item, ast.Spread)]
@@ -189,7 +209,11 @@ def _match_size(
     if pattern is None or (isinstance(pattern, ast.Name) and pattern.id == "_"):
         return size.named(symbol(f"{name}@{axis}")) if binds else size
     unbound = isinstance(pattern, ast.Name) and pattern.id not in frame.names
-    if isinstance(pattern, ast.Name) and unbound and not _is_file_constant(frame, pattern.id):
+    if (
+        isinstance(pattern, ast.Name)
+        and unbound
+        and not _is_file_constant(frame, pattern.id)
+    ):
         found = size.value.named(symbol(pattern.id)) if binds else size
         frame.names[pattern.id] = found
         if binds:
@@ -209,7 +233,7 @@ def _match_size(
 
 
 def _claimed(wanted: Dim, pattern: ast.Expr) -> str:
-    if isinstance(pattern, ast.Name) and not str(wanted) == pattern.id:
+    if isinstance(pattern, ast.Name) and str(wanted) != pattern.id:
         return f"{wanted} (`{pattern.id}`)"
     return str(wanted)
 
@@ -217,9 +241,9 @@ def _claimed(wanted: Dim, pattern: ast.Expr) -> str:
 def _claim_hint(wanted: Dim, size: Dim, *, binds: bool) -> str | None:
     unknown = sorted((wanted - size).symbols())
     if not unknown and binds:
-        return f"give it a tensor of size {wanted} there, or write a name to take any size"
+        return (
+            f"give it a tensor of size {wanted} there, or write a name to take any size"
+        )
     if not unknown:
         return f"if {size} is right, correct the claim"
     return f"they are not equal for every {', '.join(unknown)}: add a `require` that makes them so"
-
-

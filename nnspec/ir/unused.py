@@ -111,7 +111,9 @@ class _Liveness:
                 "W0201",
                 f"`{target.name}` is bound here and never read",
                 target.span,
-                "write `_` for what is not needed" if several else "use it, or delete it",
+                "write `_` for what is not needed"
+                if several
+                else "use it, or delete it",
             )
         live = live - {target.name for target in node.targets}
         for target in node.targets:

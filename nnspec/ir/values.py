@@ -39,7 +39,8 @@ class Sequence:
     def holds_tensors(self) -> bool:
         """Whether any element, however deep, is a tensor."""
         return any(
-            isinstance(item, Tensor) or (isinstance(item, Sequence) and item.holds_tensors)
+            isinstance(item, Tensor)
+            or (isinstance(item, Sequence) and item.holds_tensors)
             for item in self.items
         )
 

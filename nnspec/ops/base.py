@@ -118,7 +118,9 @@ class Io(abc.ABC):
         """A field's value, spelled as the spec computed it (`rate`, `4 * width`) where it was computed."""
 
     @abc.abstractmethod
-    def module(self, function: Expr, *arguments: Any, suffix: str = "", **keywords: Any) -> Expr:
+    def module(
+        self, function: Expr, *arguments: Any, suffix: str = "", **keywords: Any
+    ) -> Expr:
         """Makes a submodule in the constructor, `self.<label><suffix> = function(...)`; gives `self.<label>`.
 
         Device, dtype (PyTorch, where `function` takes them) and name (Keras) are added by the generator.
@@ -223,7 +225,10 @@ class Operator(BaseModel, abc.ABC):
 
     def keras_parameter(self, name: str, layer: Expr) -> Expr:
         """A weight of a built Keras layer, in PyTorch's layout (for tied weights)."""
-        raise OpError(f"the weight `{name}` of {self.op_name()} cannot be shared in Keras", code="E0601")
+        raise OpError(
+            f"the weight `{name}` of {self.op_name()} cannot be shared in Keras",
+            code="E0601",
+        )
 
 
 class NoFlops(Operator, abc.ABC):
@@ -296,7 +301,9 @@ def normal_axis(axis: Dim | int, rank: int, *, param: str = "dim") -> int:
     return place % rank
 
 
-def normal_axes(axes: Dim | tuple[Dim, ...] | None, rank: int, *, param: str = "dim") -> tuple[int, ...]:
+def normal_axes(
+    axes: Dim | tuple[Dim, ...] | None, rank: int, *, param: str = "dim"
+) -> tuple[int, ...]:
     """Distinct axes from 0, ascending; None means all."""
     if axes is None:
         return tuple(range(rank))
@@ -304,7 +311,10 @@ def normal_axes(axes: Dim | tuple[Dim, ...] | None, rank: int, *, param: str = "
     places = [normal_axis(axis, rank, param=param) for axis in given]
     if len(set(places)) < len(places):
         raise OpError(
-            "an axis is named twice", param=param, hint="name each axis once", code="E0402"
+            "an axis is named twice",
+            param=param,
+            hint="name each axis once",
+            code="E0402",
         )
     return tuple(sorted(places))
 
@@ -314,7 +324,9 @@ def require_rank(x: TensorType, *ranks: int, input: str = "x") -> None:
     if x.rank not in ranks:
         wanted = " or ".join(str(rank) for rank in ranks)
         raise OpError(
-            f"needs a tensor of {wanted} axes, and {x} has {x.rank}", input=input, code="E0403"
+            f"needs a tensor of {wanted} axes, and {x} has {x.rank}",
+            input=input,
+            code="E0403",
         )
 
 

@@ -42,7 +42,9 @@ class Initializer(abc.ABC):
     """A distribution from which a weight is drawn. Fields are `Number`s and `Dim`s (fans)."""
 
     spelling: ClassVar[str]
-    numbers: ClassVar[dict[str, float | None]] = {}  # accepted arguments and their defaults
+    numbers: ClassVar[
+        dict[str, float | None]
+    ] = {}  # accepted arguments and their defaults
 
     @abc.abstractmethod
     def torch(self, tensor: Expr) -> Expr:
@@ -67,11 +69,15 @@ class Normal(Initializer):
     mean: Number = number(0.0)
 
     def torch(self, tensor: Expr) -> Expr:
-        options: dict[str, Any] = {} if self.mean.value == 0 else {"mean": self.mean.expr}
+        options: dict[str, Any] = (
+            {} if self.mean.value == 0 else {"mean": self.mean.expr}
+        )
         return _torch.normal_(tensor, **options, std=self.std.expr)
 
     def keras(self) -> Expr:
-        options: dict[str, Any] = {} if self.mean.value == 0 else {"mean": self.mean.expr}
+        options: dict[str, Any] = (
+            {} if self.mean.value == 0 else {"mean": self.mean.expr}
+        )
         return _keras.RandomNormal(**options, stddev=self.std.expr)
 
 
@@ -134,7 +140,7 @@ class FanNormal(Initializer):
     gain: Number = number(2**0.5)
 
     def deviation(self) -> Expr:
-        """gain / sqrt(fan), as an expression of the constructor."""
+        """The standard deviation gain / sqrt(fan), as an expression of the constructor."""
         return self.gain.expr * expression(self.fan) ** -0.5
 
     def torch(self, tensor: Expr) -> Expr:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from nnspec.ir.dims import ZERO, Dim, product
 from nnspec.ir.types import TensorType
@@ -21,7 +21,11 @@ from nnspec.ops.weight_steps import Transpose
 from nnspec.pycode.expressions import Expr, Namespace, default
 
 F, nn = Namespace("F"), Namespace("nn")
-layers, initializers, ops = Namespace("layers"), Namespace("initializers"), Namespace("ops")
+layers, initializers, ops = (
+    Namespace("layers"),
+    Namespace("initializers"),
+    Namespace("ops"),
+)
 
 
 class Linear(Operator):
@@ -42,7 +46,9 @@ class Linear(Operator):
     def infer(self, x: TensorType, weight: TensorType | None = None) -> TensorType:
         require_float(x)
         if x.rank < 1:
-            raise OpError("needs at least one axis, and got a scalar", input="x", code="E0403")
+            raise OpError(
+                "needs at least one axis, and got a scalar", input="x", code="E0403"
+            )
         if weight is not None and weight.shape != (self.features, x.shape[-1]):
             raise OpError(
                 f"the shared weight is {weight}, and this layer needs [{self.features}, {x.shape[-1]}]",
@@ -51,15 +57,21 @@ class Linear(Operator):
             )
         return x.with_shape(*x.shape[:-1], self.features)
 
-    def weights(self, x: TensorType, weight: TensorType | None = None) -> Mapping[str, Weight]:
+    def weights(
+        self, x: TensorType, weight: TensorType | None = None
+    ) -> Mapping[str, Weight]:
         fan = FanUniform(x.shape[-1])
         found: dict[str, Weight] = {}
         if weight is None:
             shape = (self.features, x.shape[-1])
-            found["weight"] = Weight(shape, self.init or fan, chosen=self.init is not None)
+            found["weight"] = Weight(
+                shape, self.init or fan, chosen=self.init is not None
+            )
         if self.bias:
             init = self.bias_init or fan
-            found["bias"] = Weight((self.features,), init, chosen=self.bias_init is not None)
+            found["bias"] = Weight(
+                (self.features,), init, chosen=self.bias_init is not None
+            )
         return found
 
     def flops(self, x: TensorType, weight: TensorType | None = None) -> Dim:
@@ -70,7 +82,9 @@ class Linear(Operator):
             bias = {"bias": io.parameter("bias")} if self.bias else {}
             return F.linear(io["x"], io["weight"], **bias)
         inputs = io.type("x").shape[-1]
-        module = io.module(nn.Linear, inputs, self.features, bias=default(io.arg("bias"), True))
+        module = io.module(
+            nn.Linear, inputs, self.features, bias=default(io.arg("bias"), True)
+        )
         return module(io["x"])
 
     def keras(self, io: Io) -> Expr:
@@ -78,10 +92,14 @@ class Linear(Operator):
             y = ops.matmul(io["x"], ops.transpose(io["weight"]))
             return y + io.parameter("bias") if self.bias else y
         if self.init is None and self.bias_init is None and self.bias:
-            return io.module(io.helper("dense"), self.features, io.type("x").shape[-1])(io["x"])
+            return io.module(io.helper("dense"), self.features, io.type("x").shape[-1])(
+                io["x"]
+            )
         fan = FanUniform(io.type("x").shape[-1])
         kernel = initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
-        options = {"bias_initializer": (self.bias_init or fan).keras()} if self.bias else {}
+        options: dict[str, Any] = {}
+        if self.bias:
+            options["bias_initializer"] = (self.bias_init or fan).keras()
         module = io.module(
             layers.Dense,
             self.features,
@@ -91,7 +109,9 @@ class Linear(Operator):
         )
         return module(io["x"])
 
-    def keras_weights(self, x: TensorType, weight: TensorType | None = None) -> tuple[KerasWeight, ...]:
+    def keras_weights(
+        self, x: TensorType, weight: TensorType | None = None
+    ) -> tuple[KerasWeight, ...]:
         kernel = KerasWeight("kernel", ("weight",), (Transpose((1, 0)),))
         bias = KerasWeight("bias", ("bias",))
         return (*((kernel,) if weight is None else ()), *((bias,) if self.bias else ()))
@@ -126,7 +146,11 @@ class Embedding(Operator):
 
     def weights(self, ids: TensorType) -> Mapping[str, Weight]:
         init = self.init or Normal()
-        return {"weight": Weight((self.entries, self.width), init, chosen=self.init is not None)}
+        return {
+            "weight": Weight(
+                (self.entries, self.width), init, chosen=self.init is not None
+            )
+        }
 
     def flops(self, ids: TensorType) -> Dim:
         return ZERO
@@ -136,9 +160,13 @@ class Embedding(Operator):
 
     def keras(self, io: Io) -> Expr:
         if self.init is None:
-            return io.module(io.helper("embedding"), self.entries, self.width)(io["ids"])
+            return io.module(io.helper("embedding"), self.entries, self.width)(
+                io["ids"]
+            )
         init = self.init.keras()
-        return io.module(layers.Embedding, self.entries, self.width, embeddings_initializer=init)(io["ids"])
+        return io.module(
+            layers.Embedding, self.entries, self.width, embeddings_initializer=init
+        )(io["ids"])
 
     def keras_weights(self, ids: TensorType) -> tuple[KerasWeight, ...]:
         return (KerasWeight("embeddings", ("weight",)),)

@@ -94,7 +94,9 @@ class SwapGates(Step):
     def _swapped(self, array: Any) -> Any:
         size = array.shape[self.axis] // self.gates
         order = [1, 0, *range(2, self.gates)]
-        places = [place for gate in order for place in range(gate * size, (gate + 1) * size)]
+        places = [
+            place for gate in order for place in range(gate * size, (gate + 1) * size)
+        ]
         return array.take(places, axis=self.axis)
 
 
