@@ -9,6 +9,7 @@ from typing import Protocol
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Evaluate, For, If, Raise, Statement
+from nnspec.pycode.writer import expression_text
 from nnspec.targets import merged
 from nnspec.targets.lowering import Construct, LayerName
 from nnspec.targets.names import Names, safe_name
@@ -72,11 +73,28 @@ class Constructor:
 
     def _requirements(self, items: list[merged.Item]) -> Iterator[Statement]:
         for item in items:
-            if isinstance(item, merged.Requirement) and not item.symbols:
-                condition = self.scope.spelled(item.condition)
-                message = item.message or "a requirement of the block is not met"
-                error = Name("ValueError")(Literal(message))
-                yield If(negated(condition), (Raise(error),))
+            match item:
+                case merged.Requirement(symbols=()):
+                    condition = self.scope.spelled(item.condition)
+                    message = item.message or "a requirement of the block is not met"
+                    error = Name("ValueError")(Literal(message))
+                    yield If(negated(condition), (Raise(error),))
+                case merged.Guard():
+                    yield from self.guard(item)
+                case merged.Loop():
+                    yield from self._requirements(item.body)
+                case _:
+                    pass
+
+    def guard(self, item: merged.Guard) -> Iterator[Statement]:
+        """Refuses constants for which the class would have to look otherwise."""
+        if any(self.plan.parameter(name) is None for name in names_in(item.condition)):
+            return
+        condition = self.scope.spelled(item.condition)
+        refused = negated(condition) if item.taken else condition
+        covered = "only" if item.taken else "not"
+        message = f"{covered} written for {expression_text(condition)}"
+        yield If(refused, (Raise(Name("ValueError")(Literal(message))),))
 
     # ---- layers in lists whose turns are written out ----
 

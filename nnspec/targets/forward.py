@@ -154,6 +154,8 @@ class Forward:
                     self._loop(item)
                 case merged.Requirement():
                     self._requirement(item)
+                case merged.Guard():
+                    self._guard(item)
                 case _:
                     self._result(item)
 
@@ -685,6 +687,9 @@ class Forward:
         message = _requirement_message(item, condition)
         self._raised.append(If(negated(condition), (Raise(Name("ValueError")(message)),)))
 
+    def _guard(self, item: merged.Guard) -> None:
+        """The constructor has checked it."""
+
     def _result(self, item: merged.Result) -> None:
         values = [self._output(reference) for reference in item.values]
         comment = None
@@ -730,7 +735,7 @@ def _does_anything(items: Sequence[merged.Item]) -> bool:
             case merged.Branch():
                 if _does_anything(item.then) or _does_anything(item.otherwise):
                     return True
-            case merged.Requirement():
+            case merged.Requirement() | merged.Guard():
                 pass
             case _:
                 return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Program
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
@@ -26,6 +27,7 @@ from nnspec.targets.forward import Forward, expression_width
 from nnspec.targets.lowering import Anchor, RunTimeSize
 from nnspec.targets.names import Names, safe_local
 from nnspec.targets.plan import ClassPlan, names_in
+from nnspec.targets.spelling import Unspellable
 
 keras = Namespace("keras")
 NONE = Literal(None)
@@ -169,6 +171,9 @@ class FunctionalBody(Forward):
         error = Name("ValueError")(Literal(message))
         self.statements.append(If(negated(condition), (Raise(error),)))
 
+    def _guard(self, item: merged.Guard) -> None:
+        self.statements.extend(self._the_maker().guard(item))
+
     def _result(self, item: merged.Result) -> None:
         values = [self._read(reference) for reference in item.values]
         inputs = [name for name in self._given]
@@ -234,8 +239,7 @@ def _input(value: merged.Value, name: Name, maker: Constructor) -> Expr:
     """`keras.Input((224, 224, 3), name="image")`"""
     sizes: list[Expr] = []
     for axis in value.order[1:]:
-        size = value.type.shape[axis]
-        sizes.append(maker.scope.spelled(tree.Size(size)) if size.is_constant else NONE)
+        sizes.append(_input_size(value.type.shape[axis], maker))
     options: dict[str, object] = {}
     if not value.type.dtype.is_float:
         options["dtype"] = {"i64": "int64", "i32": "int32", "bool": "bool"}[value.type.dtype.value]
@@ -261,3 +265,11 @@ def function_name(plan: ClassPlan) -> str:
     return safe_local(snake_case(plan.function.name).replace("_net", "net"), "keras")
 
 
+def _input_size(size: Dim, maker: Constructor) -> Expr:
+    """A size of an input: None where it is open, a parameter of the function where it has one."""
+    if not size.is_constant:
+        return NONE
+    try:
+        return maker.scope.spelled(tree.Size(size))
+    except Unspellable:
+        return Literal(int(size))

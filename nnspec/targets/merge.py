@@ -96,6 +96,8 @@ class Merger:
     def __init__(self, lower: Lower) -> None:
         self._lower = lower
         self._seen: set[tuple[Any, ...]] = set()
+        # Constants that decide how often a loop turns which had to be written out.
+        self.fixed: set[str] = set()
 
     def body(self, tracks: Sequence[Track]) -> list[merged.Item]:
         """The common body of whole functions. Raises `Unlike`."""
@@ -310,14 +312,25 @@ class Merger:
         taken = [(track, item.body) for track, item in current if item.taken]
         not_taken = [(track, item.body) for track, item in current if not item.taken]
         if len(ways) == 1:  # it goes the same way wherever it is used
+            guards = self._guard(tracks, current[0][1])
             found = self.items(taken or not_taken)
             self._note_ends(taken or not_taken)
-            return found
+            return [*guards, *found]
         condition = self._condition(tracks, [item.condition for _, item in current])
         branch = merged.Branch(condition)
         branch.then = self.items(taken)
         branch.otherwise = self.items(not_taken)
         return [branch]
+
+    def _guard(self, tracks: list[Track], branch: graph.Branch) -> list[merged.Item]:
+        """A note that the class is made for one way of a branch."""
+        condition = self._localised(tracks[0], branch.condition)
+        names = {*condition.names(), *(a.symbol for a in condition.atoms() if a.symbol)}
+        if any(turn.loop is not None for turn in tracks[0].turns) and any("@" in n for n in names):
+            raise Unlike  # it may go the other way in turns that other constants would add
+        if not names or not _spells(condition):
+            return []
+        return [merged.Guard(tree.Constant(Traced(None, condition)), branch.taken)]
 
     def _note_ends(self, traces: Sequence[tuple[Track, tuple[graph.Item, ...]]]) -> None:
         ended = {track.ended for track, _ in traces}
@@ -430,6 +443,12 @@ class Merger:
         counts = {len(loop.iterations) for _, loop in current}
         if len(counts) > 1:
             raise Unlike
+        for track, loop in current:
+            constants = {parameter.name for parameter in track.function.parameters}
+            if loop.iterable is not None:
+                term = loop.iterable
+                named = {*term.names(), *(a.symbol for a in term.atoms() if a.symbol)}
+                self.fixed |= (named & constants) - set(track.constants)
         result: list[merged.Item] = []
         outer = [(track, track.turns, dict(track.constants), set(track.names)) for track, _ in current]
         for place in range(counts.pop()):
@@ -521,9 +540,8 @@ class Merger:
         """A size whose twin has the right value in every trace."""
         local = [self._local(track, size) for track, size in zip(tracks, sizes, strict=True)]
         twins = _distinct([size.generic for size in local])
-        if len(twins) == 1:
-            right = _spells_size(twins[0]) and not _contradicts(tracks, twins[0], sizes)
-            return local[0] if right else _literal(sizes)
+        if len(twins) == 1 and twins[0].is_constant:
+            return local[0]
         constant = _same_constant(sizes)
         for twin in twins:
             if twin.is_constant or not _spells_size(twin):

@@ -105,13 +105,21 @@ class Requirement:
 
 
 @dataclass(eq=False)
+class Guard:
+    """A condition that went one way wherever the block is used: the class is made for that way alone."""
+
+    condition: Expr
+    taken: bool
+
+
+@dataclass(eq=False)
 class Result:
     """The values that the body gives back."""
 
     values: tuple[Reference, ...]
 
 
-Item: TypeAlias = Step | Bind | Branch | Loop | Requirement | Result
+Item: TypeAlias = Step | Bind | Branch | Loop | Requirement | Guard | Result
 
 
 @dataclass(frozen=True)

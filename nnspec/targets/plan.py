@@ -164,14 +164,24 @@ class Planner:
         )
 
     def _try(
-        self, name: str, members: list[tuple[int, Function]], *, named: bool = False
+        self,
+        name: str,
+        members: list[tuple[int, Function]],
+        *,
+        named: bool = False,
+        fixed: frozenset[str] | set[str] = frozenset(),
     ) -> ClassPlan | None:
-        """One class for all of these functions; None where they are unlike."""
+        """One class for all of these functions; None where they are unlike.
+
+        `fixed` are constants that a written-out loop depends on: the class has them built in.
+        """
         tracks: list[Track] = []
         inputs: list[merged.Value] | None = None
         for place, function in members:
             layout = self._layouts[place][function.key]
-            track = Track(function, layout, meanings(function))
+            known = meanings(function)
+            built_in = {key: known[key] for key in sorted(fixed) if key in known}
+            track = Track(function, layout, known, constants=built_in)
             given = self._enter(track, inputs)
             if given is None:
                 return None
@@ -182,10 +192,13 @@ class Planner:
         def lower(track: Track, node: Node) -> Lowered:
             return self._lower(places[id(track.function)], track, node)
 
+        merger = Merger(lower)
         try:
-            items = Merger(lower).body(tracks)
+            items = merger.body(tracks)
         except Unlike:
             return None
+        if merger.fixed - fixed:
+            return self._try(name, members, named=named, fixed=fixed | merger.fixed)
         functions = [function for _, function in members]
         plan = ClassPlan(
             name=name if named else self.names.free(name),
@@ -386,9 +399,14 @@ def meanings(function: Function) -> dict[str, Any]:
                 names = twin.symbols()
                 if len(names) == 1:
                     (name,) = names
-                    if twin == symbol(name):
+                    if twin in (symbol(name), symbol(name, _scale(twin))):
                         found.setdefault(name, size.value)
     return found
+
+
+def _scale(size: Dim) -> int:
+    """What the symbol of a size is known to be a multiple of."""
+    return next((atom.scale for atom in size.atoms() if atom.kind == "symbol"), 1)
 
 
 def _boxed(value: Any) -> Any:
@@ -419,7 +437,7 @@ def finish(plan: ClassPlan, target: str) -> None:
     required: list[ClassParameter] = []
     optional: list[ClassParameter] = []
     for parameter in plan.function.parameters:
-        if parameter.name in made or parameter.name in read or plan.is_entry:
+        if parameter.name in made or parameter.name in read:
             made_parameter = _class_parameter(parameter, constants, target)
             if made_parameter is not None:
                 (optional if made_parameter.has_default else required).append(made_parameter)
