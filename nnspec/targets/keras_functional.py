@@ -174,6 +174,11 @@ class FunctionalBody(Forward):
     def _guard(self, item: merged.Guard) -> None:
         self.statements.extend(self._the_maker().guard(item))
 
+    def _is_free(self, wanted: str) -> bool:
+        # The model is made of its inputs at the end, so their variables stay what they are.
+        given = {name.id for name in self._given}
+        return safe_local(wanted, "keras") not in given and super()._is_free(wanted)
+
     def _result(self, item: merged.Result) -> None:
         values = [self._read(reference) for reference in item.values]
         inputs = [name for name in self._given]
