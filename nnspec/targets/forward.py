@@ -259,7 +259,7 @@ class Forward:
     def _module(self, step: merged.Step, suffix: str) -> Expr:
         key = step.label + suffix
         if key in self._elements:
-            return self._elements[key]
+            return self._element(step, self._elements[key])
         found: Expr = tree.Attribute(Name("self"), safe_name(key, self.dialect.target))
         numbers = [turn.index for turn in step.turns]
         if None in numbers:
@@ -272,6 +272,16 @@ class Forward:
             assert number is not None
             found = found[str(number) if keyed else number]
         return found
+
+    def _element(self, step: merged.Step, element: Expr) -> Expr:
+        """The layer in what a loop goes through: inner turns that are written out have numbers."""
+        if not self.dialect.nested_lists:
+            return element
+        loops = [place for place, turn in enumerate(step.turns) if turn.index is None]
+        for turn in step.turns[max(loops, default=-1) + 1 :]:
+            assert turn.index is not None
+            element = element[turn.index]
+        return element
 
     def _is_keyed(self, key: str) -> bool:
         """Whether the layers of a label are a table, since some turns have none."""
