@@ -346,7 +346,7 @@ def operator(
 
 def slicing(frame: Frame, value: Tensor, node: ast.Index) -> Value:
     """`x[..., 1:, i]`"""
-    from nnspec.ops.slicing import Range
+    from nnspec.ir.slices import Range
 
     items: list[Dim | Range] = []
     rest = [i for i, item in enumerate(node.subscripts) if isinstance(item, ast.Rest)]

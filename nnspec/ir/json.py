@@ -21,7 +21,6 @@ from nnspec.ir.records import record_name
 from nnspec.ir.terms import Term
 from nnspec.ir.types import DType
 from nnspec.ir.values import Builtin, Declared, OperatorName, Recipe
-from nnspec.ops import OPS
 from nnspec.ops.base import Operator
 from nnspec.source import Location, Source
 
@@ -34,9 +33,12 @@ def program_to_json(program: graph.Program) -> dict[str, Any]:
 
 
 def program_from_json(
-    data: Any, operators: Mapping[str, type[Operator]] = OPS
+    data: Any, operators: Mapping[str, type[Operator]]
 ) -> graph.Program:
-    """The program that `program_to_json` wrote. Raises `ProgramError` for anything else."""
+    """The program that `program_to_json` wrote. Raises `ProgramError` for anything else.
+
+    `operators` are those that the program may use: `nnspec.ops.OPS`, and a user's own.
+    """
     return Reader(data, operators).program()
 
 

@@ -12,16 +12,16 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
-from nnspec.ir import values
+import nnspec.ops.initializers as initializers
+from nnspec.ir import slices, values
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.types import TensorType
-from nnspec.ops import initializers, slicing
 
 RECORDS: Mapping[str, type] = {
     "traced": Traced,
     "sequence": values.Sequence,
     "range": values.Range,
-    "slice": slicing.Range,
+    "slice": slices.Range,
     "tensor type": TensorType,
     "number": initializers.Number,
     **{f"init.{name}": kind for name, kind in initializers.INITIALIZERS.items()},

@@ -325,7 +325,6 @@ class Session:
                     end,
                     hint="a function of constants is a `fn`",
                 )
-        frame.builder.items.append(Result(tuple(port.values for port in ports)))
         return tuple(ports)
 
     def _results(

@@ -11,12 +11,12 @@ from typing import Any
 
 from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Argument, Function, Marks, Node, Port, Program, dotted
+from nnspec.ir.slices import Range
 from nnspec.ir.terms import Traced
 from nnspec.ir.types import DType
 from nnspec.ir.values import Builtin, Declared, OperatorName, Recipe
 from nnspec.ops.base import Operator
 from nnspec.ops.initializers import Initializer, Number
-from nnspec.ops.slicing import Range
 
 LONGEST_LIST = 16
 

@@ -11,7 +11,7 @@ from nnspec.ir import evaluate as evaluation
 from nnspec.ir.complaints import counted
 from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.frame import Frame
-from nnspec.ir.graph import Binding, Iteration, Loop, Marks, Running
+from nnspec.ir.graph import Binding, Iteration, Loop, Marks, Result, Running
 from nnspec.ir.terms import name as named_term
 from nnspec.ir.types import TensorType
 from nnspec.ir.values import (
@@ -235,6 +235,9 @@ def _return(frame: Frame, node: ast.Return) -> None:
         result = evaluation.evaluate(frame, value)
         group = isinstance(result, Sequence) and result.is_group
         values.extend(result.items if group and isinstance(result, Sequence) else [result])
+    if frame.kind == "block":  # noted where it stands: it may end one branch alone
+        tensors = tuple(value.id for value in values if isinstance(value, Tensor))
+        frame.builder.items.append(Result(tensors))
     raise Returned(values, node)
 
 

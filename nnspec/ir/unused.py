@@ -31,11 +31,16 @@ def names(module: Module, node: Routine) -> list[Diagnostic]:
     claimed = {name for kind in results for name in of_type(kind).names}
     liveness = _Liveness(module, claimed)
     live = liveness.before(node.body.statements, set(claimed))
+    read, sizes = set(live), set[str]()
     for parameter in node.parameters:
         live |= of_type(parameter.type).names
         live |= of_expressions(parameter.default).names
     for parameter in node.parameters:
-        if parameter.name not in live and parameter.name != "_":
+        # A tensor may be there for a size alone, which its type is the first to name.
+        named = of_type(parameter.type).names - sizes
+        sizes |= named
+        used = parameter.name in live or parameter.name == "_" or named & read
+        if not used:
             liveness.parameter(node, parameter)
     return sorted(liveness.found, key=_start)
 

@@ -205,7 +205,10 @@ class _Checker:
                     f"`{item.name}` means value {item.value}, which is none"
                 )
         values = tuple(port.values for port in self.function.outputs)
-        if not items or not isinstance(items[-1], Result) or items[-1].values != values:
+        last = items[-1] if items else None
+        while isinstance(last, Branch) and last.body:  # a `return` may end one branch alone
+            last = last.body[-1]
+        if not isinstance(last, Result) or last.values != values:
             raise self._fault("the structure does not end with the outputs")
 
     def _symbols(self) -> None:

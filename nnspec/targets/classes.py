@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Program
 from nnspec.ir.types import TensorType
@@ -13,7 +14,6 @@ from nnspec.ops.base import snake_case
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.statements import Argument
-from nnspec.targets import merged
 from nnspec.targets.names import Names, safe_local
 from nnspec.targets.plan import ClassParameter, ClassPlan
 from nnspec.targets.spelling import spell_literal
@@ -98,12 +98,16 @@ def signature_text(plan: ClassPlan) -> str:
         count = len(port.values) if isinstance(port.values, tuple) else 1
         value = plan.inputs[place]
         place += count
-        inputs.append(f"{port.name}: {'list of ' if port.listed else ''}{_type_text(value, plan)}")
+        inputs.append(
+            f"{port.name}: {'list of ' if port.listed else ''}{_type_text(value, plan)}"
+        )
     outputs: list[str] = []
     ports = plan.function.outputs
     for port, reference in zip(ports, _results(plan), strict=True):
         kind = _type_text(reference, plan)
-        outputs.append(f"{port.name}: {kind}" if plan.function.kind == "model" else kind)
+        outputs.append(
+            f"{port.name}: {kind}" if plan.function.kind == "model" else kind
+        )
     whole = f"{', '.join(inputs)} -> {', '.join(outputs)}"
     if len(whole) <= LONGEST_DOC_LINE:
         return whole
@@ -132,7 +136,9 @@ def _type_text(reference: merged.Reference, plan: ClassPlan) -> str:
         kind, order = reference.type, reference.order
     if kind is None:
         return "tensor"
-    prefix = {"float": "", "bool": "bool ", "i64": "int64 "}.get(kind.dtype.value, f"{kind.dtype.value} ")
+    prefix = {"float": "", "bool": "bool ", "i64": "int64 "}.get(
+        kind.dtype.value, f"{kind.dtype.value} "
+    )
     sizes: list[str] = []
     for axis in order:
         text = _short(kind.shape[axis], axis, plan)
@@ -144,7 +150,9 @@ def _type_text(reference: merged.Reference, plan: ClassPlan) -> str:
 def _variable_type(plan: ClassPlan, reference: merged.Variable) -> TensorType | None:
     function = plan.function
     for port in function.outputs:
-        if isinstance(port.values, int) and function.types[port.values].rank == len(reference.order):
+        if isinstance(port.values, int) and function.types[port.values].rank == len(
+            reference.order
+        ):
             return function.types[port.values]
     return None
 
@@ -171,7 +179,9 @@ def factory_name(program: Program) -> str:
     return snake_case(program.name).replace("_net", "net")
 
 
-def factory_arguments(program: Program, plan: ClassPlan) -> list[tuple[str | None, Expr]]:
+def factory_arguments(
+    program: Program, plan: ClassPlan
+) -> list[tuple[str | None, Expr]]:
     """The constants of a variant: those that differ from the model's defaults."""
     values = {parameter.name: parameter for parameter in program.main.parameters}
     found: list[tuple[str | None, Expr]] = []

@@ -94,7 +94,9 @@ class Constructor:
         refused = negated(condition) if item.taken else condition
         covered = "only" if item.taken else "not"
         message = f"{covered} written for {expression_text(condition)}"
-        yield If(refused, (Raise(Name("ValueError")(Literal(message))),))
+        if message not in self.guarded:
+            self.guarded.add(message)
+            yield If(refused, (Raise(Name("ValueError")(Literal(message))),))
 
     # ---- layers in lists whose turns are written out ----
 
@@ -216,6 +218,7 @@ class Constructor:
         return tree.Attribute(Name("self"), safe_name(parameter.name, self.dialect.target))
 
     reset_names: list[str] = field(default_factory=list[str])
+    guarded: set[str] = field(default_factory=set[str])
 
     def _make_late(self, step: merged.Step, construct: Construct, attribute: Expr) -> None:
         name = self._layer_name(step, construct)

@@ -7,7 +7,7 @@ is saved first, so that the statements mean what the graph means.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -441,10 +441,7 @@ class Forward:
                 self._holders.setdefault(kept.id, []).append(value)
         for value in self._holders.get(name.id, ()):
             if self._held.get(value) == name and self._needed(value) and not _is(expression, name):
-                kept = Name(self.names.free(self._aliases.get(value, f"{name.id}_before")))
-                self.statements.append(Assign((kept,), name))
-                self._held[value] = kept
-                self._holders.setdefault(kept.id, []).append(value)
+                self._keep(value, name)
 
     # ---- bindings ----
 
@@ -497,8 +494,7 @@ class Forward:
         if reference.is_variable or item.name in self._carried_names:
             self._save(name, held)
             self.statements.append(Assign((name,), held))
-            self._holders.setdefault(name.id, []).append(reference)
-            self._held[reference] = name
+            self._holders[name.id] = []
             return
         self._aliases[reference] = item.name
 
@@ -523,6 +519,7 @@ class Forward:
         if not _does_anything([item]):
             return
         self._settle_used([*item.then, *item.otherwise])
+        self._protect([*item.then, *item.otherwise])
         mark = marker(item)
         if mark is not None and has_constructs([item]) and not any(t for t in mark.turns):
             attribute = tree.Attribute(
@@ -561,6 +558,29 @@ class Forward:
                 if isinstance(reference, merged.Value) and reference in self._pending:
                     self._settle(reference)
 
+    def _protect(self, items: Sequence[merged.Item]) -> None:
+        """Saves what is needed behind a branch or loop from being written over inside it."""
+        inside: dict[merged.Value, int] = {}
+        for step in steps_of(items):
+            for reference in step.inputs:
+                if isinstance(reference, merged.Value):
+                    inside[reference] = inside.get(reference, 0) + 1
+        for bound in bound_names(items):
+            variable = self._variables.get(bound)
+            if variable is None:
+                continue
+            for value in list(self._holders.get(variable.id, ())):
+                behind = self._left.get(value, 0) > inside.get(value, 0)
+                if self._held.get(value) == variable and (behind or value in self._pinned):
+                    self._keep(value, variable)
+
+    def _keep(self, value: merged.Value, variable: Name) -> None:
+        """Copies what a variable holds to one that nothing else writes."""
+        kept = Name(self.names.free(self._aliases.get(value, f"{variable.id}_before")))
+        self.statements.append(Assign((kept,), variable))
+        self._held[value] = kept
+        self._holders.setdefault(kept.id, []).append(value)
+
     def _loop(self, loop: merged.Loop) -> None:
         if not self.dialect.nested_lists and self._is_flat(loop):
             for item in loop.body:
@@ -568,6 +588,7 @@ class Forward:
                     self._loop(item)
             return
         self._settle_used(loop.body)
+        self._protect(loop.body)
         for name, entries in loop.carried.items():
             for value in entries:
                 self._enter_carried(name, value)
@@ -770,6 +791,21 @@ def _named_references(items: Sequence[merged.Item]) -> set[str]:
             case _:
                 pass
     return found
+
+
+def bound_names(items: Sequence[merged.Item]) -> Iterator[str]:
+    """The variables that items write, those in branches and loops too."""
+    for item in items:
+        match item:
+            case merged.Bind(name=name):
+                yield name
+            case merged.Branch():
+                yield from bound_names(item.then)
+                yield from bound_names(item.otherwise)
+            case merged.Loop():
+                yield from bound_names(item.body)
+            case _:
+                pass
 
 
 def _symbol_of(size: Dim) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnspec.ir.graph import Program
+from nnspec.ir.types import DType
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
 from nnspec.pycode.statements import Argument, Assign, Class, Evaluate, Function, Return, Statement
@@ -73,7 +74,7 @@ def _methods(plan: ClassPlan) -> list[Statement]:
     forward = Forward(plan, dialect, forward_names)
     body = forward.write(tensors.expressions)
     options = tree.Star(Name("options"), double=True)
-    opening = Evaluate(Name("super")().attribute("__init__")(options))
+    opening = Evaluate(tree.Call(Name("super")().attribute("__init__"), (options,), _autocast(plan)))
     checks = [s for s in made if is_check(s)]
     others = [s for s in made if not is_check(s)]
     whole = (opening, *checks, *_stored(plan), *others, *_frozen(plan))
@@ -89,6 +90,13 @@ def _methods(plan: ClassPlan) -> list[Statement]:
     if plan.parameters:
         methods.append(_config(plan))
     return methods
+
+
+def _autocast(plan: ClassPlan) -> tuple[tuple[str, Expr], ...]:
+    """Keras casts inputs to the policy's float; what the spec says is float32 must stay so."""
+    if all(value.type.dtype is not DType.F32 for value in plan.inputs):
+        return ()
+    return (("autocast", Literal(False)),)
 
 
 def _build(constructor: Constructor) -> Function:

@@ -23,7 +23,7 @@ from nnspec.targets.classes import (
     tensor_parameters,
 )
 from nnspec.targets.constructor import Constructor, branches_of, negated, steps_of
-from nnspec.targets.forward import Forward, expression_width
+from nnspec.targets.forward import Forward, bound_names, expression_width
 from nnspec.targets.lowering import Anchor, RunTimeSize
 from nnspec.targets.names import Names, safe_local
 from nnspec.targets.plan import ClassPlan, names_in
@@ -130,6 +130,7 @@ class FunctionalBody(Forward):
 
     def _branch(self, item: merged.Branch) -> None:
         self._settle_used([*item.then, *item.otherwise])
+        self._protect([*item.then, *item.otherwise])
         condition = self._spelled(item.condition)
         outer = self.statements
         then, otherwise = self._inside(item.then), self._inside(item.otherwise)
@@ -143,6 +144,7 @@ class FunctionalBody(Forward):
     def _loop(self, loop: merged.Loop) -> None:
         maker = self._the_maker()
         self._settle_used(loop.body)
+        self._protect(loop.body)
         for name, entries in loop.carried.items():
             for value in entries:
                 self._enter_carried(name, value)
@@ -220,24 +222,10 @@ def write_function(plan: ClassPlan) -> Function:
 
 def _input_variable(plan: ClassPlan, name: Name, names: Names) -> Name:
     """The variable of an input, which the model needs at the end: not one that is written again."""
-    written = {safe_local(bound, "keras") for bound in _bound(plan.items)}
+    written = {safe_local(bound, "keras") for bound in bound_names(plan.items)}
     if name.id not in written:
         return name
     return Name(names.free("inputs" if len(plan.inputs) == 1 else f"{name.id}_input"))
-
-
-def _bound(items: list[merged.Item]) -> Iterator[str]:
-    for item in items:
-        match item:
-            case merged.Bind(name=name):
-                yield name
-            case merged.Branch():
-                yield from _bound(item.then)
-                yield from _bound(item.otherwise)
-            case merged.Loop():
-                yield from _bound(item.body)
-            case _:
-                pass
 
 
 def _input(value: merged.Value, name: Name, maker: Constructor) -> Expr:

@@ -330,6 +330,10 @@ class Merger:
             raise Unlike  # it may go the other way in turns that other constants would add
         if not names or not _spells(condition):
             return []
+        constants = {parameter.name for parameter in tracks[0].function.parameters}
+        if names <= constants and all(_one_value(tracks, name) for name in names):
+            self.fixed |= names  # the class has the constant built in
+            return []
         return [merged.Guard(tree.Constant(Traced(None, condition)), branch.taken)]
 
     def _note_ends(self, traces: Sequence[tuple[Track, tuple[graph.Item, ...]]]) -> None:
@@ -567,7 +571,8 @@ class Merger:
             if isinstance(atom.opaque, Term):
                 from nnspec.ir import dims
 
-                return dims.opaque(atom.opaque.replaced(replace, _literal_terms(track.constants)))
+                term = atom.opaque.replaced(replace, _literal_terms(track.constants))
+                return _folded(term) or dims.opaque(term)
             return None
 
         return _with_twin(size.value, twin.substitute(replace))
@@ -762,6 +767,12 @@ def _same(one: merged.Reference, other: merged.Reference | None) -> bool:
     return one is other or one == other
 
 
+def _one_value(tracks: Sequence[Track], name: str) -> bool:
+    """Whether a constant is the same in all traces."""
+    first = tracks[0].meanings.get(name)
+    return all(_equal(track.meanings.get(name), first) for track in tracks[1:])
+
+
 # ---- candidates -------------------------------------------------------------------------------------
 
 
@@ -807,6 +818,15 @@ def _lone_name(twin: Dim) -> str | None:
         return None
     atom = monomial[0][0]
     return atom.symbol if atom.kind == "symbol" and atom.scale == 1 else None
+
+
+def _folded(term: Term) -> Dim | None:
+    """A term without names, as the integer that it is."""
+    try:
+        found = term_at(term, {})
+    except NoValue:
+        return None
+    return found if isinstance(found, Dim) else None
 
 
 def _term_fits(tracks: Sequence[Track], term: Term, values: Sequence[Any]) -> bool:

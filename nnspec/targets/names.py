@@ -98,9 +98,11 @@ class Names:
     def free(self, wanted: str) -> str:
         """A name that nobody else has."""
         name = safe_local(wanted, self.target)
+        stem = name.rstrip("_")
+        joint = "" if wanted[:1].isupper() and not stem[-1:].isdigit() else "_"
         number = 2
         while name in self.taken:
-            name = f"{safe_local(wanted, self.target).rstrip('_')}_{number}"
+            name = f"{stem}{joint}{number}"
             number += 1
         self.taken.add(name)
         return name
