@@ -22,7 +22,7 @@ LAYERS = (
     {"source"},
     {"diagnostics", "codes", "files"},
     {"syntax"},
-    {"pycode", "ir"},
+    {"pycode", "ir", "modules"},
     {"ops"},
     {"passes", "analysis"},
     {"placement", "targets"},

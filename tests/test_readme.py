@@ -108,6 +108,14 @@ def test_commands_print_what_is_shown(snippet: Snippet, folder: Path):
         assert same(shown, found.stdout + found.stderr), found.stdout + found.stderr
 
 
+def test_the_costs_in_the_documentation():
+    text = ROOT.joinpath("docs/cost.md").read_text(encoding="utf-8")
+    (snippet,) = (m[2] for m in FENCE.finditer(text) if m[1] == "console")
+    for each in snippet.split("$ ")[1:]:
+        command, _, shown = each.partition("\n")
+        assert same(shown, nnspec(command, ROOT).stdout), command
+
+
 @pytest.mark.parametrize("snippet", of("python"))
 def test_code_is_emitted_or_runs(snippet: Snippet, folder: Path):
     if "excerpt" in snippet.words:

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nnspec.ir.dims import ONE, ZERO, Dim
+from nnspec.ir.dims import ZERO, Dim
+from nnspec.ir.slices import Range
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Io, Layout, NoFlops, OpError
 from nnspec.pycode.expressions import Expr
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """`start:stop:step` on one axis; negative bounds count from the end."""
-
-    start: Dim | None = None
-    stop: Dim | None = None
-    step: Dim = ONE
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it takes the whole axis as it is."""
-        return self.start is None and self.stop is None and self.step == 1
 
 
 class Slicing(NoFlops):

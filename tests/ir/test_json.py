@@ -21,6 +21,7 @@ from nnspec.ir.json import (
     program_to_json,
 )
 from nnspec.ir.show import show_program
+from nnspec.ops import OPS
 from nnspec.source import Source
 from nnspec.targets import emit
 
@@ -64,7 +65,7 @@ def read(text: str) -> Any:
 def there_and_back(program: Any) -> Any:
     """The program after JSON, which must say the same once more."""
     written = json.dumps(program_to_json(program), allow_nan=False)
-    found = program_from_json(json.loads(written))
+    found = program_from_json(json.loads(written), OPS)
     assert json.dumps(program_to_json(found), allow_nan=False) == written
     return found
 
@@ -181,14 +182,14 @@ def test_what_is_no_program_is_refused(place, value, message):
         inner = inner[part]
     inner[place[-1]] = value
     with pytest.raises(ProgramError, match=message) as found:
-        program_from_json(data)
+        program_from_json(data, OPS)
     assert isinstance(found.value, ValueError)
 
 
 @pytest.mark.parametrize("data", [None, [], "text", {}, 3])
 def test_what_is_no_object_is_refused(data):
     with pytest.raises(ProgramError):
-        program_from_json(data)
+        program_from_json(data, OPS)
 
 
 def test_deep_nesting_is_refused():
@@ -206,4 +207,4 @@ def test_deep_nesting_is_refused():
         }
     ]
     with pytest.raises(ProgramError):
-        program_from_json(data)
+        program_from_json(data, OPS)

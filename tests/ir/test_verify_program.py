@@ -91,7 +91,7 @@ def test_the_table_of_functions_is_checked():
     found = program(TEXT)
     with pytest.raises(VerificationError, match="there is no function `Other`"):
         verify_program(replace(found, entry="Other"))
-    backwards = dict(reversed(found.functions.items()))
+    backwards = dict(reversed(list(found.functions.items())))
     with pytest.raises(VerificationError, match="does not stand before it"):
         verify_program(replace(found, functions=backwards))
     renamed = {f"{key}2": each for key, each in found.functions.items()}
