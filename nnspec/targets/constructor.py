@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Evaluate, For, If, Raise, Statement
 from nnspec.pycode.writer import expression_text
-from nnspec.targets import merged
 from nnspec.targets.lowering import Construct, LayerName
 from nnspec.targets.names import Names, safe_name
 from nnspec.targets.plan import ClassPlan, has_constructs, marker, names_in
@@ -59,7 +59,11 @@ class Constructor:
     def __post_init__(self) -> None:
         self.scope = ConstructorScope(self.plan, self.names)
         self.running = RunningNames(self.plan, self.names)
-        used = {name for item in _constructs(self.plan.items) for name in names_in(item.value)}
+        used = {
+            name
+            for item in _constructs(self.plan.items)
+            for name in names_in(item.value)
+        }
         self.needed = _closure(self.plan, used)
 
     def write(self) -> list[Statement]:
@@ -120,9 +124,12 @@ class Constructor:
                 continue
             self.written.add(key)
             entries = [
-                (numbers, self.made(one, made)) for numbers, one, made in self.fixed[key]
+                (numbers, self.made(one, made))
+                for numbers, one, made in self.fixed[key]
             ]
-            attribute = tree.Attribute(Name("self"), safe_name(key, self.dialect.target))
+            attribute = tree.Attribute(
+                Name("self"), safe_name(key, self.dialect.target)
+            )
             yield Assign((attribute,), self._nested(entries))
             for numbers, _, made in self.fixed[key]:
                 place: Expr = attribute
@@ -180,7 +187,9 @@ class Constructor:
                 yield Evaluate(containers[key].method("append", value))
                 yield from self._filled(construct, containers[key][-1])
             else:
-                attribute = tree.Attribute(Name("self"), safe_name(key, self.dialect.target))
+                attribute = tree.Attribute(
+                    Name("self"), safe_name(key, self.dialect.target)
+                )
                 if self.builds_late and construct.is_parameter and not depth:
                     self._make_late(step, construct, attribute)
                     continue
@@ -215,12 +224,16 @@ class Constructor:
             return None
         if key not in self.reset_names:
             self.reset_names.append(key)
-        return tree.Attribute(Name("self"), safe_name(parameter.name, self.dialect.target))
+        return tree.Attribute(
+            Name("self"), safe_name(parameter.name, self.dialect.target)
+        )
 
     reset_names: list[str] = field(default_factory=list[str])
     guarded: set[str] = field(default_factory=set[str])
 
-    def _make_late(self, step: merged.Step, construct: Construct, attribute: Expr) -> None:
+    def _make_late(
+        self, step: merged.Step, construct: Construct, attribute: Expr
+    ) -> None:
         name = self._layer_name(step, construct)
         value = tree.transform(
             construct.value, lambda part: name if isinstance(part, LayerName) else None
@@ -255,7 +268,9 @@ class Constructor:
             return
         mark = marker(item)
         if mark is not None and not depth:
-            attribute = tree.Attribute(Name("self"), safe_name(mark_key(mark), self.dialect.target))
+            attribute = tree.Attribute(
+                Name("self"), safe_name(mark_key(mark), self.dialect.target)
+            )
             yield Assign((attribute,), Literal(None))
         condition = self.scope.spelled(item.condition)
         then = self._body(item.then, depth, containers)
@@ -266,7 +281,9 @@ class Constructor:
 
     turn_names: dict[int, Expr] = field(default_factory=dict[int, Expr])
 
-    def head(self, loop: merged.Loop, used: set[str] | None = None) -> tuple[Expr, Expr]:
+    def head(
+        self, loop: merged.Loop, used: set[str] | None = None
+    ) -> tuple[Expr, Expr]:
         """Names the variables of a loop; gives its target and iterable."""
         chosen = loop_variables(loop.pattern, loop.variables, self.names)
         for unique, name in chosen.items():
@@ -276,7 +293,11 @@ class Constructor:
         iterable = self.scope.spelled(loop.iterable)
         wanted, numbered = self._used_names(loop)
         target, counted, number = counted_loop(
-            loop, self.scope.known, iterable, self.names, (wanted | (used or set()), numbered)
+            loop,
+            self.scope.known,
+            iterable,
+            self.names,
+            (wanted | (used or set()), numbered),
         )
         self.turn_names[loop.uid] = number
         return target, counted
@@ -286,7 +307,12 @@ class Constructor:
     ) -> Iterator[Statement]:
         yield from self.initial(loop)
         target, iterable = self.head(loop)
-        own = [(s, c) for s in _steps(loop.body) for c in s.constructs if len(s.turns) > depth]
+        own = [
+            (s, c)
+            for s in _steps(loop.body)
+            for c in s.constructs
+            if len(s.turns) > depth
+        ]
         short = self._comprehension(loop, depth, containers, target, iterable, own)
         if short is not None:
             yield from short
@@ -300,7 +326,9 @@ class Constructor:
                 continue
             outer = containers.get(key)
             if outer is None:
-                outer = tree.Attribute(Name("self"), safe_name(key, self.dialect.target))
+                outer = tree.Attribute(
+                    Name("self"), safe_name(key, self.dialect.target)
+                )
                 yield Assign((outer,), self.dialect.listing([]))
             if self.dialect.nested_lists and len(step.turns) > depth + 1:
                 row = Name(self.names.free("stage"))
@@ -327,7 +355,11 @@ class Constructor:
             return None
         if any(isinstance(i, merged.Branch) and has_constructs([i]) for i in loop.body):
             return None
-        if any(key in self.needed for key, r in self.plan.running.items() if r.uid == loop.uid):
+        if any(
+            key in self.needed
+            for key, r in self.plan.running.items()
+            if r.uid == loop.uid
+        ):
             return None
         if own[0][1].resets:
             return None
@@ -339,7 +371,9 @@ class Constructor:
         return [Assign((attribute,), value)]
 
     def _used_names(self, loop: merged.Loop) -> tuple[set[str], bool]:
-        used = {name for item in _constructs(loop.body) for name in names_in(item.value)}
+        used = {
+            name for item in _constructs(loop.body) for name in names_in(item.value)
+        }
         for key, running in self.plan.running.items():
             if key in self.needed and running.uid >= loop.uid:
                 used |= set(names_in(running.update)) | set(names_in(running.initial))
@@ -391,7 +425,11 @@ def counted_loop(
             return Name(number), iterable, Name(number)
         if numbered:
             wanted = wanted | {unique}
-        return pattern_target(pattern, chosen, loop.uid, wanted), iterable, Name(chosen[unique])
+        return (
+            pattern_target(pattern, chosen, loop.uid, wanted),
+            iterable,
+            Name(chosen[unique]),
+        )
     if enumerates:
         items: tuple[object, ...] = pattern  # pyright: ignore[reportUnknownVariableType]
         first = items[0]
@@ -442,10 +480,14 @@ _NEGATED = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 def negated(condition: Expr) -> Expr:
     """The opposite of a condition, as a person would write it: `width % heads` for `width % heads == 0`."""
     if isinstance(condition, tree.Binary) and condition.operator in _NEGATED:
-        remainder = isinstance(condition.left, tree.Binary) and condition.left.operator == "%"
+        remainder = (
+            isinstance(condition.left, tree.Binary) and condition.left.operator == "%"
+        )
         if condition.operator == "==" and remainder and condition.right == Literal(0):
             return condition.left
-        return tree.Binary(_NEGATED[condition.operator], condition.left, condition.right)
+        return tree.Binary(
+            _NEGATED[condition.operator], condition.left, condition.right
+        )
     if isinstance(condition, tree.Unary) and condition.operator == "not":
         return condition.operand
     return tree.Unary("not", condition)
@@ -512,7 +554,9 @@ def _closure(plan: ClassPlan, used: set[str]) -> set[str]:
         needed.add(key)
         running = plan.running[key]
         for expression in (running.initial, running.update):
-            waiting.extend(name for name in names_in(expression) if name in plan.running)
+            waiting.extend(
+                name for name in names_in(expression) if name in plan.running
+            )
     for key, running in plan.running.items():  # what starts as a needed one updates it
         if any(name in needed for name in names_in(running.initial)):
             needed.add(key)

@@ -6,6 +6,9 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import nnspec.targets.keras as keras
+import nnspec.targets.keras_functional as keras_functional
+import nnspec.targets.torch as torch
 from nnspec.analysis.cost import Costs
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Dim, symbol
@@ -13,7 +16,6 @@ from nnspec.ir.graph import Program, dotted
 from nnspec.pycode import expressions as tree
 from nnspec.pycode import safety, statements, writer
 from nnspec.pycode.expressions import Literal, Name
-from nnspec.targets import keras, keras_functional, torch
 from nnspec.targets.classes import factory_arguments, factory_name
 from nnspec.targets.keras_functional import is_functional
 from nnspec.targets.layout import Permutation, layouts

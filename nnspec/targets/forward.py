@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim, symbol
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.statements import Assign, For, If, Raise, Return, Statement
 from nnspec.pycode.writer import expression_text
-from nnspec.targets import merged
 from nnspec.targets.constructor import (
     branches_of,
     counted_loop,
@@ -118,7 +118,9 @@ class Forward:
                 place = keys.index(chosen[0])
                 found.append(Assign((self._size_variable(chosen[0]),), sizes[place]))
                 continue
-            targets = tuple(Name("_") if k is None else self._size_variable(k) for k in keys)
+            targets = tuple(
+                Name("_") if k is None else self._size_variable(k) for k in keys
+            )
             found.append(Assign(targets, sizes))
         found.extend(self._checks())
         return found
@@ -126,7 +128,9 @@ class Forward:
     def _input_name(self, value: merged.Value) -> Expr:
         return self._input_names[value]
 
-    _input_names: dict[merged.Value, Expr] = field(default_factory=dict[merged.Value, Expr])
+    _input_names: dict[merged.Value, Expr] = field(
+        default_factory=dict[merged.Value, Expr]
+    )
 
     def _size_variable(self, key: str) -> Name:
         found = self._sizes[key]
@@ -180,7 +184,9 @@ class Forward:
     # ---- steps ----
 
     def _step(self, step: merged.Step, items: list[merged.Item], place: int) -> None:
-        if not any(value.uses or value.name or value.is_variable for value in step.outputs):
+        if not any(
+            value.uses or value.name or value.is_variable for value in step.outputs
+        ):
             return
         inputs = self._inputs(step)
         results = [self._filled(step, result, inputs) for result in step.results]
@@ -208,11 +214,17 @@ class Forward:
                 continue
             want = step.wanted[place] if place < len(step.wanted) else None
             value = self._read(reference)
-            found.append(value if want is None else transposed(value, reference.order, want))
+            found.append(
+                value if want is None else transposed(value, reference.order, want)
+            )
         return found
 
     def _too_long(self, step: merged.Step, pending: Expr) -> bool:
-        adds = any(isinstance(part, tree.Call) for result in step.results for part in tree.walk(result))
+        adds = any(
+            isinstance(part, tree.Call)
+            for result in step.results
+            for part in tree.walk(result)
+        )
         if adds and _calls(pending) >= MOST_NESTED_CALLS:
             return True
         widest = max((expression_width(result) for result in step.results), default=0)
@@ -303,8 +315,14 @@ class Forward:
             for construct in step.constructs:
                 if step.turns or not _has_weight(construct.value):
                     continue
-                attribute = tree.Attribute(Name("self"), safe_name(step.label + construct.suffix, "torch"))
-                return attribute if construct.is_parameter else attribute.attribute("weight")
+                attribute = tree.Attribute(
+                    Name("self"), safe_name(step.label + construct.suffix, "torch")
+                )
+                return (
+                    attribute
+                    if construct.is_parameter
+                    else attribute.attribute("weight")
+                )
         return Name("next")(Name("self").method("parameters"))
 
     # ---- names of the spec ----
@@ -319,14 +337,20 @@ class Forward:
         if key in self._sizes:
             self._used_sizes.setdefault(key)
             return self._sizes[key]
-        if any(_symbol_of(size) == key for value in self.plan.inputs for size in value.type.shape):
+        if any(
+            _symbol_of(size) == key
+            for value in self.plan.inputs
+            for size in value.type.shape
+        ):
             self._sizes[key] = Name(self.names.free(size_name(key)))
             self._used_sizes.setdefault(key)
             return self._sizes[key]
         parameter = self.plan.parameter(key)
         if parameter is not None and not parameter.is_size:
             self._used_attributes.setdefault(key)
-            return tree.Attribute(Name("self"), safe_name(parameter.name, self.dialect.target))
+            return tree.Attribute(
+                Name("self"), safe_name(parameter.name, self.dialect.target)
+            )
         running = self.plan.running.get(key)
         if running is not None:
             return self._carried_size(running)
@@ -340,7 +364,9 @@ class Forward:
         axis = running.axis if order is None else order.index(running.axis)
         return self.dialect.shape(name)[axis]
 
-    _carried_orders: dict[str, Permutation] = field(default_factory=dict[str, Permutation])
+    _carried_orders: dict[str, Permutation] = field(
+        default_factory=dict[str, Permutation]
+    )
 
     # ---- variables ----
 
@@ -350,7 +376,9 @@ class Forward:
         self._input_names.setdefault(value, given)
         if isinstance(given, Name):
             self._holders.setdefault(given.id, []).append(value)
-            if value.name is not None and given.id == safe_local(value.name, self.dialect.target):
+            if value.name is not None and given.id == safe_local(
+                value.name, self.dialect.target
+            ):
                 self._variables[value.name] = given
 
     def _read(self, reference: merged.Reference) -> Expr:
@@ -383,7 +411,11 @@ class Forward:
     def _output_names(self) -> set[str]:
         """Names that only a finished result should have."""
         function = self.plan.function
-        return {port.name for port in function.outputs} if function.kind == "model" else set()
+        return (
+            {port.name for port in function.outputs}
+            if function.kind == "model"
+            else set()
+        )
 
     def _source_of(self, expression: Expr) -> str | None:
         """The spec's variable that an expression starts from, unless it is an input; else `x`."""
@@ -423,7 +455,9 @@ class Forward:
         """`name = expression`, once whatever the name holds is safe."""
         self._save(name, expression)
         if expression != name:
-            comment = self._comment(value, len(name.id) + 3 + expression_width(expression))
+            comment = self._comment(
+                value, len(name.id) + 3 + expression_width(expression)
+            )
             self.statements.append(Assign((name,), expression, comment))
         self._holders[name.id] = []
         self._held[value] = name
@@ -440,7 +474,11 @@ class Forward:
                 self._left[value] = value.uses
                 self._holders.setdefault(kept.id, []).append(value)
         for value in self._holders.get(name.id, ()):
-            if self._held.get(value) == name and self._needed(value) and not _is(expression, name):
+            if (
+                self._held.get(value) == name
+                and self._needed(value)
+                and not _is(expression, name)
+            ):
                 self._keep(value, name)
 
     # ---- bindings ----
@@ -501,17 +539,27 @@ class Forward:
     def _bind_pending(self, item: merged.Bind, value: merged.Value) -> None:
         plain = _is_own_parameter(self._pending[value]) and not value.is_variable
         if plain and item.name not in self._carried_names:
-            self._held[value] = self._pending.pop(value)  # `self.gamma` needs no second name
+            self._held[value] = self._pending.pop(
+                value
+            )  # `self.gamma` needs no second name
             self._left.setdefault(value, value.uses)
             return
-        only = value.uses == 1 and not value.is_variable and item.name not in self._carried_names
+        only = (
+            value.uses == 1
+            and not value.is_variable
+            and item.name not in self._carried_names
+        )
         if only and self._returns_next(value):
             return  # it is returned as it is
         self._assign(self._variable(item.name), self._pending.pop(value), value)
 
     def _returns_next(self, value: merged.Value) -> bool:
         last = self.plan.items[-1]
-        return isinstance(last, merged.Result) and value in last.values and len(last.values) == 1
+        return (
+            isinstance(last, merged.Result)
+            and value in last.values
+            and len(last.values) == 1
+        )
 
     # ---- control ----
 
@@ -521,7 +569,11 @@ class Forward:
         self._settle_used([*item.then, *item.otherwise])
         self._protect([*item.then, *item.otherwise])
         mark = marker(item)
-        if mark is not None and has_constructs([item]) and not any(t for t in mark.turns):
+        if (
+            mark is not None
+            and has_constructs([item])
+            and not any(t for t in mark.turns)
+        ):
             attribute = tree.Attribute(
                 Name("self"), safe_name(mark_key(mark), self.dialect.target)
             )
@@ -546,7 +598,9 @@ class Forward:
         self._indent -= 1
         for value in list(self._pending):
             if value.is_variable and value.name:
-                self._assign(self._variable(value.name), self._pending.pop(value), value)
+                self._assign(
+                    self._variable(value.name), self._pending.pop(value), value
+                )
         for name, variable in variables.items():
             self._variables[name] = variable
         return self.statements
@@ -571,7 +625,9 @@ class Forward:
                 continue
             for value in list(self._holders.get(variable.id, ())):
                 behind = self._left.get(value, 0) > inside.get(value, 0)
-                if self._held.get(value) == variable and (behind or value in self._pinned):
+                if self._held.get(value) == variable and (
+                    behind or value in self._pinned
+                ):
                     self._keep(value, variable)
 
     def _keep(self, value: merged.Value, variable: Name) -> None:
@@ -652,7 +708,9 @@ class Forward:
                 continue
             for key in self._keys(step):
                 level = turns.index(loop.uid)
-                if level == 0 or (key not in self._elements and not self.dialect.nested_lists):
+                if level == 0 or (
+                    key not in self._elements and not self.dialect.nested_lists
+                ):
                     attribute: Expr = tree.Attribute(
                         Name("self"), safe_name(key, self.dialect.target)
                     )
@@ -664,7 +722,9 @@ class Forward:
     def _keys(self, step: merged.Step) -> list[str]:
         suffixes = {construct.suffix for construct in step.constructs}
         for result in step.results:
-            suffixes |= {p.suffix for p in tree.walk(result) if isinstance(p, tree.Module)}
+            suffixes |= {
+                p.suffix for p in tree.walk(result) if isinstance(p, tree.Module)
+            }
         return [step.label + suffix for suffix in sorted(suffixes)]
 
     def _used_in(self, loop: merged.Loop) -> set[str]:
@@ -682,7 +742,9 @@ class Forward:
         return used & set(loop.variables)
 
     def _loop_has_elements(self, loop: merged.Loop) -> bool:
-        return any(loop.uid in [t.loop for t in step.turns] for step in steps_of(loop.body))
+        return any(
+            loop.uid in [t.loop for t in step.turns] for step in steps_of(loop.body)
+        )
 
     def _over_elements(self, elements: list[tuple[str, Expr]]) -> tuple[Expr, Expr]:
         """`for block in self.blocks`, or several lists side by side."""
@@ -716,7 +778,9 @@ class Forward:
             return
         condition = self._spelled(item.condition)
         message = _requirement_message(item, condition)
-        self._raised.append(If(negated(condition), (Raise(Name("ValueError")(message)),)))
+        self._raised.append(
+            If(negated(condition), (Raise(Name("ValueError")(message)),))
+        )
 
     def _guard(self, item: merged.Guard) -> None:
         """The constructor has checked it."""
@@ -756,7 +820,9 @@ def _requirement_message(item: merged.Requirement, condition: Expr) -> Expr:
         return Literal(item.message)
     assert isinstance(condition, tree.Binary)
     symbol = ", ".join(item.symbols)
-    return tree.FString((f"{symbol} is ", condition.left, ", which the model does not allow"))
+    return tree.FString(
+        (f"{symbol} is ", condition.left, ", which the model does not allow")
+    )
 
 
 def _does_anything(items: Sequence[merged.Item]) -> bool:
@@ -785,7 +851,9 @@ def _named_references(items: Sequence[merged.Item]) -> set[str]:
             case merged.Step(inputs=references) | merged.Result(values=references):
                 found |= {r.name for r in references if isinstance(r, merged.Variable)}
             case merged.Branch():
-                found |= _named_references(item.then) | _named_references(item.otherwise)
+                found |= _named_references(item.then) | _named_references(
+                    item.otherwise
+                )
             case merged.Loop():
                 found |= _named_references(item.body) | set(item.carried)
             case _:
@@ -837,8 +905,19 @@ def expression_width(expression: Expr) -> int:
 
 def _printable(expression: Expr) -> Expr:
     """An expression with short stand-ins for what is not spelled yet."""
-    kinds = (tree.Size, tree.Constant, tree.Input, tree.Module, tree.Helper, tree.Shape, Anchor, RunTimeSize)
-    return tree.transform(expression, lambda part: Name("xx") if isinstance(part, kinds) else None)
+    kinds = (
+        tree.Size,
+        tree.Constant,
+        tree.Input,
+        tree.Module,
+        tree.Helper,
+        tree.Shape,
+        Anchor,
+        RunTimeSize,
+    )
+    return tree.transform(
+        expression, lambda part: Name("xx") if isinstance(part, kinds) else None
+    )
 
 
 def _reads(expression: Expr, name: Name) -> bool:
@@ -854,19 +933,28 @@ def _is_listed(step: merged.Step, items: tuple[Expr, ...]) -> bool:
         return False
     first = items[0]
     assert isinstance(first, tree.Input)
-    return any((first.index, first.index + len(items)) == (start, end) for start, end, _ in step.listed)
+    return any(
+        (first.index, first.index + len(items)) == (start, end)
+        for start, end, _ in step.listed
+    )
 
 
 def _has_weight(value: Expr) -> bool:
     for part in tree.walk(value):
-        if isinstance(part, tree.Attribute) and part.name in (
-            "Linear Embedding Conv1d Conv2d Conv3d LayerNorm RMSNorm BatchNorm1d BatchNorm2d Parameter"
-        ).split():
+        if (
+            isinstance(part, tree.Attribute)
+            and part.name
+            in (
+                "Linear Embedding Conv1d Conv2d Conv3d LayerNorm RMSNorm BatchNorm1d BatchNorm2d Parameter"
+            ).split()
+        ):
             return True
     return False
 
 
 def _singular(key: str) -> str:
-    return key[:-1] if key.endswith("s") and len(key) > 3 and not key.endswith("ss") else f"{key}_layer"
-
-
+    return (
+        key[:-1]
+        if key.endswith("s") and len(key) > 3 and not key.endswith("ss")
+        else f"{key}_layer"
+    )

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import nnspec.targets.merged as merged
 from nnspec.ir.graph import Program
 from nnspec.ir.types import DType
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
-from nnspec.pycode.statements import Argument, Assign, Class, Evaluate, Function, Return, Statement
-from nnspec.targets import merged
+from nnspec.pycode.statements import (
+    Argument,
+    Assign,
+    Class,
+    Evaluate,
+    Function,
+    Return,
+    Statement,
+)
 from nnspec.targets.classes import (
     constructor_arguments,
     documentation,
@@ -74,7 +82,9 @@ def _methods(plan: ClassPlan) -> list[Statement]:
     forward = Forward(plan, dialect, forward_names)
     body = forward.write(tensors.expressions)
     options = tree.Star(Name("options"), double=True)
-    opening = Evaluate(tree.Call(Name("super")().attribute("__init__"), (options,), _autocast(plan)))
+    opening = Evaluate(
+        tree.Call(Name("super")().attribute("__init__"), (options,), _autocast(plan))
+    )
     checks = [s for s in made if is_check(s)]
     others = [s for s in made if not is_check(s)]
     whole = (opening, *checks, *_stored(plan), *others, *_frozen(plan))
@@ -132,7 +142,9 @@ def _config(plan: ClassPlan) -> Function:
     )
     base = Name("super")().method("get_config")
     value = tree.Binary("|", base, tree.Dict(entries))
-    return Function("get_config", (Argument("self"),), Name("dict"), (Return((value,)),))
+    return Function(
+        "get_config", (Argument("self"),), Name("dict"), (Return((value,)),)
+    )
 
 
 def _frozen(plan: ClassPlan) -> list[Statement]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Program
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
 from nnspec.pycode.statements import Assign, For, Function, If, Raise, Return
-from nnspec.targets import merged
 from nnspec.targets.classes import (
     constructor_arguments,
     documentation,
@@ -37,7 +37,9 @@ def is_functional(plan: ClassPlan) -> bool:
     """Whether a model can be written as a function of its inputs."""
     if not plan.is_entry or plan.is_called:
         return False
-    if any(isinstance(item, merged.Requirement) and item.symbols for item in plan.items):
+    if any(
+        isinstance(item, merged.Requirement) and item.symbols for item in plan.items
+    ):
         return False
     known = {p.symbol for p in plan.parameters if not p.is_size}
     loops = {name for item in plan.items for name in _loop_names(item)}
@@ -53,10 +55,15 @@ def _loop_names(item: merged.Item) -> Iterator[str]:
 
 
 def _is_static(step: merged.Step, allowed: set[str]) -> bool:
-    if step.reads_weight or any(construct.is_parameter for construct in step.constructs):
+    if step.reads_weight or any(
+        construct.is_parameter for construct in step.constructs
+    ):
         return False
     for result in step.results:
-        if any(isinstance(part, Anchor | tree.Helper | tree.Shape) for part in tree.walk(result)):
+        if any(
+            isinstance(part, Anchor | tree.Helper | tree.Shape)
+            for part in tree.walk(result)
+        ):
             return False
         if any(name not in allowed for name in names_in(result)):
             return False
@@ -99,11 +106,15 @@ class FunctionalBody(Forward):
             value = self._the_maker().made(step, construct)
             self.statements.append(Assign((name,), value))
             if step.frozen:
-                self.statements.append(Assign((name.attribute("trainable"),), Literal(False)))
+                self.statements.append(
+                    Assign((name.attribute("trainable"),), Literal(False))
+                )
 
     def _too_long(self, step: merged.Step, pending: Expr) -> bool:
         """A line holds one or two layers, as long as it stays a line."""
-        made = [self._the_maker().made(step, construct) for construct in step.constructs]
+        made = [
+            self._the_maker().made(step, construct) for construct in step.constructs
+        ]
         layers = sum(expression_width(expression) for expression in made)
         if layers + expression_width(pending) > 56:
             return True
@@ -165,7 +176,9 @@ class FunctionalBody(Forward):
     def _read_names(self, loop: merged.Loop) -> set[str]:
         """The names that the results inside a loop speak of."""
         found = {n for s in steps_of(loop.body) for r in s.results for n in names_in(r)}
-        return found | {n for b in branches_of(loop.body) for n in names_in(b.condition)}
+        return found | {
+            n for b in branches_of(loop.body) for n in names_in(b.condition)
+        }
 
     def _requirement(self, item: merged.Requirement) -> None:
         condition = self._spelled(item.condition)
@@ -235,7 +248,9 @@ def _input(value: merged.Value, name: Name, maker: Constructor) -> Expr:
         sizes.append(_input_size(value.type.shape[axis], maker))
     options: dict[str, object] = {}
     if not value.type.dtype.is_float:
-        options["dtype"] = {"i64": "int64", "i32": "int32", "bool": "bool"}[value.type.dtype.value]
+        options["dtype"] = {"i64": "int64", "i32": "int32", "bool": "bool"}[
+            value.type.dtype.value
+        ]
     shape = tree.Display("tuple", tuple(sizes))
     return keras.Input(shape, **options, name=value.name or name.id)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import nnspec.targets.merged as merged
 from nnspec.ir import graph
 from nnspec.ir.dims import Atom, Dim, symbol
 from nnspec.ir.graph import Function, Node
@@ -21,7 +22,6 @@ from nnspec.ir.terms import Term, Traced
 from nnspec.ir.types import TensorType
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
-from nnspec.targets import merged
 from nnspec.targets.layout import FunctionLayout
 from nnspec.targets.lowering import Lowered, RunTimeSize
 from nnspec.targets.spelling import (
@@ -46,8 +46,12 @@ class Track:
     function: Function
     layout: FunctionLayout
     meanings: dict[str, Any]
-    values: dict[int, merged.Reference] = field(default_factory=dict[int, merged.Reference])
-    names: dict[str, merged.Reference] = field(default_factory=dict[str, merged.Reference])
+    values: dict[int, merged.Reference] = field(
+        default_factory=dict[int, merged.Reference]
+    )
+    names: dict[str, merged.Reference] = field(
+        default_factory=dict[str, merged.Reference]
+    )
     types: dict[int, TensorType] = field(default_factory=dict[int, TensorType])
     constants: dict[str, Any] = field(default_factory=dict[str, Any])
     turns: tuple[merged.Turn, ...] = ()
@@ -110,7 +114,9 @@ class Merger:
         result: list[merged.Item] = []
         place = 0
         while True:
-            live = [(t, items) for t, items in traces if not t.ended and place < len(items)]
+            live = [
+                (t, items) for t, items in traces if not t.ended and place < len(items)
+            ]
             waiting = [t for t, items in traces if not t.ended and place >= len(items)]
             if not live:
                 return result
@@ -125,7 +131,11 @@ class Merger:
     def _one(self, current: list[tuple[Track, Any]]) -> list[merged.Item]:
         match current[0][1]:
             case graph.Step():
-                return [self._step([(t, t.function.nodes[item.node]) for t, item in current])]
+                return [
+                    self._step(
+                        [(t, t.function.nodes[item.node]) for t, item in current]
+                    )
+                ]
             case graph.Binding():
                 return [self._bind(current)]
             case graph.Branch():
@@ -143,7 +153,12 @@ class Merger:
         first = nodes[0][1]
         if any(node.location.span != first.location.span for _, node in nodes):
             raise Unlike
-        if len({(type(node.op), len(node.inputs), len(node.path)) for _, node in nodes}) > 1:
+        if (
+            len(
+                {(type(node.op), len(node.inputs), len(node.path)) for _, node in nodes}
+            )
+            > 1
+        ):
             raise Unlike
         inputs = self._inputs(nodes)
         lowered = [self._lower(track, node) for track, node in nodes]
@@ -175,7 +190,10 @@ class Merger:
         count = len(nodes[0][1].path) - 1
         found: list[merged.Turn] = []
         for level in range(count):
-            turns = {track.turns[level] if level < len(track.turns) else None for track, _ in nodes}
+            turns = {
+                track.turns[level] if level < len(track.turns) else None
+                for track, _ in nodes
+            }
             if len(turns) == 1 and None not in turns:
                 (turn,) = turns
                 assert turn is not None
@@ -190,7 +208,10 @@ class Merger:
             raise Unlike
         found: list[merged.Reference] = []
         for place in range(len(columns[0])):
-            current = [(track, column[place]) for (track, _), column in zip(nodes, columns, strict=True)]
+            current = [
+                (track, column[place])
+                for (track, _), column in zip(nodes, columns, strict=True)
+            ]
             reference = self._reference(current)
             if isinstance(reference, merged.Value):
                 reference.uses += 1
@@ -203,13 +224,17 @@ class Merger:
             raise Unlike
         return found.pop()
 
-    def _listed(self, nodes: list[tuple[Track, Node]]) -> tuple[tuple[int, int, str], ...]:
+    def _listed(
+        self, nodes: list[tuple[Track, Node]]
+    ) -> tuple[tuple[int, int, str], ...]:
         """Runs of inputs that are together one list input of the function: start, end, its name."""
         function, node = nodes[0][0].function, nodes[0][1]
         found: list[tuple[int, int, str]] = []
         start = 0
         for argument in node.inputs:
-            count = len(argument) if isinstance(argument, tuple) else argument is not None
+            count = (
+                len(argument) if isinstance(argument, tuple) else argument is not None
+            )
             for port in function.inputs:
                 if port.listed and port.values == argument:
                     found.append((start, start + count, port.name))
@@ -230,8 +255,12 @@ class Merger:
             names &= set(track.names)
         for name in sorted(names):
             pairs = zip(current, found, strict=True)
-            if all(_same(track.names[name], reference) for (track, _), reference in pairs):
-                orders = {reference.order for reference in found if reference is not None}
+            if all(
+                _same(track.names[name], reference) for (track, _), reference in pairs
+            ):
+                orders = {
+                    reference.order for reference in found if reference is not None
+                }
                 if len(orders) > 1:
                     raise Unlike
                 for reference in found:
@@ -248,11 +277,15 @@ class Merger:
             types = [track.type(value) for track, value in values]
             if len(orders) > 1 or len({kind.rank for kind in types}) > 1:
                 raise Unlike
-            value = merged.Value(self._type([t for t, _ in values], types), orders.pop())
+            value = merged.Value(
+                self._type([t for t, _ in values], types), orders.pop()
+            )
             found.append(value)
             for track, number in values:
                 track.values[number] = value
-                if track.constants:  # the names of this turn mean something else in the next
+                if (
+                    track.constants
+                ):  # the names of this turn mean something else in the next
                     kind = track.type(number)
                     sizes = tuple(self._local(track, size) for size in kind.shape)
                     track.types[number] = TensorType(sizes, kind.dtype)
@@ -268,13 +301,20 @@ class Merger:
                 shape.append(symbol("_"))
         return TensorType(tuple(shape), types[0].dtype)
 
-    def _constructs(self, tracks: list[Track], lowered: list[Lowered]) -> tuple[Any, ...]:
+    def _constructs(
+        self, tracks: list[Track], lowered: list[Lowered]
+    ) -> tuple[Any, ...]:
         first = lowered[0].constructs
-        if any([c.suffix for c in low.constructs] != [c.suffix for c in first] for low in lowered):
+        if any(
+            [c.suffix for c in low.constructs] != [c.suffix for c in first]
+            for low in lowered
+        ):
             raise Unlike
         found: list[Any] = []
         for place, construct in enumerate(first):
-            value = self.expression(tracks, [low.constructs[place].value for low in lowered])
+            value = self.expression(
+                tracks, [low.constructs[place].value for low in lowered]
+            )
             columns = [low.constructs[place].resets for low in lowered]
             if len({len(column) for column in columns}) > 1:
                 raise Unlike
@@ -282,7 +322,9 @@ class Merger:
                 self.expression(tracks, [column[i] for column in columns])
                 for i in range(len(columns[0]))
             )
-            found.append(type(construct)(construct.suffix, value, construct.is_parameter, resets))
+            found.append(
+                type(construct)(construct.suffix, value, construct.is_parameter, resets)
+            )
         return tuple(found)
 
     def _results(self, tracks: list[Track], lowered: list[Lowered]) -> tuple[Expr, ...]:
@@ -326,7 +368,9 @@ class Merger:
         """A note that the class is made for one way of a branch."""
         condition = self._localised(tracks[0], branch.condition)
         names = {*condition.names(), *(a.symbol for a in condition.atoms() if a.symbol)}
-        if any(turn.loop is not None for turn in tracks[0].turns) and any("@" in n for n in names):
+        if any(turn.loop is not None for turn in tracks[0].turns) and any(
+            "@" in n for n in names
+        ):
             raise Unlike  # it may go the other way in turns that other constants would add
         if not names or not _spells(condition):
             return []
@@ -336,16 +380,25 @@ class Merger:
             return []
         return [merged.Guard(tree.Constant(Traced(None, condition)), branch.taken)]
 
-    def _note_ends(self, traces: Sequence[tuple[Track, tuple[graph.Item, ...]]]) -> None:
+    def _note_ends(
+        self, traces: Sequence[tuple[Track, tuple[graph.Item, ...]]]
+    ) -> None:
         ended = {track.ended for track, _ in traces}
         if len(ended) > 1:
             raise Unlike
 
     def _condition(self, tracks: list[Track], conditions: list[Term]) -> Expr:
-        wanted = [bool(value) for value in (self._value(t, c) for t, c in zip(tracks, conditions, strict=True))]
+        wanted = [
+            bool(value)
+            for value in (
+                self._value(t, c) for t, c in zip(tracks, conditions, strict=True)
+            )
+        ]
         for candidate in _distinct(conditions):
             if _term_fits(tracks, candidate, wanted) and _spells(candidate):
-                return tree.Constant(Traced(None, self._localised(tracks[0], candidate)))
+                return tree.Constant(
+                    Traced(None, self._localised(tracks[0], candidate))
+                )
         raise Unlike
 
     def _value(self, track: Track, term: Term) -> Any:
@@ -354,10 +407,14 @@ class Merger:
         except NoValue:
             raise Unlike from None
 
-    def _requirement(self, current: list[tuple[Track, graph.Requirement]]) -> merged.Item:
+    def _requirement(
+        self, current: list[tuple[Track, graph.Requirement]]
+    ) -> merged.Item:
         term, first = current[0][1].condition, current[0][1]
         term = self._localised(current[0][0], term)
-        return merged.Requirement(tree.Constant(Traced(None, term)), first.message, first.symbols)
+        return merged.Requirement(
+            tree.Constant(Traced(None, term)), first.message, first.symbols
+        )
 
     def _result(self, current: list[tuple[Track, graph.Result]]) -> merged.Item:
         found: list[merged.Reference] = []
@@ -422,7 +479,9 @@ class Merger:
             first.uid, first.pattern, first.variables, iterable, body, carried, depth
         )
 
-    def _carried(self, name: str, entries: list[tuple[Track, int]]) -> tuple[merged.Value, ...]:
+    def _carried(
+        self, name: str, entries: list[tuple[Track, int]]
+    ) -> tuple[merged.Value, ...]:
         """The value that a variable holds when its loop begins: it must lie in that variable."""
         reference = self._reference(entries)
         if isinstance(reference, merged.Variable):
@@ -435,11 +494,16 @@ class Merger:
     def _iterable(self, current: list[tuple[Track, graph.Loop]]) -> Expr:
         terms = [loop.iterable for _, loop in current]
         first = terms[0]
-        if first is None or any(term is None or term.key != first.key for term in terms):
+        if first is None or any(
+            term is None or term.key != first.key for term in terms
+        ):
             raise Unlike
         if not _spells(first):
             raise Unlike
-        if first.kind in ("list", "tuple") and len({len(loop.iterations) for _, loop in current}) > 1:
+        if (
+            first.kind in ("list", "tuple")
+            and len({len(loop.iterations) for _, loop in current}) > 1
+        ):
             raise Unlike
         return tree.Constant(Traced(None, self._localised(current[0][0], first)))
 
@@ -454,7 +518,10 @@ class Merger:
                 named = {*term.names(), *(a.symbol for a in term.atoms() if a.symbol)}
                 self.fixed |= (named & constants) - set(track.constants)
         result: list[merged.Item] = []
-        outer = [(track, track.turns, dict(track.constants), set(track.names)) for track, _ in current]
+        outer = [
+            (track, track.turns, dict(track.constants), set(track.names))
+            for track, _ in current
+        ]
         for place in range(counts.pop()):
             traces: list[tuple[Track, tuple[graph.Item, ...]]] = []
             for track, loop in current:
@@ -492,7 +559,9 @@ class Merger:
         first = found[0]
         if isinstance(first, tree.Size) or any(isinstance(e, tree.Size) for e in found):
             return self._size_expression(tracks, found)
-        if isinstance(first, tree.Constant) or any(isinstance(e, tree.Constant) for e in found):
+        if isinstance(first, tree.Constant) or any(
+            isinstance(e, tree.Constant) for e in found
+        ):
             return self._constant_expression(tracks, found)
         if any(type(e) is not type(first) for e in found):
             raise Unlike
@@ -542,7 +611,9 @@ class Merger:
 
     def _size(self, tracks: Sequence[Track], sizes: Sequence[Dim]) -> Dim:
         """A size whose twin has the right value in every trace."""
-        local = [self._local(track, size) for track, size in zip(tracks, sizes, strict=True)]
+        local = [
+            self._local(track, size) for track, size in zip(tracks, sizes, strict=True)
+        ]
         twins = _distinct([size.generic for size in local])
         if len(twins) == 1 and twins[0].is_constant:
             return local[0]
@@ -589,7 +660,9 @@ class Merger:
 
         return term.replaced(replace, _literal_terms(track.constants))
 
-    def _constant_expression(self, tracks: Sequence[Track], found: Sequence[Expr]) -> Expr:
+    def _constant_expression(
+        self, tracks: Sequence[Track], found: Sequence[Expr]
+    ) -> Expr:
         values: list[Any] = []
         terms: list[Term] = []
         for track, expression in zip(tracks, found, strict=True):
@@ -604,7 +677,9 @@ class Merger:
         for candidate in _distinct(terms):
             if not _spells(candidate):
                 continue
-            if len(tracks) == 1 or (len(terms) == len(found) and len(_distinct(terms)) == 1):
+            if len(tracks) == 1 or (
+                len(terms) == len(found) and len(_distinct(terms)) == 1
+            ):
                 return tree.Constant(Traced(values[0], candidate))
             if _term_fits(tracks, candidate, values):
                 return tree.Constant(Traced(values[0], candidate))
@@ -674,7 +749,10 @@ def _saved(track: Track) -> tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any]
 def _boxed(values: Mapping[str, Any]) -> dict[str, Any]:
     from nnspec.ir.dims import dim
 
-    return {key: dim(value) if type(value) is int else value for key, value in values.items()}
+    return {
+        key: dim(value) if type(value) is int else value
+        for key, value in values.items()
+    }
 
 
 def _enter(track: Track, loop: graph.Loop, place: int) -> None:
@@ -725,24 +803,34 @@ def _rolls(track: Track, loop: graph.Loop) -> bool:
     produced: list[set[int]] = []
     function = track.function
     for iteration in loop.iterations:
-        if len(iteration.values) < sum(1 for v in loop.variables if not v.startswith("_@")):
+        if len(iteration.values) < sum(
+            1 for v in loop.variables if not v.startswith("_@")
+        ):
             return False
-        produced.append({v for i in _nodes(iteration.body) for v in function.nodes[i].outputs})
+        produced.append(
+            {v for i in _nodes(iteration.body) for v in function.nodes[i].outputs}
+        )
     inside = {i for iteration in loop.iterations for i in _nodes(iteration.body)}
     everything: set[int] = set().union(*produced) if produced else set()
     last = {history[-1] for history in loop.carried.values()}
     for node in function.nodes:
-        if node.id not in inside and any(v in everything and v not in last for v in node.values()):
+        if node.id not in inside and any(
+            v in everything and v not in last for v in node.values()
+        ):
             return False
     for port in function.outputs:
         given = port.values if isinstance(port.values, tuple) else (port.values,)
         if any(v in everything and v not in last for v in given if v is not None):
             return False
     for place, iteration in enumerate(loop.iterations):
-        entry = {history[place] for history in loop.carried.values() if place < len(history)}
+        entry = {
+            history[place] for history in loop.carried.values() if place < len(history)
+        }
         allowed = produced[place] | entry
         for i in _nodes(iteration.body):
-            if any(v in everything and v not in allowed for v in function.nodes[i].values()):
+            if any(
+                v in everything and v not in allowed for v in function.nodes[i].values()
+            ):
                 return False
     return True
 
@@ -779,7 +867,9 @@ def _one_value(tracks: Sequence[Track], name: str) -> bool:
 def _distinct(found: Sequence[Any]) -> list[Any]:
     """Each once, by key, in order; the ones that say most first."""
     unique = {item.key: item for item in found}
-    return sorted(unique.values(), key=lambda item: isinstance(item, Dim) and item.is_constant)
+    return sorted(
+        unique.values(), key=lambda item: isinstance(item, Dim) and item.is_constant
+    )
 
 
 def _size_fits(tracks: Sequence[Track], twin: Dim, sizes: Sequence[Dim]) -> bool:
@@ -863,7 +953,9 @@ def _literal_terms(constants: Mapping[str, Any]) -> dict[str, Term]:
     found: dict[str, Term] = {}
     for name, value in constants.items():
         is_size = isinstance(value, Dim)
-        found[name] = Term("dim", (value.generic,)) if is_size else Term("literal", (value,))
+        found[name] = (
+            Term("dim", (value.generic,)) if is_size else Term("literal", (value,))
+        )
     return found
 
 
@@ -888,5 +980,3 @@ def _as_literal(value: Any) -> Expr:
         return spell_literal(value)
     except Unspellable:
         raise Unlike from None
-
-

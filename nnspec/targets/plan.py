@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import nnspec.targets.merged as merged
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.graph import Function, Node, Program
@@ -20,7 +21,6 @@ from nnspec.ir.types import TensorType
 from nnspec.ops.base import OpError
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
-from nnspec.targets import merged
 from nnspec.targets.layout import FunctionLayout, layouts
 from nnspec.targets.lowering import Construct, LayerName, Lowered, lower_operator
 from nnspec.targets.merge import Merger, Track, Unlike
@@ -52,7 +52,9 @@ class ClassPlan:
     inputs: list[merged.Value]
     parameters: list[ClassParameter] = field(default_factory=list[ClassParameter])
     stored: list[str] = field(default_factory=list[str])
-    running: dict[str, merged.Running] = field(default_factory=dict[str, merged.Running])
+    running: dict[str, merged.Running] = field(
+        default_factory=dict[str, merged.Running]
+    )
     is_entry: bool = False
     is_called: bool = False
     # Labels of frozen parts that hold batch statistics; "" for all of it.
@@ -116,7 +118,9 @@ class Planner:
             self._accept(whole, members, remaining)
             return
         for member, alike in remaining:
-            for plan in [p for p in self.plans if p.function.name == name and not p.is_entry]:
+            for plan in [
+                p for p in self.plans if p.function.name == name and not p.is_entry
+            ]:
                 grown = self._try(plan.name, [*self._members(plan), member], named=True)
                 if grown is not None:
                     self._replace(plan, grown, [member, *alike])
@@ -187,7 +191,10 @@ class Planner:
                 return None
             inputs = given
             tracks.append(track)
-        places = {id(track.function): place for track, (place, _) in zip(tracks, members, strict=True)}
+        places = {
+            id(track.function): place
+            for track, (place, _) in zip(tracks, members, strict=True)
+        }
 
         def lower(track: Track, node: Node) -> Lowered:
             return self._lower(places[id(track.function)], track, node)
@@ -207,7 +214,9 @@ class Planner:
             items=items,
             inputs=inputs or [],
             is_entry=any(
-                program.main is function for program in self.programs for function in functions
+                program.main is function
+                for program in self.programs
+                for function in functions
             ),
         )
         finish(plan, self.target)
@@ -219,19 +228,31 @@ class Planner:
             return [""] if self._has_statistics(place, function) else []
         found: dict[str, None] = {}
         for node in function.nodes:
-            if node.marks.frozen and node.owns and self._node_has_statistics(place, function, node):
+            if (
+                node.marks.frozen
+                and node.owns
+                and self._node_has_statistics(place, function, node)
+            ):
                 found.setdefault(str(node.path[0]))
         return list(found)
 
     def _has_statistics(self, place: int, function: Function) -> bool:
-        return any(self._node_has_statistics(place, function, n) for n in function.nodes)
+        return any(
+            self._node_has_statistics(place, function, n) for n in function.nodes
+        )
 
     def _node_has_statistics(self, place: int, function: Function, node: Node) -> bool:
         if node.callee is not None:
-            return self._has_statistics(place, self.programs[place].functions[node.callee])
-        return any(not weight.trainable for weight in function.node_weights(node).values())
+            return self._has_statistics(
+                place, self.programs[place].functions[node.callee]
+            )
+        return any(
+            not weight.trainable for weight in function.node_weights(node).values()
+        )
 
-    def _enter(self, track: Track, inputs: list[merged.Value] | None) -> list[merged.Value] | None:
+    def _enter(
+        self, track: Track, inputs: list[merged.Value] | None
+    ) -> list[merged.Value] | None:
         """Gives the inputs of a function the values of the class's inputs."""
         found: list[merged.Value] = []
         for port in track.function.inputs:
@@ -241,7 +262,9 @@ class Planner:
                     continue
                 kind = track.function.types[number]
                 found.append(
-                    merged.Value(kind, track.layout.values[number], port.name, outside=True)
+                    merged.Value(
+                        kind, track.layout.values[number], port.name, outside=True
+                    )
                 )
         if inputs is not None:
             orders = [value.order for value in inputs]
@@ -274,7 +297,9 @@ class Planner:
         except OpError as error:
             assert node.op is not None
             message = f"`{node.op.op_name()}` {error.message}"
-            raise SpecError(error.code, message, node.location, hint=error.hint) from None
+            raise SpecError(
+                error.code, message, node.location, hint=error.hint
+            ) from None
 
     def _lower_call(self, place: int, track: Track, node: Node) -> Lowered:
         assert node.callee is not None
@@ -294,10 +319,14 @@ class Planner:
             arguments.append(tree.Star(Name("options"), double=True))
         else:
             keywords.append(("name", LayerName()))
-        construct = Construct("", tree.Call(Name(plan.name), tuple(arguments), tuple(keywords)))
+        construct = Construct(
+            "", tree.Call(Name(plan.name), tuple(arguments), tuple(keywords))
+        )
         given = _call_arguments(node)
         if self.target == "keras" and plan.is_entry and len(given) > 1:
-            given = (tree.Display("list", given),)  # a Keras model takes its inputs as one
+            given = (
+                tree.Display("list", given),
+            )  # a Keras model takes its inputs as one
         call = tree.Call(tree.Module(""), given)
         return Lowered((construct,), (call,), len(node.outputs))
 
@@ -352,7 +381,11 @@ def _call_arguments(node: Node) -> tuple[Expr, ...]:
             continue
         count = len(argument) if isinstance(argument, tuple) else 1
         given = [tree.Input(place + i) for i in range(count)]
-        found.append(tree.Display("list", tuple(given)) if isinstance(argument, tuple) else given[0])
+        found.append(
+            tree.Display("list", tuple(given))
+            if isinstance(argument, tuple)
+            else given[0]
+        )
         place += count
     return tuple(found)
 
@@ -425,7 +458,9 @@ def finish(plan: ClassPlan, target: str) -> None:
     read: dict[str, None] = {}
     _collect(plan, plan.items, made, read)
     constants = {p.name: p for function in plan.functions for p in function.parameters}
-    names = Names(target, {"self", "options", "name"} if target == "keras" else {"self"})
+    names = Names(
+        target, {"self", "options", "name"} if target == "keras" else {"self"}
+    )
     parameters: list[ClassParameter] = []
     for parameter in constants.values():
         names.taken.add(parameter.name)
@@ -440,7 +475,9 @@ def finish(plan: ClassPlan, target: str) -> None:
         if parameter.name in made or parameter.name in read:
             made_parameter = _class_parameter(parameter, constants, target)
             if made_parameter is not None:
-                (optional if made_parameter.has_default else required).append(made_parameter)
+                (optional if made_parameter.has_default else required).append(
+                    made_parameter
+                )
     plan.parameters = [*parameters, *required, *optional]
     plan.stored = [key for key in read if key in constants]
 
@@ -480,7 +517,10 @@ def _is_input_size(plan: ClassPlan, key: str) -> bool:
 
 
 def _collect(
-    plan: ClassPlan, items: list[merged.Item], made: dict[str, None], read: dict[str, None]
+    plan: ClassPlan,
+    items: list[merged.Item],
+    made: dict[str, None],
+    read: dict[str, None],
 ) -> None:
     """The names that the constructor and the forward pass use."""
     for item in items:

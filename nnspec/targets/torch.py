@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import nnspec.targets.merged as merged
 from nnspec.ir.graph import Program
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
-from nnspec.pycode.statements import Argument, Assign, Class, Evaluate, Function, Statement
-from nnspec.targets import merged
+from nnspec.pycode.statements import (
+    Argument,
+    Assign,
+    Class,
+    Evaluate,
+    Function,
+    Statement,
+)
 from nnspec.targets.classes import (
     constructor_arguments,
     documentation,
@@ -37,7 +44,9 @@ class TorchDialect:
         return nn.ModuleList(list(items)) if items else nn.ModuleList()
 
     def generated(self, element: Expr, target: Expr, iterable: Expr) -> Expr:
-        return tree.Call(nn.ModuleList, (tree.Generator(element, target, iterable, "call"),))
+        return tree.Call(
+            nn.ModuleList, (tree.Generator(element, target, iterable, "call"),)
+        )
 
     def keyed(self, entries: Sequence[tuple[str, Expr]]) -> Expr:
         return nn.ModuleDict(tree.Dict(tuple(entries)))
@@ -150,7 +159,9 @@ def _train(plan: ClassPlan) -> Function:
         body.append(Evaluate(Name("keep_statistics")(part)))
     body.append(Return((SELF,)))
     doc = "What is frozen keeps its batch statistics."
-    return Function("train", (Argument("self"), mode), Name(plan.name), tuple(body), doc=doc)
+    return Function(
+        "train", (Argument("self"), mode), Name(plan.name), tuple(body), doc=doc
+    )
 
 
 def _returns(plan: ClassPlan) -> Expr:
@@ -167,7 +178,11 @@ def is_check(statement: Statement) -> bool:
 
 
 def _mentions(statement: Statement, name: str) -> bool:
-    return any(part == Name(name) for root in expressions_of(statement) for part in tree.walk(root))
+    return any(
+        part == Name(name)
+        for root in expressions_of(statement)
+        for part in tree.walk(root)
+    )
 
 
 def expressions_of(statement: Statement) -> list[Expr]:
@@ -186,10 +201,14 @@ def expressions_of(statement: Statement) -> list[Expr]:
             return [condition, *inner]
         case py.For(target=target, iterable=iterable, body=body):
             return [target, iterable, *(e for s in body for e in expressions_of(s))]
-        case py.Function(body=body, arguments=arguments, returns=returns, decorators=decorators):
+        case py.Function(
+            body=body, arguments=arguments, returns=returns, decorators=decorators
+        ):
             found = [e for s in body for e in expressions_of(s)]
             for argument in arguments:
-                found += [e for e in (argument.annotation, argument.default) if e is not None]
+                found += [
+                    e for e in (argument.annotation, argument.default) if e is not None
+                ]
             return [*found, *([returns] if returns else []), *decorators]
         case py.Class(body=body, bases=bases, decorators=decorators):
             return [*bases, *decorators, *(e for s in body for e in expressions_of(s))]
