@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,10 +51,12 @@ class KerasSide:
         self._weights = weights
         self._assign(self._model, weights)
 
-    def evaluate(self, inputs: Sequence[Array], capture: bool = False) -> Outcome:
-        """Runs the model in evaluation mode."""
+    def evaluate(
+        self, inputs: Sequence[Array], capture: Collection[str] = ()
+    ) -> Outcome:
+        """Runs the model in evaluation mode; writes down the calls of the layers named by `capture`."""
         calls: list[Call] = []
-        with self._same_draws(), self._recorded(calls if capture else None):
+        with self._same_draws(), self._recorded(calls, capture):
             outputs = self._call(self._model, inputs, training=False)
         return Outcome(self._arrays(outputs), calls=calls)
 
@@ -83,23 +85,34 @@ class KerasSide:
 
     def reloaded(
         self, inputs: Sequence[Array], weights: Mapping[str, Array]
-    ) -> tuple[list[str], list[Array], list[Array]]:
-        """The model after it was saved and loaded: its variables, and its outputs.
+    ) -> tuple[list[Array], list[Array]]:
+        """The outputs of the model after it was saved and loaded.
 
-        The outputs are those of the weights that were saved, and of others assigned afterwards, by
-        which a tie shows that was not restored.
+        First those of the weights that were saved, then those of others that are assigned afterwards,
+        by which a tie shows that was not restored.
         """
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder, "model.keras"))
             self._model.save(path)
             loaded = self.keras.saving.load_model(path)
-        variables = self._variables(loaded)
+        # By place, since Keras forgets the outer part of some paths when it loads.
+        before = self._variables(self._model)
+        after = [v for v in loaded.variables if not v.path.endswith(SEED)]
+        shapes = (
+            [tuple(v.shape) for v in before.values()],
+            [tuple(v.shape) for v in after],
+        )
+        if shapes[0] != shapes[1]:
+            raise AssertionError(
+                f"{len(before)} variables were saved, {len(after)} loaded"
+            )
         with self._same_draws():
             saved = self._arrays(self._call(loaded, inputs, training=False))
-        self._assign(loaded, weights)
+        for name, variable in zip(before, after, strict=True):
+            variable.assign(weights[name])
         with self._same_draws():
             others = self._arrays(self._call(loaded, inputs, training=False))
-        return sorted(variables), saved, others
+        return saved, others
 
     # ---- calls and variables ----
 
@@ -141,8 +154,8 @@ class KerasSide:
     # ---- what is put in place of Keras's own ----
 
     @contextmanager
-    def _recorded(self, calls: list[Call] | None) -> Generator[None]:
-        if calls is None:
+    def _recorded(self, calls: list[Call], wanted: Collection[str]) -> Generator[None]:
+        if not wanted:
             yield
             return
         layer_class = self.keras.layers.Layer
@@ -159,7 +172,8 @@ class KerasSide:
                 result = call(layer, *inputs, **options)
             finally:
                 own = around.pop()
-            calls.append(Call(own, tuple(self._arrays(result))))
+            if own in wanted:
+                calls.append(Call(own, tuple(self._arrays(result))))
             return result
 
         with replaced(layer_class, __call__=wrapped):

@@ -65,6 +65,8 @@ class Proof:
         self.parameters = int(cost(spec.program).parameters)
         self.entries = weight_map(spec.program)
         self.calls = expected_calls(spec.program)
+        self._torch_paths = frozenset(call.torch for call in self.calls)
+        self._keras_paths = frozenset(call.keras for call in self.calls)
         self.choices = choices(spec.program, spec.symbols)
         self.weights = draw_weights(self.entries, seed)
         self.torch = torch_party(spec.program, self.entries, self.weights)
@@ -263,8 +265,8 @@ class Proof:
         return self._both(
             keras,
             "evaluate",
-            {"inputs": inputs, "capture": capture},
-            {"inputs": physical, "capture": capture},
+            {"inputs": inputs, "capture": self._torch_paths if capture else ()},
+            {"inputs": physical, "capture": self._keras_paths if capture else ()},
             key,
         )
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -67,14 +67,16 @@ class TorchSide:
         }
         self._model.load_state_dict(tensors, strict=True)
 
-    def evaluate(self, inputs: Sequence[Array], capture: bool = False) -> Outcome:
-        """Runs the model in evaluation mode."""
+    def evaluate(
+        self, inputs: Sequence[Array], capture: Collection[str] = ()
+    ) -> Outcome:
+        """Runs the model in evaluation mode; writes down the calls of the modules named by `capture`."""
         self._model.eval()
         calls: list[Call] = []
         with (
             torch.no_grad(),
             same_draws(),
-            recorded(self._model, calls if capture else None),
+            recorded(self._model, calls, capture),
         ):
             outputs = self._model(*_tensors(inputs))
         return Outcome(_arrays(outputs), calls=calls)
@@ -214,9 +216,11 @@ def disarm(model: nn.Module) -> None:
 
 
 @contextmanager
-def recorded(model: nn.Module, calls: list[Call] | None) -> Generator[None]:
-    """Inside, every call of a submodule is written down when it is over."""
-    if calls is None:
+def recorded(
+    model: nn.Module, calls: list[Call], wanted: Collection[str]
+) -> Generator[None]:
+    """Inside, every call of a submodule that is wanted is written down when it is over."""
+    if not wanted:
         yield
         return
     names = {module: name for name, module in model.named_modules()}
@@ -224,7 +228,7 @@ def recorded(model: nn.Module, calls: list[Call] | None) -> Generator[None]:
 
     def wrapped(module: nn.Module, *inputs: Any, **options: Any) -> Any:
         result = call(module, *inputs, **options)
-        if names.get(module):
+        if names.get(module) in wanted:
             calls.append(Call(names[module], tuple(_arrays(result))))
         return result
 
