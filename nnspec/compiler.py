@@ -218,7 +218,8 @@ def _entries(module: Module, names: list[str] | None) -> list[Declared]:
         and isinstance(declared.node, ast.Model | ast.Variant)
     }
     if names is None:
-        used = {d.node.model for d in own.values() if isinstance(d.node, ast.Variant)}
+        named = {d.node.model for d in own.values() if isinstance(d.node, ast.Variant)}
+        used = {n for n in named if n in own and isinstance(own[n].node, ast.Model)}
         return [d for name, d in own.items() if name not in used and _complete(d)]
     chosen: list[Declared] = []
     for name in names:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.ir import apply, shapes
 from nnspec.ir import evaluate as evaluation
+from nnspec.ir.builtins import elements
 from nnspec.ir.complaints import counted, listed
 from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.frame import Builder, Frame
@@ -304,6 +305,10 @@ def checked(
     frame: Frame, parameter: ast.Parameter, value: Value, span: Any, callee: Declared
 ) -> Value:
     """A constant that has the kind its parameter declares."""
+    if isinstance(value, Range):
+        value = Sequence(
+            tuple(elements(frame, value, ast.NoneLiteral(span))), value.term
+        )
     found = _of_kind(parameter.type, value)
     if found is None:
         wanted = _kind_text(parameter.type)
@@ -341,11 +346,6 @@ def _is(value: Traced, kind: type) -> bool:
 
 
 def _list_of(kind: ast.ShapeType, value: Value) -> Value | None:
-    if isinstance(value, Range):
-        items = range(int(value.start), int(value.stop), int(value.step))
-        from nnspec.ir.dims import dim
-
-        value = Sequence(tuple(dim(i) for i in items), value.term)
     if not isinstance(value, Sequence) or kind.element is None:
         return None
     items_found: list[Value] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nnspec.diagnostics import SpecError
 from nnspec.source import Location
 
-_LIMITS = {"nodes": 50_000, "turns": 100_000, "elements": 200_000, "functions": 5_000}
+_LIMITS = {"nodes": 8_000, "turns": 100_000, "elements": 200_000, "functions": 5_000}
 
 
 @dataclass(slots=True)

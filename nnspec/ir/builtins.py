@@ -45,22 +45,25 @@ def elements(frame: Frame, value: Value, node: ast.Node) -> list[Value]:
             )
         if value.step == 0:
             raise frame.error("E0322", "the step of a range cannot be 0", node)
-        spread = range(*(int(bound) for bound in bounds))
-        if len(spread) > LONGEST_RANGE:
+        if value.count > LONGEST_RANGE:
             raise frame.error(
                 "E0502",
-                f"this range has {len(spread):,} elements, more than nnspec handles"
+                f"this range has {_many(value.count)} elements, more than nnspec handles"
                 f" ({LONGEST_RANGE:,})",
                 node,
                 hint="make it shorter",
             )
-        return [dim(i) for i in spread]
+        return [dim(i) for i in range(*(int(bound) for bound in bounds))]
     hint = (
         "to repeat so many times, write `range(n)`" if isinstance(value, Dim) else None
     )
     raise frame.error(
         "E0327", f"a list is needed here, and this is {kind_of(value)}", node, hint=hint
     )
+
+
+def _many(count: int) -> str:
+    return f"{count:,}" if count < 10**15 else f"more than 10^{len(str(count)) - 1}"
 
 
 def bind_pattern(frame: Frame, pattern: ast.Pattern, value: Value) -> None:
@@ -430,14 +433,30 @@ def _initializer(
             continue
         value = given[key]
         if key in fans:
-            if not isinstance(value, Dim):
-                raise frame.error(
-                    "E0305", f"`{key}` must be an integer, not {kind_of(value)}", node
-                )
-            fields[key] = value
-        else:
-            fields[key] = Number(_as_float(frame, key, value, node))
+            fields[key] = _as_fan(frame, key, value, node)
+            continue
+        number = Number(_as_float(frame, key, value, node))
+        if key in kind.positive and not 0 < number.value < math.inf:
+            message = (
+                f"`{key}` of `init.{name}` must be greater than 0, not {number.value}"
+            )
+            raise frame.error(
+                "E0305", message, node, hint=f"write `{key}=0.02`, for example"
+            )
+        fields[key] = number
     return Traced(kind(**fields))
+
+
+def _as_fan(frame: Frame, key: str, value: Value, node: ast.Expr) -> Dim:
+    if not isinstance(value, Dim):
+        raise frame.error(
+            "E0305", f"`{key}` must be an integer, not {kind_of(value)}", node
+        )
+    if not value.is_constant or int(value) < 1:
+        hint = "give the number of inputs of one feature"
+        message = f"`{key}` must be an integer of at least 1, not {value}"
+        raise frame.error("E0305", message, node, hint=hint)
+    return value
 
 
 def _as_float(frame: Frame, key: str, value: Value, node: ast.Expr) -> Traced:

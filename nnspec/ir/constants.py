@@ -13,9 +13,9 @@ from nnspec.ir import dims
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Dim, DimError, dim
 from nnspec.ir.terms import Term, Traced
-from nnspec.ir.values import Sequence, Value, as_term, kind_of, plain, term_of
+from nnspec.ir.values import Sequence, Tensor, Value, as_term, kind_of, plain, term_of
 
-LONGEST_STRING = 10_000
+LARGEST_LIST = 200_000
 
 
 class ConstantError(Exception):
@@ -95,6 +95,11 @@ def _integers(symbol: str, left: Dim, right: Dim, exact: bool) -> Value | None:
 
 
 def _joined(left: Sequence, right: Sequence) -> Sequence:
+    if left.extent + right.extent > LARGEST_LIST:
+        message = (
+            f"this list has more than {LARGEST_LIST:,} elements, all levels counted"
+        )
+        raise ConstantError("E0502", message, "make it shorter")
     term = None
     if left.term is not None or right.term is not None:
         term = _term("+", left, right)
@@ -262,6 +267,13 @@ def compared(
 
 def _compared(symbol: str, left: Value, right: Value, assumptions: Assumptions) -> bool:
     if symbol == "in":
+        if isinstance(left, Tensor) or (
+            isinstance(right, Sequence) and right.holds_tensors
+        ):
+            hint = "what depends on data is done by an operator, such as `any(x == 1)`"
+            raise ConstantError(
+                "E0308", "`in` compares constants, and this is a tensor", hint
+            )
         if not isinstance(right, Sequence):
             raise ConstantError(
                 "E0320", f"`in` needs a list, and this is {kind_of(right)}"

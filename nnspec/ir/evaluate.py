@@ -10,7 +10,7 @@ from typing import Any
 
 from nnspec.diagnostics import SpecError
 from nnspec.ir import apply, builtins, constants, lookup
-from nnspec.ir.constants import ConstantError, Quantity
+from nnspec.ir.constants import LARGEST_LIST, ConstantError, Quantity
 from nnspec.ir.dims import Dim, DimError, dim
 from nnspec.ir.frame import Frame, NoNodes
 from nnspec.ir.labels import children
@@ -36,7 +36,14 @@ def evaluate(frame: Frame, node: ast.Expr) -> Value:
     value = EVALUATE[type(node)](frame, node)
     if isinstance(value, Unknown):
         raise Poisoned
+    if isinstance(value, Sequence) and value.extent > LARGEST_LIST:
+        raise _too_long(frame, node)
     return value
+
+
+def _too_long(frame: Frame, node: ast.Expr) -> SpecError:
+    message = f"this list has more than {LARGEST_LIST:,} elements, all levels counted"
+    return frame.error("E0502", message, node, hint="make it shorter")
 
 
 def tensor(frame: Frame, node: ast.Expr) -> Tensor:
@@ -90,7 +97,17 @@ def _number(frame: Frame, node: ast.Number) -> Value:
         return Traced(Quantity(node.value, node.unit))
     if node.is_int:
         return dim(int(node.value))
-    return Traced(node.value if frame.exact else float(node.value))
+    return Traced(node.value if frame.exact else _float(frame, node))
+
+
+def _float(frame: Frame, node: ast.Number) -> float:
+    try:
+        return float(node.value)
+    except OverflowError:
+        hint = "the largest float is about 1.8e308"
+        raise frame.error(
+            "E0329", "this number is too large", node, hint=hint
+        ) from None
 
 
 def _name(frame: Frame, node: ast.Name) -> Value:
@@ -104,6 +121,8 @@ def _list(frame: Frame, node: ast.ListExpr) -> Value:
         if isinstance(item, ast.Spread):
             value = lookup.name(frame, ast.Name(item.span, item.name))
             items.extend(builtins.elements(frame, value, item))
+            if len(items) > LARGEST_LIST:
+                raise _too_long(frame, node)
         else:
             items.append(constants.inexact(evaluate(frame, item)))
     return Sequence(tuple(items), _collected("list", items))
@@ -244,7 +263,9 @@ def _compare(frame: Frame, node: ast.Compare) -> Value:
     ):
         both = _plain_none(left) is None and _plain_none(right) is None
         return _none_test(left, right, both is (node.operator == "=="), node.operator)
-    if isinstance(left, Tensor) or isinstance(right, Tensor):
+    if node.operator != "in" and (
+        isinstance(left, Tensor) or isinstance(right, Tensor)
+    ):
         return apply.infix(frame, _INFIX[node.operator], left, right, node)
     try:
         return constants.compared(node.operator, left, right, frame.session.assumptions)

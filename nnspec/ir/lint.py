@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from nnspec.diagnostics import Diagnostic, Diagnostics, Label, Severity
+from nnspec.diagnostics import (
+    MOST_DIAGNOSTICS,
+    Diagnostic,
+    Diagnostics,
+    Label,
+    Severity,
+)
 from nnspec.ir import lookup, unused
 from nnspec.ir.references import References, binders, leaves, of_expressions, of_type
 from nnspec.ir.values import Module
@@ -234,6 +240,11 @@ class _Names:
         return name in self.module.names or lookup.is_given(name, self.operators)
 
     def _unknown(self, name: ast.Name, visible: dict[str, None]) -> None:
+        if (
+            len(self.found.found) >= MOST_DIAGNOSTICS
+        ):  # the search for near names takes time
+            self.found.suppressed += 1
+            return
         source = self.module.file.source
         place = Location(source, name.span)
         bound = self.bound_at.get(name.id)

@@ -9,7 +9,7 @@ from nnspec.diagnostics import SpecError
 from nnspec.ir import builtins, escaping, requirements, shapes
 from nnspec.ir import evaluate as evaluation
 from nnspec.ir.complaints import counted
-from nnspec.ir.dims import Dim, symbol
+from nnspec.ir.dims import Dim, DimError, symbol
 from nnspec.ir.frame import Frame
 from nnspec.ir.graph import Binding, Iteration, Loop, Marks, Result, Running
 from nnspec.ir.terms import name as named_term
@@ -58,6 +58,9 @@ def one(frame: Frame, statement: ast.Stmt) -> bool:
     except SpecError as error:
         frame.session.note(error)
         _poison(frame, statement)
+    except DimError as error:
+        frame.session.note(frame.error("E0329", str(error), statement))
+        _poison(frame, statement)
     except Poisoned:
         frame.session.poisoned = True
         _poison(frame, statement)
@@ -78,7 +81,9 @@ def marks(frame: Frame, outer: Marks, annotations: tuple[ast.Annotation, ...]) -
                 _no_arguments(frame, annotation)
                 found = Marks(found.frozen, True, found.device)
             case "device":
-                found = Marks(found.frozen, found.checkpoint, _device(frame, annotation))
+                found = Marks(
+                    found.frozen, found.checkpoint, _device(frame, annotation)
+                )
             case _:
                 raise frame.error(
                     "E0510",
@@ -92,14 +97,25 @@ def marks(frame: Frame, outer: Marks, annotations: tuple[ast.Annotation, ...]) -
 def _no_arguments(frame: Frame, annotation: ast.Annotation) -> None:
     if annotation.arguments:
         hint = f"write `@{annotation.name}`"
-        raise frame.error("E0510", f"`@{annotation.name}` takes no arguments", annotation, hint=hint)
+        raise frame.error(
+            "E0510", f"`@{annotation.name}` takes no arguments", annotation, hint=hint
+        )
 
 
 def _device(frame: Frame, annotation: ast.Annotation) -> str:
-    values = [evaluation.evaluate(frame, argument.value) for argument in annotation.arguments]
-    if len(values) != 1 or not isinstance(values[0], Traced) or not isinstance(values[0].value, str):
+    values = [
+        evaluation.evaluate(frame, argument.value) for argument in annotation.arguments
+    ]
+    if (
+        len(values) != 1
+        or not isinstance(values[0], Traced)
+        or not isinstance(values[0].value, str)
+    ):
         raise frame.error(
-            "E0510", "`@device` takes one string", annotation, hint='write `@device("gpu0")`'
+            "E0510",
+            "`@device` takes one string",
+            annotation,
+            hint='write `@device("gpu0")`',
         )
     return values[0].value
 
@@ -121,7 +137,9 @@ def assigned(statements: list[ast.Stmt] | tuple[ast.Stmt, ...]) -> list[str]:
             case ast.Input():
                 names[statement.name] = None
             case ast.For():
-                names.update((name, None) for name in assigned(statement.body.statements))
+                names.update(
+                    (name, None) for name in assigned(statement.body.statements)
+                )
             case ast.If():
                 bodies = [statement.then, statement.otherwise]
                 for body in bodies:
@@ -234,7 +252,9 @@ def _return(frame: Frame, node: ast.Return) -> None:
     for value in node.values:
         result = evaluation.evaluate(frame, value)
         group = isinstance(result, Sequence) and result.is_group
-        values.extend(result.items if group and isinstance(result, Sequence) else [result])
+        values.extend(
+            result.items if group and isinstance(result, Sequence) else [result]
+        )
     if frame.kind == "block":  # noted where it stands: it may end one branch alone
         tensors = tuple(value.id for value in values if isinstance(value, Tensor))
         frame.builder.items.append(Result(tensors))
@@ -251,7 +271,9 @@ def _for(frame: Frame, node: ast.For) -> None:
     outer = set(frame.names)
     uid = node.span.start
     loop_names = set(_leaves(node.pattern))
-    carried = [n for n in assigned(node.body.statements) if n in outer and n not in loop_names]
+    carried = [
+        n for n in assigned(node.body.statements) if n in outer and n not in loop_names
+    ]
     history: dict[str, list[int]] = {name: [] for name in carried}
     items, frame.builder.items = frame.builder.items, []
     iterations: list[Iteration] = []
@@ -272,7 +294,9 @@ def _for(frame: Frame, node: ast.For) -> None:
             iterations.append(Iteration(values, tuple(frame.builder.items)))
             frame.builder.items = []
             _leave(frame, carried, uid, outer)
-            known |= {key: item for key, item in values.items() if isinstance(item, Dim)}
+            known |= {
+                key: item for key, item in values.items() if isinstance(item, Dim)
+            }
             for name in carried:
                 frame.names[name] = escaping.escaped(frame.names[name], uid, known)
     finally:
@@ -334,7 +358,12 @@ def _bind_loop(
 
 
 def _enter(
-    frame: Frame, carried: list[str], uid: int, history: dict[str, list[int]], *, first: bool
+    frame: Frame,
+    carried: list[str],
+    uid: int,
+    history: dict[str, list[int]],
+    *,
+    first: bool,
 ) -> None:
     """Gives the sizes of what the loop carries symbols of the loop (see `graph.Running`)."""
     for name in carried:
@@ -347,7 +376,9 @@ def _enter(
             key = f"{name}.{axis}@{uid}"
             if first and key not in frame.builder.running:
                 initial = size.generic
-                frame.builder.running[key] = Running(key, name, axis, initial, symbol(key), True)
+                frame.builder.running[key] = Running(
+                    key, name, axis, initial, symbol(key), True
+                )
             shape.append(size.value.named(symbol(key)))
         kind = TensorType(tuple(shape), value.type.dtype)
         frame.names[name] = Tensor(value.id, kind, value.origin)

@@ -9,12 +9,14 @@ what the spec said. Integers carry their term inside the `Dim` (its generic twin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from nnspec.ir import dims
 from nnspec.ir.dims import Atom, Dim, Replace
+
+LARGEST_TERM = 100_000
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,19 @@ class Term:
 
     kind: str
     arguments: tuple[Any, ...]
+    _size: int = field(default=1, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Terms share their parts: what is small in memory may be endless when written out.
+        size = 1 + sum(p.size for p in self.arguments if isinstance(p, Term))
+        if size > LARGEST_TERM:
+            raise dims.DimError("this value is described by too long an expression")
+        object.__setattr__(self, "_size", size)
+
+    @property
+    def size(self) -> int:
+        """The number of operators in it, written out."""
+        return self._size
 
     @property
     def key(self) -> str:

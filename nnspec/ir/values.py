@@ -34,6 +34,12 @@ class Sequence:
     items: tuple[Value, ...]
     term: Term | None = None
     is_group: bool = False
+    extent: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        # Lists share their elements: what is small in memory may be endless when spread out.
+        inner = sum(item.extent for item in self.items if isinstance(item, Sequence))
+        object.__setattr__(self, "extent", len(self.items) + inner)
 
     @property
     def holds_tensors(self) -> bool:
@@ -55,7 +61,12 @@ class Range:
     term: Term | None = None
 
     def __len__(self) -> int:
-        return len(range(int(self.start), int(self.stop), int(self.step)))
+        return self.count
+
+    @property
+    def count(self) -> int:
+        """The number of elements; `len` cannot tell more than 2^63."""
+        return max(0, -((int(self.start) - int(self.stop)) // int(self.step)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

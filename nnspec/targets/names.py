@@ -60,18 +60,24 @@ def _reserved(name: str) -> bool:
     return keyword.iskeyword(name) or name in ("_", "print", "exec", "eval", "match", "case", "type")
 
 
+def _mended(name: str) -> str:
+    """The name without leading `_`, which mean privacy, and with one behind."""
+    stem = name.lstrip("_")
+    return f"{stem}_" if stem[:1].isalpha() else f"value{stem}_"
+
+
 def safe_name(name: str, target: str) -> str:
     """An attribute's or module's name in a target."""
     owned = _MODULE if target == "torch" else _LAYER
     unsafe = _reserved(name) or name in owned or name.startswith("__") or name.startswith("_")
-    return f"{name.lstrip('_') or 'value'}_" if unsafe else name
+    return _mended(name) if unsafe else name
 
 
 def safe_local(name: str, target: str) -> str:
     """A variable's, parameter's, function's or class's name in a target's file."""
     taken = name in _FILE[target] or name in _BUILTINS or name in helper_names(target)
     unsafe = _reserved(name) or taken or name.startswith("_")
-    return f"{name.lstrip('_') or 'value'}_" if unsafe else name
+    return _mended(name) if unsafe else name
 
 
 @cache
