@@ -19,6 +19,10 @@ from typing import Any, BinaryIO
 from nnspec.verify.exchange import Failed
 
 LONGEST_ERROR = 2000
+QUICK_COMPILATION = (
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
+"""JAX compiles each operation anew: what counts is how soon it is ready."""
 THREADS = dict.fromkeys(
     (
         "OMP_NUM_THREADS",
@@ -142,6 +146,7 @@ def _environment(folder: str, kind: str) -> dict[str, str]:
     }
     found["CUDA_VISIBLE_DEVICES"] = ""  # what is claimed is claimed of the processor
     found["JAX_PLATFORMS"] = "cpu"
+    found["XLA_FLAGS"] = QUICK_COMPILATION
     if kind != "pytorch":
         found["KERAS_BACKEND"] = kind
     return found
