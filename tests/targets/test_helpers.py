@@ -33,7 +33,7 @@ HELPERS = [
 def test_helper_holds_what_emitted_code_may_hold(target: str, name: str) -> None:
     body = tree(target).body
     others = {node.name for node in body if isinstance(node, DEFINITIONS)}
-    chosen = [
+    chosen: list[ast.stmt] = [
         node
         for node in body
         if (isinstance(node, IMPORTS) and not _for_types_only(node))
