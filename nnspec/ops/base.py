@@ -83,6 +83,15 @@ class Weight:
     trainable: bool = True
     chosen: bool = False
 
+    def __post_init__(self) -> None:
+        if len(self.shape) < self.init.least_rank:
+            raise OpError(
+                f"`init.{self.init.spelling}` fills weights of {self.init.least_rank} axes or more, "
+                f"and this one has {len(self.shape)}",
+                hint="choose another initializer, such as `init.zeros`",
+                code="E0409",
+            )
+
 
 class Io(abc.ABC):
     """What a lowering sees of the place where the operator stands.

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from nnspec.ir.dims import Dim
 from nnspec.ir.terms import Traced
-from nnspec.pycode.expressions import Expr, Namespace, expression
+from nnspec.pycode.expressions import Expr, Helper, Namespace, expression
 
 _torch = Namespace("nn.init")
 _keras = Namespace("initializers")
@@ -46,6 +46,11 @@ class Initializer(abc.ABC):
         dict[str, float | None]
     ] = {}  # accepted arguments and their defaults
 
+    positive: ClassVar[
+        tuple[str, ...]
+    ] = ()  # arguments that must be finite and above 0
+    least_rank: ClassVar[int] = 0  # axes that a weight must have
+
     @abc.abstractmethod
     def torch(self, tensor: Expr) -> Expr:
         """The call that fills a PyTorch tensor."""
@@ -53,6 +58,10 @@ class Initializer(abc.ABC):
     @abc.abstractmethod
     def keras(self) -> Expr:
         """A new Keras initializer (one for each weight: a shared instance repeats its values)."""
+
+    def keras_bare(self, rank: int) -> Expr:
+        """The same for a weight of that rank which Keras holds in PyTorch's layout."""
+        return self.keras()
 
     def torch_value(self) -> float | None:
         """The constant, if every element is the same."""
@@ -65,6 +74,7 @@ class Normal(Initializer):
 
     spelling: ClassVar[str] = "normal"
     numbers: ClassVar[dict[str, float | None]] = {"std": 1.0, "mean": 0.0}
+    positive: ClassVar[tuple[str, ...]] = ("std",)
     std: Number = number(1.0)
     mean: Number = number(0.0)
 
@@ -87,6 +97,7 @@ class TruncatedNormal(Initializer):
 
     spelling: ClassVar[str] = "trunc_normal"
     numbers: ClassVar[dict[str, float | None]] = {"std": 1.0}
+    positive: ClassVar[tuple[str, ...]] = ("std",)
     std: Number = number(1.0)
 
     def torch(self, tensor: Expr) -> Expr:
@@ -103,6 +114,7 @@ class Uniform(Initializer):
 
     spelling: ClassVar[str] = "uniform"
     numbers: ClassVar[dict[str, float | None]] = {"bound": None}
+    positive: ClassVar[tuple[str, ...]] = ("bound",)
     bound: Number
 
     def torch(self, tensor: Expr) -> Expr:
@@ -136,6 +148,7 @@ class FanNormal(Initializer):
 
     spelling: ClassVar[str] = "kaiming_normal"
     numbers: ClassVar[dict[str, float | None]] = {"gain": 2**0.5}
+    positive: ClassVar[tuple[str, ...]] = ("gain",)
     fan: Dim
     gain: Number = number(2**0.5)
 
@@ -193,9 +206,10 @@ class Filled(Initializer):
 
 @dataclass(frozen=True)
 class Orthogonal(Initializer):
-    """A (semi-)orthogonal matrix times gain (Saxe et al., 2014)."""
+    """A (semi-)orthogonal matrix times gain (Saxe et al., 2014): the first axis against all others."""
 
     spelling: ClassVar[str] = "orthogonal"
+    least_rank: ClassVar[int] = 2
     numbers: ClassVar[dict[str, float | None]] = {"gain": 1.0}
     gain: Number = number(1.0)
 
@@ -204,6 +218,12 @@ class Orthogonal(Initializer):
 
     def keras(self) -> Expr:
         return _keras.Orthogonal(gain=self.gain.expr)
+
+    def keras_bare(self, rank: int) -> Expr:
+        # Keras takes the last axis against all others, as its own layouts want it.
+        if rank == 2:
+            return self.keras()
+        return Helper("OrthogonalRows")(gain=self.gain.expr)
 
 
 ZEROS = Filled(number(0.0))

@@ -267,6 +267,23 @@ class SumOfUniforms(initializers.Initializer):
         return {"bound": self.bound}
 
 
+@keras.saving.register_keras_serializable(package="nnspec")
+class OrthogonalRows(initializers.Initializer):
+    """A (semi-)orthogonal matrix made of the first axis and all others together."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = gain
+
+    def __call__(self, shape, dtype=None):
+        """A new draw."""
+        moved = initializers.Orthogonal(self.gain)((*shape[1:], shape[0]), dtype)
+        return ops.moveaxis(moved, -1, 0)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments."""
+        return {"gain": self.gain}
+
+
 def simple_rnn(
     units: int,
     *,

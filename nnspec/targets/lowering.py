@@ -144,7 +144,7 @@ class NodeIo(Io):
         if self.target == "keras":
             call = tree.Name("self").attribute("add_weight")(
                 shape=shape,
-                initializer=weight.init.keras(),
+                initializer=weight.init.keras_bare(len(shape)),
                 name=LayerName(suffix),
             )
             return Construct(suffix, call, is_parameter=True)
