@@ -77,6 +77,12 @@ class Spec:
 
         return emit(self.program, target)
 
+    def compile_warnings(self) -> tuple[Diagnostic, ...]:
+        """What the spec says and the emitted programs do not act on."""
+        from nnspec.ir.unheeded import warnings
+
+        return warnings(self.program)
+
     def program_after(self, name: str) -> Program:
         """The program as it is after the pass of that name."""
         from nnspec.passes import run_until

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from nnspec.cli.arguments import (
@@ -11,6 +13,9 @@ from nnspec.cli.arguments import (
     spec_arguments,
     spec_errors_reported,
 )
+
+if TYPE_CHECKING:
+    from nnspec.compiler import Spec, Target
 
 TARGETS = ("torch", "keras")
 
@@ -33,7 +38,7 @@ TARGETS = ("torch", "keras")
 def compile_(
     spec: SpecArgument,
     settings: dict[str, str],
-    target: str,
+    target: Target,
     output: str | None,
     force: bool,
     as_json: bool,
@@ -46,7 +51,7 @@ def compile_(
       nnspec compile --target keras resnet.nns:ResNet50 -o resnet50.py
       nnspec compile --target torch gpt2.nns:GPT2 depth=6 width=384 heads=6
     """
-    from nnspec.cli.render import write, write_json
+    from nnspec.cli.render import write
 
     with spec_errors_reported(as_json):
         model = load_model(spec, settings)
@@ -56,8 +61,30 @@ def compile_(
 
         write_generated(output, source, force, inputs=[spec.path])
     if as_json:
-        place = {"source": source} if output is None else {"file": output}
-        write_json({"name": model.name, "target": target, **place})
-    elif output is None:
+        _write_json(model, target, source if output is None else None, output)
+        return 0
+    _write_warnings(model)
+    if output is None:
         write(source)
     return 0
+
+
+def _write_warnings(model: Spec) -> None:
+    warnings = model.compile_warnings()
+    if not warnings:
+        return
+    from nnspec.cli.findings import render_all
+    from nnspec.cli.render import error_style, write_error
+
+    write_error(render_all(warnings, style=error_style()))
+
+
+def _write_json(
+    model: Spec, target: str, source: str | None, output: str | None
+) -> None:
+    from nnspec.cli.findings_data import as_json
+    from nnspec.cli.render import write_json
+
+    place = {"file": output} if source is None else {"source": source}
+    warnings = as_json(model.compile_warnings())
+    write_json({"name": model.name, "target": target, **place, "warnings": warnings})

@@ -6,6 +6,15 @@ from nnspec.codes.explanation import Explanation
 
 EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
+        "W0601",
+        "an annotation without effect in the emitted program",
+        "`@checkpoint` and `@device` plan memory and placement. They are carried in the "
+        "program, for tools that plan; the emitted code does not act on them, and its "
+        "values are the same with and without them.",
+        "",
+        "",
+    ),
+    Explanation(
         "E0601",
         "a weight that Keras cannot share",
         "This kind of layer keeps its weight where no other Keras layer can "

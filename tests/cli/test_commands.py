@@ -79,6 +79,9 @@ class Model:
     def source(self, target: str) -> str:
         return PROGRAM + f"# {target} {self.settings}\n"
 
+    def compile_warnings(self) -> tuple[Diagnostic, ...]:
+        return ()
+
     def verify(self) -> Agreement:
         return self.agreement
 

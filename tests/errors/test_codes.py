@@ -21,7 +21,7 @@ SEMANTIC = [
 ]
 # Shown by other tests: what needs a large or binary file, what is said of weights and proofs.
 _LARGE = {"E0001", "E0002", "E0008", "E0009", "E0013", "E0015", "E0016"}
-ELSEWHERE = re.compile(r"E0[68]\d\d|E0401")
+ELSEWHERE = re.compile(r"[EW]0[68]\d\d|E0401")
 
 
 def said(spec: str) -> Diagnostics:
