@@ -9,7 +9,6 @@ from typing import Any
 import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Program
-from nnspec.ir.types import TensorType
 from nnspec.ops.base import snake_case
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
@@ -114,7 +113,7 @@ def signature_text(plan: ClassPlan) -> str:
     return f"{', '.join(inputs)}\n-> {', '.join(outputs)}"
 
 
-def _results(plan: ClassPlan) -> Sequence[merged.Reference]:
+def _results(plan: ClassPlan) -> Sequence[merged.Value]:
     """The results of the body's last `return`."""
     for item in reversed(plan.items):
         if isinstance(item, merged.Result):
@@ -128,14 +127,8 @@ def _results(plan: ClassPlan) -> Sequence[merged.Reference]:
     ]
 
 
-def _type_text(reference: merged.Reference, plan: ClassPlan) -> str:
-    if isinstance(reference, merged.Variable):
-        kind = _variable_type(plan, reference)
-        order = reference.order
-    else:
-        kind, order = reference.type, reference.order
-    if kind is None:
-        return "tensor"
+def _type_text(reference: merged.Value, plan: ClassPlan) -> str:
+    kind, order = reference.type, reference.order
     prefix = {"float": "", "bool": "bool ", "i64": "int64 "}.get(
         kind.dtype.value, f"{kind.dtype.value} "
     )
@@ -145,16 +138,6 @@ def _type_text(reference: merged.Reference, plan: ClassPlan) -> str:
         if text != "..." or sizes[-1:] != ["..."]:
             sizes.append(text)
     return f"{prefix}[{', '.join(sizes)}]"
-
-
-def _variable_type(plan: ClassPlan, reference: merged.Variable) -> TensorType | None:
-    function = plan.function
-    for port in function.outputs:
-        if isinstance(port.values, int) and function.types[port.values].rank == len(
-            reference.order
-        ):
-            return function.types[port.values]
-    return None
 
 
 def _short(size: Dim, axis: int, plan: ClassPlan) -> str:

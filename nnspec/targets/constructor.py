@@ -29,16 +29,18 @@ class Dialect(Protocol):
 
     target: str
 
-    def listing(self, items: Sequence[Expr]) -> Expr:
-        """A list of submodules."""
+    def listing(self, items: Sequence[Expr], parameters: bool = False) -> Expr:
+        """A list of submodules, or of bare parameters."""
         ...
 
     def generated(self, element: Expr, target: Expr, iterable: Expr) -> Expr:
         """A list of submodules by a comprehension."""
         ...
 
-    def keyed(self, entries: Sequence[tuple[str, Expr]]) -> Expr:
-        """A table of submodules by the turn of a loop."""
+    def keyed(
+        self, entries: Sequence[tuple[str, Expr]], parameters: bool = False
+    ) -> Expr:
+        """A table of submodules (or parameters) by the turn of a loop."""
         ...
 
     nested_lists: bool
@@ -130,18 +132,15 @@ class Constructor:
             attribute = tree.Attribute(
                 Name("self"), safe_name(key, self.dialect.target)
             )
-            yield Assign((attribute,), self._nested(entries))
+            leaves = construct.is_parameter
+            yield Assign((attribute,), self._nested(entries, leaves))
             for numbers, _, made in self.fixed[key]:
-                place: Expr = attribute
-                for number in numbers:
-                    place = place[number if self._contiguous(key) else str(number)]
-                yield from self._filled(made, place)
+                every = [entry[0] for entry in self.fixed[key]]
+                yield from self._filled(made, element(attribute, numbers, every))
 
-    def _contiguous(self, key: str) -> bool:
-        numbers = [entry[0] for entry in self.fixed[key]]
-        return [n[0] for n in numbers if len(n) == 1] == list(range(len(numbers)))
-
-    def _nested(self, entries: list[tuple[tuple[int, ...], Expr]]) -> Expr:
+    def _nested(
+        self, entries: list[tuple[tuple[int, ...], Expr]], parameters: bool
+    ) -> Expr:
         """Layers by their turns, as lists in lists; a table where turns are left out."""
         if len(entries[0][0]) == 1:
             flat = [(numbers[0], value) for numbers, value in entries]
@@ -149,10 +148,15 @@ class Constructor:
             groups: dict[int, list[tuple[tuple[int, ...], Expr]]] = {}
             for numbers, value in entries:
                 groups.setdefault(numbers[0], []).append((numbers[1:], value))
-            flat = [(number, self._nested(group)) for number, group in groups.items()]
+            flat = [
+                (number, self._nested(group, parameters))
+                for number, group in groups.items()
+            ]
+            parameters = False
         if [number for number, _ in flat] == list(range(len(flat))):
-            return self.dialect.listing([value for _, value in flat])
-        return self.dialect.keyed([(str(number), value) for number, value in flat])
+            return self.dialect.listing([value for _, value in flat], parameters)
+        table = [(str(number), value) for number, value in flat]
+        return self.dialect.keyed(table, parameters)
 
     # ---- the rest ----
 
@@ -329,10 +333,14 @@ class Constructor:
                 outer = tree.Attribute(
                     Name("self"), safe_name(key, self.dialect.target)
                 )
-                yield Assign((outer,), self.dialect.listing([]))
+                leaves = construct.is_parameter and (
+                    len(step.turns) == depth + 1 or not self.dialect.nested_lists
+                )
+                yield Assign((outer,), self.dialect.listing([], leaves))
             if self.dialect.nested_lists and len(step.turns) > depth + 1:
                 row = Name(self.names.free("stage"))
-                before.append(Assign((row,), self.dialect.listing([])))
+                leaves = construct.is_parameter and len(step.turns) == depth + 2
+                before.append(Assign((row,), self.dialect.listing([], leaves)))
                 after.append(Evaluate(outer.method("append", row)))
                 inner[key] = row
             else:
@@ -361,7 +369,7 @@ class Constructor:
             if r.uid == loop.uid
         ):
             return None
-        if own[0][1].resets:
+        if own[0][1].resets or own[0][1].is_parameter:
             return None
         step, construct = own[0]
         attribute = tree.Attribute(
@@ -450,6 +458,23 @@ def counted_loop(
         return target, iterable, Name("_")
     number = Name(names.free("i"))
     return tree.Display("tuple", (number, target)), Name("enumerate")(iterable), number
+
+
+def turn_numbers(step: merged.Step) -> tuple[int, ...]:
+    """The fixed turns in which a step's layers are made."""
+    return tuple(turn.index for turn in step.turns if turn.index is not None)
+
+
+def element(
+    attribute: Expr, numbers: tuple[int, ...], every: Sequence[tuple[int, ...]]
+) -> Expr:
+    """A layer in lists of lists; where turns are left out, in tables by their numbers."""
+    place = attribute
+    for level, number in enumerate(numbers):
+        above = numbers[:level]
+        here = list(dict.fromkeys(n[level] for n in every if n[:level] == above))
+        place = place[number if here == list(range(len(here))) else str(number)]
+    return place
 
 
 def _call_of(expression: Expr, name: str) -> bool:

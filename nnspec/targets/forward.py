@@ -20,12 +20,13 @@ from nnspec.pycode.writer import expression_text
 from nnspec.targets.constructor import (
     branches_of,
     counted_loop,
+    element,
     loops_of,
     mark_key,
     negated,
     steps_of,
+    turn_numbers,
 )
-from nnspec.targets.layout import Permutation
 from nnspec.targets.lowering import Anchor, RunTimeSize, transposed
 from nnspec.targets.names import Names, safe_local, safe_name, size_name
 from nnspec.targets.plan import ClassPlan, has_constructs, marker, names_in
@@ -78,14 +79,12 @@ class Forward:
     _used_sizes: dict[str, None] = field(default_factory=dict[str, None])
     _used_attributes: dict[str, None] = field(default_factory=dict[str, None])
     _indent: int = 2
-    _read_by_name: set[str] = field(default_factory=set[str])
 
     def write(self, parameters: Sequence[Expr]) -> list[Statement]:
         """The body, for expressions that hold the class's inputs in order."""
         for value, given in zip(self.plan.inputs, parameters, strict=True):
             self._hold(value, given)
         self._hint(self.plan.items)
-        self._read_by_name = _named_references(self.plan.items)
         self.body(self.plan.items)
         header = self._header()
         return [*header, *self.statements]
@@ -163,7 +162,7 @@ class Forward:
                 case _:
                     self._result(item)
 
-    def _hint(self, items: list[merged.Item]) -> None:
+    def _hint(self, items: Sequence[merged.Item]) -> None:
         """The name that a value is on its way to: that which the end of its pipe is bound to."""
         consumers: dict[merged.Value, merged.Step] = {}
         for step in steps_of(items):
@@ -184,9 +183,7 @@ class Forward:
     # ---- steps ----
 
     def _step(self, step: merged.Step, items: list[merged.Item], place: int) -> None:
-        if not any(
-            value.uses or value.name or value.is_variable for value in step.outputs
-        ):
+        if not any(value.uses for value in step.outputs):
             return
         inputs = self._inputs(step)
         results = [self._filled(step, result, inputs) for result in step.results]
@@ -194,6 +191,8 @@ class Forward:
             self._several(step, results[0], items, place)
             return
         for value, result in zip(step.outputs, results, strict=True):
+            if not value.uses:
+                continue
             self._pending[value] = result
             if value.uses > 1 and value.name is None:
                 self._settle(value)
@@ -273,39 +272,32 @@ class Forward:
         if key in self._elements:
             return self._element(step, self._elements[key])
         found: Expr = tree.Attribute(Name("self"), safe_name(key, self.dialect.target))
-        numbers = [turn.index for turn in step.turns]
+        numbers = tuple(turn.index for turn in step.turns)
         if None in numbers:
             for turn in step.turns:
                 index = self._counts.get(turn.loop or 0, Name("i"))
                 found = found[Literal(turn.index) if turn.index is not None else index]
             return found
-        keyed = self._is_keyed(key)
-        for number in numbers:
-            assert number is not None
-            found = found[str(number) if keyed else number]
-        return found
+        return element(found, turn_numbers(step), self._every(key))
 
-    def _element(self, step: merged.Step, element: Expr) -> Expr:
+    def _element(self, step: merged.Step, found: Expr) -> Expr:
         """The layer in what a loop goes through: inner turns that are written out have numbers."""
         if not self.dialect.nested_lists:
-            return element
+            return found
         loops = [place for place, turn in enumerate(step.turns) if turn.index is None]
         for turn in step.turns[max(loops, default=-1) + 1 :]:
             assert turn.index is not None
-            element = element[turn.index]
-        return element
+            found = found[turn.index]
+        return found
 
-    def _is_keyed(self, key: str) -> bool:
-        """Whether the layers of a label are a table, since some turns have none."""
-        turns = sorted(
-            {
-                step.turns[0].index or 0
-                for step in steps_of(self.plan.items)
-                for construct in step.constructs
-                if step.label + construct.suffix == key and step.turns
-            }
-        )
-        return turns != list(range(len(turns)))
+    def _every(self, key: str) -> list[tuple[int, ...]]:
+        """The turns in which the layers of a label are made."""
+        return [
+            turn_numbers(step)
+            for step in steps_of(self.plan.items)
+            for construct in step.constructs
+            if step.label + construct.suffix == key
+        ]
 
     def _anchor(self, part: Anchor) -> Expr:
         for value, name in self._input_names.items():
@@ -357,16 +349,13 @@ class Forward:
         return None
 
     def _carried_size(self, running: merged.Running) -> Expr | None:
-        name = self._variables.get(running.name)
-        if name is None:
+        entry = self._entries.get(f"{running.name}@{running.uid}")
+        name = self._held.get(entry) if entry is not None else None
+        if entry is None or not isinstance(name, Name):
             return None
-        order = self._carried_orders.get(running.name)
-        axis = running.axis if order is None else order.index(running.axis)
-        return self.dialect.shape(name)[axis]
-
-    _carried_orders: dict[str, Permutation] = field(
-        default_factory=dict[str, Permutation]
-    )
+        if entry not in self._holders.get(name.id, ()):
+            return None  # the variable has moved on
+        return self.dialect.shape(name)[entry.order.index(running.axis)]
 
     # ---- variables ----
 
@@ -381,9 +370,7 @@ class Forward:
             ):
                 self._variables[value.name] = given
 
-    def _read(self, reference: merged.Reference) -> Expr:
-        if isinstance(reference, merged.Variable):
-            return self._variable(reference.name)
+    def _read(self, reference: merged.Value) -> Expr:
         if reference in self._pending:
             return self._pending.pop(reference)
         self._left[reference] = self._left.get(reference, reference.uses) - 1
@@ -440,14 +427,14 @@ class Forward:
     def _needed(self, value: merged.Value) -> bool:
         return value in self._pinned or self._left.get(value, 0) > 0
 
-    def _temporary(self) -> Name:
+    def _temporary(self, apart: Sequence[Expr] = ()) -> Name:
         for candidate in ("y", "z", "h", "u", "v", "w"):
             known = self._variables.get(candidate)
             if known is None and candidate not in self.names.taken:
                 self.names.taken.add(candidate)
                 self._variables[candidate] = Name(candidate)
                 return Name(candidate)
-            if known is not None and self._is_free(candidate):
+            if known is not None and known not in apart and self._is_free(candidate):
                 return known
         return Name(self.names.free("y"))
 
@@ -474,12 +461,22 @@ class Forward:
                 self._left[value] = value.uses
                 self._holders.setdefault(kept.id, []).append(value)
         for value in self._holders.get(name.id, ()):
-            if (
-                self._held.get(value) == name
-                and self._needed(value)
-                and not _is(expression, name)
-            ):
+            if self._held.get(value) != name or not self._needed(value):
+                continue
+            if _is(expression, name):
+                continue
+            other = self._other_holder(value, name)
+            if other is not None:
+                self._held[value] = other
+            else:
                 self._keep(value, name)
+
+    def _other_holder(self, value: merged.Value, name: Name) -> Name | None:
+        """Another variable that holds the same."""
+        for known, values in self._holders.items():
+            if known != name.id and value in values:
+                return Name(known)
+        return None
 
     # ---- bindings ----
 
@@ -490,15 +487,17 @@ class Forward:
         following = {
             item.value: item.name
             for item in items[place + 1 : place + 1 + len(step.outputs)]
-            if isinstance(item, merged.Bind) and isinstance(item.value, merged.Value)
+            if isinstance(item, merged.Bind)
         }
         targets: list[Expr] = []
         for value in step.outputs:
-            if not value.uses and not value.is_variable:
+            if not value.uses:
                 targets.append(Name("_"))
                 continue
             wanted = following.get(value)
-            name = self._variable(wanted) if wanted else self._temporary()
+            name = self._variable(wanted) if wanted else None
+            if name is None or name in targets:
+                name = self._temporary(targets)
             self._save(name, result)
             targets.append(name)
         self.statements.append(Assign(tuple(targets), result))
@@ -509,49 +508,39 @@ class Forward:
                 self._left[value] = value.uses
 
     def _bind(self, item: merged.Bind) -> None:
-        reference = item.value
-        if isinstance(reference, merged.Variable):
-            if reference.name != item.name and item.name in self._read_by_name:
-                name = self._variable(item.name)
-                source = self._variable(reference.name)
-                self._save(name, source)
-                self.statements.append(Assign((name,), source))
-            return
-        if reference in self._pending:
-            if reference.uses == 0 and not reference.is_variable:
-                self._pending.pop(reference)
-                return
-            self._bind_pending(item, reference)
-            return
-        held = self._held.get(reference)
-        if held is None:
-            return
-        name = self._variable(item.name)
-        if held == name:
-            return
-        if reference.is_variable or item.name in self._carried_names:
-            self._save(name, held)
-            self.statements.append(Assign((name,), held))
-            self._holders[name.id] = []
-            return
-        self._aliases[reference] = item.name
+        value = item.value
+        if value in self._pending:
+            self._bind_pending(item, value)
+        elif value in self._held:
+            self._aliases[value] = item.name
 
     def _bind_pending(self, item: merged.Bind, value: merged.Value) -> None:
-        plain = _is_own_parameter(self._pending[value]) and not value.is_variable
-        if plain and item.name not in self._carried_names:
-            self._held[value] = self._pending.pop(
-                value
-            )  # `self.gamma` needs no second name
+        if _is_own_parameter(self._pending[value]):
+            self._held[value] = self._pending.pop(value)  # it needs no second name
             self._left.setdefault(value, value.uses)
             return
-        only = (
-            value.uses == 1
-            and not value.is_variable
-            and item.name not in self._carried_names
-        )
-        if only and self._returns_next(value):
+        if value.uses == 1 and self._returns_next(value):
             return  # it is returned as it is
         self._assign(self._variable(item.name), self._pending.pop(value), value)
+
+    def _lies_in(self, name: str, value: merged.Value) -> None:
+        """Sees to it that a value lies in the variable of a name."""
+        variable = self._variable(name)
+        if value in self._pending:
+            self._assign(variable, self._pending.pop(value), value)
+        elif value not in self._holders.get(variable.id, ()):
+            held = self._held[value]
+            self._save(variable, held)
+            self.statements.append(Assign((variable,), self._held[value]))
+            self._holders[variable.id] = [value]
+        self._left[value] = self._left.get(value, value.uses) - 1
+
+    def _is_in(self, name: str, value: merged.Value) -> None:
+        """Notes that a value, which is one or another, lies in the variable of a name."""
+        variable = self._variable(name)
+        self._held[value] = variable
+        self._left.setdefault(value, value.uses)
+        self._holders.setdefault(variable.id, []).append(value)
 
     def _returns_next(self, value: merged.Value) -> bool:
         last = self.plan.items[-1]
@@ -566,8 +555,47 @@ class Forward:
     def _branch(self, item: merged.Branch) -> None:
         if not _does_anything([item]):
             return
-        self._settle_used([*item.then, *item.otherwise])
-        self._protect([*item.then, *item.otherwise])
+        self._settle_all()
+        self._protect([item])
+        condition = self._branch_condition(item)
+        if not item.otherwise:
+            self._place_ahead(item)
+        outer = self.statements
+        before = self._state()
+        joins = [join for join in item.joins if join.value.uses]
+        ways = [
+            (item.then, [(j.name, j.then) for j in joins]),
+            (item.otherwise, [(j.name, j.otherwise) for j in joins]),
+        ]
+        then = self._arm(*ways[0], *ways[1])
+        self._restore(before)
+        otherwise = self._arm(*ways[1], *ways[0])
+        self._restore(before)
+        self._spent([item])
+        self.statements = outer
+        for name in dict.fromkeys(written_names([item])):
+            if name in self._variables:
+                self._holders[self._variables[name].id] = []
+        for join in joins:
+            self._is_in(join.name, join.value)
+        if not then and not otherwise:
+            return
+        if not then:
+            condition, then, otherwise = negated(condition), otherwise, []
+        self.statements.append(If(condition, tuple(then), tuple(otherwise)))
+
+    def _place_ahead(self, item: merged.Branch) -> None:
+        """`y = x` before an `if` that may give `y` another value, instead of an `else`."""
+        for join in item.joins:
+            value, variable = join.otherwise, self._variable(join.name)
+            known = self._holders.get(variable.id, ())
+            if value not in self._held or value in known or value is None:
+                continue
+            if join.value.uses and not any(self._needed(other) for other in known):
+                self.statements.append(Assign((variable,), self._held[value]))
+                self._holders[variable.id] = [value]
+
+    def _branch_condition(self, item: merged.Branch) -> Expr:
         mark = marker(item)
         if (
             mark is not None
@@ -577,50 +605,71 @@ class Forward:
             attribute = tree.Attribute(
                 Name("self"), safe_name(mark_key(mark), self.dialect.target)
             )
-            condition: Expr = tree.Binary("is not", attribute, Literal(None))
-        else:
-            condition = self._spelled(item.condition)
-        outer = self.statements
-        then = self._inside(item.then)
-        otherwise = self._inside(item.otherwise)
-        self.statements = outer
-        if not then and not otherwise:
-            return
-        if not then:
-            condition, then, otherwise = negated(condition), otherwise, []
-        self.statements.append(If(condition, tuple(then), tuple(otherwise)))
+            return tree.Binary("is not", attribute, Literal(None))
+        return self._spelled(item.condition)
 
-    def _inside(self, items: list[merged.Item]) -> list[Statement]:
+    def _arm(
+        self,
+        items: list[merged.Item],
+        sources: list[tuple[str, merged.Value | None]],
+        other: list[merged.Item],
+        other_sources: list[tuple[str, merged.Value | None]],
+    ) -> list[Statement]:
+        """One way of a branch; what lies in variables behind it must lie there at its end."""
         self.statements = []
         self._indent += 1
-        variables = dict(self._variables)
+        for value, count in reads_in(other).items():
+            if value in self._left:
+                self._left[value] -= count  # the other way does not come after this one
+        for _, value in other_sources:
+            if value is not None and value in self._left:
+                self._left[value] -= 1
         self.body(items)
+        if not (self.statements and isinstance(self.statements[-1], Return)):
+            for name, value in sources:
+                if value is not None:
+                    self._lies_in(name, value)
         self._indent -= 1
-        for value in list(self._pending):
-            if value.is_variable and value.name:
-                self._assign(
-                    self._variable(value.name), self._pending.pop(value), value
-                )
-        for name, variable in variables.items():
-            self._variables[name] = variable
         return self.statements
 
-    def _settle_used(self, items: Sequence[merged.Item]) -> None:
-        """What a branch or loop reads must lie in variables before it begins."""
-        for step in steps_of(items):
-            for reference in step.inputs:
-                if isinstance(reference, merged.Value) and reference in self._pending:
-                    self._settle(reference)
+    def _state(
+        self,
+    ) -> tuple[
+        dict[merged.Value, Expr], dict[merged.Value, int], dict[str, list[merged.Value]]
+    ]:
+        holders = {name: list(values) for name, values in self._holders.items()}
+        return dict(self._held), dict(self._left), holders
 
-    def _protect(self, items: Sequence[merged.Item]) -> None:
+    def _restore(
+        self,
+        state: tuple[
+            dict[merged.Value, Expr],
+            dict[merged.Value, int],
+            dict[str, list[merged.Value]],
+        ],
+    ) -> None:
+        held, left, holders = state
+        self._held, self._left = dict(held), dict(left)
+        self._holders = {name: list(values) for name, values in holders.items()}
+        self._pending = {}
+
+    def _spent(self, items: Sequence[merged.Item]) -> None:
+        """Counts what was read inside."""
+        for value, count in reads_in(items).items():
+            if value in self._left:
+                self._left[value] -= count
+
+    def _settle_all(self) -> None:
+        """What is still to be written stands before a branch or loop."""
+        for value in list(self._pending):
+            if value in self._pending:
+                self._settle(value)
+
+    def _protect(self, items: Sequence[merged.Item], *, again: bool = False) -> None:
         """Saves what is needed behind a branch or loop from being written over inside it."""
-        inside: dict[merged.Value, int] = {}
-        for step in steps_of(items):
-            for reference in step.inputs:
-                if isinstance(reference, merged.Value):
-                    inside[reference] = inside.get(reference, 0) + 1
-        for bound in bound_names(items):
-            variable = self._variables.get(bound)
+        inside = {} if again else reads_in(items)
+        for name in dict.fromkeys(written_names(items)):
+            variable = self._variables.get(name)
             if variable is None:
                 continue
             for value in list(self._holders.get(variable.id, ())):
@@ -628,7 +677,16 @@ class Forward:
                 if self._held.get(value) == variable and (
                     behind or value in self._pinned
                 ):
-                    self._keep(value, variable)
+                    other = self._other_holder(value, variable)
+                    written = {
+                        self._variables[n].id
+                        for n in written_names(items)
+                        if n in self._variables
+                    }
+                    if other is not None and other.id not in written:
+                        self._held[value] = other
+                    else:
+                        self._keep(value, variable)
 
     def _keep(self, value: merged.Value, variable: Name) -> None:
         """Copies what a variable holds to one that nothing else writes."""
@@ -638,66 +696,85 @@ class Forward:
         self._holders.setdefault(kept.id, []).append(value)
 
     def _loop(self, loop: merged.Loop) -> None:
-        if not self.dialect.nested_lists and self._is_flat(loop):
-            for item in loop.body:
-                if isinstance(item, merged.Loop):
-                    self._loop(item)
-            return
-        self._settle_used(loop.body)
-        self._protect(loop.body)
-        for name, entries in loop.carried.items():
-            for value in entries:
-                self._enter_carried(name, value)
+        flat = self._flattens(loop)
+        self._enter_loop(loop)
         outer_pinned, outer_names = set(self._pinned), set(self._carried_names)
         self._carried_names |= set(loop.carried)
         self._pin(loop)
+        outer = self.statements
+        self.statements = outer if flat else []
+        before = self._state()
+        saved = dict(self._elements)
+        opened = None if flat else self._open_loop(loop)
+        for name, carried in loop.carried.items():
+            self._entries[f"{name}@{loop.uid}"] = carried.entry
+        self._indent += 0 if flat else 1
+        self.body(loop.body)
+        for name, carried in loop.carried.items():
+            assert carried.final is not None
+            self._lies_in(name, carried.final)
+        if opened is not None:
+            self._close_loop(loop)
+        self._indent -= 0 if flat else 1
+        body, self.statements = self.statements, outer
+        self._elements = saved
+        self._restore(before)
+        self._spent([loop])
+        self._pinned, self._carried_names = outer_pinned, outer_names
+        for name in dict.fromkeys(written_names(loop.body)):
+            if name in self._variables:
+                self._holders[self._variables[name].id] = []
+        for name, carried in loop.carried.items():
+            self._holders[self._variable(name).id] = []
+            self._is_in(name, carried.exit)
+        if opened is not None and body:
+            self.statements.append(For(opened[0], opened[1], tuple(body)))
+
+    _entries: dict[str, merged.Value] = field(default_factory=dict[str, merged.Value])
+
+    def _flattens(self, loop: merged.Loop) -> bool:
+        return not self.dialect.nested_lists and self._is_flat(loop)
+
+    def _enter_loop(self, loop: merged.Loop) -> None:
+        """What a loop carries lies in its variables before it begins."""
+        self._settle_all()
+        for name, carried in loop.carried.items():
+            self._lies_in(name, carried.initial)
+        self._protect([loop], again=True)
+        for name, carried in loop.carried.items():
+            self._is_in(name, carried.entry)
+
+    def _open_loop(self, loop: merged.Loop) -> tuple[Expr, Expr]:
+        """The target and the iterable of a loop, and where its body finds the layers of a turn."""
         chosen = loop_variables(loop.pattern, loop.variables, self.names)
         for unique, name in chosen.items():
             self._loop_names[unique] = Name(name)
         elements = self._loop_elements(loop)
         used = self._used_in(loop)
-        outer, self.statements = self.statements, []
-        saved = dict(self._elements)
-        number: Expr | None = None
-        if used or not elements:
-            iterable = self._spelled(loop.iterable)
-            target, iterable, number = counted_loop(
-                loop, self._loop_names, iterable, self.names, (used, bool(elements))
-            )
-            self._counts[loop.uid] = number
-            for key, attribute in elements:
-                self._elements[key] = attribute[number]
-        else:
-            target, iterable = self._over_elements(elements)
-        self._indent += 1
-        self.body(loop.body)
-        self._indent -= 1
-        body, self.statements = self.statements, outer
-        self._elements = saved
-        self._pinned, self._carried_names = outer_pinned, outer_names
-        if body:
-            self.statements.append(For(target, iterable, tuple(body)))
+        if not used and elements:
+            return self._over_elements(elements)
+        iterable = self._spelled(loop.iterable)
+        target, iterable, number = counted_loop(
+            loop, self._loop_names, iterable, self.names, (used, bool(elements))
+        )
+        self._counts[loop.uid] = number
+        for key, attribute in elements:
+            self._elements[key] = attribute[number]
+        return target, iterable
+
+    def _close_loop(self, loop: merged.Loop) -> None:
+        """What stands at the end of a turn."""
 
     def _is_flat(self, loop: merged.Loop) -> bool:
         """Whether a loop does nothing but run an inner one, whose layers lie in one flat list."""
         return len(loop.body) == 1 and isinstance(loop.body[0], merged.Loop)
 
-    def _enter_carried(self, name: str, value: merged.Value) -> None:
-        if value in self._pending:
-            self._assign(self._variable(name), self._pending.pop(value), value)
-            return
-        held = self._held.get(value)
-        variable = self._variable(name)
-        if held is not None and held != variable:
-            self._save(variable, held)
-            self.statements.append(Assign((variable,), held))
-
     def _pin(self, loop: merged.Loop) -> None:
         """What a loop reads from outside is needed in every turn."""
-        for step in steps_of(loop.body):
-            for reference in step.inputs:
-                if isinstance(reference, merged.Value) and reference in self._held:
-                    self._pinned.add(reference)
+        entries = {carried.entry for carried in loop.carried.values()}
+        self._pinned |= {
+            v for v in reads_in(loop.body) if v in self._held and v not in entries
+        }
 
     def _loop_elements(self, loop: merged.Loop) -> list[tuple[str, Expr]]:
         """The lists of layers that a loop goes through, each with where it is found."""
@@ -810,7 +887,7 @@ class Forward:
         text = str(twin.at(known)) if known else str(twin)
         return "_" if "@" in twin.key or "?" in twin.key else text.replace("^", "**")
 
-    def _output(self, reference: merged.Reference) -> Expr:
+    def _output(self, reference: merged.Value) -> Expr:
         value = self._read(reference)
         return self.dialect.tensor(value) if _is_own_parameter(value) else value
 
@@ -843,26 +920,8 @@ def _is_own_parameter(expression: Expr) -> bool:
     return isinstance(expression, tree.Attribute) and expression.object == Name("self")
 
 
-def _named_references(items: Sequence[merged.Item]) -> set[str]:
-    """The variables that are read by their names."""
-    found: set[str] = set()
-    for item in items:
-        match item:
-            case merged.Step(inputs=references) | merged.Result(values=references):
-                found |= {r.name for r in references if isinstance(r, merged.Variable)}
-            case merged.Branch():
-                found |= _named_references(item.then) | _named_references(
-                    item.otherwise
-                )
-            case merged.Loop():
-                found |= _named_references(item.body) | set(item.carried)
-            case _:
-                pass
-    return found
-
-
 def bound_names(items: Sequence[merged.Item]) -> Iterator[str]:
-    """The variables that items write, those in branches and loops too."""
+    """The variables that items bind, those in branches and loops too."""
     for item in items:
         match item:
             case merged.Bind(name=name):
@@ -874,6 +933,46 @@ def bound_names(items: Sequence[merged.Item]) -> Iterator[str]:
                 yield from bound_names(item.body)
             case _:
                 pass
+
+
+def written_names(items: Sequence[merged.Item]) -> Iterator[str]:
+    """The variables that items write: those that they bind, and those in which values meet."""
+    yield from bound_names(items)
+    for branch in branches_of(items):
+        yield from (join.name for join in branch.joins)
+    for loop in loops_of(items):
+        yield from loop.carried
+
+
+def reads_in(items: Sequence[merged.Item]) -> dict[merged.Value, int]:
+    """How often items read each value, in branches and loops too."""
+    found: dict[merged.Value, int] = {}
+
+    def note(value: merged.Value | None) -> None:
+        if value is not None:
+            found[value] = found.get(value, 0) + 1
+
+    for item in items:
+        match item:
+            case merged.Step(inputs=values) | merged.Result(values=values):
+                for value in values:
+                    note(value)
+            case merged.Branch():
+                for body in (item.then, item.otherwise):
+                    for value, count in reads_in(body).items():
+                        found[value] = found.get(value, 0) + count
+                for join in item.joins:
+                    note(join.then)
+                    note(join.otherwise)
+            case merged.Loop():
+                for value, count in reads_in(item.body).items():
+                    found[value] = found.get(value, 0) + count
+                for carried in item.carried.values():
+                    note(carried.initial)
+                    note(carried.final)
+            case _:
+                pass
+    return found
 
 
 def _symbol_of(size: Dim) -> str | None:
@@ -941,13 +1040,18 @@ def _is_listed(step: merged.Step, items: tuple[Expr, ...]) -> bool:
 
 def _has_weight(value: Expr) -> bool:
     for part in tree.walk(value):
-        if (
-            isinstance(part, tree.Attribute)
-            and part.name
-            in (
-                "Linear Embedding Conv1d Conv2d Conv3d LayerNorm RMSNorm BatchNorm1d BatchNorm2d Parameter"
-            ).split()
-        ):
+        if isinstance(part, tree.Attribute) and part.name in [
+            "Linear",
+            "Embedding",
+            "Conv1d",
+            "Conv2d",
+            "Conv3d",
+            "LayerNorm",
+            "RMSNorm",
+            "BatchNorm1d",
+            "BatchNorm2d",
+            "Parameter",
+        ]:
             return True
     return False
 

@@ -43,13 +43,15 @@ class KerasDialect:
     target: str = "keras"
     nested_lists: bool = False
 
-    def listing(self, items: Sequence[Expr]) -> Expr:
+    def listing(self, items: Sequence[Expr], parameters: bool = False) -> Expr:
         return tree.Display("list", tuple(items))
 
     def generated(self, element: Expr, target: Expr, iterable: Expr) -> Expr:
         return tree.Generator(element, target, iterable)
 
-    def keyed(self, entries: Sequence[tuple[str, Expr]]) -> Expr:
+    def keyed(
+        self, entries: Sequence[tuple[str, Expr]], parameters: bool = False
+    ) -> Expr:
         return tree.Dict(tuple(entries))
 
     def shape(self, tensor: Expr) -> Expr:

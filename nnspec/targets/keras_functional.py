@@ -14,7 +14,7 @@ from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Program
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
-from nnspec.pycode.statements import Assign, For, Function, If, Raise, Return
+from nnspec.pycode.statements import Assign, Function, If, Raise, Return
 from nnspec.targets.classes import (
     constructor_arguments,
     documentation,
@@ -139,39 +139,21 @@ class FunctionalBody(Forward):
         construct = next(c for c in step.constructs if c.suffix == suffix)
         return self._the_maker().made(step, construct)
 
-    def _branch(self, item: merged.Branch) -> None:
-        self._settle_used([*item.then, *item.otherwise])
-        self._protect([*item.then, *item.otherwise])
-        condition = self._spelled(item.condition)
-        outer = self.statements
-        then, otherwise = self._inside(item.then), self._inside(item.otherwise)
-        self.statements = outer
-        if not then and not otherwise:
-            return
-        if not then:
-            condition, then, otherwise = negated(condition), otherwise, []
-        self.statements.append(If(condition, tuple(then), tuple(otherwise)))
+    def _branch_condition(self, item: merged.Branch) -> Expr:
+        return self._spelled(item.condition)
 
-    def _loop(self, loop: merged.Loop) -> None:
-        maker = self._the_maker()
-        self._settle_used(loop.body)
-        self._protect(loop.body)
-        for name, entries in loop.carried.items():
-            for value in entries:
-                self._enter_carried(name, value)
-        outer_pinned, outer_names = set(self._pinned), set(self._carried_names)
-        self._carried_names |= set(loop.carried)
-        self._pin(loop)
-        self.statements.extend(maker.initial(loop))
-        target, iterable = maker.head(loop, self._read_names(loop))
-        outer, self.statements = self.statements, []
-        self._indent += 1
-        self.body(loop.body)
-        self._indent -= 1
-        self.statements.extend(maker.updates(loop))
-        body, self.statements = self.statements, outer
-        self._pinned, self._carried_names = outer_pinned, outer_names
-        self.statements.append(For(target, iterable, tuple(body)))
+    def _flattens(self, loop: merged.Loop) -> bool:
+        return False
+
+    def _enter_loop(self, loop: merged.Loop) -> None:
+        super()._enter_loop(loop)
+        self.statements.extend(self._the_maker().initial(loop))
+
+    def _open_loop(self, loop: merged.Loop) -> tuple[Expr, Expr]:
+        return self._the_maker().head(loop, self._read_names(loop))
+
+    def _close_loop(self, loop: merged.Loop) -> None:
+        self.statements.extend(self._the_maker().updates(loop))
 
     def _read_names(self, loop: merged.Loop) -> set[str]:
         """The names that the results inside a loop speak of."""

@@ -46,34 +46,55 @@ class Track:
     function: Function
     layout: FunctionLayout
     meanings: dict[str, Any]
-    values: dict[int, merged.Reference] = field(
-        default_factory=dict[int, merged.Reference]
+    values: dict[int, merged.Value] = field(default_factory=dict[int, merged.Value])
+    # Other values of the body that are the same number in this trace.
+    also: dict[int, tuple[merged.Value, ...]] = field(
+        default_factory=dict[int, tuple[merged.Value, ...]]
     )
-    names: dict[str, merged.Reference] = field(
-        default_factory=dict[str, merged.Reference]
-    )
+    names: dict[str, merged.Value] = field(default_factory=dict[str, merged.Value])
     types: dict[int, TensorType] = field(default_factory=dict[int, TensorType])
     constants: dict[str, Any] = field(default_factory=dict[str, Any])
     turns: tuple[merged.Turn, ...] = ()
+    # The number of each enclosing turn in this trace.
+    places: tuple[int, ...] = ()
     ended: bool = False
+    lineage: tuple[Track, ...] = ()
 
     @cached_property
     def divisions(self) -> set[tuple[str, str]]:
         """What divides evenly by a requirement of the block, as keys of dividend and divisor."""
         return divisions(self.function)
 
-    def inside(self, turn: merged.Turn) -> Track:
+    def inside(self, turn: merged.Turn, place: int) -> Track:
         """A trace of a loop's body, which sees what this one sees."""
         return Track(
             self.function,
             self.layout,
             dict(self.meanings),
             dict(self.values),
+            dict(self.also),
             dict(self.names),
             dict(self.types),
             dict(self.constants),
             (*self.turns, turn),
+            (*self.places, place),
+            lineage=(*self.lineage, self),
         )
+
+    def same(self, number: int) -> tuple[merged.Value, ...]:
+        """Every value of the body that stands for a number. Raises `Unlike` where there is none."""
+        if number not in self.values:
+            raise Unlike
+        return (self.values[number], *self.also.get(number, ()))
+
+    def means(self, number: int, value: merged.Value) -> None:
+        """From here on, a number is read as another value of the body."""
+        self.also[number] = self.same(number) if number in self.values else ()
+        self.values[number] = value
+
+    def learn(self, number: int, value: merged.Value) -> None:
+        """Notes that a value of the body stands for a number, too."""
+        self.also[number] = (value, *self.also.get(number, ()))
 
     def type(self, value: int) -> TensorType:
         """The type of a value, in the names that hold here."""
@@ -97,9 +118,15 @@ Lower = Callable[[Track, Node], Lowered]
 class Merger:
     """Merges the traces of one block into one body."""
 
-    def __init__(self, lower: Lower) -> None:
+    def __init__(self, lower: Lower, *, rolls: bool = True) -> None:
         self._lower = lower
+        self._may_roll = rolls
         self._seen: set[tuple[Any, ...]] = set()
+        # The branch behind which a name came to mean one value or another.
+        self._joining: dict[str, merged.Branch] = {}
+        self._arms: dict[merged.Branch, list[_Arm]] = {}
+        self._used: list[merged.Value] = []
+        self._joined: list[tuple[merged.Branch, merged.Join]] = []
         # Constants that decide how often a loop turns which had to be written out.
         self.fixed: set[str] = set()
 
@@ -190,33 +217,38 @@ class Merger:
         count = len(nodes[0][1].path) - 1
         found: list[merged.Turn] = []
         for level in range(count):
-            turns = {
-                track.turns[level] if level < len(track.turns) else None
-                for track, _ in nodes
-            }
-            if len(turns) == 1 and None not in turns:
-                (turn,) = turns
-                assert turn is not None
-                found.append(turn)
-                continue
-            raise Unlike
+            numbers = [node.path[level + 1] for _, node in nodes]
+            turns = {track.turns[level : level + 1] for track, _ in nodes}
+            here = all(
+                track.places[level : level + 1] == (number,)
+                for (track, _), number in zip(nodes, numbers, strict=True)
+            )
+            if len(turns) == 1 and here:
+                found.extend(turns.pop())
+            elif all(number == numbers[0] for number in numbers):
+                found.append(merged.Turn(int(numbers[0])))  # a turn of a comprehension
+            else:
+                raise Unlike
         return tuple(found)
 
-    def _inputs(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Reference, ...]:
+    def _inputs(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Value, ...]:
         columns = [list(node.values()) for _, node in nodes]
         if len({len(column) for column in columns}) > 1:
             raise Unlike
-        found: list[merged.Reference] = []
+        found: list[merged.Value] = []
         for place in range(len(columns[0])):
             current = [
                 (track, column[place])
                 for (track, _), column in zip(nodes, columns, strict=True)
             ]
-            reference = self._reference(current)
-            if isinstance(reference, merged.Value):
-                reference.uses += 1
-            found.append(reference)
+            found.append(self._use(self._reference(current)))
         return tuple(found)
+
+    def _use(self, value: merged.Value) -> merged.Value:
+        """Counts a place that reads a value."""
+        value.uses += 1
+        self._used.append(value)
+        return value
 
     def _wanted(self, nodes: list[tuple[Track, Node]]) -> tuple[Any, ...]:
         found = {track.layout.wanted.get(node.id, ()) for track, node in nodes}
@@ -241,33 +273,73 @@ class Merger:
             start += count
         return tuple(found)
 
-    def _reference(self, current: list[tuple[Track, int]]) -> merged.Reference:
-        """What one place reads: one value in every trace, else one variable that holds it in each."""
-        found = [track.values.get(value) for track, value in current]
-        first = found[0]
-        if any(reference is None for reference in found):
-            raise Unlike
-        assert first is not None
-        if all(reference is first or reference == first for reference in found):
-            return first
+    def _reference(self, current: list[tuple[Track, int]]) -> merged.Value:
+        """What one place reads: one value in every trace, if need be one that a variable joins."""
+        options = [track.same(number) for track, number in current]
+        for value in options[0]:
+            if all(any(value is other for other in row) for row in options[1:]):
+                return value
+        for name in self._names(current, options):
+            branch = self._joining.get(name)
+            if branch is None:
+                continue
+            found = self._join(
+                name, [(track, track.names[name]) for track, _ in current], branch
+            )
+            for track, number in current:
+                track.learn(number, found)
+            return found
+        raise Unlike
+
+    def _names(
+        self, current: list[tuple[Track, int]], options: list[tuple[merged.Value, ...]]
+    ) -> list[str]:
+        """The names of the spec that mean what is read, in every trace."""
         names = set(current[0][0].names)
         for track, _ in current[1:]:
             names &= set(track.names)
-        for name in sorted(names):
-            pairs = zip(current, found, strict=True)
+        return [
+            name
+            for name in sorted(names)
             if all(
-                _same(track.names[name], reference) for (track, _), reference in pairs
-            ):
-                orders = {
-                    reference.order for reference in found if reference is not None
-                }
-                if len(orders) > 1:
-                    raise Unlike
-                for reference in found:
-                    if isinstance(reference, merged.Value):
-                        reference.is_variable = True
-                return merged.Variable(name, orders.pop())
-        raise Unlike
+                any(track.names[name] is value for value in row)
+                for (track, _), row in zip(current, options, strict=True)
+            )
+        ]
+
+    def _join(
+        self,
+        name: str,
+        current: list[tuple[Track, merged.Value]],
+        branch: merged.Branch | None,
+    ) -> merged.Value:
+        """The value that a variable holds behind a branch, whichever way each trace went."""
+        first = current[0][1]
+        if all(value is first for _, value in current):
+            return first
+        if branch is None or any(value.order != first.order for _, value in current):
+            raise Unlike
+        if any(value.type.rank != first.type.rank for _, value in current):
+            raise Unlike
+        join = merged.Join(
+            name, merged.Value(_common([v.type for _, v in current]), first.order, name)
+        )
+        left = list(current)
+        for arm in self._arms[branch]:
+            own = [(track, value) for track, value in left if arm.has(track)]
+            left = [pair for pair in left if pair not in own]
+            if not own:
+                continue
+            source = self._use(self._join(name, own, arm.joining.get(name)))
+            if arm.taken:
+                join.then = source
+            else:
+                join.otherwise = source
+        if left:
+            raise Unlike
+        branch.joins.append(join)
+        self._joined.append((branch, join))
+        return join.value
 
     def _outputs(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Value, ...]:
         found: list[merged.Value] = []
@@ -342,7 +414,7 @@ class Merger:
         if any(item.name != name for _, item in current):
             raise Unlike
         reference = self._reference([(track, item.value) for track, item in current])
-        if isinstance(reference, merged.Value) and reference.name is None:
+        if reference.name is None:
             reference.name = name
         for track, _ in current:
             track.names[name] = reference
@@ -360,8 +432,22 @@ class Merger:
             return [*guards, *found]
         condition = self._condition(tracks, [item.condition for _, item in current])
         branch = merged.Branch(condition)
-        branch.then = self.items(taken)
-        branch.otherwise = self.items(not_taken)
+        before = [(track, dict(track.names)) for track in tracks]
+        joining = dict(self._joining)
+        self._arms[branch] = []
+        for way, arm, items in (
+            (True, taken, branch.then),
+            (False, not_taken, branch.otherwise),
+        ):
+            self._joining = dict(joining)
+            items.extend(self.items(arm))
+            members = [track for track, _ in arm]
+            self._arms[branch].append(_Arm(way, members, dict(self._joining)))
+        self._joining = joining
+        for track, names in before:
+            for name, value in track.names.items():
+                if names.get(name) is not value:
+                    self._joining[name] = branch
         return [branch]
 
     def _guard(self, tracks: list[Track], branch: graph.Branch) -> list[merged.Item]:
@@ -417,7 +503,7 @@ class Merger:
         )
 
     def _result(self, current: list[tuple[Track, graph.Result]]) -> merged.Item:
-        found: list[merged.Reference] = []
+        found: list[merged.Value] = []
         for place in range(len(current[0][1].values)):
             values: list[tuple[Track, int]] = []
             for track, item in current:
@@ -425,10 +511,7 @@ class Merger:
                 if not isinstance(value, int):
                     raise Unlike
                 values.append((track, value))
-            reference = self._reference(values)
-            if isinstance(reference, merged.Value):
-                reference.uses += 1
-            found.append(reference)
+            found.append(self._use(self._reference(values)))
         for track, _ in current:
             track.ended = True
         return merged.Result(tuple(found))
@@ -438,58 +521,101 @@ class Merger:
     def _loop(self, current: list[tuple[Track, graph.Loop]]) -> list[merged.Item]:
         if not any(loop.iterations for _, loop in current):
             return []
-        if all(_rolls(track, loop) for track, loop in current):
-            seen = set(self._seen)
+        if self._may_roll and all(_rolls(track, loop) for track, loop in current):
+            seen, joining = set(self._seen), dict(self._joining)
             saved = [_saved(track) for track, _ in current]
+            used, joined = len(self._used), len(self._joined)
             try:
                 return [self._rolled(current)]
             except Unlike:
-                self._seen = seen
+                self._seen, self._joining = seen, joining
+                self._forget(used, joined)
                 for (track, _), state in zip(current, saved, strict=True):
-                    track.values, track.names, track.meanings = state
+                    track.values, track.also, track.names, track.meanings = state
         return self._unrolled(current)
+
+    def _forget(self, used: int, joined: int) -> None:
+        """Takes back what an attempt has noted."""
+        for value in self._used[used:]:
+            value.uses -= 1
+        for branch, join in self._joined[joined:]:
+            branch.joins.remove(join)
+        del self._used[used:], self._joined[joined:]
 
     def _rolled(self, current: list[tuple[Track, graph.Loop]]) -> merged.Item:
         first = current[0][1]
         turn = merged.Turn(None, first.uid)
-        inner: list[tuple[Track, tuple[graph.Item, ...]]] = []
-        entries: dict[str, list[tuple[Track, int]]] = {}
-        for track, loop in current:
-            for name, history in loop.carried.items():
-                entries.setdefault(name, []).append((track, history[0]))
-            for place, iteration in enumerate(loop.iterations):
-                child = track.inside(turn)
-                child.meanings.update(_boxed(iteration.values))
-                _enter(child, loop, place)
-                inner.append((child, iteration.body))
-        carried = {name: self._carried(name, found) for name, found in entries.items()}
+        if any(t.index is not None for t in current[0][0].turns) and any(
+            _makes_layers(track.function, loop) for track, loop in current
+        ):
+            raise Unlike  # a list of lists is written out as a whole
+        carried = self._carried(current)
         iterable = self._iterable(current)
-        body = self.items(inner)
-        if any(track.ended for track, _ in inner):
-            raise Unlike
-        for track, _ in inner:
-            for name in carried:
-                last = track.names.get(name)
-                if isinstance(last, merged.Value):
-                    last.is_variable = True
+        inner: list[tuple[Track, graph.Loop, int]] = []
         for track, loop in current:
-            _leave(track, loop)
+            for place, iteration in enumerate(loop.iterations):
+                child = track.inside(turn, place)
+                child.meanings.update(_boxed(iteration.values))
+                _enter(child, loop, place, carried)
+                inner.append((child, loop, place))
+        body = self.items(
+            [(t, loop.iterations[place].body) for t, loop, place in inner]
+        )
+        if any(track.ended for track, _, _ in inner):
+            raise Unlike
+        for name, entry in carried.items():
+            entry.final = self._use(self._final(name, inner))
+        for track, loop in current:
+            _leave(track, loop, carried)
         depth = len(current[0][0].turns)
         return merged.Loop(
             first.uid, first.pattern, first.variables, iterable, body, carried, depth
         )
 
     def _carried(
-        self, name: str, entries: list[tuple[Track, int]]
-    ) -> tuple[merged.Value, ...]:
-        """The value that a variable holds when its loop begins: it must lie in that variable."""
-        reference = self._reference(entries)
-        if isinstance(reference, merged.Variable):
-            if reference.name != name:
+        self, current: list[tuple[Track, graph.Loop]]
+    ) -> dict[str, merged.Carried]:
+        """What the variables of a loop hold when it begins, and the values that they hold in it."""
+        found: dict[str, merged.Carried] = {}
+        if len({tuple(loop.carried) for _, loop in current}) > 1:
+            raise Unlike
+        for name in current[0][1].carried:
+            initial = self._reference(
+                [(track, loop.carried[name][0]) for track, loop in current]
+            )
+            orders = {
+                track.layout.values[value]
+                for track, loop in current
+                for value in loop.carried[name]
+            }
+            if len(orders) > 1:
                 raise Unlike
-            return ()
-        reference.is_variable = True
-        return (reference,)
+            kinds = [
+                track.function.types[value]
+                for track, loop in current
+                for value in loop.carried[name]
+            ]
+            if len({kind.rank for kind in kinds}) > 1:
+                raise Unlike
+            values = [
+                merged.Value(_common(kinds), initial.order, name) for _ in range(2)
+            ]
+            found[name] = merged.Carried(self._use(initial), values[0], values[1])
+        return found
+
+    def _final(
+        self, name: str, inner: list[tuple[Track, graph.Loop, int]]
+    ) -> merged.Value:
+        """What the variable of that name holds at the end of a turn."""
+        found: list[tuple[Track, merged.Value]] = []
+        for track, loop, place in inner:
+            value = track.names[name]
+            if not any(
+                value is other for other in track.same(loop.carried[name][place + 1])
+            ):
+                raise Unlike  # it was bound where no names are kept: inside of a `fn`
+            found.append((track, value))
+        return self._join(name, found, self._joining.get(name))
 
     def _iterable(self, current: list[tuple[Track, graph.Loop]]) -> Expr:
         terms = [loop.iterable for _, loop in current]
@@ -526,7 +652,9 @@ class Merger:
             traces: list[tuple[Track, tuple[graph.Item, ...]]] = []
             for track, loop in current:
                 iteration = loop.iterations[place]
-                track.turns = (*track.turns[: len(outer[0][1])], merged.Turn(place))
+                depth = len(outer[0][1])
+                track.turns = (*track.turns[:depth], merged.Turn(place))
+                track.places = (*track.places[:depth], place)
                 known = _boxed(iteration.values)
                 track.meanings.update(known)
                 track.constants.update(known)
@@ -536,11 +664,11 @@ class Merger:
             for track, body in traces:
                 self._settle_types(track, body)
             for track, turns, _, names in outer:
-                track.turns = turns
+                track.turns, track.places = turns, track.places[: len(turns)]
                 for name in set(track.names) - names:
                     del track.names[name]
         for (track, loop), (_, turns, _, _) in zip(current, outer, strict=True):
-            track.turns = turns
+            track.turns, track.places = turns, track.places[: len(turns)]
             _fix_running(track, loop, len(loop.iterations))
         return result
 
@@ -742,8 +870,35 @@ def _term_without_division(powers: dict[Atom, int], known: set[tuple[str, str]])
 # ---- traces and loops -------------------------------------------------------------------------------
 
 
-def _saved(track: Track) -> tuple[dict[Any, Any], dict[Any, Any], dict[Any, Any]]:
-    return dict(track.values), dict(track.names), dict(track.meanings)
+@dataclass(eq=False)
+class _Arm:
+    """One way of a branch: the traces that went it, and where names met on it."""
+
+    taken: bool
+    tracks: list[Track]
+    joining: dict[str, merged.Branch]
+
+    def has(self, track: Track) -> bool:
+        """Whether a trace, or one that it is a part of, went this way."""
+        return any(
+            known is own for known in self.tracks for own in (track, *track.lineage)
+        )
+
+
+def _common(types: Sequence[TensorType]) -> TensorType:
+    """A type for people: the sizes on which several types agree."""
+    first = types[0]
+    shape = tuple(
+        size
+        if all(kind.shape[axis].generic == size.generic for kind in types)
+        else symbol("_")
+        for axis, size in enumerate(first.shape)
+    )
+    return TensorType(shape, first.dtype)
+
+
+def _saved(track: Track) -> tuple[Any, ...]:
+    return dict(track.values), dict(track.also), dict(track.names), dict(track.meanings)
 
 
 def _boxed(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -755,7 +910,9 @@ def _boxed(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _enter(track: Track, loop: graph.Loop, place: int) -> None:
+def _enter(
+    track: Track, loop: graph.Loop, place: int, carried: Mapping[str, merged.Carried]
+) -> None:
     """A trace at the start of a turn: what the loop carries lies in variables."""
     for name, history in loop.carried.items():
         value = history[place]
@@ -766,21 +923,18 @@ def _enter(track: Track, loop: graph.Loop, place: int) -> None:
             track.meanings[key] = size.value
             sizes.append(size.value.named(symbol(key)))
         track.types[value] = TensorType(tuple(sizes), known.dtype)
-        variable = merged.Variable(name, track.layout.values[value])
-        track.values[value] = variable
-        track.names[name] = variable
+        track.means(value, carried[name].entry)
+        track.names[name] = carried[name].entry
 
 
-def _leave(track: Track, loop: graph.Loop) -> None:
+def _leave(
+    track: Track, loop: graph.Loop, carried: Mapping[str, merged.Carried]
+) -> None:
     """A trace behind a loop: what it carried lies in its variables still."""
     for name, history in loop.carried.items():
         value = history[-1]
-        variable = merged.Variable(name, track.layout.values[value])
-        orders = {track.layout.values[v] for v in history}
-        if len(orders) > 1:
-            raise Unlike
-        track.values[value] = variable
-        track.names[name] = variable
+        track.means(value, carried[name].exit)
+        track.names[name] = carried[name].exit
         for axis, size in enumerate(track.function.types[value].shape):
             track.meanings[f"{name}.{axis}@{loop.uid}"] = size.value
 
@@ -835,6 +989,15 @@ def _rolls(track: Track, loop: graph.Loop) -> bool:
     return True
 
 
+def _makes_layers(function: Function, loop: graph.Loop) -> bool:
+    """Whether the turns of a loop have layers of their own."""
+    return any(
+        function.nodes[number].owns or function.nodes[number].callee is not None
+        for iteration in loop.iterations
+        for number in _nodes(iteration.body)
+    )
+
+
 def _nodes(items: tuple[graph.Item, ...]) -> list[int]:
     found: list[int] = []
     for item in items:
@@ -849,10 +1012,6 @@ def _nodes(items: tuple[graph.Item, ...]) -> list[int]:
             case _:
                 pass
     return found
-
-
-def _same(one: merged.Reference, other: merged.Reference | None) -> bool:
-    return one is other or one == other
 
 
 def _one_value(tracks: Sequence[Track], name: str) -> bool:

@@ -1,7 +1,7 @@
 """One body of emitted code: what remains when all the places that it stands for have been laid together.
 
-The tree follows the statements of the spec. Values are numbers of their own (`Value`), or variables
-by the name that the spec gave them where several values meet (after an `if`, around a loop).
+The tree follows the statements of the spec. Every `Value` is made in one place: by a step, or where
+several values meet in a variable (`Join` behind an `if`, `Carried` around a loop).
 """
 
 from __future__ import annotations
@@ -23,19 +23,31 @@ class Value:
     order: Permutation
     name: str | None = None
     uses: int = 0
-    is_variable: bool = False
     outside: bool = False
 
 
-@dataclass(frozen=True)
-class Variable:
-    """Whatever the spec's variable of that name holds at this point."""
+@dataclass(eq=False)
+class Join:
+    """A value that is one or another, by the way that a branch went: the variable `name` holds it."""
 
     name: str
-    order: Permutation
+    value: Value
+    then: Value | None = None
+    otherwise: Value | None = None
 
 
-Reference: TypeAlias = Value | Variable
+@dataclass(eq=False)
+class Carried:
+    """What a loop hands from turn to turn in a variable.
+
+    `initial` is what it holds before the first turn, `entry` at the start of a turn, `final` at its end,
+    `exit` behind the loop.
+    """
+
+    initial: Value
+    entry: Value
+    exit: Value
+    final: Value | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,7 @@ class Step:
     turns: tuple[Turn, ...]
     constructs: tuple[Construct, ...]
     results: tuple[Expr, ...]
-    inputs: tuple[Reference, ...]
+    inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     owns: bool
     frozen: bool = False
@@ -70,7 +82,7 @@ class Bind:
     """A variable of the spec comes to hold a value."""
 
     name: str
-    value: Reference
+    value: Value
 
 
 @dataclass(eq=False)
@@ -80,6 +92,7 @@ class Branch:
     condition: Expr
     then: list[Item] = field(default_factory=list["Item"])
     otherwise: list[Item] = field(default_factory=list["Item"])
+    joins: list[Join] = field(default_factory=list["Join"])
 
 
 @dataclass(eq=False)
@@ -91,7 +104,7 @@ class Loop:
     variables: tuple[str, ...]
     iterable: Expr
     body: list[Item]
-    carried: dict[str, tuple[Value, ...]]
+    carried: dict[str, Carried]
     depth: int
 
 
@@ -116,7 +129,7 @@ class Guard:
 class Result:
     """The values that the body gives back."""
 
-    values: tuple[Reference, ...]
+    values: tuple[Value, ...]
 
 
 Item: TypeAlias = Step | Bind | Branch | Loop | Requirement | Guard | Result

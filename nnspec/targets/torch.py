@@ -40,16 +40,20 @@ class TorchDialect:
     target: str = "torch"
     nested_lists: bool = True
 
-    def listing(self, items: Sequence[Expr]) -> Expr:
-        return nn.ModuleList(list(items)) if items else nn.ModuleList()
+    def listing(self, items: Sequence[Expr], parameters: bool = False) -> Expr:
+        made = nn.ParameterList if parameters else nn.ModuleList
+        return made(list(items)) if items else made()
 
     def generated(self, element: Expr, target: Expr, iterable: Expr) -> Expr:
         return tree.Call(
             nn.ModuleList, (tree.Generator(element, target, iterable, "call"),)
         )
 
-    def keyed(self, entries: Sequence[tuple[str, Expr]]) -> Expr:
-        return nn.ModuleDict(tree.Dict(tuple(entries)))
+    def keyed(
+        self, entries: Sequence[tuple[str, Expr]], parameters: bool = False
+    ) -> Expr:
+        made = nn.ParameterDict if parameters else nn.ModuleDict
+        return made(tree.Dict(tuple(entries)))
 
     def shape(self, tensor: Expr) -> Expr:
         return tensor.attribute("shape")
