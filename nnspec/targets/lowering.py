@@ -4,6 +4,9 @@ Nothing here knows of loops, conditions or names: `merge` joins the lowered node
 become one place of the emitted code.
 """
 
+# Tables of words read best as text.
+# ruff: noqa: SIM905
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +27,12 @@ ops = Namespace("ops")
 
 # PyTorch modules whose constructors take `device` and `dtype`.
 _PLACED = frozenset(
-    ["Linear", "Bilinear", "Embedding", "EmbeddingBag", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LayerNorm", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "RMSNorm", "RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell", "PReLU", "MultiheadAttention"]
+    """
+    Linear Bilinear Embedding EmbeddingBag Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d
+    ConvTranspose3d BatchNorm1d BatchNorm2d BatchNorm3d LayerNorm GroupNorm InstanceNorm1d
+    InstanceNorm2d InstanceNorm3d RMSNorm RNN LSTM GRU RNNCell LSTMCell GRUCell PReLU
+    MultiheadAttention
+    """.split()
 )
 
 

@@ -1,5 +1,8 @@
 """Names of the spec as names of a target: what Python or a framework reserves gets a trailing `_`."""
 
+# Tables of words read best as text.
+# ruff: noqa: SIM905
+
 from __future__ import annotations
 
 import keyword
@@ -10,19 +13,49 @@ from importlib import resources
 
 # Attributes of the base classes that an attribute of the same name would replace or break.
 _MODULE = frozenset(
-    ["T_destination", "add_module", "apply", "bfloat16", "bias", "buffers", "call_super_init", "children", "compile", "cpu", "cuda", "device", "double", "dtype", "dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer", "get_extra_state", "get_parameter", "get_submodule", "half", "ipu", "load_state_dict", "modules", "mtia", "named_buffers", "named_children", "named_modules", "named_parameters", "parameters", "register_backward_hook", "register_buffer", "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook", "register_full_backward_pre_hook", "register_load_state_dict_post_hook", "register_load_state_dict_pre_hook", "register_module", "register_parameter", "register_state_dict_post_hook", "register_state_dict_pre_hook", "requires_grad_", "reset_parameters", "set_extra_state", "set_submodule", "share_memory", "state_dict", "to", "to_empty", "train", "training", "type", "xpu", "zero_grad", "options"]
+    """
+    T_destination add_module apply bfloat16 bias buffers call_super_init children compile cpu cuda device double
+    dtype dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter
+    get_submodule half ipu load_state_dict modules mtia named_buffers named_children named_modules
+    named_parameters parameters register_backward_hook register_buffer register_forward_hook
+    register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
+    register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
+    reset_parameters set_extra_state set_submodule share_memory state_dict to to_empty train training
+    type xpu zero_grad options
+    """.split()
 ) - {"bias"}
 _LAYER = frozenset(
-    ["activity_regularizer", "add_loss", "add_metric", "add_weight", "autocast", "build", "build_from_config", "built", "call", "compiled", "compile", "compile_config", "compile_from_config", "compiled_loss", "compiled_metrics", "compute_dtype", "compute_loss", "compute_mask", "compute_metrics", "compute_output_shape", "compute_output_spec", "count_params", "distribute_reduction_method", "distribute_strategy", "dtype", "dtype_policy", "evaluate", "export", "fit", "from_config", "get_build_config", "get_compile_config", "get_config", "get_layer", "get_metrics_result", "get_quantization_layer_structure", "get_state_tree", "get_weights", "input", "input_dtype", "input_shape", "input_spec", "inputs", "jit_compile", "layers", "load_own_variables", "load_weights", "loss", "losses", "make_predict_function", "make_test_function", "make_train_function", "metrics", "metrics_names", "metrics_variables", "name", "non_trainable_variables", "non_trainable_weights", "optimizer", "output", "output_shape", "outputs", "path", "predict", "predict_function", "predict_on_batch", "predict_step", "quantization_mode", "quantize", "quantized_build", "quantized_call", "remat_mode", "rematerialized_call", "reset_metrics", "run_eagerly", "save", "save_own_variables", "save_weights", "set_state_tree", "set_weights", "stateless_call", "stateless_compute_loss", "steps_per_execution", "stop_evaluating", "stop_predicting", "stop_training", "summary", "supports_jit", "supports_masking", "symbolic_call", "test_function", "test_on_batch", "test_step", "to_json", "train_function", "train_on_batch", "train_step", "trainable", "trainable_variables", "trainable_weights", "variable_dtype", "variables", "weights", "with_name_scope", "state_updates", "stateful", "arguments", "argument_names", "sublayers", "options"]
+    """
+    activity_regularizer add_loss add_metric add_weight autocast build build_from_config built call
+    compiled compile compile_config compile_from_config compiled_loss compiled_metrics
+    compute_dtype compute_loss compute_mask compute_metrics compute_output_shape compute_output_spec
+    count_params distribute_reduction_method distribute_strategy dtype dtype_policy evaluate export fit
+    from_config get_build_config get_compile_config get_config get_layer get_metrics_result
+    get_quantization_layer_structure get_state_tree get_weights input input_dtype input_shape
+    input_spec inputs jit_compile layers load_own_variables load_weights loss losses make_predict_function
+    make_test_function make_train_function metrics metrics_names metrics_variables name
+    non_trainable_variables non_trainable_weights optimizer output output_shape outputs path predict
+    predict_function predict_on_batch predict_step quantization_mode quantize quantized_build
+    quantized_call remat_mode rematerialized_call reset_metrics run_eagerly save save_own_variables
+    save_weights set_state_tree set_weights stateless_call stateless_compute_loss steps_per_execution
+    stop_evaluating stop_predicting stop_training summary supports_jit supports_masking
+    symbolic_call test_function test_on_batch test_step to_json train_function train_on_batch
+    train_step trainable trainable_variables trainable_weights variable_dtype variables weights
+    with_name_scope state_updates stateful arguments argument_names sublayers options
+    """.split()
 )
 _FILE = {
-    "torch": frozenset(["torch", "F", "Tensor", "nn", "math", "self", "device", "dtype", "options", "annotations", "Sequence"]),
+    "torch": frozenset("torch F Tensor nn math self device dtype options annotations Sequence".split()),
     "keras": frozenset(
-        ["keras", "ops", "layers", "initializers", "math", "self", "options", "annotations", "Sequence", "training"]
+        "keras ops layers initializers math self options annotations Sequence training".split()
     ),
 }
 _BUILTINS = frozenset(
-    ["abs", "all", "any", "bool", "dict", "enumerate", "float", "int", "isinstance", "len", "list", "max", "min", "object", "property", "range", "str", "sum", "super", "tuple", "zip", "ValueError", "print", "input", "type"]
+    """
+    abs all any bool dict enumerate float int isinstance len list max min object property range str
+    sum super tuple zip ValueError print input type
+    """.split()
 )
 
 
