@@ -38,6 +38,15 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "",
     ),
     Explanation(
+        "E0604",
+        "two layers would have one name",
+        "A name that a framework reserves gets a `_` behind it, and the path of a "
+        "layer is joined by `_` in Keras. Where two layers would then have one "
+        "name, one of them needs another label.",
+        "",
+        "",
+    ),
+    Explanation(
         "E0801",
         "the weights cannot be read",
         "The file is not in the safetensors format, or is cut off.",

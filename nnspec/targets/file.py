@@ -18,6 +18,7 @@ from nnspec.pycode import expressions as tree
 from nnspec.pycode import safety, statements, writer
 from nnspec.pycode.expressions import Literal, Name
 from nnspec.targets.classes import factory_arguments, factory_name
+from nnspec.targets.distinct import require_distinct
 from nnspec.targets.keras_functional import is_functional
 from nnspec.targets.layout import Permutation, layouts
 from nnspec.targets.names import helper_names, helper_text
@@ -65,6 +66,9 @@ _ALLOWED = {
 
 def emit_programs(programs: Sequence[Program], target: str) -> str:
     """The file of one or several variants. Raises `SpecError` for what the target cannot express."""
+    for program in programs:
+        for function in program.functions.values():
+            require_distinct(function, target)
     planner = Planner(programs, target)
     plans = planner.plan()
     body: list[statements.Statement] = []
