@@ -20,8 +20,29 @@ if TYPE_CHECKING:
 
 @click.command()
 @spec_arguments
+@click.option(
+    "--backend",
+    "backends",
+    type=click.Choice(["tensorflow", "jax", "torch", "all"]),
+    multiple=True,
+    default=["tensorflow"],
+    show_default=True,
+    help="What Keras runs on; may be given more than once.",
+)
+@click.option(
+    "--compile",
+    "compiled",
+    is_flag=True,
+    help="Also compile, export, build on the meta device, save and load.",
+)
 @json_option
-def verify(spec: SpecArgument, settings: dict[str, str], as_json: bool) -> int:
+def verify(
+    spec: SpecArgument,
+    settings: dict[str, str],
+    backends: tuple[str, ...],
+    compiled: bool,
+    as_json: bool,
+) -> int:
     """Prove that the PyTorch and the Keras program compute the same function.
 
     Builds both as emitted, copies the weights across and compares outputs, gradients,
@@ -31,12 +52,16 @@ def verify(spec: SpecArgument, settings: dict[str, str], as_json: bool) -> int:
     Examples:
       nnspec verify resnet.nns:ResNet18
       nnspec verify gpt2.nns:GPT2 depth=2 vocab=100 --json
+      nnspec verify lenet.nns --backend all --compile
     """
     from nnspec.cli.render import write, write_json
 
+    chosen = ("tensorflow", "jax", "torch") if "all" in backends else backends
+
     with spec_errors_reported(as_json):
         reports = [
-            (model.name, model.verify()) for model in load_models(spec, settings)
+            (model.name, model.verify(backends=chosen, compile=compiled))
+            for model in load_models(spec, settings)
         ]
     if as_json:
         write_json(_whole(reports))

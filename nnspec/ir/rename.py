@@ -83,4 +83,6 @@ def settle(size: Dim, running: Mapping[str, Running]) -> Dim:
         return known.initial.substitute(replace)
 
     twin = size.generic
-    return size if twin is size else size.value.named(twin.substitute(replace))
+    if twin is size:  # it may be a twin itself
+        return size.substitute(replace)
+    return size.value.named(twin.substitute(replace))

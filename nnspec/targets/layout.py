@@ -221,8 +221,8 @@ def _removed_axes(node: Node, rank: int) -> set[int] | None:
 
 
 def _identity(function: Function) -> str:
-    """What the specialisations of one block have in common."""
-    return f"{function.name}@{function.location}"
+    """What the specialisations of one block have in common, if they take as many tensors."""
+    return f"{function.name}@{function.location}#{len(_tensors(function))}"
 
 
 def _tensors(function: Function) -> list[int]:

@@ -72,7 +72,7 @@ def _mended(name: str) -> str:
 def safe_name(name: str, target: str) -> str:
     """An attribute's or module's name in a target."""
     owned = _MODULE if target == "torch" else _LAYER
-    unsafe = _reserved(name) or name in owned or name.startswith("__") or name.startswith("_")
+    unsafe = _reserved(name) or name in owned or name.startswith(("__", "_"))
     return _mended(name) if unsafe else name
 
 

@@ -174,6 +174,7 @@ class Planner:
         *,
         named: bool = False,
         fixed: frozenset[str] | set[str] = frozenset(),
+        rolls: bool = True,
     ) -> ClassPlan | None:
         """One class for all of these functions; None where they are unlike.
 
@@ -199,14 +200,18 @@ class Planner:
         def lower(track: Track, node: Node) -> Lowered:
             return self._lower(places[id(track.function)], track, node)
 
-        merger = Merger(lower)
+        merger = Merger(lower, rolls=rolls)
         try:
             items = merger.body(tracks)
         except Unlike:
             return None
         if merger.fixed - fixed:
-            return self._try(name, members, named=named, fixed=fixed | merger.fixed)
+            more = fixed | merger.fixed
+            return self._try(name, members, named=named, fixed=more, rolls=rolls)
         functions = [function for _, function in members]
+        if self.target == "keras" and rolls and not lists_are_flat(items):
+            if not self._is_function_of_inputs(functions, items):
+                return self._try(name, members, named=named, rolls=False)
         plan = ClassPlan(
             name=name if named else self.names.free(name),
             functions=functions,
@@ -222,6 +227,24 @@ class Planner:
         finish(plan, self.target)
         plan.keeps_statistics = self._frozen_statistics(*members[0])
         return plan
+
+    def _is_function_of_inputs(
+        self, functions: list[Function], items: list[merged.Item]
+    ) -> bool:
+        """Whether a Keras model is made of layers where they are applied, and needs no lists."""
+        from nnspec.targets.keras_functional import is_functional
+
+        keys = {function.key for function in functions}
+        called = any(
+            node.callee in keys
+            for program in self.programs
+            for function in program.functions.values()
+            for node in function.nodes
+        )
+        entry = all(any(p.main is f for p in self.programs) for f in functions)
+        plan = ClassPlan("", functions, FunctionLayout(), items, [], is_entry=entry)
+        finish(plan, self.target)
+        return not called and is_functional(plan)
 
     def _frozen_statistics(self, place: int, function: Function) -> list[str]:
         if function.marks.frozen:
@@ -555,6 +578,26 @@ def marker(branch: merged.Branch) -> merged.Step | None:
         if isinstance(item, merged.Step) and item.constructs and not item.turns:
             return item
     return None
+
+
+def lists_are_flat(items: Sequence[merged.Item]) -> bool:
+    """Whether every layer in loops lies in one list: no list inside a list is needed to find it."""
+    for item in items:
+        match item:
+            case merged.Step() if item.constructs:
+                fixed = [turn.index is not None for turn in item.turns]
+                if any(fixed) and not all(fixed):
+                    return False
+            case merged.Branch():
+                if not lists_are_flat(item.then) or not lists_are_flat(item.otherwise):
+                    return False
+            case merged.Loop():
+                inner = [i for i in item.body if isinstance(i, merged.Loop) and has_constructs([i])]
+                if (inner and len(item.body) > 1) or not lists_are_flat(item.body):
+                    return False
+            case _:
+                pass
+    return True
 
 
 def has_constructs(items: Sequence[merged.Item]) -> bool:

@@ -71,8 +71,6 @@ OTHERS = (
     Figures("vision/vit", "ViTB16", 86_567_656, 35_127_656_448),
     Figures("vision/vit", "ViTL16", 304_326_632, 123_109_425_152),
     Figures("vision/efficientnet", "EfficientNetB0", 5_288_548, 771_629_504),
-    Figures("vision/densenet", "DenseNet121", 7_978_856, 5_668_323_328),
-    Figures("vision/densenet", "DenseNet161", 28_681_000, 15_455_814_144),
     Figures(
         "vision/unet",
         "UNet64",
