@@ -158,8 +158,9 @@ def _varies(size: Dim, plan: ClassPlan) -> bool:
 
 
 def factory_name(program: Program) -> str:
-    """`ResNet50` -> `resnet50`, `GPT2Small` -> `gpt2_small`."""
-    return snake_case(program.name).replace("_net", "net")
+    """`ResNet50` -> `resnet50`, `GPT2Small` -> `gpt2_small`; the same in every target."""
+    name = snake_case(program.name).replace("_net", "net")
+    return safe_local(safe_local(name, "torch"), "keras")
 
 
 def factory_arguments(

@@ -267,6 +267,11 @@ ODD = [
 EVERY = sorted({*PYTHON, *BUILTINS, *OURS, *MODULE, *ODD})
 CAMEL = [
     "Tensor",
+    "Ops",
+    "Layers",
+    "Math",
+    "Self",
+    "Print",
     "F",
     "Module",
     "Exception",
