@@ -69,31 +69,7 @@ def emit_programs(programs: Sequence[Program], target: str) -> str:
     for program in programs:
         for function in program.functions.values():
             require_distinct(function, target)
-    planner = Planner(programs, target)
-    plans = planner.plan()
-    body: list[statements.Statement] = []
-    functional = {plan for plan in plans if target == "keras" and is_functional(plan)}
-    for plan in functional:
-        plan.name = planner.names.free(_function_name(plan, programs))
-    try:
-        for plan in plans:
-            body.append(
-                keras_functional.write_function(plan)
-                if plan in functional
-                else _class(plan, programs[0], target)
-            )
-        for place, program in enumerate(programs):
-            plan = planner.class_of[place, program.entry]
-            module = keras_functional if plan in functional else _MODULES[target]
-            factory = module.write_factory(program, plan, _factory_doc(program))
-            body.extend(() if factory is None else (factory,))
-    except Unspellable as error:
-        raise SpecError(
-            "E0602",
-            f"a size of this model (`{error}`) has no name in the {target} program",
-            programs[0].main.location,
-            hint="this is a limit of nnspec: simplify the model, and report it",
-        ) from None
+    planner, plans, body = _written(programs, target)
     made = [
         *(plan.name for plan in plans),
         *(factory_name(program) for program in programs),
@@ -113,6 +89,66 @@ def emit_programs(programs: Sequence[Program], target: str) -> str:
         ) from None
     safety.check(text, set(), _ALLOWED[target])
     return text
+
+
+def _written(
+    programs: Sequence[Program], target: str
+) -> tuple[Planner, list[ClassPlan], list[statements.Statement]]:
+    """The classes and factories; blocks whose sizes find no names are written out as they are."""
+    plain: frozenset[str] = frozenset()
+    while True:
+        planner = Planner(programs, target, plain)
+        plans = planner.plan()
+        try:
+            return planner, plans, _body(planner, plans, programs, target)
+        except _Nameless as error:
+            name = error.plan.function.name
+            if name not in plain:
+                plain |= {name}
+                continue
+            raise SpecError(
+                "E0602",
+                f"a size of this model (`{error.size}`) has no name in the {target} program",
+                error.plan.function.location,
+                hint="this is a limit of nnspec: simplify the model, and report it",
+            ) from None
+
+
+class _Nameless(Exception):
+    """A class speaks of a size that has no name in it."""
+
+    def __init__(self, plan: ClassPlan, size: str) -> None:
+        super().__init__(size)
+        self.plan = plan
+        self.size = size
+
+
+def _body(
+    planner: Planner,
+    plans: Sequence[ClassPlan],
+    programs: Sequence[Program],
+    target: str,
+) -> list[statements.Statement]:
+    """The classes and factories. Raises `_Nameless`."""
+    body: list[statements.Statement] = []
+    functional = {plan for plan in plans if target == "keras" and is_functional(plan)}
+    for plan in functional:
+        plan.name = planner.names.free(_function_name(plan, programs))
+    for plan in plans:
+        try:
+            body.append(
+                keras_functional.write_function(plan)
+                if plan in functional
+                else _class(plan, programs[0], target)
+            )
+        except Unspellable as error:
+            raise _Nameless(plan, str(error)) from None
+    for place, program in enumerate(programs):
+        plan = planner.class_of[place, program.entry]
+        module = keras_functional if plan in functional else _MODULES[target]
+        factory = module.write_factory(program, plan, _factory_doc(program))
+        body.extend(() if factory is None else (factory,))
+    return body
 
 
 def _function_name(plan: ClassPlan, programs: Sequence[Program]) -> str:

@@ -118,7 +118,11 @@ Lower = Callable[[Track, Node], Lowered]
 class Merger:
     """Merges the traces of one block into one body."""
 
-    def __init__(self, lower: Lower, *, rolls: bool = True) -> None:
+    def __init__(
+        self, lower: Lower, *, rolls: bool = True, plain: bool = False
+    ) -> None:
+        # Whether sizes and constants are plain numbers, which always has an expression.
+        self._plain = plain
         self._lower = lower
         self._may_roll = rolls
         self._seen: set[tuple[Any, ...]] = set()
@@ -743,15 +747,17 @@ class Merger:
             self._local(track, size) for track, size in zip(tracks, sizes, strict=True)
         ]
         twins = _distinct([size.generic for size in local])
-        if len(twins) == 1 and twins[0].is_constant:
-            return local[0]
         constant = _same_constant(sizes)
+        if self._plain and constant is not None and constant.is_constant:
+            return constant
         for twin in twins:
             if twin.is_constant or not _spells_size(twin):
                 continue
             if _size_fits(tracks, twin, sizes):
                 return _with_twin(sizes[0], twin)
-        if constant is not None:
+        if constant is not None and (
+            constant.is_constant or not _names_turns(constant)
+        ):
             return constant
         raise Unlike
 
@@ -802,6 +808,9 @@ class Merger:
                 values.append(expression.value)
             else:
                 raise Unlike
+        alike = all(_equal(value, values[0]) for value in values[1:])
+        if self._plain and alike and _is_literal(values[0]):
+            return _as_literal(values[0])
         for candidate in _distinct(terms):
             if not _spells(candidate):
                 continue
@@ -811,7 +820,7 @@ class Merger:
                 return tree.Constant(Traced(values[0], candidate))
             if _term_fits(tracks, candidate, values):
                 return tree.Constant(Traced(values[0], candidate))
-        if all(_equal(value, values[0]) for value in values[1:]):
+        if alike:
             return _as_literal(values[0])
         raise Unlike
 
@@ -1116,6 +1125,19 @@ def _literal_terms(constants: Mapping[str, Any]) -> dict[str, Term]:
             Term("dim", (value.generic,)) if is_size else Term("literal", (value,))
         )
     return found
+
+
+def _names_turns(size: Dim) -> bool:
+    """Whether a size is said by what only a turn of a loop knows."""
+    return any("@" in name for name in size.symbols())
+
+
+def _is_literal(value: Any) -> bool:
+    try:
+        spell_literal(value)
+    except Unspellable:
+        return False
+    return True
 
 
 def _spells(term: Term) -> bool:

@@ -73,7 +73,14 @@ class ClassPlan:
 class Planner:
     """Plans the classes of a file for one target."""
 
-    def __init__(self, programs: Sequence[Program], target: str) -> None:
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        target: str,
+        plain: frozenset[str] = frozenset(),
+    ) -> None:
+        """`plain` are blocks of which each specialisation is written out, as it is."""
+        self.plain = plain
         self.programs = programs
         self.target = target
         self.names = Names(target)
@@ -113,20 +120,25 @@ class Planner:
 
     def _block(self, name: str, members: list[tuple[int, Function]]) -> None:
         remaining = _one_of_each(members, self._layouts)
-        whole = self._try(name, [m for m, _ in remaining])
+        whole = None
+        if name not in self.plain:
+            whole = self._try(name, [m for m, _ in remaining])
         if whole is not None:
             self._accept(whole, members, remaining)
             return
         for member, alike in remaining:
             for plan in [
-                p for p in self.plans if p.function.name == name and not p.is_entry
+                p
+                for p in self.plans
+                if p.function.name == name and not p.is_entry and name not in self.plain
             ]:
                 grown = self._try(plan.name, [*self._members(plan), member], named=True)
                 if grown is not None:
                     self._replace(plan, grown, [member, *alike])
                     break
             else:
-                alone = self._try(name, [member])
+                alone = None if name in self.plain else self._try(name, [member])
+                alone = alone or self._try(name, [member], rolls=False, plain=True)
                 if alone is None:
                     raise self._inexpressible(member[1])
                 self._accept(alone, [member, *alike], [(member, alike)])
@@ -175,6 +187,7 @@ class Planner:
         named: bool = False,
         fixed: frozenset[str] | set[str] = frozenset(),
         rolls: bool = True,
+        plain: bool = False,
     ) -> ClassPlan | None:
         """One class for all of these functions; None where they are unlike.
 
@@ -200,14 +213,16 @@ class Planner:
         def lower(track: Track, node: Node) -> Lowered:
             return self._lower(places[id(track.function)], track, node)
 
-        merger = Merger(lower, rolls=rolls)
+        merger = Merger(lower, rolls=rolls, plain=plain)
         try:
             items = merger.body(tracks)
         except Unlike:
             return None
         if merger.fixed - fixed:
             more = fixed | merger.fixed
-            return self._try(name, members, named=named, fixed=more, rolls=rolls)
+            return self._try(
+                name, members, named=named, fixed=more, rolls=rolls, plain=plain
+            )
         functions = [function for _, function in members]
         if self.target == "keras" and rolls and not lists_are_flat(items):
             if not self._is_function_of_inputs(functions, items):
@@ -592,7 +607,11 @@ def lists_are_flat(items: Sequence[merged.Item]) -> bool:
                 if not lists_are_flat(item.then) or not lists_are_flat(item.otherwise):
                     return False
             case merged.Loop():
-                inner = [i for i in item.body if isinstance(i, merged.Loop) and has_constructs([i])]
+                inner = [
+                    i
+                    for i in item.body
+                    if isinstance(i, merged.Loop) and has_constructs([i])
+                ]
                 if (inner and len(item.body) > 1) or not lists_are_flat(item.body):
                     return False
             case _:
