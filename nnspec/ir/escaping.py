@@ -27,7 +27,8 @@ def escaped(value: Value, uid: int, known: Mapping[str, Dim]) -> Value:
             return Traced(value.value, _kept(value.term, uid))
         case Range():
             start, stop, step = (
-                outside(bound, uid, known) for bound in (value.start, value.stop, value.step)
+                outside(bound, uid, known)
+                for bound in (value.start, value.stop, value.step)
             )
             return Range(start, stop, step, _kept(value.term, uid))
         case _:

@@ -206,7 +206,9 @@ class _Checker:
                 )
         values = tuple(port.values for port in self.function.outputs)
         last = items[-1] if items else None
-        while isinstance(last, Branch) and last.body:  # a `return` may end one branch alone
+        while (
+            isinstance(last, Branch) and last.body
+        ):  # a `return` may end one branch alone
             last = last.body[-1]
         if not isinstance(last, Result) or last.values != values:
             raise self._fault("the structure does not end with the outputs")

@@ -166,10 +166,11 @@ def test_dropout_of_what_is_frozen_still_drops() -> None:
     x = np.ones((4, 50), np.float32)
     ours, theirs = spec.torch(), spec.keras()
     ours.train()
-    for y in (
+    results: list[Any] = [
         ours(torch.from_numpy(x)).numpy(),
         keras.ops.convert_to_numpy(theirs(x, training=True)),
-    ):
+    ]
+    for y in results:
         assert 20 < y.size - np.count_nonzero(y) < 180
     ours.eval()
     assert np.all(ours(torch.from_numpy(x)).numpy())
