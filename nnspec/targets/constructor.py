@@ -394,23 +394,48 @@ class Constructor:
 
     def initial(self, loop: merged.Loop) -> Iterator[Statement]:
         """Sets the carried sizes of a loop before it begins."""
-        for key, running in self.plan.running.items():
-            if running.uid != loop.uid or key not in self.needed:
-                continue
-            variable = Name(self.running.variable[key])
-            value = self.scope.spelled(running.initial)
-            self.scope.known[key] = variable
-            if value != variable:
-                yield Assign((variable,), value)
+        own = self._own_sizes(loop)
+        values = [self.scope.spelled(running.initial) for _, running in own]
+        for key, _ in own:
+            self.scope.known[key] = Name(self.running.variable[key])
+        yield from self._set(own, values)
 
     def updates(self, loop: merged.Loop) -> Iterator[Statement]:
-        for key, running in self.plan.running.items():
-            if running.uid != loop.uid or key not in self.needed:
-                continue
-            variable = Name(self.running.variable[key])
-            value = self.scope.spelled(running.update)
-            if value != variable:
-                yield Assign((variable,), value)
+        """Sets the carried sizes of a loop at the end of a turn."""
+        own = self._own_sizes(loop)
+        yield from self._set(own, [self.scope.spelled(r.update) for _, r in own])
+
+    def _own_sizes(self, loop: merged.Loop) -> list[tuple[str, merged.Running]]:
+        return [
+            (key, running)
+            for key, running in self.plan.running.items()
+            if running.uid == loop.uid and key in self.needed
+        ]
+
+    def _set(
+        self, own: list[tuple[str, merged.Running]], values: list[Expr]
+    ) -> Iterator[Statement]:
+        """Assigns sizes one by one; at once where one is made of another."""
+        variables = [Name(self.running.variable[key]) for key, _ in own]
+        changed = [
+            (variable, value)
+            for variable, value in zip(variables, values, strict=True)
+            if value != variable
+        ]
+        changed = list(dict(changed).items())
+        tied = any(
+            part == variable
+            for place, (variable, _) in enumerate(changed)
+            for _, value in changed[place + 1 :]
+            for part in tree.walk(value)
+        )
+        if tied:
+            targets = tuple(variable for variable, _ in changed)
+            together = tree.Display("tuple", tuple(value for _, value in changed))
+            yield Assign(targets, together)
+            return
+        for variable, value in changed:
+            yield Assign((variable,), value)
 
 
 def counted_loop(

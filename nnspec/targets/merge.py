@@ -567,6 +567,8 @@ class Merger:
         )
         if any(track.ended for track, _, _ in inner):
             raise Unlike
+        for track, loop, place in inner:
+            _require_updates(track, loop, place)
         for name, entry in carried.items():
             entry.final = self._use(self._final(name, inner))
         for track, loop in current:
@@ -934,6 +936,23 @@ def _enter(
         track.types[value] = TensorType(tuple(sizes), known.dtype)
         track.means(value, carried[name].entry)
         track.names[name] = carried[name].entry
+
+
+def _require_updates(track: Track, loop: graph.Loop, place: int) -> None:
+    """Sizes that the constructor counts along must be, after a turn, what the graph says."""
+    for name, history in loop.carried.items():
+        after = track.function.types[history[place + 1]]
+        for axis, size in enumerate(after.shape):
+            running = track.function.running.get(f"{name}.{axis}@{loop.uid}")
+            if running is None or running.constant or not size.is_constant:
+                continue
+            update = settle(running.update, track.function.running).generic
+            try:
+                counted = size_at(update, track.meanings)
+            except NoValue:
+                raise Unlike from None
+            if counted != size.value:
+                raise Unlike
 
 
 def _leave(

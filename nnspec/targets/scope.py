@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
+from nnspec.targets import merged
 from nnspec.targets.names import Names, size_name
-from nnspec.targets.plan import ClassPlan
+from nnspec.targets.plan import ClassPlan, names_in
 from nnspec.targets.spelling import Unspellable, spell_literal, spell_size, spell_term
 
 
@@ -58,9 +59,9 @@ class RunningNames:
 
     def __init__(self, plan: ClassPlan, names: Names) -> None:
         self._root: dict[str, str] = {key: key for key in plan.running}
+        self._plan = plan
         for key, running in plan.running.items():
-            for expression in (running.initial, running.update):
-                self._join(key, expression)
+            self._join(key, running.initial)
         self.variable: dict[str, str] = {}
         for key, running in plan.running.items():
             root = self._find(key)
@@ -70,15 +71,34 @@ class RunningNames:
             self.variable[key] = self.variable[root]
 
     def _join(self, key: str, expression: Expr) -> None:
-        """Two carried sizes of which one starts as the other are one variable."""
+        """A carried size that starts as one of another loop is the same variable, if that is over."""
         if not isinstance(expression, tree.Size):
             return
         twin = expression.dim.generic
         names = twin.symbols()
-        if len(twin.terms) == 1 and len(names) == 1:
-            (other,) = names
-            if other in self._root and twin.key == f"1*{other}^1":
-                self._root[self._find(other)] = self._find(key)
+        if len(twin.terms) != 1 or len(names) != 1:
+            return
+        (other,) = names
+        if other not in self._root or twin.key != f"1*{other}^1":
+            return
+        if self._plan.running[other].name != self._plan.running[key].name:
+            return
+        if not self._is_read_later(other, self._plan.running[key].uid):
+            self._root[self._find(other)] = self._find(key)
+
+    def _is_read_later(self, key: str, uid: int) -> bool:
+        """Whether a carried size is spoken of once the loop of that number has begun."""
+        begun = False
+        for item in _in_order(self._plan.items):
+            if isinstance(item, merged.Loop):
+                begun = begun or item.uid == uid
+            elif begun and any(key in names_in(made.value) for made in item.constructs):
+                return True
+        others = [r for k, r in self._plan.running.items() if r.uid != uid]
+        return any(
+            key in names_in(running.update) and set(names_in(running.update)) != {key}
+            for running in others
+        )
 
     def _find(self, key: str) -> str:
         while self._root[key] != key:
@@ -86,7 +106,24 @@ class RunningNames:
         return key
 
 
-def loop_variables(pattern: object, variables: tuple[str, ...], names: Names) -> Mapping[str, str]:
+def _in_order(items: Sequence[merged.Item]) -> Iterator[merged.Step | merged.Loop]:
+    for item in items:
+        match item:
+            case merged.Step():
+                yield item
+            case merged.Branch():
+                yield from _in_order(item.then)
+                yield from _in_order(item.otherwise)
+            case merged.Loop():
+                yield item
+                yield from _in_order(item.body)
+            case _:
+                pass
+
+
+def loop_variables(
+    pattern: object, variables: tuple[str, ...], names: Names
+) -> Mapping[str, str]:
     """Python names for the variables of a loop, by their unique names in the spec."""
     found: dict[str, str] = {}
     for unique in variables:
@@ -95,14 +132,18 @@ def loop_variables(pattern: object, variables: tuple[str, ...], names: Names) ->
     return found
 
 
-def pattern_target(pattern: object, chosen: Mapping[str, str], uid: int, used: set[str]) -> Expr:
+def pattern_target(
+    pattern: object, chosen: Mapping[str, str], uid: int, used: set[str]
+) -> Expr:
     """A loop's pattern as an assignment target; names that are not used become `_`."""
     if isinstance(pattern, str):
         unique = f"{pattern}@{uid}"
         return Name(chosen[unique] if unique in used else "_")
     assert isinstance(pattern, tuple)
     items: tuple[object, ...] = pattern  # pyright: ignore[reportUnknownVariableType]
-    return tree.Display("tuple", tuple(pattern_target(item, chosen, uid, used) for item in items))
+    return tree.Display(
+        "tuple", tuple(pattern_target(item, chosen, uid, used) for item in items)
+    )
 
 
 __all__ = [

@@ -1,0 +1,37 @@
+"""The emitted PyTorch program of every spec against an evaluation of its graph node by node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nnspec.compiler import load
+from tests.targets.comparing import agree
+
+pytestmark = pytest.mark.framework
+
+SMALL: dict[str, dict[str, Any]] = {
+    "basic/mlp.nns:DigitMLP": {},
+    "basic/perceptron.nns:HiddenLayer": {},
+    "generative/gan.nns:GAN": {},
+    "generative/autoencoder.nns:Autoencoder": {},
+    "language/gpt2.nns:GPT2": {"vocab": 20, "context": 12, "depth": 2, "width": 16, "heads": 4},
+    "language/transformer_block.nns:TransformerBlock": {},
+    "sequence/recurrent.nns:StackedLSTM": {},
+    "sequence/recurrent.nns:TwoLayerGRU": {},
+    "vision/cnn.nns:CNN32": {},
+    "vision/digits.nns:DigitsCNN": {},
+    "vision/efficientnet.nns:EfficientNet": {"wide": 1.4, "deep": 1.8, "size": 64},
+    "vision/lenet.nns:LeNet5": {},
+    "vision/medical.nns:MedicalCNN": {},
+    "vision/mobilenet.nns:MobileNet": {},
+    "vision/resnet.nns:ResNet50": {},
+    "vision/unet.nns:UNet": {"width": 4, "depth": 2},
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_program_equals_its_graph(name: str) -> None:
+    path, _, model = name.partition(":")
+    agree(load(f"specs/{path}", model, **SMALL[name]))
