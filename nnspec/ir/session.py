@@ -45,8 +45,12 @@ from nnspec.ir.values import (
     plain,
 )
 from nnspec.ops.base import Operator
-from nnspec.source import Location, Span
+from nnspec.source import Location, Source, Span
 from nnspec.syntax import ast
+
+
+# More than the characters of any text (see `syntax.text`): places of texts are numbered in one row.
+LARGEST_TEXT = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class Session:
         self.functions: dict[str, Function] = {}
         self.main_frame: Frame | None = None
         self.poisoned = False
+        self._sources: dict[Source, int] = {}
         self._made: dict[tuple[Any, ...], Function] = {}
         self._names: dict[str, int] = {}
         self._calls: list[tuple[Declared, Location]] = []
@@ -98,6 +103,12 @@ class Session:
                 found.code, found.message, found.location, tuple(labels), found.hint
             )
         )
+
+    def place_number(self, frame: Frame, node: ast.Stmt) -> int:
+        """A number for a place of a text, different from those of all other texts."""
+        source = frame.module.file.source
+        number = self._sources.setdefault(source, len(self._sources))
+        return number * LARGEST_TEXT + node.span.start
 
     # ---- symbols and assumptions ----
 

@@ -269,7 +269,7 @@ def _for(frame: Frame, node: ast.For) -> None:
     turns = builtins.elements(frame, iterable, node.iterable)
     frame.session.budget.take("turns", len(turns), frame.at(node.span))
     outer = set(frame.names)
-    uid = node.span.start
+    uid = frame.session.place_number(frame, node)
     loop_names = set(_leaves(node.pattern))
     carried = [
         n for n in assigned(node.body.statements) if n in outer and n not in loop_names
