@@ -77,8 +77,11 @@ def check_claim(
     ):
         matched = _match_size(frame, name, axis, pattern, size, value, binds=False)
         shape.append(size if matched.generic is matched else matched)
-    frame.builder.types[value.id] = TensorType(tuple(shape), value.type.dtype)
-    return Tensor(value.id, frame.builder.types[value.id], value.origin)
+    claimed = TensorType(tuple(shape), value.type.dtype)
+    # A size that is known by a turn of a loop has that name only there.
+    if not any("@" in symbol for size in shape for symbol in size.generic.symbols()):
+        frame.builder.types[value.id] = claimed
+    return Tensor(value.id, claimed, value.origin)
 
 
 def introduce(frame: Frame, name: str, node: ast.ShapeType) -> TensorType:

@@ -567,6 +567,7 @@ class Merger:
         )
         if any(track.ended for track, _, _ in inner):
             raise Unlike
+        _require_appended(body, len(current[0][0].turns) + 1)
         for track, loop, place in inner:
             _require_updates(track, loop, place)
         for name, entry in carried.items():
@@ -936,6 +937,43 @@ def _enter(
         track.types[value] = TensorType(tuple(sizes), known.dtype)
         track.means(value, carried[name].entry)
         track.names[name] = carried[name].entry
+
+
+def _require_appended(body: Sequence[merged.Item], depth: int) -> None:
+    """Layers of a loop are appended to lists: each turn makes all of them, in order of their numbers."""
+    numbers: dict[str, list[int]] = {}
+    for item in body:
+        match item:
+            case merged.Branch():
+                if _constructs_in([item]):
+                    raise Unlike
+            case merged.Step() if item.constructs:
+                fixed = item.turns[depth:]
+                if len(fixed) > 1 or any(turn.index is None for turn in fixed):
+                    raise Unlike
+                for turn in fixed:
+                    assert turn.index is not None
+                    numbers.setdefault(item.label, []).append(turn.index)
+            case _:
+                pass
+    if any(found != list(range(len(found))) for found in numbers.values()):
+        raise Unlike
+
+
+def _constructs_in(items: Sequence[merged.Item]) -> bool:
+    for item in items:
+        match item:
+            case merged.Step() if item.constructs:
+                return True
+            case merged.Branch():
+                if _constructs_in([*item.then, *item.otherwise]):
+                    return True
+            case merged.Loop():
+                if _constructs_in(item.body):
+                    return True
+            case _:
+                pass
+    return False
 
 
 def _require_updates(track: Track, loop: graph.Loop, place: int) -> None:
