@@ -194,7 +194,11 @@ class _Writer:
                 }
             case _:
                 kind = record_name(value)
-                parts = {part.name: getattr(value, part.name) for part in fields(value)}
+                parts = {
+                    part.name: getattr(value, part.name)
+                    for part in fields(value)
+                    if part.init
+                }
                 return {"kind": "record", "type": kind, "fields": self._values(parts)}
 
     # ---- functions ----

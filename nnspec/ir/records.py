@@ -45,7 +45,7 @@ def make_record(name: str, given: Mapping[str, Any]) -> Any:
         raise ValueError(f"there is no record `{name}`")
     hints = _hints(kind)
     for field in fields(kind):
-        if field.name not in given:
+        if field.init and field.name not in given:
             raise ValueError(f"`{name}` needs the field `{field.name}`")
     for field, value in given.items():
         if field not in hints:
@@ -57,7 +57,7 @@ def make_record(name: str, given: Mapping[str, Any]) -> Any:
 
 @cache
 def _hints(kind: type) -> dict[str, Any]:
-    names = {field.name for field in fields(kind)}
+    names = {field.name for field in fields(kind) if field.init}
     scope = {**vars(values), "Term": Term}
     return {
         name: hint
