@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases_initializers import CHOSEN, DEFAULTS, SUM, Case
+from initializer_cases import CHOSEN, DEFAULTS, SUM, Case
 from distributions import distance, fault, normal, sum_of_uniforms, truncated, uniform
 
 from nnspec.compiler import Spec, load_source
