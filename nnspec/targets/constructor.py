@@ -279,6 +279,8 @@ class Constructor:
         condition = self.scope.spelled(item.condition)
         then = self._body(item.then, depth, containers)
         otherwise = self._body(item.otherwise, depth, containers)
+        if not then and not otherwise:
+            return  # its lists of layers are written already
         if not then:
             condition, then, otherwise = negated(condition), otherwise, []
         yield If(condition, tuple(then), tuple(otherwise))

@@ -373,6 +373,8 @@ class Forward:
     def _read(self, reference: merged.Value) -> Expr:
         if reference in self._pending:
             return self._pending.pop(reference)
+        if reference not in self._held:  # the block is then written out as it is
+            raise Unspellable(reference.name or "a value")
         self._left[reference] = self._left.get(reference, reference.uses) - 1
         return self._held[reference]
 
@@ -529,6 +531,8 @@ class Forward:
         if value in self._pending:
             self._assign(variable, self._pending.pop(value), value)
         elif value not in self._holders.get(variable.id, ()):
+            if value not in self._held:
+                raise Unspellable(name)
             held = self._held[value]
             self._save(variable, held)
             self.statements.append(Assign((variable,), self._held[value]))

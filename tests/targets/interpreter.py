@@ -119,7 +119,9 @@ class Interpreter:
             module = eval(source, names)
             suffix = attribute.removeprefix(LABEL)
             own = {
-                key: value if key.endswith(UNCOUNTED) else self._weight(path, suffix, key)
+                key: value
+                if key.endswith(UNCOUNTED)
+                else self._weight(path, suffix, key)
                 for key, value in module.state_dict().items()
             }
             module.load_state_dict(own)
