@@ -69,7 +69,7 @@ def find(frame: Frame, identifier: str) -> Value | None:
         return frame.module.names[identifier]
     if identifier == "inf":
         return Traced(float("inf"))
-    if identifier in ("init", "ops", "std"):
+    if identifier in ("init", "ops"):
         return Namespace(identifier)
     operators = frame.session.operators
     if identifier in operators and identifier not in BUILTINS:
