@@ -133,9 +133,11 @@ class Merger:
         self._joined: list[tuple[merged.Branch, merged.Join]] = []
         # Constants that decide how often a loop turns which had to be written out.
         self.fixed: set[str] = set()
+        self._everyone: tuple[Track, ...] = ()
 
     def body(self, tracks: Sequence[Track]) -> list[merged.Item]:
         """The common body of whole functions. Raises `Unlike`."""
+        self._everyone = tuple(tracks)
         return self.items([(track, track.function.structure) for track in tracks])
 
     def items(
@@ -465,7 +467,7 @@ class Merger:
         if not names or not _spells(condition):
             return []
         constants = {parameter.name for parameter in tracks[0].function.parameters}
-        if names <= constants and all(_one_value(tracks, name) for name in names):
+        if names <= constants and all(_one_value(self._everyone, n) for n in names):
             self.fixed |= names  # the class has the constant built in
             return []
         return [merged.Guard(tree.Constant(Traced(None, condition)), branch.taken)]
@@ -649,7 +651,10 @@ class Merger:
             if loop.iterable is not None:
                 term = loop.iterable
                 named = {*term.names(), *(a.symbol for a in term.atoms() if a.symbol)}
-                self.fixed |= (named & constants) - set(track.constants)
+                deciding = (named & constants) - set(track.constants)
+                if not all(_one_value(self._everyone, name) for name in deciding):
+                    raise Unlike
+                self.fixed |= deciding
         result: list[merged.Item] = []
         outer = [
             (track, track.turns, dict(track.constants), set(track.names))

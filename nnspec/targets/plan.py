@@ -239,7 +239,10 @@ class Planner:
                 for function in functions
             ),
         )
-        finish(plan, self.target)
+        try:
+            finish(plan, self.target)
+        except Unlike:
+            return None
         plan.keeps_statistics = self._frozen_statistics(*members[0])
         return plan
 
@@ -258,7 +261,10 @@ class Planner:
         )
         entry = all(any(p.main is f for p in self.programs) for f in functions)
         plan = ClassPlan("", functions, FunctionLayout(), items, [], is_entry=entry)
-        finish(plan, self.target)
+        try:
+            finish(plan, self.target)
+        except Unlike:
+            return True  # it becomes no class at all
         return not called and is_functional(plan)
 
     def _frozen_statistics(self, place: int, function: Function) -> list[str]:
@@ -676,7 +682,10 @@ def term_names(term: Term) -> Iterator[str]:
 
 
 def _find_running(plan: ClassPlan) -> None:
-    """The carried sizes that change, of all the functions of a class."""
+    """The carried sizes that change, of all the functions of a class.
+
+    Raises `Unlike` where they start or go on otherwise in one function than in another.
+    """
     for function in plan.functions:
         for key, running in function.running.items():
             if running.constant or key in plan.running:
@@ -691,3 +700,22 @@ def _find_running(plan: ClassPlan) -> None:
                 tree.Size(update),
                 int(key.rpartition("@")[2]),
             )
+    for key, chosen in plan.running.items():
+        for function in plan.functions:
+            if key in function.running and not _runs_alike(function, key, chosen):
+                raise Unlike
+
+
+def _runs_alike(function: Function, key: str, chosen: merged.Running) -> bool:
+    running = function.running[key]
+    if running.constant:
+        return False
+    found = (
+        settle(running.initial, function.running),
+        settle(running.update, function.running),
+    )
+    wanted = (chosen.initial, chosen.update)
+    return all(
+        isinstance(expression, tree.Size) and size.generic == expression.dim.generic
+        for size, expression in zip(found, wanted, strict=True)
+    )
