@@ -19,10 +19,10 @@ from nnspec.diagnostics import (
 )
 from nnspec.ir import evaluate as evaluation
 from nnspec.ir.dims import Dim, DimError, Size
+from nnspec.ir.elaboration import Elaboration
 from nnspec.ir.frame import Builder, Frame
 from nnspec.ir.graph import Program
 from nnspec.ir.lint import lint
-from nnspec.ir.session import Session
 from nnspec.ir.values import Declared, Module, Value
 from nnspec.modules import Loader, read_source
 from nnspec.ops import OPS
@@ -253,10 +253,10 @@ def _elaborated(
     operators: Mapping[str, type[Operator]],
     diagnostics: Diagnostics,
 ) -> Spec | None:
-    session = Session(operators, diagnostics)
+    elaboration = Elaboration(operators, diagnostics)
     try:
-        constants, rest = _settings(session, module, declared, settings)
-        program = session.program(declared, constants, module.file.source.name)
+        constants, rest = _settings(elaboration, module, declared, settings)
+        program = elaboration.program(declared, constants, module.file.source.name)
         if program is None:
             return None
         symbols = _symbols(program, rest)
@@ -267,11 +267,14 @@ def _elaborated(
 
 
 def _settings(
-    session: Session, module: Module, declared: Declared, settings: Mapping[str, str]
+    elaboration: Elaboration,
+    module: Module,
+    declared: Declared,
+    settings: Mapping[str, str],
 ) -> tuple[dict[str, Value], dict[str, Value]]:
     """The values that were set, apart: the model's own constants, and the rest (its symbols)."""
     model = (
-        session.variant(declared)[0]
+        elaboration.variant(declared)[0]
         if isinstance(declared.node, ast.Variant)
         else declared
     )
@@ -280,12 +283,12 @@ def _settings(
     constants: dict[str, Value] = {}
     rest: dict[str, Value] = {}
     for name, text in settings.items():
-        value = _setting(session, name, text)
+        value = _setting(elaboration, name, text)
         (constants if name in parameters else rest)[name] = value
     return constants, rest
 
 
-def _setting(session: Session, name: str, text: str) -> Value:
+def _setting(elaboration: Elaboration, name: str, text: str) -> Value:
     """The value of a setting, written in the language."""
     diagnostics = Diagnostics()
     source = Source(f"<{name}>", f"value = {text}")
@@ -297,7 +300,7 @@ def _setting(session: Session, name: str, text: str) -> Value:
             "E0705", f"`{text}` is no value", Location(source, module.file.span)
         )
     assert isinstance(declared.node, ast.Constant)
-    frame = Frame(session, Builder(closed=True), module, {}, {}, "file", prefix=".")
+    frame = Frame(elaboration, Builder(closed=True), module, {}, {}, "file", prefix=".")
     return evaluation.evaluate(frame, declared.node.bind.values[0])
 
 

@@ -145,8 +145,8 @@ def _builtin(frame: Frame, callee: Builtin, arguments: Arguments, site: Site) ->
     if callee.name == "sum" and isinstance(listed, Sequence) and listed.holds_tensors:
         return _folded(frame, listed, site)
     tensors = any(not is_constant(value) for value in values)
-    if tensors and callee.name in frame.session.operators:
-        cls = frame.session.operators[callee.name]
+    if tensors and callee.name in frame.elaboration.operators:
+        cls = frame.elaboration.operators[callee.name]
         return operators.applied(frame, OperatorName(callee.name, cls), arguments, site)
     node = site.node
     expression = node if isinstance(node, ast.Expr) else ast.NoneLiteral(node.span)
@@ -273,11 +273,11 @@ def _declared(
 ) -> Value:
     match callee.node:
         case ast.Fn():
-            return frame.session.inline(frame, callee, arguments, site)
+            return frame.elaboration.inline(frame, callee, arguments, site)
         case ast.Block() | ast.Model():
             return _block(frame, callee, arguments, site, None)
         case ast.Variant():
-            model, given = frame.session.variant(callee)
+            model, given = frame.elaboration.variant(callee)
             return _block(frame, model, arguments.merged(given), site, None)
         case _:
             raise frame.error("E0211", "a constant cannot be applied", site.span)
@@ -291,7 +291,7 @@ def _block(
     instance: Instance | None,
 ) -> Value:
     if isinstance(callee.node, ast.Variant):
-        callee, given = frame.session.variant(callee)
+        callee, given = frame.elaboration.variant(callee)
         arguments = arguments.merged(given)
     path = instance.path if instance else site.path(frame, callee.node.name)
     location = frame.at(site.span)
@@ -299,7 +299,7 @@ def _block(
     if instance is None:
         owner = object()
     frame.builder.claim(path, owner, location)
-    made = frame.session.specialise(frame, callee, arguments, site)
+    made = frame.elaboration.specialise(frame, callee, arguments, site)
     results = frame.builder.add(
         made.inputs,
         made.results,
@@ -334,7 +334,7 @@ def operator(
     node: ast.Node,
 ) -> Tensor:
     """An operator by name, applied; it must have one result."""
-    callee = OperatorName(name, frame.session.operators[name])
+    callee = OperatorName(name, frame.elaboration.operators[name])
     expression = (
         node if isinstance(node, ast.Expr | ast.Stage) else ast.NoneLiteral(node.span)
     )
@@ -370,7 +370,7 @@ def slicing(frame: Frame, value: Tensor, node: ast.Index) -> Value:
             items.append(evaluation.integer(frame, item))
     if not rest:
         items.extend(fill)
-    callee = OperatorName("slicing", frame.session.operators["slicing"])
+    callee = OperatorName("slicing", frame.elaboration.operators["slicing"])
     fields = {"items": tuple(items)}
     return operators.finished(
         frame, callee.cls, fields, {}, [value], Site(node, None), None, {}

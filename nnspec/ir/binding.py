@@ -225,7 +225,7 @@ def _bind_constants(
 ) -> None:
     """Constants are checked and completed by their defaults, which see the earlier ones."""
     inside = Frame(
-        frame.session, Builder(closed=True), callee.module, {}, {}, "fn", prefix="."
+        frame.elaboration, Builder(closed=True), callee.module, {}, {}, "fn", prefix="."
     )
     for name in names:
         parameter = bound.written[name]

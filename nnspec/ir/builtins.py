@@ -319,7 +319,7 @@ def _named(name: str, arguments: list[Value]) -> Term:
 def _abs(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
     value = arguments[0]
     if isinstance(value, Dim):
-        below = frame.session.assumptions.holds("<", value, 0)
+        below = frame.elaboration.assumptions.holds("<", value, 0)
         if below is None:
             raise ConstantError(
                 "E0326", f"the sign of `{value}` depends on a run-time size"

@@ -115,7 +115,7 @@ def _name(frame: Frame, node: ast.Name) -> Value:
 
 
 def _list(frame: Frame, node: ast.ListExpr) -> Value:
-    frame.session.budget.take("elements", len(node.items), frame.at(node.span))
+    frame.elaboration.budget.take("elements", len(node.items), frame.at(node.span))
     items: list[Value] = []
     for item in node.items:
         if isinstance(item, ast.Spread):
@@ -144,7 +144,7 @@ def _collected(kind: str, items: list[Value]) -> Term | None:
 def _comprehension(frame: Frame, node: ast.Comprehension) -> Value:
     iterable = evaluate(frame, node.iterable)
     turns = builtins.elements(frame, iterable, node.iterable)
-    frame.session.budget.take("elements", len(turns), frame.at(node.span))
+    frame.elaboration.budget.take("elements", len(turns), frame.at(node.span))
     outer = dict(frame.names)
     items: list[Value] = []
     try:
@@ -268,7 +268,9 @@ def _compare(frame: Frame, node: ast.Compare) -> Value:
     ):
         return apply.infix(frame, _INFIX[node.operator], left, right, node)
     try:
-        return constants.compared(node.operator, left, right, frame.session.assumptions)
+        return constants.compared(
+            node.operator, left, right, frame.elaboration.assumptions
+        )
     except ConstantError as error:
         raise frame.error(error.code, error.message, node, hint=error.hint) from None
 

@@ -25,7 +25,7 @@ from nnspec.source import Location, Span
 from nnspec.syntax import ast
 
 if TYPE_CHECKING:
-    from nnspec.ir.session import Session
+    from nnspec.ir.elaboration import Elaboration
     from nnspec.ops.base import Operator
 
 
@@ -140,7 +140,7 @@ class Frame:
     A `fn` has a frame of its own over the builder of its caller, since what it does is inlined.
     """
 
-    session: Session
+    elaboration: Elaboration
     builder: Builder
     module: Module
     names: dict[str, Value]

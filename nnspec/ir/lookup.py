@@ -57,7 +57,7 @@ def name(frame: Frame, node: ast.Name) -> Value:
     if found is None:
         raise unknown(frame, node.id, node)
     if isinstance(found, Declared) and isinstance(found.node, ast.Constant):
-        return frame.session.file_constant(found, node.id)
+        return frame.elaboration.file_constant(found, node.id)
     return found
 
 
@@ -71,7 +71,7 @@ def find(frame: Frame, identifier: str) -> Value | None:
         return Traced(float("inf"))
     if identifier in ("init", "ops"):
         return Namespace(identifier)
-    operators = frame.session.operators
+    operators = frame.elaboration.operators
     if identifier in operators and identifier not in BUILTINS:
         return OperatorName(identifier, operators[identifier])
     if identifier in BUILTINS:
@@ -85,7 +85,7 @@ def known_names(frame: Frame) -> Iterator[str]:
     """Every name that would have been found."""
     yield from (n for n, v in frame.names.items() if not isinstance(v, Unknown))
     yield from frame.module.names
-    yield from frame.session.operators
+    yield from frame.elaboration.operators
     yield from BUILTINS
 
 
@@ -146,7 +146,7 @@ def _in_namespace(frame: Frame, node: ast.Attribute, value: Namespace) -> Value:
         hint = f"here this is `init.{ours}`" if ours else None
         rest = f"there are: {', '.join(known)}"
     else:
-        operators = frame.session.operators
+        operators = frame.elaboration.operators
         if node.name in operators:
             return OperatorName(node.name, operators[node.name])
         known = list(operators)

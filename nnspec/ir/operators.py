@@ -316,7 +316,7 @@ def finished(
     spans: Mapping[Any, Any],
 ) -> Value:
     """The operator with these fields, applied to these inputs: a new node."""
-    frame.session.budget.take("nodes", 1, frame.at(site.span))
+    frame.elaboration.budget.take("nodes", 1, frame.at(site.span))
     op = instance.operator if instance is not None else None
     op = op or _make(frame, cls, fields, site, spans)
     types = tuple(_type(value) for value in inputs)

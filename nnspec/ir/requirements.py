@@ -45,7 +45,7 @@ def _sizes(
 ) -> None:
     operator = condition.operator
     try:
-        holds = compared(operator, left, right, frame.session.assumptions).value
+        holds = compared(operator, left, right, frame.elaboration.assumptions).value
     except ConstantError:
         holds = None
     found = f": here it says {left} {operator} {right}" if operator != "in" else ""
@@ -87,8 +87,8 @@ def _assume(
     frame: Frame, condition: ast.Compare, operator: str, left: Dim, right: Dim
 ) -> None:
     """Adds what a condition on one symbol says to what is known. Raises where it cannot."""
-    session = frame.session
-    if frame is not session.main_frame:
+    elaboration = frame.elaboration
+    if frame is not elaboration.main_frame:
         raise frame.error(
             "E0504",
             f"whether {left} {operator} {right} holds cannot be decided here",
@@ -97,7 +97,7 @@ def _assume(
         )
     if operator == "==" and right == 0 and _remainder(left) is not None:
         name, factor = _remainder(left) or ("", 0)
-        session.assume_multiple(frame, name, factor, condition)
+        elaboration.assume_multiple(frame, name, factor, condition)
         return
     if right.is_constant and _lone_symbol(left) is not None:
         name, bound = _lone_symbol(left) or "", int(right)
@@ -112,10 +112,10 @@ def _assume(
     match operator:
         case "<=" | "<":
             limit = bound if operator == "<=" else bound - 1
-            session.assumptions = session.assumptions.with_upper(name, limit)
+            elaboration.assumptions = elaboration.assumptions.with_upper(name, limit)
         case ">=" | ">":
             limit = bound if operator == ">=" else bound + 1
-            session.assumptions = session.assumptions.with_lower(name, limit)
+            elaboration.assumptions = elaboration.assumptions.with_lower(name, limit)
         case _:
             raise _unsupported(frame, condition)
 

@@ -108,7 +108,7 @@ def introduce(frame: Frame, name: str, node: ast.ShapeType) -> TensorType:
 
 def _introduced(frame: Frame, item: ast.Expr) -> Dim:
     if isinstance(item, ast.Name) and _is_new(frame, item.id):
-        found = frame.session.free_symbol(item.id)
+        found = frame.elaboration.free_symbol(item.id)
         frame.names[item.id] = found
         return found
     size = evaluation.integer(frame, item)
@@ -220,7 +220,7 @@ def _match_size(
         found = size.value.named(symbol(pattern.id)) if binds else size
         frame.names[pattern.id] = found
         if binds:
-            frame.session.note_dim(frame, pattern.id, found)
+            frame.elaboration.note_dim(frame, pattern.id, found)
         return found
     wanted = evaluation.integer(frame, pattern)
     if wanted == size:

@@ -56,13 +56,13 @@ def one(frame: Frame, statement: ast.Stmt) -> bool:
         EXECUTE[type(statement)](frame, statement)
         return True
     except SpecError as error:
-        frame.session.note(error)
+        frame.elaboration.note(error)
         _poison(frame, statement)
     except DimError as error:
-        frame.session.note(frame.error("E0329", str(error), statement))
+        frame.elaboration.note(frame.error("E0329", str(error), statement))
         _poison(frame, statement)
     except Poisoned:
-        frame.session.poisoned = True
+        frame.elaboration.poisoned = True
         _poison(frame, statement)
     finally:
         frame.marks = outer
@@ -155,7 +155,7 @@ def assigned(statements: list[ast.Stmt] | tuple[ast.Stmt, ...]) -> list[str]:
 
 
 def _input(frame: Frame, node: ast.Input) -> None:
-    frame.session.model_input(frame, node)
+    frame.elaboration.model_input(frame, node)
 
 
 def _output(frame: Frame, node: ast.Output) -> None:
@@ -166,7 +166,7 @@ def _output(frame: Frame, node: ast.Output) -> None:
         value = evaluation.evaluate(frame, node.value)
     value = shapes.check_claim(frame, name, node.target.type, value)
     bind(frame, name, value, node.target)
-    frame.session.model_output(frame, name, value, node)
+    frame.elaboration.model_output(frame, name, value, node)
 
 
 def _bind(frame: Frame, node: ast.Bind) -> None:
@@ -267,9 +267,9 @@ def _return(frame: Frame, node: ast.Return) -> None:
 def _for(frame: Frame, node: ast.For) -> None:
     iterable = evaluation.evaluate(frame, node.iterable)
     turns = builtins.elements(frame, iterable, node.iterable)
-    frame.session.budget.take("turns", len(turns), frame.at(node.span))
+    frame.elaboration.budget.take("turns", len(turns), frame.at(node.span))
     outer = set(frame.names)
-    uid = frame.session.place_number(frame, node)
+    uid = frame.elaboration.place_number(frame, node)
     loop_names = set(_leaves(node.pattern))
     carried = [
         n for n in assigned(node.body.statements) if n in outer and n not in loop_names

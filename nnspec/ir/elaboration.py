@@ -1,6 +1,6 @@
 """One elaboration: from the declarations of a file to a typed program.
 
-The session holds what all bodies share: the operators, the functions specialised so far, the budget,
+The elaboration holds what all bodies share: the operators, the functions specialised so far, the budget,
 the symbols and what is assumed of them, the diagnostics.
 """
 
@@ -48,7 +48,6 @@ from nnspec.ops.base import Operator
 from nnspec.source import Location, Source, Span
 from nnspec.syntax import ast
 
-
 # More than the characters of any text (see `syntax.text`): places of texts are numbered in one row.
 LARGEST_TEXT = 1 << 24
 
@@ -63,7 +62,7 @@ class Specialised:
     constants: Mapping[str, Value]
 
 
-class Session:
+class Elaboration:
     """What the bodies of one program share while they are elaborated."""
 
     def __init__(
@@ -603,10 +602,10 @@ def _reachable(
 
 
 __all__ = [
+    "Elaboration",
     "Module",
     "Parameter",
     "Running",
-    "Session",
     "Specialised",
     "builtins",
     "evaluation",
