@@ -13,7 +13,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from nnspec.ir.dims import Dim
 from nnspec.ir.terms import Traced
@@ -107,7 +107,9 @@ class Name(Expr):
     id: str
 
     def __post_init__(self) -> None:
-        if not (self.id.isascii() and self.id.isidentifier()) or keyword.iskeyword(self.id):
+        if not (self.id.isascii() and self.id.isidentifier()) or keyword.iskeyword(
+            self.id
+        ):
             raise ValueError(f"{self.id!r} is no name")
 
 
@@ -213,7 +215,11 @@ class Call(Expr):
         count = len(self.arguments)
         values = children[1 + count :]
         names = (key for key, _ in self.keywords)
-        return Call(children[0], tuple(children[1 : 1 + count]), tuple(zip(names, values, strict=True)))
+        return Call(
+            children[0],
+            tuple(children[1 : 1 + count]),
+            tuple(zip(names, values, strict=True)),
+        )
 
 
 @dataclass(frozen=True)
@@ -254,7 +260,9 @@ class Slice(Expr):
 
     @property
     def children(self) -> tuple[Expr, ...]:
-        return tuple(part for part in (self.start, self.stop, self.step) if part is not None)
+        return tuple(
+            part for part in (self.start, self.stop, self.step) if part is not None
+        )
 
     def rebuilt(self, children: Sequence[Expr]) -> Expr:
         rest = iter(children)
@@ -263,7 +271,7 @@ class Slice(Expr):
 
 
 @dataclass(frozen=True)
-class Ellipsis_(Expr):
+class Ellipsis_(Expr):  # noqa: N801 -- `Ellipsis` is Python's own
     """`...` inside a subscript."""
 
 
@@ -373,7 +381,9 @@ class FString(Expr):
 
     def rebuilt(self, children: Sequence[Expr]) -> Expr:
         rest = iter(children)
-        return FString(tuple(p if isinstance(p, str) else next(rest) for p in self.parts))
+        return FString(
+            tuple(p if isinstance(p, str) else next(rest) for p in self.parts)
+        )
 
 
 @dataclass(frozen=True)
@@ -381,7 +391,9 @@ class Namespace:
     """A dotted prefix whose attributes are expressions: `nn.Linear` where `nn = Namespace("nn")`."""
 
     path: str
-    _made: dict[str, Expr] = field(default_factory=dict[str, Expr], compare=False, repr=False)
+    _made: dict[str, Expr] = field(
+        default_factory=dict[str, Expr], compare=False, repr=False
+    )
 
     def __getattr__(self, name: str) -> Expr:
         if name.startswith("__"):
@@ -404,11 +416,12 @@ def expression(value: Any) -> Expr:
     if isinstance(value, Traced):
         return Literal(value.value) if value.term is None else Constant(value)
     if isinstance(value, tuple | list):
-        items: Sequence[Any] = value  # pyright: ignore[reportUnknownVariableType]
         kind = "tuple" if isinstance(value, tuple) else "list"
+        items = cast("Sequence[Any]", value)
         return Display(kind, tuple(expression(item) for item in items))
     if isinstance(value, slice):
-        parts = (value.start, value.stop, value.step)
+        bounds: slice[Any, Any, Any] = value  # pyright: ignore[reportUnknownVariableType]
+        parts = (bounds.start, bounds.stop, bounds.step)
         return Slice(*(None if part is None else expression(part) for part in parts))
     if value is Ellipsis:
         return Ellipsis_()

@@ -75,7 +75,8 @@ def _list_annotation(value: Any) -> Expr:
     """`Sequence[int]`, from a value that the list has."""
     if not isinstance(value, tuple):
         kinds: dict[type, str] = {bool: "bool", float: "float", str: "str"}
-        return Name(kinds.get(type(value), "int"))
+        kind: type = type(value)  # pyright: ignore[reportUnknownVariableType]
+        return Name(kinds.get(kind, "int"))
     items: tuple[Any, ...] = value  # pyright: ignore[reportUnknownVariableType]
     return Name("Sequence")[_list_annotation(items[0]) if items else Name("int")]
 

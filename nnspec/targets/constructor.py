@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
@@ -27,7 +27,11 @@ from nnspec.targets.scope import (
 class Dialect(Protocol):
     """How a target says the few things that the two say differently."""
 
-    target: str
+    @property
+    def target(self) -> str: ...
+
+    @property
+    def nested_lists(self) -> bool: ...
 
     def listing(self, items: Sequence[Expr], parameters: bool = False) -> Expr:
         """A list of submodules, or of bare parameters."""
@@ -42,8 +46,6 @@ class Dialect(Protocol):
     ) -> Expr:
         """A table of submodules (or parameters) by the turn of a loop."""
         ...
-
-    nested_lists: bool
 
 
 @dataclass(eq=False)
@@ -450,7 +452,7 @@ def counted_loop(
     """Target, iterable, and an expression for the number of the turn."""
     chosen = {key: value.id for key, value in known.items() if isinstance(value, Name)}
     wanted, numbered = used
-    pattern = loop.pattern
+    pattern: object = loop.pattern
     counts_itself = _call_of(iterable, "range") and len(_arguments(iterable)) == 1
     enumerates = _call_of(iterable, "enumerate") and isinstance(pattern, tuple)
     if counts_itself and isinstance(pattern, str):
@@ -466,7 +468,7 @@ def counted_loop(
             Name(chosen[unique]),
         )
     if enumerates:
-        items: tuple[object, ...] = pattern  # pyright: ignore[reportUnknownVariableType]
+        items = cast("tuple[object, ...]", loop.pattern)
         first = items[0]
         unique = f"{first}@{loop.uid}"
         if first == "_" and numbered:
@@ -478,9 +480,9 @@ def counted_loop(
         if unique not in wanted and not numbered:
             rest = pattern_target(items[1], chosen, loop.uid, wanted)
             return rest, _arguments(iterable)[0], Name("_")
-        target = pattern_target(pattern, chosen, loop.uid, wanted)
+        target = pattern_target(items, chosen, loop.uid, wanted)
         return target, iterable, Name(chosen[unique])
-    target = pattern_target(pattern, chosen, loop.uid, wanted)
+    target = pattern_target(loop.pattern, chosen, loop.uid, wanted)
     if not numbered:
         return target, iterable, Name("_")
     number = Name(names.free("i"))

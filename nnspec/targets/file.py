@@ -20,7 +20,7 @@ from nnspec.pycode.expressions import Literal, Name
 from nnspec.targets.classes import factory_arguments, factory_name
 from nnspec.targets.distinct import require_distinct
 from nnspec.targets.keras_functional import is_functional
-from nnspec.targets.layout import Permutation, layouts
+from nnspec.targets.layout import FunctionLayout, Permutation, layouts
 from nnspec.targets.names import helper_names, helper_text
 from nnspec.targets.plan import ClassPlan, Planner
 from nnspec.targets.spelling import Unspellable
@@ -69,7 +69,7 @@ def emit_programs(programs: Sequence[Program], target: str) -> str:
     for program in programs:
         for function in program.functions.values():
             require_distinct(function, target)
-    planner, plans, body = _written(programs, target)
+    _, plans, body = _written(programs, target)
     made = [
         *(plan.name for plan in plans),
         *(factory_name(program) for program in programs),
@@ -185,14 +185,14 @@ def _permutations(
     program: Program,
     key: str,
     prefix: tuple[str | int, ...],
-    found: Mapping[str, object],
+    found: Mapping[str, FunctionLayout],
     result: dict[str, tuple[Permutation, ...]],
 ) -> None:
     function = program.functions[key]
     layout = found[key]
     for node in function.nodes:
         path = (*prefix, *node.path)
-        orders = tuple(layout.values[value] for value in node.outputs)  # type: ignore[attr-defined]
+        orders = tuple(layout.values[value] for value in node.outputs)
         result.setdefault(dotted(path), orders)
         if node.callee is not None:
             _permutations(program, node.callee, path, found, result)

@@ -7,7 +7,7 @@ is saved first, so that the statements mean what the graph means.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -41,8 +41,11 @@ WIDEST_COMMENT = 40
 class ForwardDialect(Protocol):
     """How a target says the few things that the two say differently."""
 
-    target: str
-    nested_lists: bool
+    @property
+    def target(self) -> str: ...
+
+    @property
+    def nested_lists(self) -> bool: ...
 
     def shape(self, tensor: Expr) -> Expr:
         """All the sizes of a tensor."""
@@ -167,8 +170,7 @@ class Forward:
         consumers: dict[merged.Value, merged.Step] = {}
         for step in steps_of(items):
             for reference in step.inputs:
-                if isinstance(reference, merged.Value):
-                    consumers[reference] = step
+                consumers[reference] = step
         for step in steps_of(items):
             for output in step.outputs:
                 value, seen = output, 0
@@ -201,7 +203,7 @@ class Forward:
         """The expressions that a step reads; long ones are given a variable first."""
         listed = {i for start, end, _ in step.listed for i in range(start, end)}
         for place, reference in enumerate(step.inputs):
-            if place in listed or not isinstance(reference, merged.Value):
+            if place in listed:
                 continue
             pending = self._pending.get(reference)
             if pending is not None and self._too_long(step, pending):
@@ -260,11 +262,13 @@ class Forward:
         name = next(name for start, _, name in step.listed if start == first.index)
         return Name(safe_local(name, self.dialect.target))
 
-    def _run_time_size(self, part: RunTimeSize, change: object) -> Expr:
+    def _run_time_size(
+        self, part: RunTimeSize, change: Callable[[Expr], Expr | None]
+    ) -> Expr:
         try:
             return self._spelled(tree.Size(part.dim))
         except Unspellable:
-            tensor = tree.transform(part.input, change)  # type: ignore[arg-type]
+            tensor = tree.transform(part.input, change)
             return self.dialect.shape(tensor)[part.axis]
 
     def _module(self, step: merged.Step, suffix: str) -> Expr:
@@ -593,7 +597,7 @@ class Forward:
         for join in item.joins:
             value, variable = join.otherwise, self._variable(join.name)
             known = self._holders.get(variable.id, ())
-            if value not in self._held or value in known or value is None:
+            if value is None or value not in self._held or value in known:
                 continue
             if join.value.uses and not any(self._needed(other) for other in known):
                 self.statements.append(Assign((variable,), self._held[value]))
@@ -869,7 +873,7 @@ class Forward:
     def _result(self, item: merged.Result) -> None:
         values = [self._output(reference) for reference in item.values]
         comment = None
-        if len(item.values) == 1 and isinstance(item.values[0], merged.Value):
+        if len(item.values) == 1:
             comment = self._comment(item.values[0], 7 + expression_width(values[0]))
         self.statements.append(Return(tuple(values), comment))
 

@@ -178,9 +178,9 @@ class FunctionalBody(Forward):
 
     def _result(self, item: merged.Result) -> None:
         values = [self._read(reference) for reference in item.values]
-        inputs = [name for name in self._given]
+        inputs = list(self._given)
         made = keras.Model(
-            inputs[0] if len(inputs) == 1 else list(inputs),
+            inputs[0] if len(inputs) == 1 else inputs,
             values[0] if len(values) == 1 else list(values),
             name=self.plan.name,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from nnspec.ir.graph import Argument, Function, Node, Program
 from nnspec.ir.types import TensorType
@@ -42,14 +43,18 @@ class FunctionLayout:
 def layouts(program: Program, *, moved: bool) -> Mapping[str, FunctionLayout]:
     """The layout of each function by key; the logical order everywhere unless `moved`."""
     if not moved:
-        return {key: _logical_layout(function) for key, function in program.functions.items()}
+        return {
+            key: _logical_layout(function)
+            for key, function in program.functions.items()
+        }
     return _Planner(program).plan()
 
 
 def _logical_layout(function: Function) -> FunctionLayout:
     values = {value: logical(kind.rank) for value, kind in function.types.items()}
-    wanted = {
-        node.id: tuple(values[value] for value in node.values()) for node in function.nodes
+    wanted: dict[int, tuple[Permutation | None, ...]] = {
+        node.id: tuple(values[value] for value in node.values())
+        for node in function.nodes
     }
     return FunctionLayout(values, wanted)
 
@@ -88,7 +93,11 @@ class _Planner:
         """Lets inputs that take any order have channels last where every caller has them so."""
         taken = False
         for (name, place), moved in self.offered.items():
-            if moved and self.demands[name][place] is None and not self.chosen[name][place]:
+            if (
+                moved
+                and self.demands[name][place] is None
+                and not self.chosen[name][place]
+            ):
                 self.chosen[name][place] = taken = True
         return taken
 
@@ -105,7 +114,10 @@ class _Planner:
         if known is None or len(known) != len(found):
             self.demands[name] = found
             return
-        merged = [old if old is not None else new for old, new in zip(known, found, strict=True)]
+        merged = [
+            old if old is not None else new
+            for old, new in zip(known, found, strict=True)
+        ]
         self.demands[name] = merged
 
     def _wanted_of(self, function: Function, value: int) -> bool | None:
@@ -121,7 +133,9 @@ class _Planner:
             if demand is not None:
                 return demand
             reached.update(
-                v for v in node.outputs if function.types[v].rank == function.types[value].rank
+                v
+                for v in node.outputs
+                if function.types[v].rank == function.types[value].rank
             )
         return None
 
@@ -159,8 +173,12 @@ class _Planner:
             callee = self.program.functions[node.callee]
             inner = self.found[callee.key]
             self._offer(callee, have)
-            layout.wanted[node.id] = tuple(inner.values[value] for value in _tensors(callee))
-            outs = [inner.values[v] for port in callee.outputs for v in _spread(port.values)]
+            layout.wanted[node.id] = tuple(
+                inner.values[value] for value in _tensors(callee)
+            )
+            outs = [
+                inner.values[v] for port in callee.outputs for v in _spread(port.values)
+            ]
             layout.values.update(zip(node.outputs, outs, strict=True))
             return
         wanted = self._op_wanted(node, types, have)
@@ -184,7 +202,11 @@ class _Planner:
         if kind is Layout.LOGICAL or not types:
             return tuple(logical(t.rank) for t in types)
         rank = max(t.rank for t in types)
-        moved = [h for t, h in zip(types, have, strict=True) if t.rank == rank and h != logical(rank)]
+        moved = [
+            h
+            for t, h in zip(types, have, strict=True)
+            if t.rank == rank and h != logical(rank)
+        ]
         if not moved or any(1 < t.rank < rank for t in types):
             return tuple(logical(t.rank) for t in types)
         if any(t.rank == 1 for t in types) and rank > 1:
@@ -192,7 +214,11 @@ class _Planner:
         return tuple(moved[0] if t.rank == rank else logical(t.rank) for t in types)
 
     def _result(
-        self, node: Node, types: list[TensorType], wanted: tuple[Permutation, ...], kind: TensorType
+        self,
+        node: Node,
+        types: list[TensorType],
+        wanted: tuple[Permutation, ...],
+        kind: TensorType,
     ) -> Permutation:
         assert node.op is not None
         layout = node.op.layout
@@ -216,7 +242,7 @@ def _removed_axes(node: Node, rank: int) -> set[int] | None:
     dims = getattr(node.op, "dim", None)
     if dims is None:
         return set(range(rank))
-    given = dims if isinstance(dims, tuple) else (dims,)
+    given: tuple[Any, ...] = dims if isinstance(dims, tuple) else (dims,)  # pyright: ignore[reportUnknownVariableType]
     return {int(axis) % rank for axis in given}
 
 

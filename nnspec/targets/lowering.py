@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from nnspec.ir.graph import Function, Node
 from nnspec.ir.terms import Term, Traced
@@ -62,7 +62,11 @@ def helper_signature(name: str, target: str) -> str:
     for kind in (f"\ndef {name}(", f"\nclass {name}("):
         start = text.find(kind)
         if start >= 0:
-            end = text.find("):", start) if kind.startswith("\ndef") else text.find('"""', start)
+            end = (
+                text.find("):", start)
+                if kind.startswith("\ndef")
+                else text.find('"""', start)
+            )
             arrow = text.find(":\n", start)
             return text[start : max(end, arrow) + 2]
     raise KeyError(name)
@@ -84,13 +88,14 @@ class NodeIo(Io):
         self.results = function.results(node)
         self._op = node.op
         self._node = node
-        self._types = dict(zip(node.op.inputs, types, strict=True))
+        self._types: dict[str, Any] = dict(zip(node.op.inputs, types, strict=True))
         self._wanted = layout.wanted.get(node.id, ())
         self._places: dict[str, int] = {}
         count = 0
         for name, kind in self._types.items():
             self._places[name] = count
-            count += len(kind) if isinstance(kind, tuple) else kind is not None
+            several = cast("tuple[TensorType, ...]", kind)
+            count += len(several) if isinstance(kind, tuple) else kind is not None
         self.constructs: dict[str, Construct] = {}
         self.weights: Mapping[str, Weight] = (
             node.op.weights(*types) if node.owns else {}
@@ -126,7 +131,11 @@ class NodeIo(Io):
     ) -> Expr:
         call = function(*arguments, **keywords)
         if self.target == "keras":
-            label = tree.Call(call.function, call.arguments, (*call.keywords, ("name", LayerName(suffix))))
+            label = tree.Call(
+                call.function,
+                call.arguments,
+                (*call.keywords, ("name", LayerName(suffix))),
+            )
             self._construct(Construct(suffix, label, resets=()))
         else:
             placed = _takes_options(function)
@@ -155,7 +164,9 @@ class NodeIo(Io):
         options = tree.Star(tree.Name("options"), double=True)
         empty = tree.Call(torch.empty, (tree.expression(shape), options))
         reset = weight.init.torch(tree.Module(suffix))
-        return Construct(suffix, nn.Parameter(empty), is_parameter=True, resets=(reset,))
+        return Construct(
+            suffix, nn.Parameter(empty), is_parameter=True, resets=(reset,)
+        )
 
     def _resets(self, suffix: str) -> tuple[Expr, ...]:
         """What fills weights whose initializer was chosen, where PyTorch would choose another."""
@@ -168,7 +179,9 @@ class NodeIo(Io):
         )
 
     def _construct(self, construct: Construct) -> None:
-        assert construct.suffix not in self.constructs, "two submodules need different suffixes"
+        assert construct.suffix not in self.constructs, (
+            "two submodules need different suffixes"
+        )
         self.constructs[construct.suffix] = construct
 
     def helper(self, name: str) -> Expr:
@@ -191,7 +204,7 @@ class NodeIo(Io):
         return RunTimeSize(size, self[name], self._order(name).index(axis))
 
     def _first(self, name: str) -> TensorType:
-        kind = self._types[name]
+        kind: TensorType | tuple[TensorType, ...] = self._types[name]
         return kind[0] if isinstance(kind, tuple) else kind
 
     def _order(self, name: str | None) -> Permutation:
@@ -244,7 +257,11 @@ def _takes_options(function: Expr) -> bool:
 
 
 def lower_operator(
-    function: Function, node: Node, types: Sequence[Any], layout: FunctionLayout, target: str
+    function: Function,
+    node: Node,
+    types: Sequence[Any],
+    layout: FunctionLayout,
+    target: str,
 ) -> Lowered:
     """An operator's node in a target. Raises `OpError` for what the target cannot express."""
     assert node.op is not None
@@ -257,7 +274,8 @@ def lower_operator(
 
 
 def _read_weight(node: Node, target: str) -> Lowered:
-    assert node.op is not None and node.weight is not None
+    assert node.op is not None
+    assert node.weight is not None
     module = tree.Module("")
     if target == "torch":
         value = module.attribute(node.weight) if node.weight else module

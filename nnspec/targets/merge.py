@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import nnspec.targets.merged as merged
 from nnspec.ir import graph
@@ -100,7 +100,9 @@ class Track:
         """The type of a value, in the names that hold here."""
         return self.types.get(value, self.function.types[value])
 
-    def input_types(self, node: Node) -> tuple[Any, ...]:
+    def input_types(
+        self, node: Node
+    ) -> tuple[TensorType | tuple[TensorType, ...] | None, ...]:
         """The types of a node's inputs: tuples for lists, None where missing."""
         return tuple(
             tuple(self.type(value) for value in argument)
@@ -1036,7 +1038,7 @@ def _rolls(track: Track, loop: graph.Loop) -> bool:
             {v for i in _nodes(iteration.body) for v in function.nodes[i].outputs}
         )
     inside = {i for iteration in loop.iterations for i in _nodes(iteration.body)}
-    everything: set[int] = set().union(*produced) if produced else set()
+    everything: set[int] = set[int]().union(*produced)
     last = {history[-1] for history in loop.carried.values()}
     for node in function.nodes:
         if node.id not in inside and any(
@@ -1118,17 +1120,6 @@ def _size_fits(tracks: Sequence[Track], twin: Dim, sizes: Sequence[Dim]) -> bool
         return False
 
 
-def _contradicts(tracks: Sequence[Track], twin: Dim, sizes: Sequence[Dim]) -> bool:
-    """Whether a twin has another value in some trace; one whose value is not known does not."""
-    for track, size in zip(tracks, sizes, strict=True):
-        try:
-            if size_at(twin, track.meanings) != size.value:
-                return True
-        except NoValue:
-            continue
-    return False
-
-
 def _lone_name(twin: Dim) -> str | None:
     """The symbol that a twin consists of."""
     if len(twin.terms) != 1:
@@ -1161,10 +1152,12 @@ def _term_fits(tracks: Sequence[Track], term: Term, values: Sequence[Any]) -> bo
 
 def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, Dim) and isinstance(other, float):
-        return one.is_constant and int(one) == other
+        return one.is_constant and other.is_integer() and int(one) == int(other)
     if isinstance(one, tuple) and isinstance(other, tuple):
-        pairs = zip(one, other, strict=False)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        return len(one) == len(other) and all(_equal(a, b) for a, b in pairs)  # pyright: ignore[reportUnknownArgumentType]
+        ones = cast("tuple[Any, ...]", one)
+        others = cast("tuple[Any, ...]", other)
+        pairs = zip(ones, others, strict=False)
+        return len(ones) == len(others) and all(_equal(a, b) for a, b in pairs)
     return bool(one == other)
 
 

@@ -46,7 +46,9 @@ _LAYER = frozenset(
     """.split()
 )
 _FILE = {
-    "torch": frozenset("torch F Tensor nn math self device dtype options annotations Sequence".split()),
+    "torch": frozenset(
+        "torch F Tensor nn math self device dtype options annotations Sequence".split()
+    ),
     "keras": frozenset(
         "keras ops layers initializers math self options annotations Sequence training".split()
     ),
@@ -60,7 +62,15 @@ _BUILTINS = frozenset(
 
 
 def _reserved(name: str) -> bool:
-    return keyword.iskeyword(name) or name in ("_", "print", "exec", "eval", "match", "case", "type")
+    return keyword.iskeyword(name) or name in (
+        "_",
+        "print",
+        "exec",
+        "eval",
+        "match",
+        "case",
+        "type",
+    )
 
 
 def _mended(name: str) -> str:
@@ -93,7 +103,9 @@ def helper_text(target: str) -> str:
 @cache
 def helper_names(target: str) -> frozenset[str]:
     """The names that helper functions and classes have."""
-    found = re.findall(r"^(?:def|class) ([A-Za-z_0-9]+)", helper_text(target), re.MULTILINE)
+    found = re.findall(
+        r"^(?:def|class) ([A-Za-z_0-9]+)", helper_text(target), re.MULTILINE
+    )
     return frozenset(found)
 
 

@@ -224,9 +224,9 @@ class Planner:
                 name, members, named=named, fixed=more, rolls=rolls, plain=plain
             )
         functions = [function for _, function in members]
-        if self.target == "keras" and rolls and not lists_are_flat(items):
-            if not self._is_function_of_inputs(functions, items):
-                return self._try(name, members, named=named, rolls=False)
+        nested = self.target == "keras" and rolls and not lists_are_flat(items)
+        if nested and not self._is_function_of_inputs(functions, items):
+            return self._try(name, members, named=named, rolls=False)
         plan = ClassPlan(
             name=name if named else self.names.free(name),
             functions=functions,

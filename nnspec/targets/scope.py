@@ -94,7 +94,7 @@ class RunningNames:
                 begun = begun or item.uid == uid
             elif begun and any(key in names_in(made.value) for made in item.constructs):
                 return True
-        others = [r for k, r in self._plan.running.items() if r.uid != uid]
+        others = [r for r in self._plan.running.values() if r.uid != uid]
         return any(
             key in names_in(running.update) and set(names_in(running.update)) != {key}
             for running in others

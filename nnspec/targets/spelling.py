@@ -90,7 +90,9 @@ def _resolved(symbol: str, resolve: Resolver) -> Expr:
     return found
 
 
-_PYTHON_CALLS = frozenset({"len", "range", "enumerate", "zip", "reversed", "sum", "min", "max", "abs"})
+_PYTHON_CALLS = frozenset(
+    {"len", "range", "enumerate", "zip", "reversed", "sum", "min", "max", "abs"}
+)
 _MATH_CALLS = frozenset({"isqrt", "sqrt", "log", "exp"})
 
 
@@ -107,8 +109,10 @@ def spell_term(term: Term, resolve: Resolver) -> Expr:
         return _spell_call(arguments[0], arguments[1:], resolve)
     if kind in ("compare", "arithmetic"):
         symbol, left, right = arguments
-        python = {"^": "**"}.get(symbol, symbol)
-        return tree.Binary(python, spell_term(left, resolve), spell_term(right, resolve))
+        python: str = "**" if symbol == "^" else symbol
+        return tree.Binary(
+            python, spell_term(left, resolve), spell_term(right, resolve)
+        )
     parts = [spell_term(part, resolve) for part in arguments]
     match kind:
         case "list" | "tuple":
@@ -193,7 +197,14 @@ def term_at(term: Term, meanings: Mapping[str, Any]) -> Any:
     """The value of a term with its names given values. Raises `NoValue`."""
     try:
         return _term_at(term, meanings)
-    except (TypeError, ValueError, KeyError, IndexError, ZeroDivisionError, DimError) as error:
+    except (
+        TypeError,
+        ValueError,
+        KeyError,
+        IndexError,
+        ZeroDivisionError,
+        DimError,
+    ) as error:
         raise NoValue(str(error)) from None
 
 

@@ -176,6 +176,7 @@ def _returns(plan: ClassPlan) -> Expr:
 
 
 def is_check(statement: Statement) -> bool:
+    """Whether a statement raises an error for sizes that the model does not allow."""
     from nnspec.pycode.statements import If, Raise
 
     return isinstance(statement, If) and isinstance(statement.then[0], Raise)

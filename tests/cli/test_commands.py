@@ -445,7 +445,8 @@ def test_every_code_is_explained(outputs: Outputs) -> None:
     assert main(["explain", "e0202"]) == 0
     page = outputs()[0]
     assert page.startswith(f"E0202: {first.title}\n")
-    assert "wrong:" in page and "right:" in page
+    assert "wrong:" in page
+    assert "right:" in page
     assert main(["explain", "E0202", "--json"]) == 0
     assert json.loads(outputs()[0])["right"] == first.right
     assert main(["explain", "E9999x"]) == 2

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from initializer_cases import CHOSEN, DEFAULTS, SUM, Case
 from distributions import distance, fault, normal, sum_of_uniforms, truncated, uniform
+from initializer_cases import CHOSEN, DEFAULTS, SUM, Case
 
 from nnspec.compiler import Spec, load_source
 from nnspec.ops.weight_steps import SumPair, undo

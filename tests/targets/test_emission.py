@@ -156,7 +156,38 @@ def test_program_means_what_the_spec_says(name: str) -> None:
     compile(emit(spec.program, "keras"), "case", "exec")
 
 
-RESERVED = ["class_name", "lambda_", "print", "len", "super", "object", "self_", "torch", "nn", "F", "keras", "layers", "ops", "forward", "call", "build", "args", "kwargs", "train", "eval", "training", "parameters", "type", "to", "half", "name", "weights", "compile", "math", "options"]
+RESERVED = [
+    "class_name",
+    "lambda_",
+    "print",
+    "len",
+    "super",
+    "object",
+    "self_",
+    "torch",
+    "nn",
+    "F",
+    "keras",
+    "layers",
+    "ops",
+    "forward",
+    "call",
+    "build",
+    "args",
+    "kwargs",
+    "train",
+    "eval",
+    "training",
+    "parameters",
+    "type",
+    "to",
+    "half",
+    "name",
+    "weights",
+    "compile",
+    "math",
+    "options",
+]
 
 
 @pytest.mark.framework
@@ -171,7 +202,19 @@ def test_names_that_targets_reserve_still_work() -> None:
 
 @pytest.mark.framework
 def test_variables_that_python_or_the_file_use_still_work() -> None:
-    names = ["len", "torch", "nn", "F", "math", "device", "options", "training", "type", "self_", "ops_"]
+    names = [
+        "len",
+        "torch",
+        "nn",
+        "F",
+        "math",
+        "device",
+        "options",
+        "training",
+        "type",
+        "self_",
+        "ops_",
+    ]
     lines = ["model M {", "  input x: [B, 3]"]
     for before, after in zip(["x", *names], names, strict=False):
         lines.append(f"  {after} = {before} -> Linear(3) -> tanh")

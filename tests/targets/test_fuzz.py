@@ -42,7 +42,8 @@ def test_programs_equal_their_graphs(group: int) -> None:
                 agree(spec)
                 ast.parse(emit(spec.program, "keras"))
             except SpecError as error:
-                assert error.diagnostic.code in REFUSALS, seed
+                if error.diagnostic.code not in REFUSALS:
+                    raise
                 continue
             compared += 1
     assert compared > len(SEEDS) // GROUPS // 2
@@ -58,7 +59,8 @@ def test_variants_of_one_file_are_emitted_together() -> None:
             try:
                 text = emit_all([spec.program for spec in found], target)
             except SpecError as error:
-                assert error.diagnostic.code in REFUSALS, seed
+                if error.diagnostic.code not in REFUSALS:
+                    raise
                 continue
             names = {
                 node.name
