@@ -23,9 +23,10 @@ from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
 from nnspec.targets.layout import FunctionLayout, layouts
 from nnspec.targets.lowering import Construct, LayerName, Lowered, lower_operator
-from nnspec.targets.merge import Merger, Track, Unlike
+from nnspec.targets.merge import Merger
 from nnspec.targets.names import Names, size_name
 from nnspec.targets.spelling import Unspellable, spell_literal
+from nnspec.targets.traces import Track, Unlike
 
 
 @dataclass(frozen=True)

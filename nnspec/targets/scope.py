@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
-from nnspec.targets import merged
 from nnspec.targets.names import Names, size_name
 from nnspec.targets.plan import ClassPlan, names_in
 from nnspec.targets.spelling import Unspellable, spell_literal, spell_size, spell_term

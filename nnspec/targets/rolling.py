@@ -1,0 +1,118 @@
+"""Which loops can stay loops: those whose turns hand on nothing but what the loop carries.
+
+Layers made in a loop must be appended in the order of its turns, or they could not be found again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import nnspec.targets.merged as merged
+from nnspec.ir import graph
+from nnspec.ir.graph import Function
+from nnspec.targets.traces import (
+    Track,
+    Unlike,
+)
+
+
+def rolls(track: Track, loop: graph.Loop) -> bool:
+    """Whether a loop hands nothing on but by the names that it carries."""
+    if loop.iterable is None and not loop.iterations:
+        return True
+    produced: list[set[int]] = []
+    function = track.function
+    for iteration in loop.iterations:
+        if len(iteration.values) < sum(
+            1 for v in loop.variables if not v.startswith("_@")
+        ):
+            return False
+        produced.append(
+            {v for i in nodes_in(iteration.body) for v in function.nodes[i].outputs}
+        )
+    inside = {i for iteration in loop.iterations for i in nodes_in(iteration.body)}
+    everything: set[int] = set[int]().union(*produced)
+    last = {history[-1] for history in loop.carried.values()}
+    for node in function.nodes:
+        if node.id not in inside and any(
+            v in everything and v not in last for v in node.values()
+        ):
+            return False
+    for port in function.outputs:
+        given = port.values if isinstance(port.values, tuple) else (port.values,)
+        if any(v in everything and v not in last for v in given if v is not None):
+            return False
+    for place, iteration in enumerate(loop.iterations):
+        entry = {
+            history[place] for history in loop.carried.values() if place < len(history)
+        }
+        allowed = produced[place] | entry
+        for i in nodes_in(iteration.body):
+            if any(
+                v in everything and v not in allowed for v in function.nodes[i].values()
+            ):
+                return False
+    return True
+
+
+def makes_layers(function: Function, loop: graph.Loop) -> bool:
+    """Whether the turns of a loop have layers of their own."""
+    return any(
+        function.nodes[number].owns or function.nodes[number].callee is not None
+        for iteration in loop.iterations
+        for number in nodes_in(iteration.body)
+    )
+
+
+def nodes_in(items: tuple[graph.Item, ...]) -> list[int]:
+    """The numbers of the nodes of items, in branches and loops too."""
+    found: list[int] = []
+    for item in items:
+        match item:
+            case graph.Step(node=node):
+                found.append(node)
+            case graph.Branch(body=body):
+                found.extend(nodes_in(body))
+            case graph.Loop(iterations=iterations):
+                for iteration in iterations:
+                    found.extend(nodes_in(iteration.body))
+            case _:
+                pass
+    return found
+
+
+def require_appended(body: Sequence[merged.Item], depth: int) -> None:
+    """Layers of a loop are appended to lists: each turn makes all of them, in order of their numbers."""
+    numbers: dict[str, list[int]] = {}
+    for item in body:
+        match item:
+            case merged.Branch():
+                if _constructs_in([item]):
+                    raise Unlike
+            case merged.Step() if item.constructs:
+                fixed = item.turns[depth:]
+                if len(fixed) > 1 or any(turn.index is None for turn in fixed):
+                    raise Unlike
+                for turn in fixed:
+                    assert turn.index is not None
+                    numbers.setdefault(item.label, []).append(turn.index)
+            case _:
+                pass
+    if any(found != list(range(len(found))) for found in numbers.values()):
+        raise Unlike
+
+
+def _constructs_in(items: Sequence[merged.Item]) -> bool:
+    for item in items:
+        match item:
+            case merged.Step() if item.constructs:
+                return True
+            case merged.Branch():
+                if _constructs_in([*item.then, *item.otherwise]):
+                    return True
+            case merged.Loop():
+                if _constructs_in(item.body):
+                    return True
+            case _:
+                pass
+    return False

@@ -1,0 +1,191 @@
+"""Traces on their way through a body: what their names and values mean, in a loop's turns too.
+
+A trace is one specialisation of a block, or one turn of a loop in it. `Merger` takes several at once and
+moves each of them along: into turns, out of them, and back where an attempt has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import nnspec.targets.merged as merged
+from nnspec.ir import graph
+from nnspec.ir.dims import Dim, symbol
+from nnspec.ir.graph import Function, Node
+from nnspec.ir.rename import settle
+from nnspec.ir.types import TensorType
+from nnspec.targets.divisions import divisions
+from nnspec.targets.layout import FunctionLayout
+from nnspec.targets.spelling import (
+    NoValue,
+    size_at,
+)
+
+
+class Unlike(Exception):
+    """Traces that cannot be laid together."""
+
+
+@dataclass(eq=False)
+class Track:
+    """One trace on its way through the body: what its names and values mean."""
+
+    function: Function
+    layout: FunctionLayout
+    meanings: dict[str, Any]
+    values: dict[int, merged.Value] = field(default_factory=dict[int, merged.Value])
+    # Other values of the body that are the same number in this trace.
+    also: dict[int, tuple[merged.Value, ...]] = field(
+        default_factory=dict[int, tuple[merged.Value, ...]]
+    )
+    names: dict[str, merged.Value] = field(default_factory=dict[str, merged.Value])
+    types: dict[int, TensorType] = field(default_factory=dict[int, TensorType])
+    constants: dict[str, Any] = field(default_factory=dict[str, Any])
+    turns: tuple[merged.Turn, ...] = ()
+    # The number of each enclosing turn in this trace.
+    places: tuple[int, ...] = ()
+    ended: bool = False
+    lineage: tuple[Track, ...] = ()
+
+    @cached_property
+    def divisions(self) -> set[tuple[str, str]]:
+        """What divides evenly by a requirement of the block, as keys of dividend and divisor."""
+        return divisions(self.function)
+
+    def inside(self, turn: merged.Turn, place: int) -> Track:
+        """A trace of a loop's body, which sees what this one sees."""
+        return Track(
+            self.function,
+            self.layout,
+            dict(self.meanings),
+            dict(self.values),
+            dict(self.also),
+            dict(self.names),
+            dict(self.types),
+            dict(self.constants),
+            (*self.turns, turn),
+            (*self.places, place),
+            lineage=(*self.lineage, self),
+        )
+
+    def same(self, number: int) -> tuple[merged.Value, ...]:
+        """Every value of the body that stands for a number. Raises `Unlike` where there is none."""
+        if number not in self.values:
+            raise Unlike
+        return (self.values[number], *self.also.get(number, ()))
+
+    def means(self, number: int, value: merged.Value) -> None:
+        """From here on, a number is read as another value of the body."""
+        self.also[number] = self.same(number) if number in self.values else ()
+        self.values[number] = value
+
+    def learn(self, number: int, value: merged.Value) -> None:
+        """Notes that a value of the body stands for a number, too."""
+        self.also[number] = (value, *self.also.get(number, ()))
+
+    def type(self, value: int) -> TensorType:
+        """The type of a value, in the names that hold here."""
+        return self.types.get(value, self.function.types[value])
+
+    def input_types(
+        self, node: Node
+    ) -> tuple[TensorType | tuple[TensorType, ...] | None, ...]:
+        """The types of a node's inputs: tuples for lists, None where missing."""
+        return tuple(
+            tuple(self.type(value) for value in argument)
+            if isinstance(argument, tuple)
+            else None
+            if argument is None
+            else self.type(argument)
+            for argument in node.inputs
+        )
+
+
+@dataclass(eq=False)
+class Arm:
+    """One way of a branch: the traces that went it, and where names met on it."""
+
+    taken: bool
+    tracks: list[Track]
+    joining: dict[str, merged.Branch]
+
+    def has(self, track: Track) -> bool:
+        """Whether a trace, or one that it is a part of, went this way."""
+        return any(
+            known is own for known in self.tracks for own in (track, *track.lineage)
+        )
+
+
+def state_of(track: Track) -> tuple[Any, ...]:
+    """What an attempt may change in a trace, to put it back when the attempt fails."""
+    return dict(track.values), dict(track.also), dict(track.names), dict(track.meanings)
+
+
+def boxed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by name, whole numbers as sizes."""
+    from nnspec.ir.dims import dim
+
+    return {
+        key: dim(value) if type(value) is int else value
+        for key, value in values.items()
+    }
+
+
+def enter(
+    track: Track, loop: graph.Loop, place: int, carried: Mapping[str, merged.Carried]
+) -> None:
+    """A trace at the start of a turn: what the loop carries lies in variables."""
+    for name, history in loop.carried.items():
+        value = history[place]
+        known = track.function.types[value]
+        sizes: list[Dim] = []
+        for axis, size in enumerate(known.shape):
+            key = f"{name}.{axis}@{loop.uid}"
+            track.meanings[key] = size.value
+            sizes.append(size.value.named(symbol(key)))
+        track.types[value] = TensorType(tuple(sizes), known.dtype)
+        track.means(value, carried[name].entry)
+        track.names[name] = carried[name].entry
+
+
+def leave(
+    track: Track, loop: graph.Loop, carried: Mapping[str, merged.Carried]
+) -> None:
+    """A trace behind a loop: what it carried lies in its variables still."""
+    for name, history in loop.carried.items():
+        value = history[-1]
+        track.means(value, carried[name].exit)
+        track.names[name] = carried[name].exit
+        for axis, size in enumerate(track.function.types[value].shape):
+            track.meanings[f"{name}.{axis}@{loop.uid}"] = size.value
+
+
+def fix_running(track: Track, loop: graph.Loop, place: int) -> None:
+    """In a loop that is written out, a carried size is what it is at that turn."""
+    for name, history in loop.carried.items():
+        if place >= len(history):
+            continue
+        for axis, size in enumerate(track.type(history[place]).shape):
+            key = f"{name}.{axis}@{loop.uid}"
+            track.meanings[key] = size.value
+            track.constants[key] = size
+
+
+def require_updates(track: Track, loop: graph.Loop, place: int) -> None:
+    """Sizes that the constructor counts along must be, after a turn, what the graph says."""
+    for name, history in loop.carried.items():
+        after = track.function.types[history[place + 1]]
+        for axis, size in enumerate(after.shape):
+            running = track.function.running.get(f"{name}.{axis}@{loop.uid}")
+            if running is None or running.constant or not size.is_constant:
+                continue
+            update = settle(running.update, track.function.running).generic
+            try:
+                counted = size_at(update, track.meanings)
+            except NoValue:
+                raise Unlike from None
+            if counted != size.value:
+                raise Unlike
