@@ -235,10 +235,10 @@ def _torch(
     values = [o.detach().numpy() for o in outputs]
     if not any(o.is_floating_point() for o in outputs) or not sources:
         return values, {}, []
-    found = [None] * len(sources)
+    found: Any = [None] * len(sources)
     if terms:  # else the results do not depend on the inputs
         loss: Any = sum(terms)
-    found = torch.autograd.grad(loss, sources, allow_unused=True)
+        found = torch.autograd.grad(loss, sources, allow_unused=True)
     dense = [
         (torch.zeros_like(source) if gradient is None else gradient).numpy()
         for source, gradient in zip(sources, found, strict=True)
