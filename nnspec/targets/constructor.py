@@ -11,9 +11,19 @@ from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Evaluate, For, If, Raise, Statement
 from nnspec.pycode.writer import expression_text
+from nnspec.targets.contents import (
+    branches_of,
+    constructs_of,
+    has_constructs,
+    loops_of,
+    mark_key,
+    marker,
+    names_in,
+    steps_of,
+)
 from nnspec.targets.lowering import Construct, LayerName
 from nnspec.targets.names import Names, safe_name
-from nnspec.targets.plan import ClassPlan, has_constructs, marker, names_in
+from nnspec.targets.plan import ClassPlan
 from nnspec.targets.scope import (
     ConstructorScope,
     RunningNames,
@@ -65,7 +75,7 @@ class Constructor:
         self.running = RunningNames(self.plan, self.names)
         used = {
             name
-            for item in _constructs(self.plan.items)
+            for item in constructs_of(self.plan.items)
             for name in names_in(item.value)
         }
         self.needed = _closure(self.plan, used)
@@ -111,7 +121,7 @@ class Constructor:
     def _fixed_lists(self, items: list[merged.Item]) -> None:
         """Notes the layers that belong to turns with fixed numbers: one list for each label."""
         self.fixed: dict[str, list[tuple[tuple[int, ...], merged.Step, Construct]]] = {}
-        for step in _steps(items):
+        for step in steps_of(items):
             numbers = tuple(turn.index for turn in step.turns)
             if not numbers or None in numbers:
                 continue
@@ -317,7 +327,7 @@ class Constructor:
         target, iterable = self.head(loop)
         own = [
             (s, c)
-            for s in _steps(loop.body)
+            for s in steps_of(loop.body)
             for c in s.constructs
             if len(s.turns) > depth
         ]
@@ -384,14 +394,14 @@ class Constructor:
 
     def _used_names(self, loop: merged.Loop) -> tuple[set[str], bool]:
         used = {
-            name for item in _constructs(loop.body) for name in names_in(item.value)
+            name for item in constructs_of(loop.body) for name in names_in(item.value)
         }
         for key, running in self.plan.running.items():
             if key in self.needed and running.uid >= loop.uid:
                 used |= set(names_in(running.update)) | set(names_in(running.initial))
-        for inner in _loops(loop.body):
+        for inner in loops_of(loop.body):
             used |= set(names_in(inner.iterable))
-        for branch in _branches(loop.body):
+        for branch in branches_of(loop.body):
             used |= set(names_in(branch.condition))
         numbered = self.dialect.target == "keras"
         return used, numbered
@@ -547,56 +557,6 @@ def negated(condition: Expr) -> Expr:
     return tree.Unary("not", condition)
 
 
-def mark_key(step: merged.Step) -> str:
-    """The attribute by whose presence a branch is known."""
-    return step.label + step.constructs[0].suffix
-
-
-def _steps(items: Sequence[merged.Item]) -> Iterator[merged.Step]:
-    for item in items:
-        match item:
-            case merged.Step():
-                yield item
-            case merged.Branch():
-                yield from _steps(item.then)
-                yield from _steps(item.otherwise)
-            case merged.Loop():
-                yield from _steps(item.body)
-            case _:
-                pass
-
-
-def _constructs(items: Sequence[merged.Item]) -> Iterator[Construct]:
-    for step in _steps(items):
-        yield from step.constructs
-
-
-def _loops(items: Sequence[merged.Item]) -> Iterator[merged.Loop]:
-    for item in items:
-        match item:
-            case merged.Loop():
-                yield item
-                yield from _loops(item.body)
-            case merged.Branch():
-                yield from _loops(item.then)
-                yield from _loops(item.otherwise)
-            case _:
-                pass
-
-
-def _branches(items: Sequence[merged.Item]) -> Iterator[merged.Branch]:
-    for item in items:
-        match item:
-            case merged.Branch():
-                yield item
-                yield from _branches(item.then)
-                yield from _branches(item.otherwise)
-            case merged.Loop():
-                yield from _branches(item.body)
-            case _:
-                pass
-
-
 def _closure(plan: ClassPlan, used: set[str]) -> set[str]:
     """The carried sizes that are needed, with those that they start from."""
     needed: set[str] = set()
@@ -615,8 +575,3 @@ def _closure(plan: ClassPlan, used: set[str]) -> set[str]:
         if any(name in needed for name in names_in(running.initial)):
             needed.add(key)
     return needed
-
-
-steps_of = _steps
-loops_of = _loops
-branches_of = _branches

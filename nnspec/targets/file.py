@@ -22,7 +22,8 @@ from nnspec.targets.distinct import require_distinct
 from nnspec.targets.keras_functional import is_functional
 from nnspec.targets.layout import FunctionLayout, Permutation, layouts
 from nnspec.targets.names import helper_names, helper_text
-from nnspec.targets.plan import ClassPlan, Planner
+from nnspec.targets.plan import ClassPlan
+from nnspec.targets.planner import Planner
 from nnspec.targets.spelling import Unspellable
 
 

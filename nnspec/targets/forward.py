@@ -7,7 +7,7 @@ is saved first, so that the statements mean what the graph means.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,19 +17,22 @@ from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.statements import Assign, For, If, Raise, Return, Statement
 from nnspec.pycode.writer import expression_text
-from nnspec.targets.constructor import (
+from nnspec.targets.constructor import counted_loop, element, negated, turn_numbers
+from nnspec.targets.contents import (
     branches_of,
-    counted_loop,
-    element,
+    does_anything,
+    has_constructs,
     loops_of,
     mark_key,
-    negated,
+    marker,
+    names_in,
+    reads_in,
     steps_of,
-    turn_numbers,
+    written_names,
 )
 from nnspec.targets.lowering import Anchor, RunTimeSize, transposed
 from nnspec.targets.names import Names, safe_local, safe_name, size_name
-from nnspec.targets.plan import ClassPlan, has_constructs, marker, names_in
+from nnspec.targets.plan import ClassPlan
 from nnspec.targets.scope import loop_variables, spelled
 from nnspec.targets.spelling import Unspellable
 
@@ -106,7 +109,7 @@ class Forward:
         for value in self.plan.inputs:
             keys: list[str | None] = []
             for axis in value.order:
-                key = _symbol_of(value.type.shape[axis])
+                key = symbol_of(value.type.shape[axis])
                 wanted = key is not None and key in self._used_sizes and key not in done
                 keys.append(key if wanted else None)
                 if wanted and key is not None:
@@ -334,7 +337,7 @@ class Forward:
             self._used_sizes.setdefault(key)
             return self._sizes[key]
         if any(
-            _symbol_of(size) == key
+            symbol_of(size) == key
             for value in self.plan.inputs
             for size in value.type.shape
         ):
@@ -561,7 +564,7 @@ class Forward:
     # ---- control ----
 
     def _branch(self, item: merged.Branch) -> None:
-        if not _does_anything([item]):
+        if not does_anything([item]):
             return
         self._settle_all()
         self._protect([item])
@@ -819,7 +822,7 @@ class Forward:
             for result in step.results:
                 used |= set(names_in(result))
         for branch in branches_of(loop.body):
-            if marker(branch) is None and _does_anything([branch]):
+            if marker(branch) is None and does_anything([branch]):
                 used |= set(names_in(branch.condition))
         for inner in loops_of(loop.body):
             if not self._loop_has_elements(inner):
@@ -910,80 +913,11 @@ def _requirement_message(item: merged.Requirement, condition: Expr) -> Expr:
     )
 
 
-def _does_anything(items: Sequence[merged.Item]) -> bool:
-    """Whether the forward pass has something to write for these items."""
-    for item in items:
-        match item:
-            case merged.Branch():
-                if _does_anything(item.then) or _does_anything(item.otherwise):
-                    return True
-            case merged.Requirement() | merged.Guard():
-                pass
-            case _:
-                return True
-    return False
-
-
 def _is_own_parameter(expression: Expr) -> bool:
     return isinstance(expression, tree.Attribute) and expression.object == Name("self")
 
 
-def bound_names(items: Sequence[merged.Item]) -> Iterator[str]:
-    """The variables that items bind, those in branches and loops too."""
-    for item in items:
-        match item:
-            case merged.Bind(name=name):
-                yield name
-            case merged.Branch():
-                yield from bound_names(item.then)
-                yield from bound_names(item.otherwise)
-            case merged.Loop():
-                yield from bound_names(item.body)
-            case _:
-                pass
-
-
-def written_names(items: Sequence[merged.Item]) -> Iterator[str]:
-    """The variables that items write: those that they bind, and those in which values meet."""
-    yield from bound_names(items)
-    for branch in branches_of(items):
-        yield from (join.name for join in branch.joins)
-    for loop in loops_of(items):
-        yield from loop.carried
-
-
-def reads_in(items: Sequence[merged.Item]) -> dict[merged.Value, int]:
-    """How often items read each value, in branches and loops too."""
-    found: dict[merged.Value, int] = {}
-
-    def note(value: merged.Value | None) -> None:
-        if value is not None:
-            found[value] = found.get(value, 0) + 1
-
-    for item in items:
-        match item:
-            case merged.Step(inputs=values) | merged.Result(values=values):
-                for value in values:
-                    note(value)
-            case merged.Branch():
-                for body in (item.then, item.otherwise):
-                    for value, count in reads_in(body).items():
-                        found[value] = found.get(value, 0) + count
-                for join in item.joins:
-                    note(join.then)
-                    note(join.otherwise)
-            case merged.Loop():
-                for value, count in reads_in(item.body).items():
-                    found[value] = found.get(value, 0) + count
-                for carried in item.carried.values():
-                    note(carried.initial)
-                    note(carried.final)
-            case _:
-                pass
-    return found
-
-
-def _symbol_of(size: Dim) -> str | None:
+def symbol_of(size: Dim) -> str | None:
     """The name of a size that is just a symbol."""
     twin = size.generic
     names = twin.symbols()

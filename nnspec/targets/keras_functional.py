@@ -22,11 +22,17 @@ from nnspec.targets.classes import (
     factory_name,
     tensor_parameters,
 )
-from nnspec.targets.constructor import Constructor, branches_of, negated, steps_of
-from nnspec.targets.forward import Forward, bound_names, expression_width
+from nnspec.targets.constructor import Constructor, negated
+from nnspec.targets.contents import (
+    bound_names,
+    branches_of,
+    names_in,
+    steps_of,
+)
+from nnspec.targets.forward import Forward, expression_width
 from nnspec.targets.lowering import Anchor, RunTimeSize
 from nnspec.targets.names import Names, safe_local
-from nnspec.targets.plan import ClassPlan, names_in
+from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable
 
 keras = Namespace("keras")

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
+from nnspec.targets.contents import names_in
 from nnspec.targets.names import Names, size_name
-from nnspec.targets.plan import ClassPlan, names_in
+from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable, spell_literal, spell_size, spell_term
 
 
