@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
-from nnspec.targets.constructor import counted_loop
 from nnspec.targets.contents import (
     branches_of,
     does_anything,
@@ -20,6 +19,7 @@ from nnspec.targets.contents import (
 from nnspec.targets.names import safe_name
 from nnspec.targets.results import Results
 from nnspec.targets.scope import loop_variables
+from nnspec.targets.turns import counted_loop
 
 
 @dataclass(eq=False)

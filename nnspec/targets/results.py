@@ -9,7 +9,6 @@ import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
-from nnspec.targets.constructor import element, turn_numbers
 from nnspec.targets.contents import (
     steps_of,
 )
@@ -17,6 +16,7 @@ from nnspec.targets.lowering import Anchor, RunTimeSize, transposed
 from nnspec.targets.names import safe_local, safe_name, size_name
 from nnspec.targets.scope import spelled
 from nnspec.targets.spelling import Unspellable
+from nnspec.targets.turns import element, turn_numbers
 from nnspec.targets.variables import WIDEST, Variables, expression_width
 
 MOST_NESTED_CALLS = 3
