@@ -132,7 +132,7 @@ def _body(
 ) -> list[statements.Statement]:
     """The classes and factories. Raises `_Nameless`."""
     body: list[statements.Statement] = []
-    functional = {plan for plan in plans if target == "keras" and is_functional(plan)}
+    functional = [plan for plan in plans if target == "keras" and is_functional(plan)]
     for plan in functional:
         plan.name = planner.names.free(_function_name(plan, programs))
     for plan in plans:
