@@ -383,7 +383,7 @@ class Constructor:
             if r.uid == loop.uid
         ):
             return None
-        if own[0][1].resets or own[0][1].is_parameter:
+        if own[0][1].resets or own[0][1].is_parameter or self._is_read_behind(loop):
             return None
         step, construct = own[0]
         attribute = tree.Attribute(
@@ -391,6 +391,18 @@ class Constructor:
         )
         value = self.dialect.generated(self.made(step, construct), target, iterable)
         return [Assign((attribute,), value)]
+
+    def _is_read_behind(self, loop: merged.Loop) -> bool:
+        """Whether what follows a loop reads its variables, which a comprehension would not leave."""
+        inside = [id(construct) for construct in constructs_of(loop.body)]
+        outside = [
+            construct.value
+            for construct in constructs_of(self.plan.items)
+            if id(construct) not in inside
+        ]
+        starts = [r.initial for r in self.plan.running.values() if r.uid != loop.uid]
+        read = {name for part in (*outside, *starts) for name in names_in(part)}
+        return not read.isdisjoint(loop.variables)
 
     def _used_names(self, loop: merged.Loop) -> tuple[set[str], bool]:
         used = {

@@ -27,6 +27,7 @@ from nnspec.targets.contents import (
 from nnspec.targets.loops import Loops
 from nnspec.targets.names import safe_name
 from nnspec.targets.results import symbol_of
+from nnspec.targets.scope import spelled
 from nnspec.targets.variables import expression_width
 
 
@@ -315,11 +316,29 @@ class Forward(Loops):
     def _requirement(self, item: merged.Requirement) -> None:
         if not item.symbols:
             return
-        condition = self._spelled(item.condition)
+        known = self._static_sizes(item) if self.dialect.traces_sizes else {}
+
+        def resolve(key: str) -> Expr | None:
+            return known.get(key) or self._resolve(key)
+
+        condition = spelled(item.condition, resolve)
         message = _requirement_message(item, condition)
-        self._raised.append(
-            If(negated(condition), (Raise(Name("ValueError")(message)),))
-        )
+        refused = negated(condition)
+        for size in reversed(known.values()):
+            there = tree.Binary("is not", size, Literal(None))
+            refused = tree.Binary("and", there, refused)
+        self._raised.append(If(refused, (Raise(Name("ValueError")(message)),)))
+
+    def _static_sizes(self, item: merged.Requirement) -> dict[str, Expr]:
+        """Sizes as they are known when a graph is traced: None where they are open."""
+        found: dict[str, Expr] = {}
+        for value in self.plan.inputs:
+            for place, axis in enumerate(value.order):
+                key = symbol_of(value.type.shape[axis])
+                if key is not None and key in item.symbols:
+                    tensor = self._input_name(value)
+                    found.setdefault(key, tensor.attribute("shape")[place])
+        return found
 
     def _guard(self, item: merged.Guard) -> None:
         """The constructor has checked it."""

@@ -41,6 +41,7 @@ class KerasDialect:
     """Lists are plain lists, one deep (Keras saves no list inside a list); shapes are asked of `ops`."""
 
     target: str = "keras"
+    traces_sizes: bool = True
     nested_lists: bool = False
 
     def listing(self, items: Sequence[Expr], parameters: bool = False) -> Expr:

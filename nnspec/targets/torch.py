@@ -38,6 +38,7 @@ class TorchDialect:
     """Lists are `nn.ModuleList`s, shapes are attributes."""
 
     target: str = "torch"
+    traces_sizes: bool = False
     nested_lists: bool = True
 
     def listing(self, items: Sequence[Expr], parameters: bool = False) -> Expr:

@@ -183,9 +183,19 @@ def require_updates(track: Track, loop: graph.Loop, place: int) -> None:
             if running is None or running.constant or not size.is_constant:
                 continue
             update = settle(running.update, track.function.running).generic
+            initial = settle(running.initial, track.function.running).generic
+            if not (_own_sizes(update, running) and _own_sizes(initial, running)):
+                raise Unlike
             try:
                 counted = size_at(update, track.meanings)
             except NoValue:
                 raise Unlike from None
             if counted != size.value:
                 raise Unlike
+
+
+def _own_sizes(size: Dim, running: graph.Running) -> bool:
+    """Whether a carried size is counted along by itself alone: by no other that loops carry."""
+    mine = f"{running.name}.{running.axis}@"
+    carried = [name for name in size.symbols() if "." in name]
+    return all(name.startswith(mine) for name in carried)

@@ -38,6 +38,11 @@ class ForwardDialect(Protocol):
     @property
     def nested_lists(self) -> bool: ...
 
+    @property
+    def traces_sizes(self) -> bool:
+        """Whether a size may be a tensor of a traced graph, which no `if` can decide on."""
+        ...
+
     def shape(self, tensor: Expr) -> Expr:
         """All the sizes of a tensor."""
         ...

@@ -113,8 +113,8 @@ class GPT2(keras.Model):
 
     def call(self, tokens):
         time = ops.shape(tokens)[1]
-        if time > self.context:
-            raise ValueError(f"T is {time}, which the model does not allow")
+        if tokens.shape[1] is not None and tokens.shape[1] > self.context:
+            raise ValueError(f"T is {tokens.shape[1]}, which the model does not allow")
         x = self.wte(tokens) + self.wpe(ops.arange(time, dtype="int64"))
         for block in self.blocks:
             x = block(x)  # [B, T, width]

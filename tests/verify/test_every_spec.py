@@ -83,6 +83,8 @@ def proven(path: str, name: str, constants: dict[str, Any], **options: Any) -> N
 def test_a_spec_is_proven(name: str) -> None:
     path = next(figures.path for figures in COMPILED if figures.model == name)
     backends = ("tensorflow", "torch", *(("jax",) if name in ON_JAX else ()))
+    if name == "ResNet18":  # as ResNet-50, with another block
+        backends = ("tensorflow",)
     proven(path, name, SMALLER.get(name, {}), backends=backends, compile=True)
 
 
