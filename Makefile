@@ -1,6 +1,6 @@
 # make demo       what nnspec does, on ResNet-50; installs the light core only
 # make test       everything: all tests, lint, format, types; installs the frameworks
-# make test-fast  the tests that need no framework
+# make test-fast  the tests that need no framework, but for the slow ones
 # make bench      start-up times and memory of the commands, against their goals
 # make clean      removes what the targets above have made
 
@@ -35,7 +35,7 @@ test: $(VENV)/.installed lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-fast: $(VENV)/.installed
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not framework"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not framework and not slow"
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check

@@ -81,9 +81,9 @@ class SpecErrors(Exception):
 class Diagnostics:
     """Collects findings in order, each once, and no more than a person can read."""
 
-    found: list[Diagnostic] = field(default_factory=list)
+    found: list[Diagnostic] = field(default_factory=list[Diagnostic])
     suppressed: int = 0
-    _keys: set[tuple[object, ...]] = field(default_factory=set)
+    _keys: set[tuple[object, ...]] = field(default_factory=set[tuple[object, ...]])
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Keeps a finding unless it repeats another or the list is full."""

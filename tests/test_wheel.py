@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 # Copied, not built in place: a build in the checkout would disturb other tests.
 PARTS = ("nnspec", "grammar", "pyproject.toml", "README.md", "LICENSE")

@@ -52,6 +52,7 @@ class Merger:
         self._agreement = Agreement(plain=plain)
         self._lower = lower
         self._may_roll = rolls
+        self._written_out: set[int] = set()
         self._seen: set[tuple[Any, ...]] = set()
         self._joiner = Joiner()
         # Constants that decide how often a loop turns which had to be written out.
@@ -352,13 +353,16 @@ class Merger:
     def _loop(self, current: list[tuple[Track, graph.Loop]]) -> list[merged.Item]:
         if not any(loop.iterations for _, loop in current):
             return []
-        if self._may_roll and all(rolls(track, loop) for track, loop in current):
+        uid = current[0][1].uid
+        may_roll = self._may_roll and uid not in self._written_out
+        if may_roll and all(rolls(track, loop) for track, loop in current):
             seen, joining = set(self._seen), dict(self._joiner.joining)
             saved = [state_of(track) for track, _ in current]
             used, joined = self._joiner.noted()
             try:
                 return [self._rolled(current)]
             except Unlike:
+                self._written_out.add(uid)  # tried once: nested loops must not double the work
                 self._seen, self._joiner.joining = seen, joining
                 self._joiner.forget(used, joined)
                 for (track, _), state in zip(current, saved, strict=True):

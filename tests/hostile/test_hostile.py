@@ -18,6 +18,8 @@ from tests.hostile import groups
 from tests.hostile.cases import Case
 from tests.hostile.injection_cases import CANARY
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 MOST_SECONDS = 5.0
 MOST_OUTPUT = 1_000_000
