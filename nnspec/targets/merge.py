@@ -362,7 +362,8 @@ class Merger:
             try:
                 return [self._rolled(current)]
             except Unlike:
-                self._written_out.add(uid)  # tried once: nested loops must not double the work
+                # Tried once: nested loops must not double the work with each level.
+                self._written_out.add(uid)
                 self._seen, self._joiner.joining = seen, joining
                 self._joiner.forget(used, joined)
                 for (track, _), state in zip(current, saved, strict=True):
