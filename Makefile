@@ -32,7 +32,9 @@ demo: $(DEMO_VENV)/.installed
 	@$(DEMO_BIN)/nnspec compile --target keras $(SPEC)
 
 test: $(VENV)/.installed lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	# In two runs, since the workers of either keep the frameworks in memory.
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/contracts
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore=tests/contracts
 
 test-fast: $(VENV)/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not framework and not slow"

@@ -36,6 +36,12 @@ class KerasSide:
         """Builds the model and calls it once; gives its variables."""
         self._model = None
         self.keras.backend.clear_session()
+        if (
+            self.keras.backend.backend() == "jax"
+        ):  # what was compiled serves the last model alone
+            import jax
+
+            jax.clear_caches()
         self.keras.config.set_floatx(floats)
         self._model = getattr(import_source(program.source), program.factory)()
         self._call(self._model, inputs, training=False)

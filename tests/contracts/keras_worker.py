@@ -256,6 +256,10 @@ def main() -> None:
         except EOFError:
             return
         keras.backend.clear_session()
+        if BACKEND == "jax":  # what was compiled for the last case is never used again
+            import jax
+
+            jax.clear_caches()
         try:
             case = importlib.import_module(module).CASES[index]
             answer: Any = run(Draw(case), last)
