@@ -33,7 +33,9 @@ class Results(Variables):
             if place in listed:
                 continue
             pending = self._pending.get(reference)
-            if pending is not None and self._too_long(step, pending):
+            if pending is None:
+                continue
+            if _reads_of(step, place) > 1 or self._too_long(step, pending):
                 self._settle(reference)
         found: list[Expr] = []
         for place, reference in enumerate(step.inputs):
@@ -241,3 +243,12 @@ def _has_weight(value: Expr) -> bool:
         ]:
             return True
     return False
+
+
+def _reads_of(step: merged.Step, place: int) -> int:
+    """How often a step's results read one of its inputs: what is read twice is computed once."""
+    return sum(
+        isinstance(part, tree.Input) and part.index == place
+        for result in step.results
+        for part in tree.walk(result)
+    )
