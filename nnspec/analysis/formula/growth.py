@@ -1,0 +1,77 @@
+"""What a figure grows with: its terms, gathered by the free sizes that they multiply."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from math import gcd
+
+from nnspec.analysis.formula.factor import (
+    added,
+    as_formulas,
+    factored,
+    joined,
+    raised,
+)
+from nnspec.analysis.formula.tree import Formula, Number
+from nnspec.ir.dims import Atom, Dim, Monomial, dim, polynomial
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The part of a figure that grows with one product of free sizes.
+
+    `sizes` is that product, 1 for the part that is fixed; `factor` is what it is multiplied by, in the
+    constants of the spec; `value` is the part itself.
+    """
+
+    sizes: tuple[Formula, ...]
+    factor: Dim
+    value: Dim
+    key: str
+
+    @property
+    def formula(self) -> Formula:
+        """The part as a formula: constants first, then the sizes."""
+        return joined(factored(self.factor), self.sizes)
+
+
+def growths(value: Dim, symbols: Collection[str]) -> tuple[Growth, ...]:
+    """The parts of a value by what they grow with, the fastest first."""
+    groups: dict[Monomial, list[tuple[Monomial, int]]] = {}
+    for monomial, coefficient in terms_with(value):
+        free = tuple((a, p) for a, p in monomial if _is_free(a, symbols))
+        rest = tuple((a, p) for a, p in monomial if not _is_free(a, symbols))
+        groups.setdefault(free, []).append((rest, coefficient))
+    ordered = sorted(groups, key=lambda free: -sum(power for _, power in free))
+    return tuple(_growth(free, groups[free]) for free in ordered)
+
+
+def grouped(value: Dim, symbols: Collection[str]) -> Formula:
+    """A value as the sum of its parts by growth."""
+    parts = [growth.formula for growth in growths(value, symbols)]
+    return added(parts) if parts else Number(0)
+
+
+def terms_with(value: Dim) -> tuple[tuple[Monomial, int], ...]:
+    """The terms of a dim; those of an integer other than 0 are one without factors."""
+    if value.constant is None:
+        return value.terms
+    return (((), value.constant),) if value.constant else ()
+
+
+def _is_free(atom: Atom, symbols: Collection[str]) -> bool:
+    """Whether an atom depends on a free size."""
+    if atom.kind == "symbol":
+        return atom.symbol in symbols
+    return any(part.symbols() & set(symbols) for part in atom.arguments)
+
+
+def _growth(free: Monomial, rest: list[tuple[Monomial, int]]) -> Growth:
+    """One part; a number that all its terms share brings multiples of sizes into their own form."""
+    shared = gcd(*(coefficient for _, coefficient in rest))
+    powers, number = as_formulas(free, shared)
+    factor = polynomial((m, c // shared) for m, c in rest) * number
+    value = polynomial((m, c) for m, c in rest) * polynomial([(free, 1)])
+    key = dim(1).key if not free else polynomial([(free, 1)]).key
+    return Growth(tuple(raised(powers)), factor, value, key)

@@ -1,0 +1,101 @@
+"""Figures as source text that runs: one function for each, in Python or JavaScript, exact at any size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nnspec.analysis.formula.notation import JavaScript, Notation, Python
+from nnspec.analysis.formula.tree import (
+    Formula,
+    Name,
+    Sum,
+    is_negative,
+    names_of,
+    negated,
+)
+
+_LINE = 88
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A figure to be written as a function: its name, formula, arguments in order, and what it is.
+
+    `conditions` are texts of the language under which the formula holds.
+    """
+
+    name: str
+    formula: Formula
+    arguments: tuple[str, ...]
+    doc: str
+    conditions: tuple[str, ...] = ()
+
+
+def python_source(definitions: Sequence[Definition]) -> str:
+    """Functions of Python that take integers (and lists of them) and give an integer."""
+    return "\n\n".join(_python_function(each) for each in definitions)
+
+
+def javascript_source(definitions: Sequence[Definition]) -> str:
+    """Functions of JavaScript that take BigInts (and arrays of them) and give a BigInt."""
+    functions = (_javascript_function(each) for each in definitions)
+    return "\n".join((JavaScript.PRELUDE, *functions))
+
+
+def _python_function(definition: Definition) -> str:
+    notation = Python()
+    lists = _lists(definition.formula)
+    arguments = ", ".join(
+        f"{notation.name(Name(name))}: {'list[int]' if name in lists else 'int'}"
+        for name in definition.arguments
+    )
+    doc = _documentation(definition)
+    body = _returned(notation, definition.formula)
+    return f'def {definition.name}({arguments}) -> int:\n    """{doc}"""\n{body}\n'
+
+
+def _documentation(definition: Definition) -> str:
+    if not definition.conditions:
+        return definition.doc
+    lines = "".join(f"\n    {each}" for each in definition.conditions)
+    return f"{definition.doc}\n\n    Holds where{lines}\n    "
+
+
+def _returned(notation: Notation, formula: Formula) -> str:
+    """`return ...`, a sum that is too long for a line with a line for each term."""
+    line = f"    return {notation.write(formula)}"
+    if len(line) <= _LINE or not isinstance(formula, Sum):
+        return line
+    first, *rest = formula.terms
+    lines = [notation.write(first)]
+    for term in rest:
+        sign, size = ("-", negated(term)) if is_negative(term) else ("+", term)
+        lines.append(f"{sign} {notation.write(size, 1)}")
+    inner = "".join(f"        {line}\n" for line in lines)
+    return f"    return (\n{inner}    )"
+
+
+def _javascript_function(definition: Definition) -> str:
+    notation = JavaScript()
+    arguments = ", ".join(notation.name(Name(name)) for name in definition.arguments)
+    comment = " ".join([definition.doc, *definition.conditions]).replace("*/", "* /")
+    body = _returned(notation, definition.formula)
+    return (
+        f"/** {comment} */\nfunction {definition.name}({arguments}) {{\n{body};\n}}\n"
+    )
+
+
+def _lists(formula: Formula) -> set[str]:
+    return {name.name for name in names_of(formula) if name.places}
+
+
+def arguments_of(
+    formulas: Mapping[str, Formula], order: Sequence[str]
+) -> tuple[str, ...]:
+    """The names that any of the formulas needs: those of `order` first, then the rest."""
+    used = {
+        name.name: None for formula in formulas.values() for name in names_of(formula)
+    }
+    first = [name for name in order if name in used]
+    return (*first, *(name for name in used if name not in first))
