@@ -62,7 +62,7 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python $(PIP) install torch==2.13.0
 	$(BIN)/python $(PIP) install --no-deps torchvision==0.28.0 timm
 	$(BIN)/python $(PIP) install 'tensorflow==2.21.*' 'keras==3.15.*' \
-		--editable '.[keras,weights,dev]'
+		--editable '.[keras,weights,placement,dev]'
 	touch $@
 
 clean:

@@ -19,9 +19,10 @@ _CODE = re.compile(r'"([EW]\d{4})"')
 SEMANTIC = [
     each for each in explanations().values() if not each.code.startswith(("E00", "E01"))
 ]
-# Shown by other tests: what needs a large or binary file, what is said of weights and proofs.
+# Shown by other tests: what needs a large or binary file.
 _LARGE = {"E0001", "E0002", "E0008", "E0009", "E0013", "E0015", "E0016"}
-ELSEWHERE = re.compile(r"[EW]0[68]\d\d|E0401")
+# What is said of weights, proofs, clusters and plans.
+ELSEWHERE = re.compile(r"[EW]0[68]\d\d|E10\d\d|E0401")
 
 
 def said(spec: str) -> Diagnostics:

@@ -1,0 +1,68 @@
+"""Codes E10xx: clusters, weighted graphs, plans."""
+
+from __future__ import annotations
+
+from nnspec.codes.explanation import Explanation
+
+
+def _told(code: str, title: str, explanation: str) -> Explanation:
+    """An explanation of what no spec can show: it is about other files."""
+    return Explanation(code, title, explanation, "", "")
+
+
+EXPLANATIONS: tuple[Explanation, ...] = (
+    _told(
+        "E1001",
+        "a cluster file that is no TOML",
+        "A cluster is described in TOML. A name such as `8xh100` needs no file.",
+    ),
+    _told(
+        "E1002",
+        "a cluster file with a missing, unknown or wrong field",
+        "The message names the field. `nodes` is needed; `kinds`, `links` and `routes` "
+        "are not.",
+    ),
+    _told(
+        "E1003",
+        "an amount without a proper unit",
+        'Amounts are numbers in the base unit, or texts with a unit: "80GiB", '
+        '"3.35TB/s", "989TFLOP/s", "4us".',
+    ),
+    _told(
+        "E1004",
+        "an unknown kind of devices, or no figure for a dtype",
+        "Kinds come from the catalogue or from `kinds` in the cluster file. A kind "
+        "gives its speed for each dtype that operators compute in.",
+    ),
+    _told(
+        "E1005",
+        "a cluster file that names a link or node that is not there",
+        "`port` and `uplink` name entries of `links`; `routes` name links and nodes. "
+        "A group of several nodes has the nodes `name0`, `name1` and so on.",
+    ),
+    _told(
+        "E1006",
+        "a cyclic graph",
+        "Operators that wait for each other never run. A value can only go to "
+        "operators that run after its source.",
+    ),
+    _told(
+        "E1007",
+        "a graph that makes no sense",
+        "Names are unique, values come from and go to operators of the graph, and "
+        "times and sizes are finite and not negative.",
+    ),
+    _told(
+        "E1008",
+        "an unknown device",
+        "Plans and pins name devices of the cluster, as `h100:0` or, with several "
+        "nodes, `node1/h100:0`.",
+    ),
+    _told(
+        "E1012",
+        "a plan that does not hold",
+        "A plan that was edited is checked as a whole: its form, every operator on a "
+        "device that can run it, pins and groups kept, memory enough, and an order in "
+        "which operators stand behind what they read.",
+    ),
+)

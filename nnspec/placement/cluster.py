@@ -1,0 +1,164 @@
+"""Clusters: devices of several kinds, the links between them, and what a transfer takes.
+
+A value that other devices need is sent once through the port of its device, crosses the
+links between nodes once each, and is received once by each device that needs it. A
+device neither computes nor moves anything else meanwhile. That is the model of the load
+in "Efficient Algorithms for Device Placement of DNN Graph Operators" (Tarnawski et al.,
+NeurIPS 2020), with links between nodes added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nnspec.diagnostics import SpecError, did_you_mean
+from nnspec.placement.graph import Value
+from nnspec.placement.quantities import (
+    Bytes,
+    BytesPerSecond,
+    OperationsPerSecond,
+    Seconds,
+)
+
+_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class LinkKind(BaseModel):
+    """How fast a link is. A shared one serves all of its devices in turn."""
+
+    model_config = _STRICT
+
+    bandwidth: Annotated[BytesPerSecond, Field(gt=0)]
+    latency: Seconds = 0.0
+    shared: bool = False
+
+    def seconds(self, value: Value) -> float:
+        """The time of one value on this link."""
+        if value.seconds is not None:
+            return value.seconds
+        return self.latency + value.bytes / self.bandwidth
+
+
+class DeviceKind(BaseModel):
+    """What a device can do.
+
+    `memory` is all that it has, or None where memory does not bind; `reserved` of it is
+    not ours. `flops` is its peak by dtype, `reached` the share of it that real operators
+    get, `bandwidth` that of its memory, `launch` the time to start an operator. `port`
+    is its link to everything else; without one, moving costs the device nothing.
+    """
+
+    model_config = _STRICT
+
+    memory: Bytes | None = None
+    reserved: Bytes = 0
+    flops: Mapping[str, Annotated[OperationsPerSecond, Field(gt=0)]] = {}
+    reached: Share = 1.0
+    bandwidth: Annotated[BytesPerSecond, Field(gt=0)] | None = None
+    launch: Seconds = 0.0
+    port: LinkKind | None = None
+
+    @property
+    def usable(self) -> float:
+        """The bytes that operators can hold; infinite where memory does not bind."""
+        return float("inf") if self.memory is None else self.memory - self.reserved
+
+    def seconds(self, flops: float, moved: float, dtype: str) -> float:
+        """The time of one operator: the larger of its arithmetic and its memory traffic.
+
+        `moved` counts the bytes read and written. The roofline of Williams et al.
+        (2009), plus the launch. Raises SpecError (E1004) for a dtype without a figure.
+        """
+        if flops and dtype not in self.flops:
+            known = ", ".join(self.flops) or "none"
+            message = f"a device has no figure for {dtype} (it has {known})"
+            raise SpecError("E1004", message)
+        arithmetic = flops / (self.flops[dtype] * self.reached) if flops else 0.0
+        traffic = moved / self.bandwidth if self.bandwidth else 0.0
+        return self.launch + max(arithmetic, traffic)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device: `node0/h100:3` is the fourth H100 of the first node."""
+
+    name: str
+    kind: str
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link that values of several devices pass: between nodes, or a shared port."""
+
+    name: str
+    kind: LinkKind
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Devices and what lies between them.
+
+    `ports` gives the shared port of a device by its name, if it has one; `uplinks` the
+    link that leads out of the node of a device; `routes` the links between two nodes,
+    where those are not the two uplinks. With `cut_through` a device can start to
+    receive a value when its sending starts, otherwise when it has ended (as through
+    host memory).
+    """
+
+    kinds: Mapping[str, DeviceKind]
+    devices: tuple[Device, ...]
+    ports: Mapping[str, Link] = field(default_factory=dict[str, Link])
+    uplinks: Mapping[str, Link] = field(default_factory=dict[str, Link])
+    routes: Mapping[tuple[str, str], tuple[Link, ...]] = field(
+        default_factory=dict[tuple[str, str], tuple[Link, ...]]
+    )
+    cut_through: bool = False
+    name: str = "cluster"
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The place of each device by its name."""
+        return {device.name: place for place, device in enumerate(self.devices)}
+
+    def kind(self, device: int) -> DeviceKind:
+        """What the device at a place can do."""
+        return self.kinds[self.devices[device].kind]
+
+    def place(self, name: str) -> int:
+        """The place of a device. Raises SpecError (E1008) if there is none."""
+        if name not in self.index:
+            raise SpecError(
+                "E1008",
+                f"there is no device `{name}` in {self.name}",
+                hint=did_you_mean(name, self.index) or f"it has {self._some_names()}",
+            )
+        return self.index[name]
+
+    def _some_names(self) -> str:
+        names = [f"`{device.name}`" for device in self.devices]
+        return ", ".join(names if len(names) <= 8 else [*names[:3], "...", names[-1]])
+
+    def port_seconds(self, device: int, value: Value) -> float:
+        """How long a device sends, or receives, a value."""
+        port = self.kind(device).port
+        return 0.0 if port is None else port.seconds(value)
+
+    def between(self, source: int, target: int) -> tuple[Link, ...]:
+        """The links of a route beyond the two devices' own ports, in order."""
+        first, last = self.devices[source], self.devices[target]
+        if first.node == last.node:
+            return ()
+        given = self.routes.get((first.node, last.node))
+        if given is not None:
+            return given
+        return (*self._of(self.uplinks, first), *self._of(self.uplinks, last))
+
+    def _of(self, links: Mapping[str, Link], device: Device) -> tuple[Link, ...]:
+        return (links[device.name],) if device.name in links else ()

@@ -1,0 +1,329 @@
+"""What a placement gives: the loads, the memory, the value. All solvers are judged here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from nnspec.diagnostics import Diagnostic, SpecErrors, did_you_mean
+from nnspec.placement.cluster import Cluster
+from nnspec.placement.graph import WeightedGraph, check_graph
+from nnspec.placement.plan import DeviceUse, LinkUse, Objective, Plan
+from nnspec.placement.schedule import Schedule, scheduled
+
+TOLERANCE = 1e-9
+"""Two values closer than this share of the larger one count as equal."""
+
+
+@dataclass(slots=True)
+class Loads:
+    """The seconds of each device, by its place, and link, and the bytes held."""
+
+    computing: list[float]
+    sending: list[float]
+    receiving: list[float]
+    held: list[float]
+    links: dict[str, float] = field(default_factory=dict[str, float])
+
+    def of(self, device: int) -> float:
+        """All seconds for which one sample occupies a device."""
+        return self.computing[device] + self.sending[device] + self.receiving[device]
+
+    @property
+    def largest(self) -> float:
+        """The load of what is busiest."""
+        devices = (self.of(device) for device in range(len(self.computing)))
+        return max((*devices, *self.links.values()), default=0.0)
+
+
+def seconds_on(
+    graph: WeightedGraph, cluster: Cluster, place: int, device: int
+) -> float:
+    """The time of an operator on a device; infinite where it cannot run."""
+    seconds = graph.operators[place].seconds
+    found = cluster.devices[device]
+    return seconds.get(found.name, seconds.get(found.kind, float("inf")))
+
+
+def loads(graph: WeightedGraph, cluster: Cluster, placed: Sequence[int]) -> Loads:
+    """The loads of an assignment (for each operator, the place of its device)."""
+    count = len(cluster.devices)
+    found = Loads([0.0] * count, [0.0] * count, [0.0] * count, [0.0] * count)
+    for place, device in enumerate(placed):
+        found.computing[device] += seconds_on(graph, cluster, place, device)
+        found.held[device] += graph.operators[place].memory
+    for value in graph.values:
+        source = placed[value.source]
+        targets = {placed[target] for target in value.targets} - {source}
+        if targets:
+            found.sending[source] += cluster.port_seconds(source, value)
+        for target in targets:
+            found.receiving[target] += cluster.port_seconds(target, value)
+        for link in {each for to in targets for each in cluster.between(source, to)}:
+            seconds = link.kind.seconds(value)
+            found.links[link.name] = found.links.get(link.name, 0.0) + seconds
+    _add_shared_ports(cluster, found)
+    return found
+
+
+def _add_shared_ports(cluster: Cluster, found: Loads) -> None:
+    for name, link in cluster.ports.items():
+        device = cluster.index[name]
+        moving = found.sending[device] + found.receiving[device]
+        found.links[link.name] = found.links.get(link.name, 0.0) + moving
+
+
+def share_in_use(cluster: Cluster, held: Sequence[float]) -> float:
+    """The largest share of a device's usable memory; 0 where memory does not bind."""
+    return max(
+        (
+            _share(bytes_held, cluster.kind(device).usable)
+            for device, bytes_held in enumerate(held)
+        ),
+        default=0.0,
+    )
+
+
+def _share(held: float, usable: float) -> float:
+    if usable <= 0:
+        return 0.0 if held <= 0 else float("inf")
+    return held / usable
+
+
+def value_of(
+    graph: WeightedGraph,
+    cluster: Cluster,
+    objective: Objective,
+    placed: Sequence[int],
+    order: Sequence[int],
+) -> float:
+    """What an assignment, with an order of the operators, gives for an objective."""
+    if objective == "latency":
+        return scheduled(graph, cluster, placed, order).makespan
+    found = loads(graph, cluster, placed)
+    if objective == "fit":
+        return share_in_use(cluster, found.held)
+    return found.largest
+
+
+def is_contiguous(graph: WeightedGraph, placed: Sequence[int]) -> bool:
+    """Whether the devices can stand in a line that the forward pass goes along and the
+    backward pass comes back along.
+
+    Each device then holds a convex part of either pass, and no stages wait for each
+    other in a circle; parts that are convex one by one may do that.
+    """
+    follows: dict[int, set[int]] = {device: set() for device in placed}
+    for source, targets in enumerate(graph.successors):
+        for target in targets:
+            pair = _in_line(graph, placed, source, target)
+            if pair is not None:
+                follows[pair[0]].add(pair[1])
+    return not _has_circle(follows)
+
+
+def _in_line(
+    graph: WeightedGraph, placed: Sequence[int], source: int, target: int
+) -> tuple[int, int] | None:
+    first, last = placed[source], placed[target]
+    back = graph.operators[source].backward
+    if first == last or back != graph.operators[target].backward:
+        return None
+    return (last, first) if back else (first, last)
+
+
+def _has_circle(follows: dict[int, set[int]]) -> bool:
+    left = {device: set(others) for device, others in follows.items()}
+    while left:
+        ends = [device for device, others in left.items() if not others & left.keys()]
+        if not ends:
+            return True
+        for device in ends:
+            del left[device]
+    return False
+
+
+def faults(
+    graph: WeightedGraph, cluster: Cluster, placed: Sequence[int]
+) -> Iterable[Diagnostic]:
+    """Why an assignment is not allowed: pins, groups, kinds of devices, memory."""
+    groups: dict[str, int] = {}
+    for place, operator in enumerate(graph.operators):
+        device = cluster.devices[placed[place]].name
+        if operator.pin is not None and operator.pin != device:
+            yield _fault(f"`{operator.name}` is pinned to {operator.pin}, not {device}")
+        if seconds_on(graph, cluster, place, placed[place]) == float("inf"):
+            yield _fault(f"`{operator.name}` cannot run on {device}")
+        first = groups.setdefault(operator.group or f"\0{place}", place)
+        if placed[first] != placed[place]:
+            other = graph.operators[first].name
+            yield _fault(f"`{operator.name}` and `{other}` must share a device")
+    yield from _too_full(cluster, loads(graph, cluster, placed).held)
+
+
+def _too_full(cluster: Cluster, held: Sequence[float]) -> Iterable[Diagnostic]:
+    for device, amount in enumerate(held):
+        usable = cluster.kind(device).usable
+        if amount > usable * (1 + TOLERANCE):
+            name = cluster.devices[device].name
+            yield _fault(f"{name} holds {amount:.0f} bytes and has {usable:.0f}")
+
+
+def _fault(message: str) -> Diagnostic:
+    return Diagnostic("E1012", message)
+
+
+def plan_of(
+    graph: WeightedGraph,
+    cluster: Cluster,
+    objective: Objective,
+    placed: Sequence[int],
+    order: Sequence[int],
+    *,
+    contiguous: bool,
+    bound: float,
+    method: str,
+) -> Plan:
+    """The plan of an assignment and an order, with all that follows from them."""
+    value = value_of(graph, cluster, objective, placed, order)
+    found = loads(graph, cluster, placed)
+    run = scheduled(graph, cluster, placed, order)
+    proven = min(bound, value)
+    gap = (value - proven) / value if value > 0 else 0.0
+    names = [operator.name for operator in graph.operators]
+    return Plan(
+        status="optimal" if gap <= TOLERANCE else "feasible",
+        objective=objective,
+        contiguous=contiguous,
+        value=value,
+        bound=proven,
+        gap=gap,
+        limits=limits(cluster, objective, found, run),
+        method=method,
+        cluster=cluster.name,
+        devices=_device_uses(cluster, found, run),
+        links=tuple(LinkUse(name=n, load=v) for n, v in sorted(found.links.items())),
+        assignment={
+            name: cluster.devices[device].name
+            for name, device in zip(names, placed, strict=True)
+        },
+        order=tuple(names[place] for place in order),
+    )
+
+
+def _device_uses(
+    cluster: Cluster, found: Loads, run: Schedule
+) -> tuple[DeviceUse, ...]:
+    uses: list[DeviceUse] = []
+    for place, device in enumerate(cluster.devices):
+        usable = cluster.kind(place).usable
+        memory = run.memory[place]
+        use = DeviceUse(
+            name=device.name,
+            kind=device.kind,
+            load=found.of(place),
+            computing=found.computing[place],
+            sending=found.sending[place],
+            receiving=found.receiving[place],
+            peak=max((amount for _, amount in memory), default=0.0),
+            usable=None if usable == float("inf") else max(usable, 0.0),
+            memory=tuple(memory),
+        )
+        uses.append(use)
+    return tuple(uses)
+
+
+def limits(
+    cluster: Cluster, objective: Objective, found: Loads, run: Schedule
+) -> tuple[str, ...]:
+    """What would have to be faster, or larger, for a smaller value."""
+    if objective == "fit":
+        return tuple(f"memory of {name}" for name in _fullest(cluster, found.held))
+    if objective == "latency":
+        return run.critical
+    return tuple(_busiest(cluster, found))
+
+
+def _fullest(cluster: Cluster, held: Sequence[float]) -> list[str]:
+    most = share_in_use(cluster, held)
+    return [
+        device.name
+        for place, device in enumerate(cluster.devices)
+        if most and _share(held[place], cluster.kind(place).usable) >= most
+    ]
+
+
+def _busiest(cluster: Cluster, found: Loads) -> Iterable[str]:
+    least = found.largest * (1 - TOLERANCE)
+    for place, device in enumerate(cluster.devices):
+        if 0 < least <= found.of(place):
+            moving = found.sending[place] + found.receiving[place]
+            computes = found.computing[place] >= moving
+            yield f"{'computation' if computes else 'transfers'} on {device.name}"
+    yield from (
+        f"link {name}" for name, load in found.links.items() if load >= least > 0
+    )
+
+
+def check_plan(plan: Plan, graph: WeightedGraph, cluster: Cluster) -> Plan:
+    """The plan with everything computed anew from its decisions, its bound set to 0.
+
+    For plans that a person wrote or changed. Raises SpecErrors with all that is wrong:
+    E1008 (unknown devices) and E1012 (operators missing, unknown or where they cannot
+    be, an order that does not hold, devices in a circle although `contiguous`).
+    """
+    check_graph(graph)
+    placed = _read_assignment(plan, graph, cluster)
+    order = _read_order(plan, graph)
+    found = list(faults(graph, cluster, placed))
+    if plan.contiguous and not is_contiguous(graph, placed):
+        found.append(
+            _fault("the plan is to be contiguous, and its devices wait in a circle")
+        )
+    if found:
+        raise SpecErrors(found)
+    computed = plan_of(
+        graph,
+        cluster,
+        plan.objective,
+        placed,
+        order,
+        contiguous=plan.contiguous,
+        bound=0.0,
+        method="given",
+    )
+    return computed.model_copy(update={"status": "checked"})
+
+
+def _read_assignment(plan: Plan, graph: WeightedGraph, cluster: Cluster) -> list[int]:
+    missing = [
+        each.name for each in graph.operators if each.name not in plan.assignment
+    ]
+    if missing:
+        raise SpecErrors([_fault(f"the plan places no `{name}`") for name in missing])
+    unknown = [name for name in plan.assignment if name not in graph.index]
+    if unknown:
+        raise SpecErrors(
+            Diagnostic(
+                "E1012",
+                f"the plan places `{name}`, which is no operator",
+                hint=did_you_mean(name, graph.index),
+            )
+            for name in unknown
+        )
+    return [cluster.place(plan.assignment[each.name]) for each in graph.operators]
+
+
+def _read_order(plan: Plan, graph: WeightedGraph) -> list[int]:
+    if not plan.order:
+        return graph.order
+    order = [graph.index.get(name, -1) for name in plan.order]
+    if sorted(order) != list(range(len(graph.operators))):
+        raise SpecErrors([_fault("the order does not name each operator once")])
+    at = {place: step for step, place in enumerate(order)}
+    for source, targets in enumerate(graph.successors):
+        for target in targets:
+            if at[source] > at[target]:
+                first, last = graph.operators[source].name, graph.operators[target].name
+                raise SpecErrors([_fault(f"`{last}` reads `{first}`, which is later")])
+    return order
