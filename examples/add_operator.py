@@ -34,6 +34,7 @@ class FourierMix(NoFlops):
     """
 
     spelling: ClassVar[str | None] = "fourier_mix"
+    per_result: ClassVar[int | None] = 0  # transforms are products of another kind
 
     def infer(self, x: TensorType) -> TensorType:
         require_float(x)

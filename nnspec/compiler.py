@@ -31,6 +31,7 @@ from nnspec.syntax import ast
 
 if TYPE_CHECKING:
     from nnspec.analysis.cost import Cost
+    from nnspec.analysis.setting import Setting
     from nnspec.analysis.summary import SummaryTree
     from nnspec.ops.base import Operator
     from nnspec.verify import VerifyReport
@@ -65,11 +66,24 @@ class Spec:
 
         return cost(self.program, {**self.symbols, **symbols})
 
-    def summary(self) -> SummaryTree:
-        """The layers by path, with shapes and costs."""
+    def figure(
+        self, name: str, setting: Setting | None = None, **symbols: Size
+    ) -> int | Dim:
+        """One figure by its name (see `nnspec.analysis.figures`), under a setting.
+
+        Raises `SpecError` for a name that is none.
+        """
+        from nnspec.analysis.cost import plain
+        from nnspec.analysis.figures import Analysis
+
+        found = Analysis(self.program, setting).figure(name)
+        return plain(found, {**self.symbols, **symbols})
+
+    def summary(self, **symbols: Size) -> SummaryTree:
+        """The layers by path, with shapes and costs; symbols that are not given stay."""
         from nnspec.analysis.summary import summary
 
-        return summary(self.program, self.symbols)
+        return summary(self.program, {**self.symbols, **symbols})
 
     def source(self, target: Target) -> str:
         """The program in a framework's own code. Raises `SpecError` for what it cannot express."""

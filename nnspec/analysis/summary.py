@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nnspec.analysis.cost import Costs, Figures
+from nnspec.analysis.cost import plain
+from nnspec.analysis.figures import Analysis
+from nnspec.analysis.totals import Totals
+from nnspec.analysis.uses import Site, Use
 from nnspec.ir.dims import Dim, Size
-from nnspec.ir.graph import Function, Node, Path, Program, dotted
+from nnspec.ir.graph import Function, Path, Program, dotted
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Layout
 
@@ -22,17 +25,24 @@ LONGEST_PERIOD = 16
 class SummaryTree:
     """A row, and the rows of what it is made of.
 
-    `path` is that of the layer, turns of a folded loop as a range (`blocks.0-11`). `parameters` and
-    `flops` are ints where they are known and else `Dim`s.
+    `path` is that of the layer, turns of a folded loop as a range (`blocks.0-11`). The figures, by
+    name, are ints where they are known and else `Dim`s.
     """
 
     path: str
     kind: str
     output: str
-    parameters: int | Dim
-    flops: int | Dim
+    figures: Mapping[str, int | Dim]
     count: int = 1
     children: tuple[SummaryTree, ...] = ()
+
+    @property
+    def parameters(self) -> int | Dim:
+        return self.figures["parameters"]
+
+    @property
+    def flops(self) -> int | Dim:
+        return self.figures["flops"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ class _Row:
     path: Path
     kind: str
     output: tuple[TensorType, ...]
-    figures: Figures
+    figures: tuple[Dim, ...]
     count: int = 1
     children: tuple[_Row, ...] = ()
 
@@ -54,63 +64,69 @@ class _Row:
         return replace(other, path=self.path) == self and other.path == path
 
 
-def summary(program: Program, symbols: Mapping[str, Size] | None = None) -> SummaryTree:
-    """The rows of a program, with what is known of its symbols put in."""
-    found = _Summary(program)
+SHOWN = ("parameters", "flops")
+
+
+def summary(
+    program: Program,
+    symbols: Mapping[str, Size] | None = None,
+    *,
+    figures: Sequence[str] = SHOWN,
+    analysis: Analysis | None = None,
+) -> SummaryTree:
+    """The rows of a program, with what is known of its symbols put in.
+
+    `figures` are names of additive ones (see `analysis.figures`). Raises `SpecError` for any other.
+    """
+    found = _Summary(analysis or Analysis(program), figures)
     main = program.main
-    figures = Costs(program).total()
     output = tuple(_output_types(main))
-    root = _Row((), program.name, output, figures, children=found.rows(main))
-    return _tree(root, "", 1, symbols or {})
+    totals = tuple(each.total() for each in found.totals)
+    rows = found.rows(found.analysis.uses.main)
+    root = _Row((), program.name, output, totals, children=rows)
+    return _Tree(tuple(figures), symbols or {}).of(root, "", 1)
 
 
 class _Summary:
-    """The rows of each function, worked out once."""
+    """The rows of each use of a function, worked out once."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.costs = Costs(program)
-        self._rows: dict[str, tuple[_Row, ...]] = {}
+    def __init__(self, analysis: Analysis, figures: Sequence[str]) -> None:
+        self.analysis = analysis
+        self.totals: tuple[Totals, ...] = tuple(map(analysis.totals, figures))
+        self._rows: dict[Use, tuple[_Row, ...]] = {}
 
-    def rows(self, function: Function) -> tuple[_Row, ...]:
-        """The rows of a function, folded."""
-        if function.key not in self._rows:
-            seen: set[Path] = set()
-            rows: list[_Row] = []
-            for node in function.nodes:
-                row = self._row(function, node, again=node.path in seen)
-                if row is not None:
-                    rows.append(row)
-                if node.owns:
-                    seen.add(node.path)
-            self._rows[function.key] = tuple(_folded(rows))
-        return self._rows[function.key]
+    def rows(self, use: Use) -> tuple[_Row, ...]:
+        """The rows of a use, folded."""
+        if use not in self._rows:
+            sites = self.analysis.uses.inside(use).sites
+            found = (self._row(site) for site in sites)
+            rows = [row for row in found if row is not None]
+            self._rows[use] = tuple(_folded(rows))
+        return self._rows[use]
 
-    def _row(self, function: Function, node: Node, *, again: bool) -> _Row | None:
+    def _row(self, site: Site) -> _Row | None:
+        node = site.node
         if node.weight is not None:
             return None
-        figures = Figures(flops=self.costs.node_flops(function, node))
-        if node.owns and not again:
-            weights = self.costs.node_weights(function, node, frozen=False)
-            figures = replace(weights, flops=figures.flops)
-        output = tuple(_plain_type(kind) for kind in function.results(node))
-        shared = " (shared)" if again and node.owns else ""
+        figures = tuple(each.of_site(site) for each in self.totals)
+        output = tuple(_plain_type(kind) for kind in site.results)
+        again = node.owns and not site.is_first
+        shared = " (shared)" if again else ""
         if node.callee is not None:
-            callee = self.program.functions[node.callee]
-            children = () if again else self.rows(callee)
-            return _Row(
-                node.path, callee.name + shared, output, figures, children=children
-            )
-        if not _is_shown(node, figures):
+            name = self.analysis.program.functions[node.callee].name
+            children = () if again else self.rows(site.use)
+            return _Row(node.path, name + shared, output, figures, children=children)
+        if not _is_shown(site, figures):
             return None
         assert node.op is not None
         return _Row(node.path, node.op.op_name() + shared, output, figures)
 
 
-def _is_shown(node: Node, figures: Figures) -> bool:
+def _is_shown(site: Site, figures: Sequence[Dim]) -> bool:
     """Layers, what costs something, and what works on images; the rest would hide them."""
-    assert node.op is not None
-    return node.owns or figures.flops != 0 or node.op.layout is Layout.SPATIAL
+    assert site.node.op is not None
+    is_spatial = site.node.op.layout is Layout.SPATIAL
+    return site.node.owns or is_spatial or any(each != 0 for each in figures)
 
 
 def _plain_type(kind: TensorType) -> TensorType:
@@ -170,26 +186,26 @@ def _repeated(row: _Row, turns: int) -> _Row:
 # ---- the tree ---------------------------------------------------------------------------------------
 
 
-def _tree(
-    row: _Row, prefix: str, repeated: int, symbols: Mapping[str, Size]
-) -> SummaryTree:
-    path = ".".join(part for part in (prefix, dotted(row.path)) if part)
-    count = repeated * row.count
-    output = ", ".join(
-        str(TensorType(tuple(size.at(symbols) for size in kind.shape), kind.dtype))
-        for kind in row.output
-    )
-    return SummaryTree(
-        path,
-        row.kind,
-        output,
-        _plain(row.figures.parameters * count, symbols),
-        _plain(row.figures.flops * count, symbols),
-        count,
-        tuple(_tree(child, path, count, symbols) for child in row.children),
-    )
+@dataclass(frozen=True)
+class _Tree:
+    """Rows with their whole paths, and with symbols put in."""
 
+    names: tuple[str, ...]
+    symbols: Mapping[str, Size]
 
-def _plain(value: Dim, symbols: Mapping[str, Size]) -> int | Dim:
-    found = value.at(symbols)
-    return int(found) if found.is_constant else found
+    def of(self, row: _Row, prefix: str, repeated: int) -> SummaryTree:
+        path = ".".join(part for part in (prefix, dotted(row.path)) if part)
+        count = repeated * row.count
+        figures = (plain(each * count, self.symbols) for each in row.figures)
+        return SummaryTree(
+            path,
+            row.kind,
+            ", ".join(str(self._known(kind)) for kind in row.output),
+            dict(zip(self.names, figures, strict=True)),
+            count,
+            tuple(self.of(child, path, count) for child in row.children),
+        )
+
+    def _known(self, kind: TensorType) -> TensorType:
+        shape = tuple(size.at(self.symbols) for size in kind.shape)
+        return TensorType(shape, kind.dtype)

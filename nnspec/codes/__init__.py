@@ -21,6 +21,7 @@ RANGES = (
     "structure",
     "backends",
     "files",
+    "costs",
     "placement",
 )
 

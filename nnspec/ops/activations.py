@@ -64,6 +64,7 @@ class Relu6(Pointwise):
     spelling: ClassVar[str | None] = "relu6"
     torch_function: ClassVar[Expr] = F.relu6
     keras_function: ClassVar[Expr] = ops.relu6
+    per_result: ClassVar[int | None] = 2
 
 
 class Gelu(Pointwise):
@@ -77,6 +78,11 @@ class Gelu(Pointwise):
     spelling: ClassVar[str | None] = "gelu"
 
     approximate: Literal["none", "tanh"] = "none"
+
+    @property
+    def per_result(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride] -- known per use
+        """Of the formula with erf, or with tanh."""
+        return 5 if self.approximate == "none" else 9
 
     def torch(self, io: Io) -> Expr:
         return F.gelu(io["x"], approximate=default(io.arg("approximate"), "none"))
@@ -94,6 +100,7 @@ class Silu(Pointwise):
     spelling: ClassVar[str | None] = "silu"
     torch_function: ClassVar[Expr] = F.silu
     keras_function: ClassVar[Expr] = ops.silu
+    per_result: ClassVar[int | None] = 5
 
 
 class Sigmoid(Pointwise):
@@ -105,6 +112,7 @@ class Sigmoid(Pointwise):
     spelling: ClassVar[str | None] = "sigmoid"
     torch_function: ClassVar[Expr] = torch.sigmoid
     keras_function: ClassVar[Expr] = ops.sigmoid
+    per_result: ClassVar[int | None] = 4
 
 
 class HardSigmoid(Pointwise):
@@ -116,6 +124,7 @@ class HardSigmoid(Pointwise):
     spelling: ClassVar[str | None] = "hard_sigmoid"
     torch_function: ClassVar[Expr] = F.hardsigmoid
     keras_function: ClassVar[Expr] = ops.hard_sigmoid
+    per_result: ClassVar[int | None] = 4
 
 
 class HardSilu(Pointwise):
@@ -127,6 +136,7 @@ class HardSilu(Pointwise):
     spelling: ClassVar[str | None] = "hard_silu"
     torch_function: ClassVar[Expr] = F.hardswish
     keras_function: ClassVar[Expr] = ops.hard_silu
+    per_result: ClassVar[int | None] = 5
 
 
 class Tanh(Pointwise):
@@ -149,6 +159,7 @@ class Softplus(Pointwise):
     """
 
     spelling: ClassVar[str | None] = "softplus"
+    per_result: ClassVar[int | None] = 3
 
     beta: Positive = 1.0
 
@@ -170,6 +181,7 @@ class Softsign(Pointwise):
     spelling: ClassVar[str | None] = "softsign"
     torch_function: ClassVar[Expr] = F.softsign
     keras_function: ClassVar[Expr] = ops.softsign
+    per_result: ClassVar[int | None] = 3
 
 
 class Elu(Pointwise):
@@ -179,6 +191,7 @@ class Elu(Pointwise):
     """
 
     spelling: ClassVar[str | None] = "elu"
+    per_result: ClassVar[int | None] = 3
 
     alpha: Float = 1.0
 
@@ -198,6 +211,7 @@ class Selu(Pointwise):
     spelling: ClassVar[str | None] = "selu"
     torch_function: ClassVar[Expr] = F.selu
     keras_function: ClassVar[Expr] = ops.selu
+    per_result: ClassVar[int | None] = 4
 
 
 class Celu(Pointwise):
@@ -207,6 +221,7 @@ class Celu(Pointwise):
     """
 
     spelling: ClassVar[str | None] = "celu"
+    per_result: ClassVar[int | None] = 4
 
     alpha: Positive = 1.0
 
@@ -224,6 +239,7 @@ class LeakyRelu(Pointwise):
     """
 
     spelling: ClassVar[str | None] = "leaky_relu"
+    per_result: ClassVar[int | None] = 2
 
     slope: Float = 0.01
 
@@ -243,6 +259,7 @@ class Mish(Pointwise):
     spelling: ClassVar[str | None] = "mish"
     torch_function: ClassVar[Expr] = F.mish
     keras_function: ClassVar[Expr] = Namespace("keras.activations").mish
+    per_result: ClassVar[int | None] = 5
 
 
 class Hardtanh(Pointwise):
@@ -252,6 +269,7 @@ class Hardtanh(Pointwise):
     """
 
     spelling: ClassVar[str | None] = "hardtanh"
+    per_result: ClassVar[int | None] = 2
 
     low: Float = -1.0
     high: Float = 1.0
@@ -280,6 +298,7 @@ class LogSigmoid(Pointwise):
     spelling: ClassVar[str | None] = "log_sigmoid"
     torch_function: ClassVar[Expr] = F.logsigmoid
     keras_function: ClassVar[Expr] = ops.log_sigmoid
+    per_result: ClassVar[int | None] = 4
 
 
 class TanhShrink(Pointwise):
@@ -291,6 +310,7 @@ class TanhShrink(Pointwise):
     spelling: ClassVar[str | None] = "tanh_shrink"
     torch_function: ClassVar[Expr] = F.tanhshrink
     keras_function: ClassVar[Expr] = ops.tanh_shrink
+    per_result: ClassVar[int | None] = 2
 
 
 class SoftShrink(Pointwise):
@@ -300,6 +320,7 @@ class SoftShrink(Pointwise):
     """
 
     spelling: ClassVar[str | None] = "soft_shrink"
+    per_result: ClassVar[int | None] = 3
 
     threshold: Threshold = 0.5
 
@@ -317,6 +338,7 @@ class HardShrink(Pointwise):
     """
 
     spelling: ClassVar[str | None] = "hard_shrink"
+    per_result: ClassVar[int | None] = 2
 
     threshold: Threshold = 0.5
 
@@ -337,6 +359,7 @@ class PReLU(NoFlops):
     """
 
     layout: ClassVar[Layout] = Layout.SPATIAL
+    per_result: ClassVar[int | None] = 2
 
     shared: bool = True
     init: Initializer | None = None

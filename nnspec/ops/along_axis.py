@@ -25,6 +25,10 @@ from nnspec.pycode.expressions import Expr, Namespace, default
 F, torch, ops = Namespace("F"), Namespace("torch"), Namespace("ops")
 
 
+# For each element: the maximum, the difference from it, its exponential, the sum, the quotient.
+SOFTMAX_OPERATIONS = 5
+
+
 class AlongLast(NoFlops, abc.ABC):
     """A function along one axis, the last one by default, that keeps the shape."""
 
@@ -55,6 +59,7 @@ class Softmax(AlongLast):
     spelling: ClassVar[str | None] = "softmax"
     torch_function: ClassVar[Expr] = F.softmax
     keras_function: ClassVar[Expr] = ops.softmax
+    per_result: ClassVar[int | None] = SOFTMAX_OPERATIONS
 
 
 class LogSoftmax(AlongLast):
@@ -66,6 +71,7 @@ class LogSoftmax(AlongLast):
     spelling: ClassVar[str | None] = "log_softmax"
     torch_function: ClassVar[Expr] = F.log_softmax
     keras_function: ClassVar[Expr] = ops.log_softmax
+    per_result: ClassVar[int | None] = SOFTMAX_OPERATIONS
 
 
 class L2Normalize(AlongLast):
@@ -75,6 +81,7 @@ class L2Normalize(AlongLast):
     """
 
     spelling: ClassVar[str | None] = "l2_normalize"
+    per_result: ClassVar[int | None] = 4
 
     def torch(self, io: Io) -> Expr:
         return F.normalize(io["x"], dim=axis_of(io, self.dim))
@@ -93,6 +100,7 @@ class Glu(NoFlops):
 
     spelling: ClassVar[str | None] = "glu"
     layout: ClassVar[Layout] = Layout.AXES
+    per_result: ClassVar[int | None] = 5
 
     dim: Integer = MINUS_ONE
 
@@ -126,6 +134,7 @@ class CumSum(NoFlops):
 
     spelling: ClassVar[str | None] = "cumsum"
     layout: ClassVar[Layout] = Layout.AXES
+    per_result: ClassVar[int | None] = 1
 
     dim: Integer
 
@@ -153,6 +162,8 @@ class TopK(NoFlops):
 
     spelling: ClassVar[str | None] = "topk"
     layout: ClassVar[Layout] = Layout.AXES
+    per_result: ClassVar[int | None] = 0
+    per_input: ClassVar[int] = 1
 
     k: Count
     dim: Integer = MINUS_ONE
@@ -191,6 +202,8 @@ class Sort(NoFlops):
 
     spelling: ClassVar[str | None] = "sort"
     layout: ClassVar[Layout] = Layout.AXES
+    per_result: ClassVar[int | None] = 0
+    per_input: ClassVar[int] = 1
 
     dim: Integer = MINUS_ONE
     descending: bool = False

@@ -33,6 +33,7 @@ class Arithmetic(NoFlops, abc.ABC):
     scalars: ClassVar[frozenset[str]] = BOTH
     layout: ClassVar[Layout] = Layout.ELEMENTWISE
     symbol: ClassVar[str]
+    per_result: ClassVar[int | None] = 1
 
     x_value: Scalar = None
     y_value: Scalar = None
@@ -205,6 +206,7 @@ class Negative(NoFlops):
 
     spelling: ClassVar[str | None] = "negative"
     layout: ClassVar[Layout] = Layout.ELEMENTWISE
+    per_result: ClassVar[int | None] = 1
 
     def infer(self, x: TensorType) -> TensorType:
         require_number(x)
@@ -284,6 +286,7 @@ class Clip(NoFlops):
     optional: ClassVar[frozenset[str]] = frozenset({"low", "high"})
     scalars: ClassVar[frozenset[str]] = frozenset({"low", "high"})
     layout: ClassVar[Layout] = Layout.ELEMENTWISE
+    per_result: ClassVar[int | None] = 2
 
     low_value: Scalar = None
     high_value: Scalar = None

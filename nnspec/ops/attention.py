@@ -6,11 +6,13 @@ from typing import ClassVar
 
 from nnspec.ir.dims import Dim
 from nnspec.ir.types import DType, TensorType
+from nnspec.ops.along_axis import SOFTMAX_OPERATIONS
 from nnspec.ops.base import (
     Float,
     Io,
     Operator,
     OpError,
+    Product,
     Rate,
     join_dtypes,
     require_float,
@@ -78,11 +80,35 @@ class Attention(Operator):
             _require_bias(bias, q, scores)
         return TensorType((*q.shape[:-1], v.shape[-1]), dtype)
 
-    def flops(
+    def products(
         self, q: TensorType, k: TensorType, v: TensorType, *others: TensorType | None
+    ) -> tuple[Product, ...]:
+        scores = self._scores(q, k).elements
+        return (
+            Product(("q",), ("k",), 2 * scores * q.shape[-1]),
+            Product(("q", "k", "bias"), ("v",), 2 * scores * v.shape[-1]),
+        )
+
+    def elementwise(
+        self,
+        q: TensorType,
+        k: TensorType,
+        v: TensorType,
+        mask: TensorType | None = None,
+        bias: TensorType | None = None,
     ) -> Dim:
-        queries = TensorType(q.shape[:-1]).elements
-        return 2 * queries * k.shape[-2] * (q.shape[-1] + v.shape[-1])
+        """For each score: the scale and the softmax, and what is added or masked."""
+        masks = (mask is not None) + (bias is not None) + self.causal
+        return self._scores(q, k).elements * (1 + SOFTMAX_OPERATIONS + masks)
+
+    def materialised(
+        self, q: TensorType, k: TensorType, v: TensorType, *others: TensorType | None
+    ) -> tuple[TensorType, ...]:
+        """The scores and what the softmax makes of them."""
+        return (self._scores(q, k),) * 2
+
+    def _scores(self, q: TensorType, k: TensorType) -> TensorType:
+        return TensorType((*q.shape[:-1], k.shape[-2]), q.dtype)
 
     # ---- PyTorch -----------------------------------------------------------------------------
 

@@ -12,11 +12,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, ClassVar, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, TypeAlias, cast, final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
-from nnspec.ir.dims import ZERO, Dim, dim
+from nnspec.ir.dims import Dim, dim, total
 from nnspec.ir.types import DType, TensorType
 from nnspec.ops.initializers import Initializer
 from nnspec.pycode.expressions import Expr
@@ -69,6 +69,13 @@ class KerasWeight:
     steps: tuple[Any, ...] = ()
     suffix: str = ""
 
+    def elements(self, counts: Sequence[Dim]) -> Dim:
+        """How many numbers it holds, from those of its sources."""
+        found = list(counts)
+        for step in self.steps:
+            found = step.counts(found)
+        return total(found)
+
 
 @dataclass(frozen=True, slots=True)
 class Weight:
@@ -91,6 +98,29 @@ class Weight:
                 hint="choose another initializer, such as `init.zeros`",
                 code="E0409",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A matrix product or a convolution: 2 x its multiply-accumulates as FLOPs.
+
+    `left` and `right` name the inputs and weights on which each operand depends (the items of a list input
+    as `xs.0`, `xs.1`); an operand that depends on none, such as an initial state of zeros, has no names.
+    The backward pass takes one such product more for each operand that needs a gradient.
+    """
+
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+    flops: Dim
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The tensors that a kernel reads from memory and writes to it, each once; weights apart."""
+
+    reads: tuple[TensorType, ...] = ()
+    writes: tuple[TensorType, ...] = ()
+    weights: tuple[TensorType, ...] = ()
 
 
 class Io(abc.ABC):
@@ -190,6 +220,12 @@ class Operator(BaseModel, abc.ABC):
     scalars: ClassVar[frozenset[str]] = frozenset()
     # The field that collects keyword arguments which are no fields (`rearrange(..., h=8)`).
     open: ClassVar[str | None] = None
+    # Arithmetic operations, comparisons and elementary functions for each element of the results and of the
+    # tensors that come in, as in the operator's formula; None where the operator has no such rule.
+    per_result: ClassVar[int | None] = None
+    per_input: ClassVar[int] = 0
+    # Whether the results are the first input in another shape, without a copy.
+    is_view: ClassVar[bool] = False
 
     @classmethod
     def op_name(cls) -> str:
@@ -217,8 +253,38 @@ class Operator(BaseModel, abc.ABC):
         return {}
 
     @abc.abstractmethod
-    def flops(self, *inputs: Any, **named: Any) -> Dim:
-        """Floating-point operations of a forward pass: 2 x multiply-accumulates of matrix products."""
+    def products(self, *inputs: Any, **named: Any) -> tuple[Product, ...]:
+        """The matrix products and convolutions of a forward pass."""
+
+    @final
+    def flops(self, *inputs: Any) -> Dim:
+        """Floating-point operations of a forward pass: 2 x multiply-accumulates of its products."""
+        return total(each.flops for each in self.products(*inputs))
+
+    def elementwise(self, *inputs: Any, **named: Any) -> Dim:
+        """Operations of a forward pass in evaluation that belong to no product."""
+        if self.per_result is None:
+            raise OpError(
+                f"{self.op_name()} does not say how many elementwise operations it takes",
+                hint="set `per_result` (and `per_input`) in its class, or define `elementwise`",
+                code="E0901",
+            )
+        results = total(each.elements for each in results_of(self, inputs))
+        entering = total(each.elements for each in tensors_of(inputs))
+        return results * self.per_result + entering * self.per_input
+
+    def traffic(self, *inputs: Any, **named: Any) -> Traffic:
+        """What it reads and writes: its inputs, weights and results, unless it makes a view."""
+        if self.is_view:
+            return Traffic()
+        weights = tuple(
+            TensorType(each.shape) for each in self.weights(*inputs).values()
+        )
+        return Traffic(tensors_of(inputs), results_of(self, inputs), weights)
+
+    def materialised(self, *inputs: Any, **named: Any) -> tuple[TensorType, ...]:
+        """What an unfused kernel writes in between, and reads again."""
+        return ()
 
     @abc.abstractmethod
     def torch(self, io: Io) -> Expr | tuple[Expr, ...]:
@@ -243,8 +309,25 @@ class Operator(BaseModel, abc.ABC):
 class NoFlops(Operator, abc.ABC):
     """Operators without a matrix product: 0 FLOPs by the convention of `docs/cost.md`."""
 
-    def flops(self, *inputs: Any, **named: Any) -> Dim:
-        return ZERO
+    def products(self, *inputs: Any, **named: Any) -> tuple[Product, ...]:
+        return ()
+
+
+def tensors_of(inputs: Sequence[Any]) -> tuple[TensorType, ...]:
+    """The types of all tensors that come in: lists spread out, missing ones left out."""
+    found: list[TensorType] = []
+    for entry in inputs:
+        if isinstance(entry, tuple):
+            found.extend(cast("tuple[TensorType, ...]", entry))
+        elif entry is not None:
+            found.append(entry)
+    return tuple(found)
+
+
+def results_of(operator: Operator, inputs: Sequence[Any]) -> tuple[TensorType, ...]:
+    """The types of all results."""
+    results = operator.infer(*inputs)
+    return results if isinstance(results, tuple) else (results,)
 
 
 # ---- fields -----------------------------------------------------------------------------------------
@@ -394,7 +477,9 @@ __all__ = [
     "NoFlops",
     "OpError",
     "Operator",
+    "Product",
     "Rate",
+    "Traffic",
     "Weight",
     "at_least",
     "field_terms",
@@ -404,5 +489,7 @@ __all__ = [
     "replaced",
     "require_float",
     "require_rank",
+    "results_of",
     "snake_case",
+    "tensors_of",
 ]

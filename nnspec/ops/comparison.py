@@ -32,6 +32,7 @@ class Comparison(NoFlops, abc.ABC):
     scalars: ClassVar[frozenset[str]] = BOTH
     layout: ClassVar[Layout] = Layout.ELEMENTWISE
     symbol: ClassVar[str]
+    per_result: ClassVar[int | None] = 1
 
     x_value: Scalar = None
     y_value: Scalar = None
@@ -142,6 +143,7 @@ class Logic(NoFlops, abc.ABC):
     layout: ClassVar[Layout] = Layout.ELEMENTWISE
     symbol: ClassVar[str]
     keras_function: ClassVar[Expr]
+    per_result: ClassVar[int | None] = 1
 
     def infer(self, x: TensorType, y: TensorType) -> TensorType:
         require_bool(x, input="x")
@@ -185,6 +187,7 @@ class LogicalNot(NoFlops):
 
     spelling: ClassVar[str | None] = "logical_not"
     layout: ClassVar[Layout] = Layout.ELEMENTWISE
+    per_result: ClassVar[int | None] = 1
 
     def infer(self, x: TensorType) -> TensorType:
         require_bool(x)
@@ -210,6 +213,7 @@ class Where(NoFlops):
     optional: ClassVar[frozenset[str]] = BOTH
     scalars: ClassVar[frozenset[str]] = BOTH
     layout: ClassVar[Layout] = Layout.ELEMENTWISE
+    per_result: ClassVar[int | None] = 1
 
     x_value: Scalar = None
     y_value: Scalar = None
@@ -252,6 +256,7 @@ class Cast(NoFlops):
 
     spelling: ClassVar[str | None] = "cast"
     layout: ClassVar[Layout] = Layout.ELEMENTWISE
+    per_result: ClassVar[int | None] = 0
 
     dtype: DType
 

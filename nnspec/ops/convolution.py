@@ -15,6 +15,7 @@ from nnspec.ops.base import (
     Layout,
     Operator,
     OpError,
+    Product,
     Weight,
 )
 from nnspec.ops.initializers import FanUniform, Initializer
@@ -143,8 +144,14 @@ class Conv(Operator):
         kernel, _, _ = self.windows(x.rank - 2)
         return x.shape[1] // self.groups * product(kernel)
 
-    def flops(self, x: TensorType) -> Dim:
-        return 2 * self.infer(x).elements * self.fan(x)
+    def products(self, x: TensorType) -> tuple[Product, ...]:
+        flops = 2 * self.infer(x).elements * self.fan(x)
+        return (Product(("x",), ("weight",), flops),)
+
+    @property
+    def per_result(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride] -- known per use
+        """The bias is added."""
+        return int(self.bias)
 
     # ---- PyTorch -----------------------------------------------------------------------------
 

@@ -50,6 +50,7 @@ class Arange(NoFlops):
 
     inputs: ClassVar[tuple[str, ...]] = ()
     spelling: ClassVar[str | None] = "arange"
+    per_result: ClassVar[int | None] = 0
 
     start: Integer | None = None
     stop: Integer | None = None
@@ -97,6 +98,7 @@ class Uniform(NoFlops, abc.ABC):
 
     inputs: ClassVar[tuple[str, ...]] = ()
     function: ClassVar[str]
+    per_result: ClassVar[int | None] = 0
 
     shape: Integers
     dtype: DType = DType.FLOAT
@@ -144,6 +146,7 @@ class Full(NoFlops):
 
     inputs: ClassVar[tuple[str, ...]] = ()
     spelling: ClassVar[str | None] = "full"
+    per_result: ClassVar[int | None] = 0
 
     shape: Integers
     value: Annotated[float | Dim | bool, BeforeValidator(_as_number)]
@@ -173,6 +176,7 @@ class AlikeTensor(NoFlops, abc.ABC):
 
     layout: ClassVar[Layout] = Layout.ELEMENTWISE
     function: ClassVar[str]
+    per_result: ClassVar[int | None] = 0
 
     def infer(self, x: TensorType) -> TensorType:
         return x
@@ -253,6 +257,7 @@ class LiteralTensor(NoFlops):
 
     inputs: ClassVar[tuple[str, ...]] = ()
     spelling: ClassVar[str | None] = "tensor"
+    per_result: ClassVar[int | None] = 0
 
     values: Annotated[Any, BeforeValidator(_as_nested)]
     dtype: DType | None = None
@@ -304,6 +309,7 @@ class Eye(NoFlops):
 
     inputs: ClassVar[tuple[str, ...]] = ()
     spelling: ClassVar[str | None] = "eye"
+    per_result: ClassVar[int | None] = 0
 
     size: Count
     dtype: DType = DType.FLOAT
@@ -326,6 +332,7 @@ class Random(NoFlops, abc.ABC):
 
     inputs: ClassVar[tuple[str, ...]] = ()
     random: ClassVar[bool] = True
+    per_result: ClassVar[int | None] = 0
 
     shape: Integers
 
@@ -371,6 +378,7 @@ class Param(NoFlops):
     """
 
     inputs: ClassVar[tuple[str, ...]] = ()
+    per_result: ClassVar[int | None] = 0
 
     shape: Integers
     init: Initializer = ZEROS

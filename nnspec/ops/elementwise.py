@@ -38,6 +38,7 @@ class Pointwise(NoFlops, abc.ABC):
     layout: ClassVar[Layout] = Layout.ELEMENTWISE
     torch_function: ClassVar[Expr]
     keras_function: ClassVar[Expr]
+    per_result: ClassVar[int | None] = 1
 
     def infer(self, x: TensorType) -> TensorType:
         require_float(x)

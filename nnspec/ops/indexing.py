@@ -59,6 +59,7 @@ class Gather(NoFlops):
 
     inputs: ClassVar[tuple[str, ...]] = ("x", "index")
     spelling: ClassVar[str | None] = "gather"
+    per_result: ClassVar[int | None] = 0
 
     dim: Integer
 
@@ -124,6 +125,7 @@ class Take(NoFlops):
 
     inputs: ClassVar[tuple[str, ...]] = ("x", "index")
     spelling: ClassVar[str | None] = "take"
+    per_result: ClassVar[int | None] = 0
 
     dim: Integer = ZERO
 
@@ -153,6 +155,7 @@ class OneHot(NoFlops):
 
     inputs: ClassVar[tuple[str, ...]] = ("index",)
     spelling: ClassVar[str | None] = "one_hot"
+    per_result: ClassVar[int | None] = 1
 
     classes: Count
 
@@ -185,6 +188,7 @@ class ScatterAdd(NoFlops):
 
     inputs: ClassVar[tuple[str, ...]] = ("x", "index", "updates")
     spelling: ClassVar[str | None] = "scatter_add"
+    per_result: ClassVar[int | None] = 1
 
     dim: Integer
 

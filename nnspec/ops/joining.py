@@ -72,6 +72,7 @@ class Concat(NoFlops):
     inputs: ClassVar[tuple[str, ...]] = ("xs",)
     listed: ClassVar[frozenset[str]] = frozenset({"xs"})
     layout: ClassVar[Layout] = Layout.AXES
+    per_result: ClassVar[int | None] = 0
 
     dim: Integer
 
@@ -111,6 +112,7 @@ class Stack(NoFlops):
     spelling: ClassVar[str | None] = "stack"
     inputs: ClassVar[tuple[str, ...]] = ("xs",)
     listed: ClassVar[frozenset[str]] = frozenset({"xs"})
+    per_result: ClassVar[int | None] = 0
 
     dim: Integer = ZERO
 
@@ -135,6 +137,8 @@ class Unstack(NoFlops):
     """
 
     spelling: ClassVar[str | None] = "unstack"
+    per_result: ClassVar[int | None] = 0
+    is_view: ClassVar[bool] = True
 
     dim: Integer = ZERO
 
@@ -171,6 +175,8 @@ class Split(NoFlops):
 
     spelling: ClassVar[str | None] = "split"
     layout: ClassVar[Layout] = Layout.AXES
+    per_result: ClassVar[int | None] = 0
+    is_view: ClassVar[bool] = True
 
     sizes: IntegerOrList
     dim: Integer = MINUS_ONE
@@ -253,6 +259,7 @@ class Roll(NoFlops):
 
     spelling: ClassVar[str | None] = "roll"
     layout: ClassVar[Layout] = Layout.AXES
+    per_result: ClassVar[int | None] = 0
 
     shift: IntegerOrList
     dim: IntegerOrList
@@ -295,6 +302,7 @@ class Flip(NoFlops):
 
     spelling: ClassVar[str | None] = "flip"
     layout: ClassVar[Layout] = Layout.AXES
+    per_result: ClassVar[int | None] = 0
 
     dim: IntegerOrList
 
@@ -320,6 +328,7 @@ class Repeat(NoFlops):
 
     spelling: ClassVar[str | None] = "repeat"
     layout: ClassVar[Layout] = Layout.AXES
+    per_result: ClassVar[int | None] = 0
 
     times: Count
     dim: Integer

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from nnspec.ir.dims import ZERO, Dim, product
+from nnspec.ir.dims import product
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import (
     Count,
     Io,
     KerasWeight,
+    NoFlops,
     Operator,
     OpError,
+    Product,
+    Traffic,
     Weight,
     require_float,
 )
@@ -74,8 +77,15 @@ class Linear(Operator):
             )
         return found
 
-    def flops(self, x: TensorType, weight: TensorType | None = None) -> Dim:
-        return 2 * product(x.shape) * self.features
+    def products(
+        self, x: TensorType, weight: TensorType | None = None
+    ) -> tuple[Product, ...]:
+        return (Product(("x",), ("weight",), 2 * product(x.shape) * self.features),)
+
+    @property
+    def per_result(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride] -- known per use
+        """The bias is added."""
+        return int(self.bias)
 
     def torch(self, io: Io) -> Expr:
         if io.has("weight"):
@@ -122,13 +132,14 @@ class Linear(Operator):
         return layer.attribute(name)
 
 
-class Embedding(Operator):
+class Embedding(NoFlops):
     """A learned row for each id: i64[*S] -> [*S, width]. Rows start as N(0, 1).
 
     Ids are 0 to entries - 1.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("ids",)
+    per_result: ClassVar[int | None] = 0
 
     entries: Count
     width: Count
@@ -152,8 +163,9 @@ class Embedding(Operator):
             )
         }
 
-    def flops(self, ids: TensorType) -> Dim:
-        return ZERO
+    def traffic(self, ids: TensorType) -> Traffic:
+        rows = self.infer(ids)
+        return Traffic((ids,), (rows,), (rows,))
 
     def torch(self, io: Io) -> Expr:
         return io.module(nn.Embedding, self.entries, self.width)(io["ids"])

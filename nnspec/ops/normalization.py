@@ -60,6 +60,10 @@ def _keras_on_last(io: Io, axis: int, module: Expr) -> Expr:
     return ops.moveaxis(module(ops.moveaxis(x, place, -1)), -1, place)
 
 
+# Operations for each element: the sum of the mean; difference, square and sum of the variance.
+STATISTICS = 4
+
+
 class ChannelNorm(NoFlops, abc.ABC):
     """What the norms with a scale and a shift for each channel share; channels lie at axis 1."""
 
@@ -82,6 +86,11 @@ class ChannelNorm(NoFlops, abc.ABC):
     @abc.abstractmethod
     def scales(self) -> bool:
         """Whether it has a scale and a shift."""
+
+    @property
+    def per_result(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride] -- known per use
+        """Mean, squared distance from it and its mean, normalisation; scale and shift."""
+        return STATISTICS + 2 + 2 * self.scales
 
     def weights(self, x: TensorType) -> Mapping[str, Weight]:
         if not self.scales:
@@ -123,6 +132,11 @@ class BatchNorm(ChannelNorm):
     @property
     def scales(self) -> bool:
         return self.affine
+
+    @property
+    def per_result(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride] -- known per use
+        """In evaluation the statistics are known."""
+        return 2 + 2 * self.affine
 
     def weights(self, x: TensorType) -> Mapping[str, Weight]:
         shape = (x.shape[1],)
@@ -286,6 +300,11 @@ class LayerNorm(NoFlops):
             )
         return x
 
+    @property
+    def per_result(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride] -- known per use
+        """As in the norms of channels, with the shift only where there is one."""
+        return STATISTICS + 2 + self.affine * (1 + self.bias)
+
     def weights(self, x: TensorType) -> Mapping[str, Weight]:
         if not self.affine:
             return {}
@@ -366,6 +385,7 @@ class RMSNorm(NoFlops):
     """
 
     layout: ClassVar[Layout] = Layout.AXES
+    per_result: ClassVar[int | None] = 4
 
     eps: Epsilon = 1e-6
 

@@ -37,6 +37,7 @@ class Pad(NoFlops):
 
     layout: ClassVar[Layout] = Layout.AXES
     spelling: ClassVar[str | None] = "pad"
+    per_result: ClassVar[int | None] = 0
 
     padding: PadPairs
     mode: Mode = "constant"
@@ -149,6 +150,7 @@ class Shuffle(NoFlops):
     """What the exchanges of channels for space share."""
 
     layout: ClassVar[Layout] = Layout.SPATIAL
+    per_result: ClassVar[int | None] = 0
 
     factor: Count
 

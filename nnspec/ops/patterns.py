@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from nnspec.ir.dims import Dim, dim, product
 from nnspec.ir.types import TensorType
-from nnspec.ops.base import Io, NoFlops, OpError
+from nnspec.ops.base import Io, NoFlops, OpError, Traffic
 from nnspec.ops.pattern_plan import Group, Plan
 from nnspec.ops.shaping import expanded_keras, permuted_keras, permuted_torch, single
 from nnspec.ops.sizes import REST
@@ -50,6 +50,7 @@ class Rearrange(NoFlops):
 
     spelling: ClassVar[str | None] = "rearrange"
     open: ClassVar[str | None] = "sizes"
+    per_result: ClassVar[int | None] = 0
 
     pattern: str
     sizes: Annotated[dict[str, Dim], BeforeValidator(_as_sizes)] = Field(
@@ -63,6 +64,12 @@ class Rearrange(NoFlops):
     def plan(self, x: TensorType) -> Plan:
         """The steps that the pattern means for this input; raises `OpError` if it does not fit."""
         return _Reading(self.pattern, self.sizes, x).plan()
+
+    def traffic(self, x: TensorType) -> Traffic:
+        """Merging axes that were moved copies the elements; all else is a view."""
+        plan = self.plan(x)
+        moved = plan.order != tuple(range(len(plan.order)))
+        return Traffic((x,), (self.infer(x),)) if moved and plan.merges else Traffic()
 
     def torch(self, io: Io) -> Expr:
         plan = self.plan(io.type("x"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from typing import Any, ClassVar
 
-from nnspec.ir.dims import ONE, ZERO, minimum
+from nnspec.ir.dims import ONE, ZERO, Dim, minimum, product
 from nnspec.ir.types import TensorType
 from nnspec.ops import spatial
 from nnspec.ops.base import Io, Layout, NoFlops, OpError
@@ -76,6 +76,11 @@ class WindowPool(NoFlops, abc.ABC):
             )
         ]
         return x.with_shape(*x.shape[:2], *sizes)
+
+    def elementwise(self, x: TensorType) -> Dim:
+        """One operation for each cell of a window."""
+        kernel, _, _ = self.windows(x.rank - 2)
+        return self.infer(x).elements * product(kernel)
 
     def _check_same(self) -> None:
         if self.rounds_up:
@@ -270,6 +275,8 @@ class AdaptivePool(NoFlops, abc.ABC):
     layout: ClassVar[Layout] = Layout.SPATIAL
     torch_name: ClassVar[str]
     keras_function: ClassVar[Expr]
+    per_result: ClassVar[int | None] = 0
+    per_input: ClassVar[int] = 1
 
     size: PerAxis
 
@@ -327,6 +334,8 @@ class GlobalPool(NoFlops, abc.ABC):
     layout: ClassVar[Layout] = Layout.SPATIAL
     torch_method: ClassVar[str]
     keras_function: ClassVar[Expr]
+    per_result: ClassVar[int | None] = 0
+    per_input: ClassVar[int] = 1
 
     keep: bool = False
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from string import ascii_letters
 from typing import ClassVar
 
-from nnspec.ir.dims import ONE, ZERO, Dim, product
+from nnspec.ir.dims import ONE, ZERO, Dim, product, total
 from nnspec.ir.types import TensorType
-from nnspec.ops.base import Io, Operator, OpError, join_dtypes, require_float
+from nnspec.ops.base import Io, Operator, OpError, Product, join_dtypes, require_float
 from nnspec.pycode.expressions import Expr, Namespace
 
 torch, ops = Namespace("torch"), Namespace("ops")
@@ -26,6 +26,7 @@ class Matmul(Operator):
 
     spelling: ClassVar[str | None] = "matmul"
     inputs: ClassVar[tuple[str, ...]] = ("x", "y")
+    per_result: ClassVar[int | None] = 0
 
     def infer(self, x: TensorType, y: TensorType) -> TensorType:
         require_float(x)
@@ -53,8 +54,9 @@ class Matmul(Operator):
         leading = _broadcast(x, y)
         return TensorType((*leading, *rows, *columns), dtype)
 
-    def flops(self, x: TensorType, y: TensorType) -> Dim:
-        return 2 * self.infer(x, y).elements * x.shape[-1]
+    def products(self, x: TensorType, y: TensorType) -> tuple[Product, ...]:
+        flops = 2 * self.infer(x, y).elements * x.shape[-1]
+        return (Product(("x",), ("y",), flops),)
 
     def torch(self, io: Io) -> Expr:
         return torch.matmul(io["x"], io["y"])
@@ -109,10 +111,29 @@ class Einsum(Operator):
             dtype = join_dtypes(dtype, x.dtype)
         return TensorType(tuple(sizes[name] for name in result), dtype)
 
-    def flops(self, xs: tuple[TensorType, ...]) -> Dim:
+    def products(self, xs: tuple[TensorType, ...]) -> tuple[Product, ...]:
         operands, result = self._sides(len(xs))
         sizes = self._sizes(operands, xs)
-        return sum((step.flops(sizes) for step in _steps(operands, result)), ZERO)
+        steps = _steps(operands, result)
+        names = [f"xs.{place}" for place in range(len(xs))]
+        return tuple(
+            Product(tuple(names[:place]), (names[place],), step.flops(sizes))
+            for place, step in enumerate(steps, 1)
+        )
+
+    def elementwise(self, xs: tuple[TensorType, ...]) -> Dim:
+        """Multiplications of the pairs without an index to sum, and the sums of a single operand."""
+        operands, result = self._sides(len(xs))
+        sizes = self._sizes(operands, xs)
+        if len(xs) == 1:
+            is_sum = set(operands[0]) > set(result)
+            return xs[0].elements if is_sum else ZERO
+        steps = _steps(operands, result)
+        return total(
+            product(sizes[name] for name in step.result)
+            for step in steps
+            if step.flops(sizes) == 0
+        )
 
     def torch(self, io: Io) -> Expr:
         return self._chain(torch.einsum, io)

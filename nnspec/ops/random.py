@@ -24,6 +24,8 @@ class RandomDrop(NoFlops, abc.ABC):
 
     layout: ClassVar[Layout] = Layout.ELEMENTWISE
     random: ClassVar[bool] = True
+    per_result: ClassVar[int | None] = 0
+    is_view: ClassVar[bool] = True  # in evaluation, where it does nothing
 
     rate: Rate
 
@@ -116,6 +118,8 @@ class Identity(NoFlops):
     """
 
     layout: ClassVar[Layout] = Layout.ELEMENTWISE
+    per_result: ClassVar[int | None] = 0
+    is_view: ClassVar[bool] = True
 
     def infer(self, x: TensorType) -> TensorType:
         return x

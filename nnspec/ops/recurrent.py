@@ -5,9 +5,10 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nnspec.ir.dims import ONE, ZERO, Dim
+from nnspec.ir.dims import ONE, Dim
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import (
     Count,
@@ -16,13 +17,14 @@ from nnspec.ops.base import (
     KerasWeight,
     Operator,
     OpError,
+    Product,
     Rate,
     Weight,
     join_dtypes,
     require_float,
 )
 from nnspec.ops.initializers import FanUniform
-from nnspec.ops.recurrent_weights import GATES, keras_variables
+from nnspec.ops.recurrent_weights import GATES, keras_variables, step_operations
 from nnspec.pycode.expressions import Expr, Namespace, default, expression
 from nnspec.pycode.expressions import Literal as LiteralExpr
 
@@ -134,10 +136,32 @@ class Recurrent(Operator, abc.ABC):
                 found[f"bias_hh{run.suffix}"] = Weight((rows,), uniform)
         return found
 
-    def flops(self, x: TensorType, *states: TensorType | None) -> Dim:
-        rows = GATES[self.kind] * self.hidden
-        columns = sum((run.inputs + self.hidden for run in self._runs(x)), ZERO)
-        return 2 * x.shape[0] * x.shape[1] * rows * columns
+    def products(
+        self, x: TensorType, *states: TensorType | None
+    ) -> tuple[Product, ...]:
+        """For each layer and direction: of the input, of the initial state, of the states after it."""
+        batch, time, _ = x.shape
+        rows = 2 * batch * GATES[self.kind] * self.hidden
+        initial = self.states if states and states[0] is not None else ()
+        found: list[Product] = []
+        below: tuple[str, ...] = ("x",)
+        for _, runs in groupby(self._runs(x), key=lambda run: run.layer):
+            above: tuple[str, ...] = below
+            for run in runs:
+                ih, hh = f"weight_ih{run.suffix}", f"weight_hh{run.suffix}"
+                later = (*below, *initial, ih, hh)
+                found += (
+                    Product(below, (ih,), rows * time * run.inputs),
+                    Product(initial, (hh,), rows * self.hidden),
+                    Product(later, (hh,), rows * (time - 1) * self.hidden),
+                )
+                above += later
+            below = tuple(dict.fromkeys(above))
+        return tuple(found)
+
+    def elementwise(self, x: TensorType, *states: TensorType | None) -> Dim:
+        steps = x.shape[0] * x.shape[1] * self.layers * self.directions
+        return steps * self.hidden * step_operations(self.kind, self.bias)
 
     # ---- PyTorch -----------------------------------------------------------------------------
 

@@ -15,12 +15,13 @@ from nnspec.ops.base import (
     KerasWeight,
     Operator,
     OpError,
+    Product,
     Weight,
     join_dtypes,
     require_float,
 )
 from nnspec.ops.initializers import FanUniform
-from nnspec.ops.recurrent_weights import GATES, keras_variables
+from nnspec.ops.recurrent_weights import GATES, keras_variables, step_operations
 from nnspec.pycode.expressions import Expr, Namespace, default
 
 nn = Namespace("nn")
@@ -68,9 +69,15 @@ class Cell(Operator, abc.ABC):
             found |= {name: Weight((rows,), uniform) for name in ("bias_ih", "bias_hh")}
         return found
 
-    def flops(self, x: TensorType, *states: TensorType) -> Dim:
-        rows = GATES[self.kind] * self.hidden
-        return 2 * x.shape[0] * rows * (x.shape[-1] + self.hidden)
+    def products(self, x: TensorType, *states: TensorType) -> tuple[Product, ...]:
+        rows = 2 * x.shape[0] * GATES[self.kind] * self.hidden
+        return (
+            Product(("x",), ("weight_ih",), rows * x.shape[-1]),
+            Product(("h",), ("weight_hh",), rows * self.hidden),
+        )
+
+    def elementwise(self, x: TensorType, *states: TensorType) -> Dim:
+        return x.shape[0] * self.hidden * step_operations(self.kind, self.bias)
 
     def keras_weights(
         self, x: TensorType, *states: TensorType

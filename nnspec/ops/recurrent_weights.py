@@ -11,6 +11,18 @@ from nnspec.ops.base import KerasWeight
 from nnspec.ops.weight_steps import StackPair, Step, SumPair, SwapGates, Transpose
 
 GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
+# For each element of a new state, besides the products: sums of both products, activations (a sigmoid is
+# 4 operations, a tanh 1) and what the cell does with the gates.
+_STEP = {
+    "simple_rnn": 1 + 1,
+    "lstm": 4 + 3 * 4 + 1 + 3 + 2,
+    "gru": 2 + 1 + 1 + 2 * 4 + 1 + 4,
+}
+
+
+def step_operations(kind: str, bias: bool) -> int:
+    """Operations for each element of a new state that belong to no matrix product."""
+    return _STEP[kind] + (2 * GATES[kind] if bias else 0)
 
 
 def keras_variables(

@@ -33,6 +33,8 @@ class Reduction(NoFlops, abc.ABC):
     layout: ClassVar[Layout] = Layout.AXES
     method: ClassVar[str]
     keras_function: ClassVar[Expr]
+    per_result: ClassVar[int | None] = 0
+    per_input: ClassVar[int] = 1
 
     dim: IntegerOrList | None = None
     keep: bool = False
@@ -83,6 +85,7 @@ class Mean(Reduction):
     spelling: ClassVar[str | None] = "mean"
     method: ClassVar[str] = "mean"
     keras_function: ClassVar[Expr] = ops.mean
+    per_result: ClassVar[int | None] = 1
 
 
 class Max(Reduction):
@@ -178,6 +181,9 @@ class Prod(Accumulation):
 
 class Spread(Reduction, abc.ABC):
     """Variance and what derives from it, with `correction` taken off the count."""
+
+    per_result: ClassVar[int | None] = 1
+    per_input: ClassVar[int] = 4
 
     correction: Natural = ZERO
 
@@ -299,6 +305,8 @@ class LogSumExp(Reduction):
 
     spelling: ClassVar[str | None] = "logsumexp"
     keras_function: ClassVar[Expr] = ops.logsumexp
+    per_result: ClassVar[int | None] = 2
+    per_input: ClassVar[int] = 4
 
     def torch(self, io: Io) -> Expr:
         keywords = self._keywords(io, "dim", "keepdim")
@@ -314,6 +322,8 @@ class Norm(Reduction):
     """
 
     spelling: ClassVar[str | None] = "norm"
+    per_result: ClassVar[int | None] = 1
+    per_input: ClassVar[int] = 2
 
     def torch(self, io: Io) -> Expr:
         function = Namespace("torch.linalg").vector_norm
@@ -333,6 +343,8 @@ class Place(NoFlops, abc.ABC):
     layout: ClassVar[Layout] = Layout.AXES
     method: ClassVar[str]
     keras_function: ClassVar[Expr]
+    per_result: ClassVar[int | None] = 0
+    per_input: ClassVar[int] = 1
 
     dim: Integer
     keep: bool = False

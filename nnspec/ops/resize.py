@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from nnspec.ir.dims import ZERO, Dim
 from nnspec.ir.types import TensorType
 from nnspec.ops import spatial
 from nnspec.ops.base import Integers, Io, Layout, NoFlops, OpError
@@ -60,6 +61,14 @@ class Resize(NoFlops):
                 code="E0409",
             )
         return x.with_shape(*x.shape[:2], *self.size)
+
+    def elementwise(self, x: TensorType) -> Dim:
+        """A mean of two points is a difference, a product and a sum, one of four 4 products and 3 sums."""
+        axes = len(self.size)
+        if self.method.startswith("nearest"):
+            return ZERO
+        means = 3 * (2**axes - 1) if self.method == "bilinear" else 7 * (4 + 1)
+        return self.infer(x).elements * means
 
     def torch(self, io: Io) -> Expr:
         mode = LINEAR[len(self.size)] if self.method == "bilinear" else self.method

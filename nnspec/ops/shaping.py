@@ -31,6 +31,8 @@ class Reshape(NoFlops):
     """
 
     spelling: ClassVar[str | None] = "reshape"
+    per_result: ClassVar[int | None] = 0
+    is_view: ClassVar[bool] = True
 
     shape: Integers
 
@@ -101,6 +103,8 @@ class Flatten(NoFlops):
     """
 
     spelling: ClassVar[str | None] = "flatten"
+    per_result: ClassVar[int | None] = 0
+    is_view: ClassVar[bool] = True
 
     start: Integer = ONE
     stop: Integer = MINUS_ONE
@@ -139,6 +143,8 @@ class Transpose(NoFlops):
     """
 
     spelling: ClassVar[str | None] = "transpose"
+    per_result: ClassVar[int | None] = 0
+    is_view: ClassVar[bool] = True
 
     order: Integers | None = None
 
@@ -183,6 +189,8 @@ class Unsqueeze(NoFlops):
     """
 
     spelling: ClassVar[str | None] = "unsqueeze"
+    per_result: ClassVar[int | None] = 0
+    is_view: ClassVar[bool] = True
 
     dim: IntegerOrList
 
@@ -213,6 +221,8 @@ class Squeeze(NoFlops):
     """
 
     spelling: ClassVar[str | None] = "squeeze"
+    per_result: ClassVar[int | None] = 0
+    is_view: ClassVar[bool] = True
 
     dim: IntegerOrList
 
@@ -246,6 +256,8 @@ class Broadcast(NoFlops):
     """
 
     spelling: ClassVar[str | None] = "broadcast"
+    per_result: ClassVar[int | None] = 0
+    is_view: ClassVar[bool] = True
 
     shape: Integers
 

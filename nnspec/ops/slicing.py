@@ -23,6 +23,8 @@ class Slicing(NoFlops):
     """
 
     spelling: ClassVar[str | None] = "slicing"
+    per_result: ClassVar[int | None] = 0
+    is_view: ClassVar[bool] = True
 
     items: tuple[Dim | Range, ...]
 

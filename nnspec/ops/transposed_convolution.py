@@ -8,7 +8,16 @@ from typing import Any, ClassVar
 from nnspec.ir.dims import ONE, ZERO, Dim, maximum, product
 from nnspec.ir.types import TensorType
 from nnspec.ops import spatial
-from nnspec.ops.base import Count, Io, KerasWeight, Layout, Operator, OpError, Weight
+from nnspec.ops.base import (
+    Count,
+    Io,
+    KerasWeight,
+    Layout,
+    Operator,
+    OpError,
+    Product,
+    Weight,
+)
 from nnspec.ops.initializers import FanUniform, Initializer
 from nnspec.ops.spatial import Pairs, PerAxis, Sizes
 from nnspec.ops.weight_steps import Transpose
@@ -103,8 +112,14 @@ class ConvTranspose(Operator):
             )
         return found
 
-    def flops(self, x: TensorType) -> Dim:
-        return 2 * x.elements * self.fan(x.rank - 2)
+    def products(self, x: TensorType) -> tuple[Product, ...]:
+        flops = 2 * x.elements * self.fan(x.rank - 2)
+        return (Product(("x",), ("weight",), flops),)
+
+    @property
+    def per_result(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride] -- known per use
+        """The bias is added."""
+        return int(self.bias)
 
     def torch(self, io: Io) -> Expr:
         axes = io.type("x").rank - 2

@@ -23,6 +23,10 @@ class Step(abc.ABC):
     def backward(self, arrays: Sequence[Any]) -> list[Any]:
         """Keras's arrays as PyTorch has them."""
 
+    def counts(self, elements: list[Any]) -> list[Any]:
+        """The numbers of elements of Keras's arrays, from those of PyTorch's."""
+        return elements
+
 
 @dataclass(frozen=True)
 class Transpose(Step):
@@ -63,6 +67,9 @@ class SumPair(Step):
     def backward(self, arrays: Sequence[Any]) -> list[Any]:
         (array,) = arrays
         return [array, array * 0]
+
+    def counts(self, elements: list[Any]) -> list[Any]:
+        return elements[:1]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import nnspec.targets.keras as keras
 import nnspec.targets.keras_functional as keras_functional
 import nnspec.targets.torch as torch
-from nnspec.analysis.cost import Costs
+from nnspec.analysis.figures import Analysis
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.graph import Program, dotted
@@ -220,12 +220,15 @@ def _header(programs: Sequence[Program]) -> str:
 
 
 def _factory_doc(program: Program) -> str:
-    figures = Costs(program).total()
-    parts = [f"{_grouped(figures.parameters)} parameters"]
-    if figures.trainable != figures.parameters:
-        parts[0] += f", {_grouped(figures.trainable)} of them trained"
-    if figures.flops != 0:
-        parts.append(_flops(figures.flops))
+    analysis = Analysis(program)
+    parameters, trainable, flops = map(
+        analysis.figure, ("parameters", "trainable", "flops")
+    )
+    parts = [f"{_grouped(parameters)} parameters"]
+    if trainable != parameters:
+        parts[0] += f", {_grouped(trainable)} of them trained"
+    if flops != 0:
+        parts.append(_flops(flops))
     return "; ".join(parts) + "."
 
 

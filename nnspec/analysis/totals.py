@@ -1,0 +1,70 @@
+"""Sums over a program: what each node takes, added up through calls, each use of a function once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from nnspec.analysis.uses import Inside, Site, Use, Uses
+from nnspec.diagnostics import SpecError
+from nnspec.ir.dims import ZERO, Dim
+from nnspec.ops.base import OpError
+
+Rule: TypeAlias = Callable[[Site], Dim]
+
+
+@dataclass(frozen=True, slots=True)
+class Additive:
+    """A quantity of which a program has as much as its nodes together.
+
+    `rule` gives that of one node with an operator. A quantity that is `owned` belongs to instances, and each
+    is counted at its first use; any other belongs to uses.
+    """
+
+    rule: Rule
+    owned: bool = False
+
+
+class Totals:
+    """The sums of one quantity over a program."""
+
+    def __init__(self, uses: Uses, quantity: Additive) -> None:
+        self._uses = uses
+        self._quantity = quantity
+        self._sums: dict[Use, Dim] = {}
+
+    def total(self) -> Dim:
+        """The whole program."""
+        return self.of_use(self._uses.main)
+
+    def of_use(self, use: Use) -> Dim:
+        """One use of a function, with all that it calls."""
+        if use not in self._sums:
+            self._sums[use] = self._sum(self._uses.inside(use))
+        return self._sums[use]
+
+    def of_site(self, site: Site) -> Dim:
+        """One node."""
+        node = site.node
+        if node.weight is not None or (self._quantity.owned and not site.is_first):
+            return ZERO
+        if node.callee is not None:
+            return self.of_use(site.use)
+        try:
+            return self._quantity.rule(site).value
+        except OpError as error:
+            raise SpecError(
+                error.code, error.message, node.location, hint=error.hint
+            ) from error
+
+    def _sum(self, inside: Inside) -> Dim:
+        # Equal summands are multiplied: long loops hold few different ones.
+        counts: dict[Dim, int] = {}
+        for site in inside.sites:
+            found = self.of_site(site)
+            counts[found] = counts.get(found, 0) + 1
+        total = ZERO
+        for found, count in counts.items():
+            total = total + found * count
+        return total.value

@@ -1,0 +1,213 @@
+"""How each function of a program is used: what is trained in it, and which values need gradients.
+
+A function is looked at once for each way in which it is used (`Use`), however often it is called like
+that. `Site` is a node in such a use: everything that a rule of costs may ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from nnspec.ir.graph import Argument, Function, Node, Path, Port, Program
+from nnspec.ir.types import TensorType
+from nnspec.ops.base import Weight
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A function, whether its weights are frozen, which inputs need gradients, which results reach the loss.
+
+    `needs` follows the values of the inputs and `reached` those of the outputs, lists spread out.
+    """
+
+    key: str
+    frozen: bool
+    needs: tuple[bool, ...]
+    reached: tuple[bool, ...]
+
+
+class Inside:
+    """The values of a function in one use."""
+
+    def __init__(self, program: Program, uses: Uses, use: Use) -> None:
+        self.program = program
+        self.use = use
+        self.function = program.functions[use.key]
+        self._uses = uses
+        self.needed = self._needed()
+        self.reached = self._reached()
+
+    @cached_property
+    def sites(self) -> tuple[Site, ...]:
+        """The nodes, in the order in which they run."""
+        seen: set[Path] = set()
+        found: list[Site] = []
+        for node in self.function.nodes:
+            found.append(Site(self, node, node.owns and node.path not in seen))
+            if node.owns:
+                seen.add(node.path)
+        return tuple(found)
+
+    @property
+    def needs(self) -> tuple[bool, ...]:
+        """Which results need gradients."""
+        return tuple(value in self.needed for value in values_of(self.function.outputs))
+
+    def is_frozen(self, node: Node) -> bool:
+        """Whether the weights of a node are not trained."""
+        if self.use.frozen or node.marks.frozen:
+            return True
+        return (
+            node.callee is not None and self.program.functions[node.callee].marks.frozen
+        )
+
+    def callee(self, node: Node) -> Use:
+        """The use of the function that a node calls."""
+        assert node.callee is not None
+        needs = tuple(value in self.needed for value in node.values())
+        reached = tuple(value in self.reached for value in node.outputs)
+        return Use(node.callee, self.is_frozen(node), needs, reached)
+
+    def _needed(self) -> frozenset[int]:
+        """The values that need a gradient: what depends on a trained weight or on such an input."""
+        inputs = values_of(self.function.inputs)
+        found = {v for v, needs in zip(inputs, self.use.needs, strict=True) if needs}
+        frozen = self._frozen_paths()
+        for node in self.function.nodes:
+            found.update(self._needed_results(node, found, frozen))
+        return frozenset(found)
+
+    def _needed_results(
+        self, node: Node, found: set[int], frozen: frozenset[Path]
+    ) -> Iterator[int]:
+        floats = [v for v in node.outputs if self.function.types[v].dtype.is_float]
+        if node.weight is not None:
+            if node.path not in frozen:
+                yield from floats
+        elif node.callee is not None:
+            needs = tuple(value in found for value in node.values())
+            every = (True,) * len(node.outputs)
+            use = Use(node.callee, self.is_frozen(node), needs, every)
+            results = self._uses.inside(use).needs
+            yield from (v for v, n in zip(node.outputs, results, strict=True) if n)
+        elif self._trains(node) or any(value in found for value in node.values()):
+            yield from floats
+
+    def _trains(self, node: Node) -> bool:
+        weights = self.function.node_weights(node).values()
+        return not self.is_frozen(node) and any(each.trainable for each in weights)
+
+    def _frozen_paths(self) -> frozenset[Path]:
+        return frozenset(
+            node.path
+            for node in self.function.nodes
+            if node.owns and self.is_frozen(node)
+        )
+
+    def _reached(self) -> frozenset[int]:
+        """The values through which the loss depends on what needs a gradient."""
+        outputs = values_of(self.function.outputs)
+        reached = zip(outputs, self.use.reached, strict=True)
+        found = {value for value, is_reached in reached if is_reached}
+        found &= self.needed
+        for node in reversed(self.function.nodes):
+            if not found.isdisjoint(node.outputs):
+                found.update(value for value in node.values() if value in self.needed)
+        return frozenset(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A node in one use of its function. `is_first`: its instance is met here for the first time."""
+
+    inside: Inside
+    node: Node
+    is_first: bool
+
+    @property
+    def function(self) -> Function:
+        return self.inside.function
+
+    @cached_property
+    def types(self) -> tuple[Any, ...]:
+        """The types of the inputs: tuples for lists, None where missing."""
+        return self.function.node_types(self.node)
+
+    @cached_property
+    def results(self) -> tuple[TensorType, ...]:
+        """The types of the results."""
+        return self.function.results(self.node)
+
+    @cached_property
+    def weights(self) -> Mapping[str, Weight]:
+        """The weights of the operator, whether met here first or not."""
+        return self.function.node_weights(self.node)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its weights are not trained."""
+        return self.inside.is_frozen(self.node)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the backward pass comes through here."""
+        return not self.inside.reached.isdisjoint(self.node.outputs)
+
+    @property
+    def use(self) -> Use:
+        """The use of the function that it calls."""
+        return self.inside.callee(self.node)
+
+    def needs(self, name: str) -> bool:
+        """Whether an input (`x`, or `xs.1` of a list) or a weight needs a gradient, by its name."""
+        if name in self.weights:
+            return self.weights[name].trainable and not self.is_frozen
+        value = self._value(name)
+        return value is not None and value in self.inside.needed
+
+    def _value(self, name: str) -> int | None:
+        assert self.node.op is not None
+        port, _, place = name.partition(".")
+        names = type(self.node.op).inputs
+        if port not in names or names.index(port) >= len(self.node.inputs):
+            return None
+        argument = self.node.inputs[names.index(port)]
+        if isinstance(argument, tuple):
+            return argument[int(place)]
+        return argument
+
+
+class Uses:
+    """All uses of the functions of a program, each worked out once."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._inside: dict[Use, Inside] = {}
+
+    @property
+    def main(self) -> Use:
+        """The program itself: no input needs a gradient, and every result enters the loss."""
+        main = self.program.main
+        inputs, outputs = values_of(main.inputs), values_of(main.outputs)
+        floats = tuple(main.types[value].dtype.is_float for value in outputs)
+        return Use(main.key, main.marks.frozen, (False,) * len(inputs), floats)
+
+    def inside(self, use: Use) -> Inside:
+        """What a use is made of."""
+        if use not in self._inside:
+            self._inside[use] = Inside(self.program, self, use)
+        return self._inside[use]
+
+
+def values_of(ports: tuple[Port, ...]) -> tuple[int, ...]:
+    """The values of all ports, lists spread out and missing ones left out."""
+    return tuple(value for port in ports for value in _spread(port.values))
+
+
+def _spread(argument: Argument) -> tuple[int, ...]:
+    if argument is None:
+        return ()
+    return argument if isinstance(argument, tuple) else (argument,)

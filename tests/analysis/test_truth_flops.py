@@ -1,0 +1,39 @@
+"""FLOPs of the forward and of the backward pass equal those that PyTorch counts, as integers, for every spec.
+
+What is counted is the emitted program, with the sum of its outputs as the loss, on fake tensors: nothing is
+computed. Attention takes its plain kernel, since the fused ones hide their products from the counter, and of
+grouped convolutions the counter's own formula for the backward pass is replaced: it multiplies out the groups.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nnspec
+from nnspec.analysis.figures import Analysis
+from nnspec.compiler import Spec
+from tests.analysis.counted import counted_flops
+from tests.specs.figures import ALL, Figures
+
+ROOT = Path(__file__).parents[2]
+SIZES = {"B": 2, "T": 12, "S": 7, "H": 64, "W": 96}
+
+
+def loaded(figures: Figures) -> Spec:
+    return nnspec.load(str(ROOT / figures.path), figures.model)
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("figures", ALL, ids=lambda figures: figures.model)
+def test_the_counter_of_pytorch_agrees(figures: Figures) -> None:
+    spec = loaded(figures)
+    sizes = {name: SIZES[name] for name in spec.program.symbols}
+    analysis = Analysis(spec.program)
+    ours: dict[str, Any] = {
+        name: int(analysis.figure(name).at(sizes))
+        for name in ("flops", "training_flops")
+    }
+    assert ours == counted_flops(spec, sizes)
