@@ -43,11 +43,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def test_the_wheel_holds_the_grammar_and_the_standard_library(wheel: Path) -> None:
+def test_the_wheel_holds_the_grammar_the_library_and_the_devices(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     library = sorted((ROOT / "nnspec" / "std").rglob("*.nns"))
-    assert library
+    library += sorted((ROOT / "nnspec" / "analysis" / "devices").glob("*.toml"))
+    assert {path.suffix for path in library} == {".nns", ".toml"}
     wanted = {path.relative_to(ROOT).as_posix() for path in library}
     assert names >= wanted | {"nnspec/grammar/nnspec.lark", "nnspec/py.typed"}
     assert not [name for name in names if name.startswith(("tests/", "specs/"))]

@@ -42,6 +42,7 @@ COMMANDS = {
     "fmt": Entry("format", "fmt", "Lay a spec out in the one canonical way."),
     "ir": Entry("inspect", "ir", "The typed program, after any pass."),
     "weights": Entry("weights", "weights", "Move trained weights between programs."),
+    "devices": Entry("devices", "devices", "What is known of GPUs and other devices."),
     "ops": Entry("reference", "ops", "The operators and their manual pages."),
     "explain": Entry("reference", "explain", "What a diagnostic's code means."),
 }

@@ -23,6 +23,7 @@ RANGES = (
     "files",
     "costs",
     "placement",
+    "devices",
 )
 
 

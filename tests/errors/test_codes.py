@@ -11,7 +11,7 @@ import nnspec
 from nnspec.codes import explanations
 from nnspec.codes.explanation import Explanation
 from nnspec.diagnostics import Diagnostics
-from tests.errors import book
+from tests.errors import book, commands
 from tests.syntax import mistakes
 
 FOLDER = Path(nnspec.__file__).parent
@@ -22,7 +22,7 @@ SEMANTIC = [
 # Shown by other tests: what needs a large or binary file.
 _LARGE = {"E0001", "E0002", "E0008", "E0009", "E0013", "E0015", "E0016"}
 # What is said of weights, proofs, costs, clusters and plans.
-ELSEWHERE = re.compile(r"[EW]0[689]\d\d|E10\d\d|E0401")
+ELSEWHERE = re.compile(r"[EW]0[689]\d\d|E10\d\d|E0401|E1104")
 
 
 def said(spec: str) -> Diagnostics:
@@ -43,6 +43,10 @@ def test_every_code_has_a_case() -> None:
     shown = {found.code for case in book.all_cases() for found in case.found()}
     told = "".join(said for _, _, said in mistakes.cases())
     shown |= set(re.findall(r"^E\d{4}", told, re.MULTILINE))
+    for case in commands.all_cases():
+        shown |= set(
+            re.findall(r"^(?:error|warning)\[(\w+)\]", case.said, re.MULTILINE)
+        )
     rest = set(explanations()) - shown - _LARGE
     assert {code for code in rest if not ELSEWHERE.fullmatch(code)} == set()
 

@@ -1,0 +1,39 @@
+"""Codes E110x: devices, their files and their figures."""
+
+from __future__ import annotations
+
+from nnspec.codes.explanation import Explanation
+
+EXPLANATIONS: tuple[Explanation, ...] = (
+    Explanation(
+        "E1101",
+        "there is no such device",
+        "`nnspec devices` lists those of the catalogue and your own. A file of your own is named by "
+        "its path, with a `/` in it or `.toml` at its end.",
+        "",
+        "",
+    ),
+    Explanation(
+        "E1102",
+        "the file of a device cannot be read",
+        "It is no TOML: the message says where. `docs/devices.md` shows a whole file.",
+        "",
+        "",
+    ),
+    Explanation(
+        "E1103",
+        "a figure of a device is wrong",
+        "A figure is a text with a unit, more than 0, such as `80GB` or `3.35TB/s`, alone or in a "
+        "table with its source. `docs/devices.md` lists the figures and their units.",
+        "",
+        "",
+    ),
+    Explanation(
+        "E1104",
+        "the device has no figure for this type of element",
+        "Its maker publishes no rate of matrix products for it, so nothing can be said of their time. "
+        "Choose a policy that it has a figure for.",
+        "",
+        "",
+    ),
+)
