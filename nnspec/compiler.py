@@ -68,16 +68,18 @@ class Spec:
 
     def figure(
         self, name: str, setting: Setting | None = None, **symbols: Size
-    ) -> int | Dim:
+    ) -> int | float | Dim:
         """One figure by its name (see `nnspec.analysis.figures`), under a setting.
 
-        Raises `SpecError` for a name that is none.
+        A formula while sizes are open; a float for a quotient. Raises `SpecError` for a name that is none.
         """
-        from nnspec.analysis.cost import plain
         from nnspec.analysis.figures import Analysis
 
-        found = Analysis(self.program, setting).figure(name)
-        return plain(found, {**self.symbols, **symbols})
+        found = Analysis(self.program, setting).measured(name)
+        found = found.at({**self.symbols, **symbols})
+        if not found.is_known:
+            return found.value
+        return int(found.value) if found.below == 1 else float(found.exactly())
 
     def summary(self, **symbols: Size) -> SummaryTree:
         """The layers by path, with shapes and costs; symbols that are not given stay."""

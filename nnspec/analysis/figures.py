@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from functools import partial
 from types import MappingProxyType
 
@@ -17,7 +18,7 @@ from nnspec.analysis.setting import Setting
 from nnspec.analysis.totals import Additive, Totals
 from nnspec.analysis.uses import Uses
 from nnspec.diagnostics import SpecError, did_you_mean
-from nnspec.ir.dims import Dim
+from nnspec.ir.dims import ONE, Dim, DimError, Size
 from nnspec.ir.graph import Program
 
 
@@ -28,6 +29,39 @@ class Unit(StrEnum):
     FLOP = "FLOP"
     MAC = "MAC"
     BYTE = "byte"
+    INTENSITY = "FLOP/byte"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The value of a figure: an exact formula, or the quotient of two."""
+
+    value: Dim
+    below: Dim = ONE
+
+    @property
+    def is_known(self) -> bool:
+        """Whether no size is open."""
+        return self.value.is_constant and self.below.is_constant
+
+    def at(self, symbols: Mapping[str, Size]) -> Measured:
+        """The value with symbols replaced by sizes."""
+        return Measured(self.value.at(symbols), self.below.at(symbols))
+
+    def exactly(self) -> Fraction:
+        """The number. Raises `DimError` while a size is open, and where the quotient has none."""
+        if self.below == 0:
+            raise DimError("a quotient by nothing has no value")
+        return Fraction(int(self.value), int(self.below))
+
+    def for_program(self) -> int | float | str:
+        """An integer, a float for a quotient, or the formula as text."""
+        if not self.is_known:
+            below = "" if self.below == 1 else f" / ({self.below})"
+            return f"({self.value}){below}" if below else str(self.value)
+        if self.below == 1:
+            return int(self.value)
+        return float(self.exactly()) if self.below != 0 else 0.0
 
 
 class Analysis:
@@ -38,13 +72,24 @@ class Analysis:
         self.setting = setting or Setting()
         self.uses = Uses(program)
         self._totals: dict[str, Totals] = {}
-        self._figures: dict[str, Dim] = {}
+        self._figures: dict[str, Measured] = {}
 
-    def figure(self, name: str) -> Dim:
+    def measured(self, name: str) -> Measured:
         """A figure of the whole program. Raises `SpecError` for a name that is none."""
         if name not in self._figures:
             self._figures[name] = figure_named(name).measure(self)
         return self._figures[name]
+
+    def figure(self, name: str) -> Dim:
+        """A figure that is one formula. Raises `SpecError` for a quotient."""
+        found = self.measured(name)
+        if found.below != 1:
+            raise SpecError(
+                "E0903",
+                f"`{name}` is a quotient of two figures, not a formula of its own",
+                hint="ask for those two",
+            )
+        return found.value
 
     def totals(self, name: str) -> Totals:
         """The sums behind an additive figure, for its parts. Raises `SpecError` if it is not additive."""
@@ -66,6 +111,8 @@ class Figure:
 
     `convention` is shown wherever the figure is. Of an additive figure `quantity` gives the rule of a node
     under a setting; any other has `whole`, a function of the analysis.
+    `usual` figures are shown unless others are asked for, save for a `variant_of` another one that is equal
+    to it (of nothing, if that is empty).
     """
 
     name: str
@@ -73,13 +120,16 @@ class Figure:
     unit: Unit
     convention: str
     quantity: Callable[[Setting], Additive] | None = None
-    whole: Callable[[Analysis], Dim] | None = None
+    whole: Callable[[Analysis], Dim | Measured] | None = None
+    usual: bool = True
+    variant_of: str | None = None
 
-    def measure(self, analysis: Analysis) -> Dim:
+    def measure(self, analysis: Analysis) -> Measured:
         """The figure of the whole program, a formula in its free sizes."""
-        if self.whole is not None:
-            return self.whole(analysis)
-        return analysis.totals(self.name).total()
+        if self.whole is None:
+            return Measured(analysis.totals(self.name).total())
+        found = self.whole(analysis)
+        return found if isinstance(found, Measured) else Measured(found)
 
 
 def figure_named(name: str) -> Figure:
@@ -109,7 +159,8 @@ PRODUCTS = (
     "2 x multiply-accumulates of convolutions and matrix products, attention in full"
 )
 ONCE = "each shared weight once"
-KERNELS = "each kernel reads its inputs and weights once and writes its results once; views move nothing"
+READS = "forward, each kernel its inputs and weights once; views move nothing"
+WRITES = "forward, each kernel its results once; views move nothing"
 
 FIGURES: Mapping[str, Figure] = MappingProxyType(
     {
@@ -124,6 +175,7 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 Unit.COUNT,
                 "without frozen ones",
                 _owned(rules.trainable),
+                variant_of="parameters",
             ),
             Figure(
                 "state",
@@ -131,13 +183,15 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 Unit.COUNT,
                 "batch statistics: buffers in PyTorch",
                 _owned(rules.state),
+                variant_of="",
             ),
             Figure(
                 "keras_parameters",
                 "Keras's parameters",
                 Unit.COUNT,
-                "as Keras counts them: batch statistics too, and one bias in an LSTM",
+                "as Keras counts: with batch statistics, and one bias in an LSTM",
                 _owned(rules.keras_parameters),
+                variant_of="parameters",
             ),
             Figure("flops", "FLOPs", Unit.FLOP, PRODUCTS, _each_use(rules.flops)),
             Figure(
@@ -153,6 +207,7 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 Unit.FLOP,
                 "one product more for each operand that needs a gradient",
                 _each_use(rules.backward_flops),
+                usual=False,
             ),
             Figure(
                 "training_flops",
@@ -167,23 +222,35 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 "elementwise",
                 "elementwise operations",
                 Unit.COUNT,
-                "arithmetic, comparisons and elementary functions outside of products, "
-                "as in each operator's formula; forward, in evaluation",
+                "forward, outside of products, as in each operator's formula",
                 _each_use(rules.elementwise),
             ),
             Figure(
                 "bytes_read",
                 "bytes read",
                 Unit.BYTE,
-                KERNELS,
+                READS,
                 _under(rules.bytes_read),
+                usual=False,
             ),
             Figure(
                 "bytes_written",
                 "bytes written",
                 Unit.BYTE,
-                KERNELS,
+                WRITES,
                 _under(rules.bytes_written),
+                usual=False,
+            ),
+            Figure(
+                "intensity",
+                "arithmetic intensity",
+                Unit.INTENSITY,
+                "forward FLOPs for each byte read or written",
+                usual=False,
+                whole=lambda analysis: Measured(
+                    analysis.figure("flops"),
+                    analysis.figure("bytes_read") + analysis.figure("bytes_written"),
+                ),
             ),
         )
     }

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nnspec.analysis.figures import Measured, Unit
     from nnspec.ir.dims import Dim
 
 _UNITS = ("", "K", "M", "G", "T", "P", "E")
+_BYTES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_LONGEST = 9
 
 
 def for_program(amount: int | Dim) -> int | str:
@@ -44,3 +47,50 @@ def rounded(amount: int | Dim) -> str:
         return f"{value}{_UNITS[unit]}"
     whole, part = divmod(value, 10**digits)
     return f"{whole}.{part:0{digits}}{_UNITS[unit]}"
+
+
+def amount(measured: Measured, unit: Unit) -> str:
+    """A figure for people: exact, and rounded with its unit where it is long; or its formula."""
+    if not measured.is_known:
+        below = "" if measured.below == 1 else f" / ({formula(measured.below)})"
+        above = formula(measured.value)
+        return f"({above}){below}" if below else above
+    if measured.below != 1:
+        return f"{measured.for_program():.1f} {unit}" if measured.below != 0 else "none"
+    known = int(measured.value)
+    exactly = f"{known:,}"
+    if unit == "byte":
+        return bytes_text(known)
+    if len(exactly) <= _LONGEST or unit == "count":
+        return exactly
+    digits, suffix = rounded(known)[:-1], rounded(known)[-1]
+    return f"{exactly} ({digits} {suffix}{unit}s)"
+
+
+def short(known: int, unit: Unit) -> str:
+    """Three significant digits with a unit."""
+    return bytes_text(known) if unit == "byte" else rounded(known)
+
+
+def formula(value: int | Dim) -> str:
+    """A figure that depends on sizes, laid out to be read."""
+    from nnspec.analysis.formula.factor import plain
+    from nnspec.analysis.formula.notation import Notation
+    from nnspec.ir.dims import dim
+
+    return Notation().write(plain(dim(value)))
+
+
+def bytes_text(count: int) -> str:
+    """Three significant digits in powers of 1024: `97.5 MiB`."""
+    power = 0
+    while count >= 1024 ** (power + 1) * 1000 // 1024 and power < len(_BYTES) - 1:
+        power += 1
+    if power == 0:
+        return f"{count} B"
+    hundredths = (count * 200 + 1024**power) // (2 * 1024**power)
+    digits = 2 if hundredths < 1000 else 1 if hundredths < 10_000 else 0
+    step = 10 ** (2 - digits)
+    whole, part = divmod((hundredths + step // 2) // step, 10**digits)
+    fraction = f".{part:0{digits}}" if digits else ""
+    return f"{whole}{fraction} {_BYTES[power]}"

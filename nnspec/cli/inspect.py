@@ -1,4 +1,4 @@
-"""`nnspec summary`, `nnspec cost` and `nnspec ir`: what is in a model."""
+"""`nnspec summary` and `nnspec ir`: what is in a model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from nnspec.cli.arguments import (
 )
 
 if TYPE_CHECKING:
-    from nnspec.compiler import Cost, Spec, SummaryTree
+    from nnspec.analysis.summary import SummaryTree
+    from nnspec.compiler import Spec
     from nnspec.ir.graph import Program
 
 UNFOLDED = 2
@@ -110,56 +111,6 @@ def _unfolded(
         yield row, above, level
         if level < depth:
             waiting += [(child, row, level + 1) for child in reversed(row.children)]
-
-
-@click.command()
-@spec_arguments
-@json_option
-def cost(spec: SpecArgument, settings: dict[str, str], as_json: bool) -> int:
-    """Count parameters and floating-point operations of one forward pass.
-
-    Exact numbers when every symbolic size is given, else formulas in the sizes.
-
-    \b
-    Examples:
-      nnspec cost resnet.nns:ResNet50
-      nnspec cost resnet.nns:ResNet50 B=8
-      nnspec cost gpt2.nns B=1 T=1024 --json
-    """
-    from nnspec.cli.render import write, write_json
-
-    with spec_errors_reported(as_json):
-        costs = [model.cost() for model in load_models(spec, settings)]
-    if as_json:
-        write_json([_cost_object(each) for each in costs])
-    else:
-        write("\n".join(_cost_lines(each) for each in costs))
-    return 0
-
-
-def _cost_object(cost: Cost) -> dict[str, int | str]:
-    from nnspec.cli.amounts import for_program
-
-    return {
-        "name": cost.name,
-        "parameters": for_program(cost.parameters),
-        "trainable": for_program(cost.trainable),
-        "flops": for_program(cost.flops),
-        "macs": for_program(cost.macs),
-    }
-
-
-def _cost_lines(cost: Cost) -> str:
-    from nnspec.cli.amounts import exact
-    from nnspec.cli.text import visible
-
-    return (
-        f"{visible(cost.name)}\n"
-        f"  parameters  {exact(cost.parameters)}\n"
-        f"  trainable   {exact(cost.trainable)}\n"
-        f"  FLOPs       {exact(cost.flops)}\n"
-        f"  MACs        {exact(cost.macs)}\n"
-    )
 
 
 @click.command()

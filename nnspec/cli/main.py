@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 COMMANDS = {
     "check": Entry("check", "check", "Find the errors of a spec."),
     "summary": Entry("inspect", "summary", "Layers, shapes, parameters and FLOPs."),
-    "cost": Entry("inspect", "cost", "Parameters and FLOPs, as numbers or formulas."),
+    "cost": Entry("cost", "cost", "What a model costs, as numbers or formulas."),
     "compile": Entry("compile", "compile_", "Write the PyTorch or Keras program."),
     "verify": Entry("verify", "verify", "Prove that both programs agree."),
     "fmt": Entry("format", "fmt", "Lay a spec out in the one canonical way."),

@@ -126,6 +126,15 @@ def table(
     return "".join(f"{line.rstrip()}\n" for line in paper.getvalue().split("\n")[:-1])
 
 
+def bar(thousandths: int, width: int) -> str:
+    """A share as a bar of `width` cells, to an eighth of a cell where the terminal can show it."""
+    if not _encodes("█▏"):
+        return ("#" * ((thousandths * width + 500) // 1000)).ljust(width)
+    eighths = (thousandths * width * 8 + 500) // 1000
+    whole, rest = divmod(eighths, 8)
+    return ("█" * whole + ("", *"▏▎▍▌▋▊▉")[rest]).ljust(width)
+
+
 def _width() -> int:
     if sys.stdout is None or not sys.stdout.isatty():
         return _UNBOUNDED_WIDTH

@@ -1,0 +1,298 @@
+"""`nnspec cost`: the figures of a model, whole and by part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nnspec.cli.arguments import (
+    SpecArgument,
+    json_option,
+    load_models,
+    spec_arguments,
+    spec_errors_reported,
+)
+from nnspec.cli.settings import setting_of, setting_options
+
+if TYPE_CHECKING:
+    from nnspec.analysis.figures import Analysis, Figure, Measured
+    from nnspec.analysis.setting import Setting
+    from nnspec.analysis.summary import SummaryTree
+    from nnspec.compiler import Spec
+    from nnspec.ir.dims import Dim
+
+
+@click.command()
+@spec_arguments
+@click.option(
+    "--figures",
+    "names",
+    metavar="NAME,...",
+    help="The figures to give, or `all`.",
+)
+@click.option(
+    "--depth",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Levels of parts to show; 0 for the whole model alone.",
+)
+@setting_options
+@click.option("--csv", "as_csv", is_flag=True, help="Print the parts as CSV.")
+@json_option
+def cost(
+    spec: SpecArgument,
+    settings: dict[str, str],
+    names: str | None,
+    depth: int,
+    as_csv: bool,
+    as_json: bool,
+    **assumed: str | None,
+) -> int:
+    """Say what a model costs: parameters, FLOPs, memory, by part.
+
+    Exact numbers when every symbolic size is given, else formulas in the sizes.
+
+    \b
+    Examples:
+      nnspec cost resnet.nns:ResNet50
+      nnspec cost resnet.nns:ResNet50 B=8 --depth 2
+      nnspec cost gpt2.nns B=1 T=1024 --policy mixed_bf16 --json
+      nnspec cost gpt2.nns --figures flops,training_flops --csv
+    """
+    from nnspec.cli.render import write, write_json
+
+    with spec_errors_reported(as_json):
+        wanted = _figures(names)
+        setting = setting_of(assumed)
+        models = load_models(spec, settings)
+        views = [View.of(model, setting, wanted, names is None) for model in models]
+        if as_json:
+            text = ""
+            write_json([view.as_object(depth) for view in views])
+        elif as_csv:
+            text = _csv(views, depth)
+        else:
+            text = "\n".join(view.as_text(depth) for view in views)
+    write(text)
+    return 0
+
+
+def _figures(names: str | None) -> list[Figure]:
+    """The figures that are asked for, those that are usually of interest if none are."""
+    from nnspec.analysis.figures import FIGURES, figure_named
+
+    if names is None:
+        return [figure for figure in FIGURES.values() if figure.usual]
+    if names == "all":
+        return list(FIGURES.values())
+    return [figure_named(name.strip()) for name in names.split(",")]
+
+
+# What the parts are compared by: the first of these that is shown.
+_SHARED = ("flops", "backward_flops", "parameters")
+# The figures of parts that a person wants to see first.
+_FIRST = ("parameters", "flops")
+_BAR = 12
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown of one model."""
+
+    spec: Spec
+    analysis: Analysis
+    figures: Sequence[Figure]
+    unasked: bool = False
+
+    @staticmethod
+    def of(
+        spec: Spec, setting: Setting, figures: Sequence[Figure], unasked: bool
+    ) -> View:
+        """A view of figures, which nobody asked for by name if `unasked`."""
+        from nnspec.analysis.figures import Analysis
+
+        return View(spec, Analysis(spec.program, setting), figures, unasked)
+
+    def value(self, figure: Figure) -> Measured:
+        """A figure with what is known of the sizes put in."""
+        return self.analysis.measured(figure.name).at(self.spec.symbols)
+
+    @property
+    def additive(self) -> list[Figure]:
+        """The figures that parts have a share of."""
+        return [each for each in self.figures if each.quantity is not None]
+
+    def parts(self, figures: Sequence[Figure]) -> SummaryTree:
+        """The parts of the model with their shares of additive figures."""
+        from nnspec.analysis.summary import summary
+
+        return summary(
+            self.spec.program,
+            self.spec.symbols,
+            figures=[each.name for each in figures],
+            analysis=self.analysis,
+        )
+
+    # ---- for programs --------------------------------------------------------------------
+
+    def as_object(self, depth: int) -> dict[str, Any]:
+        """Everything as JSON: the figures by name, what they assume, the parts."""
+        setting = self.analysis.setting
+        return {
+            "name": self.spec.name,
+            **{each.name: self.value(each).for_program() for each in self.figures},
+            "sizes": dict(self.spec.symbols),
+            "assumes": {
+                "policy": setting.policy.name,
+                "optimizer": setting.optimizer,
+                "attention": setting.attention,
+                "dropout": setting.dropout,
+            },
+            "parts": [
+                _part(row) for row, _ in unfolded(self.parts(self.additive), depth)
+            ],
+        }
+
+    def rows(self, depth: int) -> Iterator[list[str]]:
+        """The whole model and its parts as rows of texts: for CSV."""
+        from nnspec.cli.amounts import for_program
+
+        tree = self.parts(self.additive)
+        for row, _ in [(tree, 0), *unfolded(tree, depth)]:
+            amounts = (for_program(row.figures[each.name]) for each in self.additive)
+            yield [
+                self.spec.name,
+                row.path,
+                row.kind,
+                str(row.count),
+                row.output,
+                *map(str, amounts),
+            ]
+
+    # ---- for people ----------------------------------------------------------------------
+
+    def as_text(self, depth: int) -> str:
+        """The figures with their units and conventions, and the parts with their shares."""
+        from nnspec.cli.text import visible
+
+        pieces = [f"{visible(self._title())}\n", self._whole()]
+        if depth and self.additive:
+            pieces.append(self._table(depth))
+        return "\n".join(pieces)
+
+    def _title(self) -> str:
+        setting = self.analysis.setting
+        sizes = [f"{name}={size}" for name, size in self.spec.symbols.items()]
+        return "  ".join([self.spec.name, *sizes, setting.policy.name])
+
+    def _whole(self) -> str:
+        from nnspec.cli.amounts import amount
+        from nnspec.cli.render import table
+
+        rows = [
+            [each.title, amount(self.value(each), each.unit), each.convention]
+            for each in self.figures
+            if not (self.unasked and self._goes_without_saying(each))
+        ]
+        return table(("figure", "", "convention"), rows)
+
+    def _goes_without_saying(self, figure: Figure) -> bool:
+        """Whether a figure says nothing beside the one that it is a variant of."""
+        if figure.variant_of is None:
+            return False
+        own = self.analysis.figure(figure.name)
+        plain = (
+            0 if figure.variant_of == "" else self.analysis.figure(figure.variant_of)
+        )
+        return own == plain
+
+    def _table(self, depth: int) -> str:
+        from nnspec.cli.amounts import short
+        from nnspec.cli.render import table
+
+        figures = [
+            each for each in self.additive if not self.unasked or each.name in _FIRST
+        ]
+        tree, sizes = self.parts(figures), self._sample()
+        shared = self._shared(figures)
+        total = _at(tree.figures[shared.name], sizes)
+        rows: list[list[str]] = []
+        for row, level in unfolded(tree, depth):
+            amounts = [_at(row.figures[each.name], sizes) for each in figures]
+            share = _at(row.figures[shared.name], sizes) * 1000 // total if total else 0
+            shown = map(short, amounts, [each.unit for each in figures])
+            rows.append([_name(row, level), row.kind, *shown, _bar(share)])
+        titles = [each.title for each in figures]
+        where = ", ".join(f"{name}={size}" for name, size in sizes.items())
+        first = f"part, at {where}" if where else "part"
+        numeric = tuple(range(2, 2 + len(titles)))
+        headings = (first, "kind", *titles, f"share of {shared.title}")
+        return table(headings, rows, numeric)
+
+    def _shared(self, figures: Sequence[Figure]) -> Figure:
+        names = {each.name: each for each in figures}
+        return next((names[n] for n in _SHARED if n in names), figures[0])
+
+    def _sample(self) -> dict[str, int]:
+        """Sizes for what is still open, to compare parts at."""
+        from nnspec.analysis.typical import typical_sizes
+
+        sizes = typical_sizes(self.spec.program)
+        return {n: s for n, s in sizes.items() if n not in self.spec.symbols}
+
+
+def unfolded(tree: SummaryTree, depth: int) -> list[tuple[SummaryTree, int]]:
+    """The rows below a row in order, as deep as asked, each with its level; without recursion."""
+    found: list[tuple[SummaryTree, int]] = []
+    waiting = [(child, 1) for child in reversed(tree.children)]
+    while waiting:
+        row, level = waiting.pop()
+        found.append((row, level))
+        if level < depth:
+            waiting += [(child, level + 1) for child in reversed(row.children)]
+    return found
+
+
+def _name(row: SummaryTree, level: int) -> str:
+    repeated = f"{row.count} x " if row.count > 1 else ""
+    return f"{'  ' * (level - 1)}{repeated}{row.path}"
+
+
+def _at(amount: int | Dim, sizes: Mapping[str, int]) -> int:
+    return amount if isinstance(amount, int) else int(amount.at(sizes))
+
+
+def _bar(thousandths: int) -> str:
+    from nnspec.cli.render import bar
+
+    return f"{bar(thousandths, _BAR)} {thousandths / 10:5.1f} %"
+
+
+def _part(row: SummaryTree) -> dict[str, Any]:
+    from nnspec.cli.amounts import for_program
+
+    figures = {name: for_program(value) for name, value in row.figures.items()}
+    return {
+        "path": row.path,
+        "kind": row.kind,
+        "count": row.count,
+        "output": row.output,
+        **figures,
+    }
+
+
+def _csv(views: Sequence[View], depth: int) -> str:
+    import csv
+    import io
+
+    paper = io.StringIO()
+    writer = csv.writer(paper, lineterminator="\n")
+    names = [each.name for each in views[0].additive] if views else []
+    writer.writerow(["model", "path", "kind", "count", "output", *names])
+    for view in views:
+        writer.writerows(view.rows(depth))
+    return paper.getvalue()
