@@ -6,7 +6,7 @@ settled; its methods are the stages behind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -86,6 +86,16 @@ class Spec:
         from nnspec.analysis.summary import summary
 
         return summary(self.program, {**self.symbols, **symbols})
+
+    def picture(
+        self, format: str, *, depth: int = 0, open: Iterable[str] = ()
+    ) -> str:
+        """The architecture as "svg", "dot", "mmd" or "html"; see `nnspec.picture.picture`."""
+        from nnspec.picture import picture
+
+        return picture(
+            self.program, format, depth=depth, open=open, symbols=self.symbols
+        )
 
     def source(self, target: Target) -> str:
         """The program in a framework's own code. Raises `SpecError` for what it cannot express."""

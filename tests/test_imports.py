@@ -25,7 +25,7 @@ LAYERS = (
     {"pycode", "ir", "modules"},
     {"ops"},
     {"passes", "analysis"},
-    {"placement", "targets"},
+    {"picture", "placement", "targets"},
     {"verify"},
     {"compiler"},
     {"cli"},
@@ -237,13 +237,15 @@ COMMANDS = {
     "torch": ["compile", "--target", "torch", "SPEC"],
     "keras": ["compile", "--target", "keras", "SPEC"],
     "ops": ["ops", "Linear"],
+    "graph": ["graph", "SPEC", "--depth", "1", "-o", "OUTPUT"],
 }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_light_commands_import_nothing_heavy(name: str) -> None:
+def test_light_commands_import_nothing_heavy(name: str, tmp_path: Path) -> None:
     spec = str(ROOT / "specs" / "vision" / "resnet.nns") + ":ResNet50"
-    arguments = [spec if each == "SPEC" else each for each in COMMANDS[name]]
+    given = {"SPEC": spec, "OUTPUT": str(tmp_path / "net.svg")}
+    arguments = [given.get(each, each) for each in COMMANDS[name]]
     code = (
         "import sys\n"
         "from nnspec.cli.main import main\n"

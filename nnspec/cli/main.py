@@ -37,6 +37,7 @@ COMMANDS = {
     "check": Entry("check", "check", "Find the errors of a spec."),
     "summary": Entry("inspect", "summary", "Layers, shapes, parameters and FLOPs."),
     "cost": Entry("cost", "cost", "What a model costs, as numbers or formulas."),
+    "graph": Entry("graph", "graph", "Draw the architecture."),
     "compile": Entry("compile", "compile_", "Write the PyTorch or Keras program."),
     "verify": Entry("verify", "verify", "Prove that both programs agree."),
     "fmt": Entry("format", "fmt", "Lay a spec out in the one canonical way."),

@@ -18,7 +18,11 @@ from nnspec.ops.initializers import Number
 LONGEST_DETAIL = 30
 NAMED = {"dim"}
 """Arguments that say little without their names."""
-SIGNS = {"*": "\N{MULTIPLICATION SIGN}", "-": "\N{MINUS SIGN}", "/": "\N{DIVISION SIGN}"}
+SIGNS = {
+    "*": "\N{MULTIPLICATION SIGN}",
+    "-": "\N{MINUS SIGN}",
+    "/": "\N{DIVISION SIGN}",
+}
 
 
 class Family(StrEnum):
@@ -126,6 +130,8 @@ def _fitting(texts: list[str]) -> str:
         longer = f"{shown}, {text}" if shown else text
         if len(longer) > LONGEST_DETAIL:
             more = "\N{HORIZONTAL ELLIPSIS}"
-            return f"{shown}, {more}" if shown else f"{text[: LONGEST_DETAIL - 1]}{more}"
+            return (
+                f"{shown}, {more}" if shown else f"{text[: LONGEST_DETAIL - 1]}{more}"
+            )
         shown = longer
     return shown

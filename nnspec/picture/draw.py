@@ -59,7 +59,9 @@ def curve(corners: tuple[tuple[float, float], ...]) -> str:
     points = [*before, (last_x, last_y - TIP * 0.5)]
     commands = [f"M{_at(*points[0])}"]
     for (a, b), (x, y), (c, d) in zip(points, points[1:], points[2:], strict=False):
-        bend = min(BEND, max(abs(x - a), abs(y - b)) / 2, max(abs(c - x), abs(d - y)) / 2)
+        bend = min(
+            BEND, max(abs(x - a), abs(y - b)) / 2, max(abs(c - x), abs(d - y)) / 2
+        )
         start = (x + _towards(x, a, bend), y + _towards(y, b, bend))
         end = (x + _towards(x, c, bend), y + _towards(y, d, bend))
         commands.append(f"L{_at(*start)}Q{_at(x, y)} {_at(*end)}")
@@ -109,12 +111,14 @@ def _outline(figure: Figure) -> Iterator[str]:
     if card.count > 1 and figure.inner is None:
         for shift in (SHADOW, SHADOW / 2):
             size = (wide - 2 * shift, high)
-            yield svg.rectangle(x + shift, y + shift, *size, rx=bend, **{"class": "card"})
+            yield svg.rectangle(
+                x + shift, y + shift, *size, rx=bend, **{"class": "card"}
+            )
     yield svg.rectangle(x, y, wide, high, rx=bend, **{"class": "card"})
 
 
 def _lines(figure: Figure) -> Iterator[str]:
-    if figure.card.sign:
+    if figure.face.round and figure.card.sign:
         yield svg.text(figure.x, figure.y + 16, figure.card.sign, **{"class": "sign"})
     for line in figure.face.lines:
         y = figure.y + line.y

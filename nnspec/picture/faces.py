@@ -51,7 +51,7 @@ def face(card: Card, labels: tuple[str, ...]) -> Face:
     """The face of a card, with the labels of its outlets in the order in which they stand."""
     outlets, span, reach = _outlets(labels)
     lines, height = _lines(card)
-    if card.sign or not lines:
+    if len(labels) < 2 and (card.sign or not lines):
         size = 2 * (CIRCLE if card.sign else DOT)
         return Face(size, size, size, (), card.sign, outlets, reach, round=True)
     text = max((_line_width(line) for line in lines), default=0.0)

@@ -184,7 +184,10 @@ class _Placing:
 
     def _corners(self, wire: int) -> tuple[tuple[float, float], ...]:
         run = self.plan.runs[wire]
-        first, last = self.bones.segments[run[0]].upper, self.bones.segments[run[-1]].lower
+        first, last = (
+            self.bones.segments[run[0]].upper,
+            self.bones.segments[run[-1]].lower,
+        )
         layer_of = self.plan.layer_of
         x = self._upper(run[0])
         bottom = self.tops[layer_of[first]] + self.boxes[first].height

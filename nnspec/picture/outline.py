@@ -7,9 +7,10 @@ operations, inputs and outputs. Its wires carry values, with their types.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from nnspec.ir.dims import Size
 from nnspec.ir.graph import (
     Argument,
     Binding,
@@ -105,11 +106,14 @@ class Outline:
         return sum(len(level.cards) for level in self.levels.values())
 
 
-def outline(program: Program) -> Outline:
-    """What of a program is drawn. Takes time in proportion to the nodes of its distinct functions."""
+def outline(program: Program, symbols: Mapping[str, Size] | None = None) -> Outline:
+    """What of a program is drawn, with what is known of its symbols put in.
+
+    Takes time in proportion to the nodes of its distinct functions.
+    """
     found = Outline(program, program.entry, {})
     for function in _reachable(program):
-        _Levels(found, function).build()
+        _Levels(found, function, symbols or {}).build()
     return found
 
 
@@ -148,8 +152,11 @@ class _Draft:
 class _Levels:
     """The levels of one function: its own, and those of its loops."""
 
-    def __init__(self, outline: Outline, function: Function) -> None:
+    def __init__(
+        self, outline: Outline, function: Function, symbols: Mapping[str, Size]
+    ) -> None:
         self.outline = outline
+        self.symbols = symbols
         self.program = outline.program
         self.function = function
         self.folding: Folding = fold(function)
@@ -163,9 +170,7 @@ class _Levels:
             *(self._port(port) for port in function.inputs if _given(port)),
             *inside,
         ]
-        ends = [
-            self._end(port) for port in function.outputs if port.values is not None
-        ]
+        ends = [self._end(port) for port in function.outputs if port.values is not None]
         self._add(function.key, [*drafts, *ends])
 
     def _readers(self) -> dict[int, set[int]]:
@@ -199,9 +204,7 @@ class _Levels:
             tails.update((value, host) for value in node.outputs if host.grows)
         return drafts
 
-    def _host(
-        self, place: int, node: Node, tails: dict[int, _Draft]
-    ) -> _Draft | None:
+    def _host(self, place: int, node: Node, tails: dict[int, _Draft]) -> _Draft | None:
         """The card that a node only continues, if there is one."""
         read = {self.folding.value(value) for value in node.values()}
         if len(read) != 1 or node.op is None or not follows(self.function, node):
@@ -262,10 +265,7 @@ class _Levels:
             return only
         made = {value for draft in inside for value in draft.gives}
         reads = dict.fromkeys(
-            value
-            for draft in inside
-            for value in draft.reads
-            if value not in made
+            value for draft in inside for value in draft.reads if value not in made
         )
         inner = {node for turn in repeat.turns for node in turn}
         carried = sorted(value for value in made if self._leaves(value, inner))
@@ -288,10 +288,9 @@ class _Levels:
         """The label of turns that are alike: `blocks.0-11`."""
         if not draft.label:
             return ""
-        first = self.function.nodes[draft.nodes[0]].path
-        last = self.function.nodes[draft.nodes[-1]].path
-        if len(first) != len(last):
-            return draft.label
+        paths = [self.function.nodes[node].path for node in draft.nodes]
+        first = paths[0]
+        last = next(path for path in reversed(paths) if _same_but_turns(path, first))
         return ".".join(
             str(a) if a == b else f"{a}-{b}" for a, b in zip(first, last, strict=True)
         )
@@ -347,18 +346,31 @@ class _Levels:
             for value in draft.gives:
                 targets = tuple(t for t in readers.get(value, ()) if t != place)
                 if targets:
-                    kind = self.function.types[value]
+                    kind = self._type(value)
                     groups.setdefault((kind, targets), []).append(value)
             outlets[place] = [Outlet(tuple(v), kind) for (kind, _), v in groups.items()]
             for number, (_, targets) in enumerate(groups):
                 wires += [Wire(place, number, target) for target in targets]
         return outlets, wires
 
+    def _type(self, value: int) -> TensorType:
+        kind = self.function.types[value]
+        shape = tuple(size.value.at(self.symbols) for size in kind.shape)
+        return TensorType(shape, kind.dtype)
+
 
 def _values(argument: Argument) -> Iterable[int]:
     if argument is None:
         return ()
     return argument if isinstance(argument, tuple) else (argument,)
+
+
+def _same_but_turns(one: Path, other: Path) -> bool:
+    """Whether two paths are those of turns of the same loops."""
+    return len(one) == len(other) and all(
+        a == b or (isinstance(a, int) and isinstance(b, int))
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 def _given(port: Port) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from nnspec.picture.outline import Level
 from nnspec.picture.skeleton import Skeleton, skeleton
@@ -107,7 +108,7 @@ def _neighbours(bones: Skeleton) -> tuple[tuple[int, ...], tuple[int, ...]]:
     left = [-1] * bones.items
     right = [-1] * bones.items
     for layer in bones.layers:
-        for one, other in zip(layer, layer[1:], strict=False):
+        for one, other in pairwise(layer):
             left[other], right[one] = one, other
     return tuple(left), tuple(right)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nnspec.ir.graph import Path
@@ -16,11 +16,9 @@ from nnspec.picture.faces import (
     face,
 )
 from nnspec.picture.geometry import Box, Placed, place
-from nnspec.picture.letters import SANS, width
+from nnspec.picture.letters import width
 from nnspec.picture.outline import Card, Level, Outline, Wire
 from nnspec.picture.plan import Plan, plan
-
-__all__ = ["SANS", "Figure", "Scene", "Stroke", "arrange"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,9 @@ class Scene:
             for figure in scene.figures:
                 yield figure, x, y
                 if figure.inner is not None:
-                    waiting.append((figure.inner, x + inner_x(figure), y + inner_y(figure)))
+                    waiting.append(
+                        (figure.inner, x + inner_x(figure), y + inner_y(figure))
+                    )
 
 
 def inner_x(figure: Figure) -> float:
@@ -87,7 +87,9 @@ class _Stage:
     outline: Outline
     opened: frozenset[Path]
     plans: dict[str, Plan] = field(default_factory=dict[str, Plan])
-    faces: dict[str, tuple[Face, ...]] = field(default_factory=dict[str, tuple[Face, ...]])
+    faces: dict[str, tuple[Face, ...]] = field(
+        default_factory=dict[str, tuple[Face, ...]]
+    )
     closed: dict[str, Scene] = field(default_factory=dict[str, Scene])
 
     def plan(self, key: str) -> Plan:
@@ -185,18 +187,3 @@ def _scene(
 def _frame_right(inner: Scene, face: Face, box: Box) -> float:
     inside = inner.width - inner.axis + FRAME_INSET
     return max(inside, heading_width(face) - box.left)
-
-
-def openable(outline: Outline) -> Mapping[Path, Card]:
-    """Every path at which a block can be opened, with its card, outer ones first."""
-    found: dict[Path, Card] = {}
-    waiting: list[tuple[str, Path]] = [(outline.top, ())]
-    while waiting:
-        key, prefix = waiting.pop(0)
-        for card in outline.levels[key].cards:
-            if card.inside is not None:
-                path = (*prefix, *card.path)
-                if card.family is not Family.LOOP:
-                    found.setdefault(path, card)
-                waiting.append((card.inside, path))
-    return found

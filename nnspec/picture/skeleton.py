@@ -14,6 +14,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from itertools import pairwise
 
 SWEEPS = 6
 MOST_JOINTS = 60_000
@@ -65,7 +66,7 @@ def skeleton(cards: int, wires: Sequence[tuple[int, int]]) -> Skeleton:
     segments = [
         Segment(upper, lower, wire)
         for wire, route in enumerate(routes)
-        for upper, lower in zip(route, route[1:], strict=False)
+        for upper, lower in pairwise(route)
     ]
     spine = _spine(cards, layer_of, segments)
     layers = _ordered(layer_of, segments, set(spine))
@@ -122,9 +123,7 @@ def _routes(
     return routes, layer_of
 
 
-def _spine(
-    cards: int, layer_of: list[int], segments: Sequence[Segment]
-) -> list[int]:
+def _spine(cards: int, layer_of: list[int], segments: Sequence[Segment]) -> list[int]:
     """A path from the first layer to the last, through as few joints as can be."""
     above: dict[int, list[int]] = {}
     for segment in segments:
@@ -240,7 +239,7 @@ def _columns(
     """Straight runs of items, none of which crosses another; the first is the spine."""
     place = {item: at for layer in layers for at, item in enumerate(layer)}
     layer_of = {item: at for at, layer in enumerate(layers) for item in layer}
-    below = dict(zip(spine, spine[1:], strict=False))
+    below = dict(pairwise(spine))
     above = {lower: upper for upper, lower in below.items()}
     taken: list[list[tuple[int, int]]] = [[] for _ in layers]
     for upper, lower in below.items():
@@ -255,9 +254,12 @@ def _columns(
             continue
         insort(row, pair)
         below[upper], above[lower] = lower, upper
-    first = [item for item in spine[:1]]
+    first = list(spine[:1])
     starts = first + [
-        item for layer in layers for item in layer if item not in above and item not in first
+        item
+        for layer in layers
+        for item in layer
+        if item not in above and item not in first
     ]
     return [_run(item, below) for item in starts]
 
@@ -294,9 +296,9 @@ def _outwards(
     for layer in layers:
         found = [column_of[item] for item in layer]
         spine = found.index(0)
-        for nearer, further in zip(found[spine:], found[spine + 1 :], strict=False):
+        for nearer, further in pairwise(found[spine:]):
             right.add(further, nearer)
-        for further, nearer in zip(found[:spine], found[1 : spine + 1], strict=True):
+        for further, nearer in pairwise(found[: spine + 1]):
             left.add(further, nearer)
     return (
         [column for column in right.static_order() if column],

@@ -93,9 +93,7 @@ def polyline(points: Points, **attributes: Value) -> str:
     return element("polyline", {"points": joined, **attributes})
 
 
-def document(
-    width: float, height: float, *children: str, style: str, name: str
-) -> str:
+def document(width: float, height: float, *children: str, style: str, name: str) -> str:
     """A whole file, as wide and high as it says, that shrinks where there is less room.
 
     `style` is CSS of our own, never text of a spec; `name` is what a screen reader says.

@@ -52,7 +52,9 @@ class Folding:
     function: Function
     parts: tuple[Part, ...] = ()
     same: dict[int, int] = field(default_factory=dict[int, int])
-    nodes: dict[int, tuple[int, ...]] = field(default_factory=dict[int, tuple[int, ...]])
+    nodes: dict[int, tuple[int, ...]] = field(
+        default_factory=dict[int, tuple[int, ...]]
+    )
     """By each node that is drawn, the nodes of all turns that it stands for."""
 
     def value(self, value: int) -> int:
@@ -110,7 +112,9 @@ class _Folder:
         for turn in turns[1:]:
             for here, there in zip(turns[0], turn, strict=True):
                 drawn, folded = self.nodes[here], self.nodes[there]
-                self.folding.same.update(zip(folded.outputs, drawn.outputs, strict=True))
+                self.folding.same.update(
+                    zip(folded.outputs, drawn.outputs, strict=True)
+                )
         return Repeat(number, tuple(self.parts(first.body)), tuple(turns))
 
     def _steps(self, items: Sequence[Item]) -> Iterator[int]:

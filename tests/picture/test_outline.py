@@ -1,0 +1,179 @@
+"""What is drawn of a program: turns folded, followers merged, values with their types."""
+
+from __future__ import annotations
+
+from time import process_time
+
+import pytest
+
+from nnspec.compiler import load
+from nnspec.ir.graph import Program
+from nnspec.picture.cards import Family
+from nnspec.picture.opening import Unknown, opened
+from nnspec.picture.outline import Card, Outline, outline
+from tests.picture.pictures import every_model, model
+
+MODELS = every_model()
+
+
+def drawn(text: str) -> tuple[Outline, tuple[Card, ...]]:
+    found = outline(model(text).program)
+    return found, found.levels[found.top].cards
+
+
+def body(lines: str, rest: str = "") -> str:
+    return (
+        f"{rest}\nmodel M {{\n  input x: [B, 8]\n  x = x\n{lines}\n  output y = x\n}}\n"
+    )
+
+
+def names(cards: tuple[Card, ...]) -> list[str]:
+    return [f"{card.count} {card.name}" for card in cards]
+
+
+def test_a_model_reads_as_it_is_written() -> None:
+    found = outline(load("specs/language/gpt2.nns", "GPT2Small").program)
+    cards = found.levels[found.top].cards
+    assert names(cards) == [
+        "1 tokens",
+        "1 Embedding",
+        "1 arange",
+        "1 Embedding",
+        "1 +",
+        "12 Block",
+        "1 LayerNorm",
+        "1 wte.weight",
+        "1 Linear",
+        "1 logits",
+    ]
+    assert cards[5].label == "blocks.0-11"
+    inside = found.levels[str(cards[5].inside)].cards
+    qkv = next(card for card in inside if card.label == "qkv")
+    assert [row.text for row in qkv.rows] == ["Linear", "rearrange", "unstack"]
+    assert [outlet.label for outlet in qkv.outlets] == ["3 x [B, 12, T, 64]"]
+
+
+def test_alike_turns_of_several_cards_are_one_frame() -> None:
+    found, cards = drawn(
+        body("  for _ in range(5) { x = x + (x -> fc: Linear(8) -> relu) }")
+    )
+    assert names(cards) == ["1 x", "5 5 turns", "1 y"]
+    assert cards[1].family is Family.LOOP
+    inside = found.levels[str(cards[1].inside)].cards
+    assert names(inside) == ["1 x", "1 Linear", "1 +", "1 "]
+
+
+def test_a_chain_that_is_repeated_is_one_card() -> None:
+    _, cards = drawn(body("  for _ in range(5) { x = x -> fc: Linear(8) -> relu }"))
+    assert names(cards) == ["1 x", "5 Linear", "1 y"]
+    assert cards[1].label == "fc.0-4"
+    assert len(cards[1].nodes) == 10
+
+
+def test_loops_in_loops() -> None:
+    _, cards = drawn(
+        body(
+            "  for _ in range(3) { for _ in range(4) { x = x -> fc: Linear(8) } }",
+        )
+    )
+    assert names(cards) == ["1 x", "12 Linear", "1 y"]
+    assert len(cards[1].nodes) == 12
+
+
+def test_turns_that_differ_stay_apart() -> None:
+    _, cards = drawn(body("  for n in [8, 8, 4, 8, 8, 8] { x = x -> fc: Linear(n) }"))
+    assert names(cards) == [
+        "1 x",
+        "2 Linear",
+        "1 Linear",
+        "3 Linear",
+        "1 y",
+    ]
+
+
+def test_turns_that_read_other_values_stay_apart() -> None:
+    first = "  a = x -> one: Linear(8)\n  b = x -> two: Linear(8)\n"
+    _, cards = drawn(
+        body(f"{first}  for z in [a, b] {{ x = x + (z -> fc: Linear(8)) }}")
+    )
+    assert [card.name for card in cards].count("+") == 2
+
+
+def test_a_value_of_every_turn_leaves_the_loop() -> None:
+    _, cards = drawn(
+        body(
+            "  all = []\n"
+            "  for _ in range(6) { x = x -> fc: Linear(8)  all = all + [x] }\n"
+            "  x = concat(all, dim=1)"
+        )
+    )
+    assert "6 Linear" in names(cards)
+    assert "1 concat" in names(cards)
+
+
+@pytest.mark.parametrize("spec", MODELS, ids=lambda spec: spec.name)
+def test_every_node_is_on_one_card_and_every_wire_has_the_type_of_its_value(
+    spec: object,
+) -> None:
+    program: Program = spec.program  # type: ignore[attr-defined]
+    found = outline(program)
+    for function in program.functions.values():
+        if function.key not in found.levels:
+            continue
+        on_cards = [
+            node
+            for level in found.levels.values()
+            if level.function == function.key
+            for card in level.cards
+            if card.family is not Family.LOOP
+            for node in card.nodes
+        ]
+        assert sorted(on_cards) == list(range(len(function.nodes)))
+    for level in found.levels.values():
+        types = program.functions[level.function].types
+        for card in level.cards:
+            for outlet in card.outlets:
+                assert all(types[value] == outlet.type for value in outlet.values)
+        for wire in level.wires:
+            assert wire.source < wire.target
+            assert wire.outlet < len(level.cards[wire.source].outlets)
+
+
+def test_sizes_that_are_known_are_put_in() -> None:
+    spec = load("specs/language/gpt2.nns", "GPT2Small", B=2, T=16)
+    found = outline(spec.program, spec.symbols)
+    assert found.levels[found.top].cards[0].outlets[0].label == "i64[2, 16]"
+
+
+# ---- which blocks are open ----------------------------------------------------------------------------
+
+
+def test_blocks_open_by_depth_path_loop_or_name() -> None:
+    found = outline(load("specs/language/t5.nns", "T5Small").program)
+    assert opened(found, 0) == frozenset()
+    decoder = ("decoder", 0)
+    cross = (*decoder, "cross")
+    assert opened(found, 1) >= {("encoder", 0), decoder, ("decoder_bias",)}
+    assert cross in opened(found, 2)
+    for text in ("decoder.0.cross", "decoder.5.cross", "decoder.cross"):
+        assert opened(found, 0, [text]) == {decoder, cross}
+    assert opened(found, 0, ["DecoderLayer"]) == {decoder}
+    assert len(opened(found, 0, ["Attention"])) == 5
+
+
+def test_a_block_that_is_not_there() -> None:
+    found = outline(load("specs/language/t5.nns", "T5Small").program)
+    with pytest.raises(Unknown, match="there is no block `decodr`") as caught:
+        opened(found, 0, ["decodr"])
+    assert caught.value.hint == "did you mean `decoder`?"
+
+
+# ---- time ---------------------------------------------------------------------------------------------
+
+
+def test_deep_models_are_drawn_as_fast_as_they_are_written() -> None:
+    deep = model(body("  for _ in range(3900) { x = x -> fc: Linear(8) -> relu }"))
+    start = process_time()
+    found = outline(deep.program)
+    assert process_time() - start < 1
+    assert names(found.levels[found.top].cards) == ["1 x", "3900 Linear", "1 y"]
