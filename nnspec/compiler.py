@@ -87,9 +87,7 @@ class Spec:
 
         return summary(self.program, {**self.symbols, **symbols})
 
-    def picture(
-        self, format: str, *, depth: int = 0, open: Iterable[str] = ()
-    ) -> str:
+    def picture(self, format: str, *, depth: int = 0, open: Iterable[str] = ()) -> str:
         """The architecture as "svg", "dot", "mmd" or "html"; see `nnspec.picture.picture`."""
         from nnspec.picture import picture
 
