@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nnspec.diagnostics import (
     Diagnostic,
     Diagnostics,
+    Severity,
     SpecError,
     SpecErrors,
     did_you_mean,
@@ -41,9 +42,14 @@ Target = Literal["torch", "keras"]
 
 @dataclass(frozen=True)
 class Report:
-    """What checking found: warnings, since a spec with errors does not become a `Spec`."""
+    """What checking found: warnings, and costs over budget; with other errors there is no `Spec`."""
 
     diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is an error."""
+        return not any(each.severity is Severity.ERROR for each in self.diagnostics)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +63,12 @@ class Spec:
     warnings: tuple[Diagnostic, ...] = ()
 
     def check(self) -> Report:
-        """What there is to say of a spec that is right."""
-        return Report(self.warnings)
+        """What there is to say of a spec whose program is right: warnings, and budgets exceeded."""
+        if not self.program.budgets:
+            return Report(self.warnings)
+        from nnspec.analysis.budgets import exceeded
+
+        return Report((*self.warnings, *exceeded(self.program, self.symbols)))
 
     def cost(self, **symbols: Size) -> Cost:
         """Parameters and FLOPs; symbols that are not given stay in the formulas."""

@@ -112,7 +112,7 @@ class Figure:
     `convention` is shown wherever the figure is. Of an additive figure `quantity` gives the rule of a node
     under a setting; any other has `whole`, a function of the analysis.
     `usual` figures are shown unless others are asked for, save for a `variant_of` another one that is equal
-    to it (of nothing, if that is empty).
+    to it (of nothing, if that is empty). A figure without parts is `explained_by` one that has some.
     """
 
     name: str
@@ -123,6 +123,7 @@ class Figure:
     whole: Callable[[Analysis], Dim | Measured] | None = None
     usual: bool = True
     variant_of: str | None = None
+    explained_by: str | None = None
 
     def measure(self, analysis: Analysis) -> Measured:
         """The figure of the whole program, a formula in its free sizes."""
@@ -200,6 +201,7 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 Unit.MAC,
                 "half of the FLOPs",
                 whole=lambda analysis: analysis.figure("flops") // 2,
+                explained_by="flops",
             ),
             Figure(
                 "backward_flops",
@@ -217,6 +219,7 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 whole=lambda analysis: (
                     analysis.figure("flops") + analysis.figure("backward_flops")
                 ),
+                explained_by="backward_flops",
             ),
             Figure(
                 "elementwise",

@@ -135,6 +135,15 @@ def load_model(spec: SpecArgument, settings: Mapping[str, str]) -> Spec:
     )
 
 
+def refuse_errors(model: Spec) -> None:
+    """Raises SpecErrors for what is wrong with a program that can be built: costs over budget."""
+    from nnspec.diagnostics import Severity, SpecErrors
+
+    found = [e for e in model.check().diagnostics if e.severity is Severity.ERROR]
+    if found:
+        raise SpecErrors(found)
+
+
 @contextmanager
 def spec_errors_reported(as_json: bool) -> Generator[None]:
     """Turns the faults of a spec into output and exit code 1."""

@@ -10,6 +10,7 @@ from nnspec.cli.arguments import (
     SpecArgument,
     json_option,
     load_model,
+    refuse_errors,
     spec_arguments,
     spec_errors_reported,
 )
@@ -55,6 +56,7 @@ def compile_(
 
     with spec_errors_reported(as_json):
         model = load_model(spec, settings)
+        refuse_errors(model)
         source = model.source(target)
     if output is not None:
         from nnspec.files import write_generated

@@ -30,6 +30,38 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "",
     ),
     Explanation(
+        "E0910",
+        "a cost over budget",
+        "`require cost.NAME <= ...` bounds a figure of the whole model. The message says the "
+        "figure, the hint which parts take most of it.",
+        "model M {\n"
+        "  input x: [B, 64]\n"
+        "  require cost.parameters <= 4K\n"
+        "  output y = x -> Linear(64)\n"
+        "}\n",
+        "model M {\n"
+        "  input x: [B, 64]\n"
+        "  require cost.parameters <= 5K\n"
+        "  output y = x -> Linear(64)\n"
+        "}\n",
+    ),
+    Explanation(
+        "E0911",
+        "a budget that depends on an open size",
+        "A budget must hold for all sizes that are known at run time only, or say for which "
+        "it is meant.",
+        "model M {\n"
+        "  input x: [B, 64]\n"
+        "  require cost.flops <= 9KFLOPs\n"
+        "  output y = x -> Linear(64)\n"
+        "}\n",
+        "model M {\n"
+        "  input x: [B, 64]\n"
+        "  require cost.flops(B=1) <= 9KFLOPs\n"
+        "  output y = x -> Linear(64)\n"
+        "}\n",
+    ),
+    Explanation(
         "E0904",
         "an unknown figure",
         "`nnspec cost --help` lists the figures that there are.",

@@ -112,6 +112,23 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "}\n",
     ),
     Explanation(
+        "E0509",
+        "a budget that cannot be understood",
+        "A budget stands in a model and bounds one of its costs by a number: "
+        "`require cost.parameters <= 26M`. Sizes and assumptions are given by name: "
+        '`cost.train_peak(B=32, policy="mixed_bf16")`.',
+        "model M {\n"
+        "  input x: [B, 64]\n"
+        "  require cost.parameters == 4160\n"
+        "  output y = x -> Linear(64)\n"
+        "}\n",
+        "model M {\n"
+        "  input x: [B, 64]\n"
+        "  require cost.parameters <= 4160\n"
+        "  output y = x -> Linear(64)\n"
+        "}\n",
+    ),
+    Explanation(
         "E0510",
         "an annotation that does not exist",
         'The annotations are `@frozen`, `@checkpoint` and `@device("name")`. '

@@ -393,6 +393,20 @@ class RequirementPart(Part):
     size: Index
 
 
+class BudgetPart(Part):
+    """What the model may cost: a figure at some sizes and assumptions, and its bound."""
+
+    figure: str
+    sizes: dict[str, int]
+    assumes: dict[str, str]
+    operator: Literal["<", "<=", ">", ">="]
+    numerator: int
+    denominator: Annotated[int, Field(ge=1)]
+    unit: Literal["", "B", "FLOPs", "MACs"]
+    location: LocationPart
+    message: str | None
+
+
 class Document(Part):
     """A whole program."""
 
@@ -405,6 +419,7 @@ class Document(Part):
     symbols: list[str]
     assumptions: AssumptionsPart
     requirements: list[RequirementPart]
+    budgets: list[BudgetPart]
     sources: list[SourcePart]
     expressions: list[Expression]
     functions: list[FunctionPart]

@@ -21,6 +21,7 @@ from nnspec.ir.dims import ONE, Dim, symbol
 from nnspec.ir.frame import Builder, Frame
 from nnspec.ir.graph import (
     Argument,
+    CostBudget,
     Function,
     Marks,
     Parameter,
@@ -75,6 +76,7 @@ class Elaboration:
         self.symbols: dict[str, Dim] = {}
         self.functions: dict[str, Function] = {}
         self.main_frame: Frame | None = None
+        self.cost_budgets: list[CostBudget] = []
         self.poisoned = False
         self._sources: dict[Source, int] = {}
         self._made: dict[tuple[Any, ...], Function] = {}
@@ -549,6 +551,7 @@ class Elaboration:
             source_name=source_name,
             doc=declared.module.file.doc,
             requirements=self._implied(),
+            budgets=tuple(self.cost_budgets),
         )
 
     def _implied(self) -> tuple[tuple[str, Dim], ...]:

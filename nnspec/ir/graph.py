@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 from nnspec.ir.assumptions import Assumptions
@@ -227,6 +228,22 @@ class Function:
 
 
 @dataclass(frozen=True, eq=False)
+class CostBudget:
+    """What a model may cost: a figure, the sizes and assumptions it is taken at, and its bound.
+
+    `unit` is that of the bound as written ("", "B", "FLOPs", "MACs"). The names are not checked here.
+    """
+
+    figure: str
+    arguments: Mapping[str, int | str]
+    operator: str
+    limit: Fraction
+    unit: str
+    location: Location
+    message: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Program:
     """A checked model: its functions by key, the entry, and what is assumed of its symbols."""
 
@@ -238,6 +255,7 @@ class Program:
     source_name: str
     doc: str | None = None
     requirements: tuple[tuple[str, Dim], ...] = ()
+    budgets: tuple[CostBudget, ...] = ()
 
     @property
     def main(self) -> Function:

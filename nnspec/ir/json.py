@@ -65,6 +65,7 @@ class _Writer:
             {"text": text, "size": self.dim(size)}
             for text, size in program.requirements
         ]
+        budgets = [self._budget(budget) for budget in program.budgets]
         assumptions = program.assumptions
         bounds = {
             name: {"low": low, "high": high}
@@ -80,9 +81,24 @@ class _Writer:
             "symbols": list(program.symbols),
             "assumptions": {"bounds": bounds, "multiples": dict(assumptions.multiples)},
             "requirements": requirements,
+            "budgets": budgets,
             "sources": [{"name": s.name, "text": s.text} for s in self.sources],
             "expressions": self.expressions,
             "functions": functions,
+        }
+
+    def _budget(self, budget: graph.CostBudget) -> dict[str, Any]:
+        arguments = budget.arguments.items()
+        return {
+            "figure": budget.figure,
+            "sizes": {name: v for name, v in arguments if isinstance(v, int)},
+            "assumes": {name: v for name, v in arguments if isinstance(v, str)},
+            "operator": budget.operator,
+            "numerator": budget.limit.numerator,
+            "denominator": budget.limit.denominator,
+            "unit": budget.unit,
+            "location": self._location(budget.location),
+            "message": budget.message,
         }
 
     # ---- expressions ----

@@ -109,12 +109,24 @@ class Reader:
                 source.requirements,
                 lambda r: (r.text, self.dim(r.size)),
             ),
+            budgets=self._each("budgets", source.budgets, self._budget),
         )
         try:
             verify_program(program)
         except VerificationError as error:
             raise ProgramError("the program", str(error)) from None
         return program
+
+    def _budget(self, part: document.BudgetPart) -> graph.CostBudget:
+        return graph.CostBudget(
+            figure=part.figure,
+            arguments={**part.sizes, **part.assumes},
+            operator=part.operator,
+            limit=Fraction(part.numerator, part.denominator),
+            unit=part.unit,
+            location=self._location(part.location),
+            message=part.message,
+        )
 
     # ---- expressions ----
 

@@ -224,7 +224,8 @@ class _Names:
                 inside.update((leaf.name or "", None) for leaf in leaves(pattern))
                 self.body(body.statements, inside)
             case ast.Require(condition=condition):
-                self.resolve(of_expressions(condition), visible)
+                known = {**visible, lookup.COSTS: None}
+                self.resolve(of_expressions(condition), known)
             case ast.Return(values=values):
                 self.resolve(of_expressions(*values), visible)
             case _:

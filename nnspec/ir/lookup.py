@@ -50,6 +50,9 @@ BUILTINS = frozenset(
 DTYPES: dict[str, DType] = {dtype.value: dtype for dtype in DType}
 SCALAR_TYPES = frozenset(["int", "float", "bool", "str", "dtype", "block", "fn"])
 
+# What a budget speaks of, in `require cost.parameters <= 26M`; a name only there.
+COSTS = "cost"
+
 
 def name(frame: Frame, node: ast.Name) -> Value:
     """The value of a name."""

@@ -1,7 +1,11 @@
-"""`require`: constants are checked at once, what speaks of a run-time size becomes an assumption."""
+"""`require`: constants are checked at once, what speaks of a run-time size becomes an assumption.
+
+What speaks of a cost becomes a budget (see `cost_budgets`).
+"""
 
 from __future__ import annotations
 
+from nnspec.ir import cost_budgets
 from nnspec.ir import evaluate as evaluation
 from nnspec.ir.constants import ConstantError, compared
 from nnspec.ir.dims import Dim
@@ -28,6 +32,9 @@ def _conjuncts(condition: ast.Expr) -> list[ast.Expr]:
 
 def _one(frame: Frame, condition: ast.Expr, node: ast.Require) -> None:
     if isinstance(condition, ast.Compare):
+        if cost_budgets.is_budget(frame, condition):
+            cost_budgets.require(frame, condition, node)
+            return
         left = evaluation.evaluate(frame, condition.left)
         right = evaluation.evaluate(frame, condition.right)
         if isinstance(left, Dim) and isinstance(right, Dim):

@@ -40,6 +40,10 @@ def _head(program: Program) -> Iterator[str]:
         yield f"  size {name}: at least {max(low, factor)}{upper}{multiple}"
     for text, _ in program.requirements:
         yield f"  needs {text} >= 1"
+    for budget in program.budgets:
+        given = ", ".join(f"{n}={v!r}" for n, v in budget.arguments.items())
+        limit = f"{budget.limit}{budget.unit}"
+        yield f"  costs {budget.figure}({given}) {budget.operator} {limit}"
 
 
 def _function(program: Program, function: Function) -> Iterator[str]:

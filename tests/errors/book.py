@@ -38,7 +38,10 @@ class Case:
         name = settings.pop("model", None)
         names = None if name is None else [name]
         try:
-            return check_source(Source("spec.nns", self.spec), names, settings)[1]
+            specs, found = check_source(Source("spec.nns", self.spec), names, settings)
+            for spec in specs:
+                found.extend(e for e in spec.check().diagnostics if e not in found)
+            return found
         except SpecErrors as errors:
             found = Diagnostics()
             found.extend(errors.diagnostics)

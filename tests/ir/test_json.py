@@ -42,6 +42,8 @@ model Everything(widths: list[int] = [4, 6], drop: float = 0.5, name: str = "é"
   input x: [B, 8]
   input ids: i64[B, T]
   require T <= 64 and T % 4 == 0
+  require cost.parameters <= 2.5K, "small"
+  require 3MiB > cost.bytes_read(B=2, T=8, policy="bf16")
   embed = Embedding(10, 8)
   y = ids -> embed -> mean(dim=1)
   a = concat([x[:, 4:], x[:, :4]], dim=1)
