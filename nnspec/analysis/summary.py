@@ -7,7 +7,7 @@ of a row are those of all its repetitions together, so every column adds up to t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nnspec.analysis.cost import plain
 from nnspec.analysis.figures import Analysis
@@ -26,7 +26,8 @@ class SummaryTree:
     """A row, and the rows of what it is made of.
 
     `path` is that of the layer, turns of a folded loop as a range (`blocks.0-11`). The figures, by
-    name, are ints where they are known and else `Dim`s.
+    name, are ints where they are known and else `Dim`s. `detail` is what is applied, with its constants,
+    and `sources` name where its inputs come from, in its own block.
     """
 
     path: str
@@ -35,6 +36,8 @@ class SummaryTree:
     figures: Mapping[str, int | Dim]
     count: int = 1
     children: tuple[SummaryTree, ...] = ()
+    detail: str = ""
+    sources: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> int | Dim:
@@ -55,6 +58,7 @@ class _Row:
     figures: tuple[Dim, ...]
     count: int = 1
     children: tuple[_Row, ...] = ()
+    site: Site | None = field(default=None, compare=False)
 
     def again(self, other: _Row, turn: int) -> bool:
         """Whether another row is this one, `turn` turns of the innermost loop later."""
@@ -73,12 +77,14 @@ def summary(
     *,
     figures: Sequence[str] = SHOWN,
     analysis: Analysis | None = None,
+    everything: bool = False,
 ) -> SummaryTree:
     """The rows of a program, with what is known of its symbols put in.
 
     `figures` are names of additive ones (see `analysis.figures`). Raises `SpecError` for any other.
+    With `everything`, operations are shown that cost nothing.
     """
-    found = _Summary(analysis or Analysis(program), figures)
+    found = _Summary(analysis or Analysis(program), figures, everything)
     main = program.main
     output = tuple(_output_types(main))
     totals = tuple(each.total() for each in found.totals)
@@ -90,8 +96,11 @@ def summary(
 class _Summary:
     """The rows of each use of a function, worked out once."""
 
-    def __init__(self, analysis: Analysis, figures: Sequence[str]) -> None:
+    def __init__(
+        self, analysis: Analysis, figures: Sequence[str], everything: bool
+    ) -> None:
         self.analysis = analysis
+        self.everything = everything
         self.totals: tuple[Totals, ...] = tuple(map(analysis.totals, figures))
         self._rows: dict[Use, tuple[_Row, ...]] = {}
 
@@ -115,11 +124,13 @@ class _Summary:
         if node.callee is not None:
             name = self.analysis.program.functions[node.callee].name
             children = () if again else self.rows(site.use)
-            return _Row(node.path, name + shared, output, figures, children=children)
-        if not _is_shown(site, figures):
+            return _Row(
+                node.path, name + shared, output, figures, children=children, site=site
+            )
+        if not self.everything and not _is_shown(site, figures):
             return None
         assert node.op is not None
-        return _Row(node.path, node.op.op_name() + shared, output, figures)
+        return _Row(node.path, node.op.op_name() + shared, output, figures, site=site)
 
 
 def _is_shown(site: Site, figures: Sequence[Dim]) -> bool:
@@ -204,8 +215,27 @@ class _Tree:
             dict(zip(self.names, figures, strict=True)),
             count,
             tuple(self.of(child, path, count) for child in row.children),
+            detail="" if row.site is None else _detail(row.site),
+            sources=() if row.site is None else _sources(row.site),
         )
 
     def _known(self, kind: TensorType) -> TensorType:
         shape = tuple(size.at(self.symbols) for size in kind.shape)
         return TensorType(shape, kind.dtype)
+
+
+def _detail(site: Site) -> str:
+    """`Linear(features=64)`, or a block with its constants."""
+    from nnspec.ir.show import show_operator, show_value
+
+    if site.node.callee is None:
+        assert site.node.op is not None
+        return show_operator(site.node.op)
+    callee = site.inside.program.functions[site.node.callee]
+    constants = (f"{p.name}={show_value(p.value)}" for p in callee.parameters)
+    return f"{callee.name}({', '.join(constants)})"
+
+
+def _sources(site: Site) -> tuple[str, ...]:
+    names = site.inside.names
+    return tuple(names[value] for value in site.node.values())

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from nnspec.ir.graph import Argument, Function, Node, Path, Port, Program
+from nnspec.ir.graph import (
+    Argument,
+    Function,
+    Node,
+    Path,
+    Port,
+    Program,
+    dotted,
+)
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Weight
 
@@ -50,6 +58,18 @@ class Inside:
             if node.owns:
                 seen.add(node.path)
         return tuple(found)
+
+    @cached_property
+    def names(self) -> Mapping[int, str]:
+        """Where each value comes from: an input's name, or the path of the node that gives it."""
+        found = {
+            value: port.name
+            for port in self.function.inputs
+            for value in _spread(port.values)
+        }
+        for node in self.function.nodes:
+            found.update((value, dotted(node.path)) for value in node.outputs)
+        return found
 
     @property
     def needs(self) -> tuple[bool, ...]:
