@@ -108,10 +108,12 @@ def test_commands_print_what_is_shown(snippet: Snippet, folder: Path):
         assert same(shown, found.stdout + found.stderr), found.stdout + found.stderr
 
 
-def test_the_costs_in_the_documentation():
-    text = ROOT.joinpath("docs/cost.md").read_text(encoding="utf-8")
-    (snippet,) = (m[2] for m in FENCE.finditer(text) if m[1] == "console")
-    for each in snippet.split("$ ")[1:]:
+@pytest.mark.parametrize("page", ["cost", "devices"])
+def test_the_costs_in_the_documentation(page: str):
+    text = ROOT.joinpath(f"docs/{page}.md").read_text(encoding="utf-8")
+    snippets = [m[2] for m in FENCE.finditer(text) if m[1] == "console"]
+    assert snippets
+    for each in "".join(snippets).split("$ ")[1:]:
         command, _, shown = each.partition("\n")
         assert same(shown, nnspec(command, ROOT).stdout), command
 

@@ -77,7 +77,11 @@ Watts = Annotated[Stated, BeforeValidator(partial(_stated, unit=POWER))]
 
 class _Table(BaseModel):
     model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        defer_build=True,
     )
 
 

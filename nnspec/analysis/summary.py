@@ -78,30 +78,34 @@ def summary(
     figures: Sequence[str] = SHOWN,
     analysis: Analysis | None = None,
     everything: bool = False,
+    more: Mapping[str, Totals] | None = None,
 ) -> SummaryTree:
     """The rows of a program, with what is known of its symbols put in.
 
-    `figures` are names of additive ones (see `analysis.figures`). Raises `SpecError` for any other.
-    With `everything`, operations are shown that cost nothing.
+    `figures` are names of additive ones (see `analysis.figures`), and `more` are other sums by the names
+    that they get. Raises `SpecError` for a figure that is not additive. With `everything`, operations are
+    shown that cost nothing.
     """
-    found = _Summary(analysis or Analysis(program), figures, everything)
+    known = analysis or Analysis(program)
+    sums = {name: known.totals(name) for name in figures} | dict(more or {})
+    found = _Summary(known, tuple(sums.values()), everything)
     main = program.main
     output = tuple(_output_types(main))
     totals = tuple(each.total() for each in found.totals)
     rows = found.rows(found.analysis.uses.main)
     root = _Row((), program.name, output, totals, children=rows)
-    return _Tree(tuple(figures), symbols or {}).of(root, "", 1)
+    return _Tree(tuple(sums), symbols or {}).of(root, "", 1)
 
 
 class _Summary:
     """The rows of each use of a function, worked out once."""
 
     def __init__(
-        self, analysis: Analysis, figures: Sequence[str], everything: bool
+        self, analysis: Analysis, sums: tuple[Totals, ...], everything: bool
     ) -> None:
         self.analysis = analysis
         self.everything = everything
-        self.totals: tuple[Totals, ...] = tuple(map(analysis.totals, figures))
+        self.totals = sums
         self._rows: dict[Use, tuple[_Row, ...]] = {}
 
     def rows(self, use: Use) -> tuple[_Row, ...]:

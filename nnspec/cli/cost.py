@@ -16,6 +16,7 @@ from nnspec.cli.arguments import (
     spec_errors_reported,
 )
 from nnspec.cli.settings import setting_of, setting_options
+from nnspec.cli.time_options import show_times, time_options
 
 if TYPE_CHECKING:
     from nnspec.analysis.figures import Analysis, Figure, Measured
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     help="Levels of parts to show; 0 for the whole model alone.",
 )
 @setting_options
+@time_options
 @click.option("--csv", "as_csv", is_flag=True, help="Print the parts as CSV.")
 @json_option
 def cost(
@@ -62,6 +64,7 @@ def cost(
       nnspec cost resnet.nns:ResNet50 B=8 --depth 2
       nnspec cost gpt2.nns B=1 T=1024 --policy mixed_bf16 --json
       nnspec cost gpt2.nns --figures flops,training_flops --csv
+      nnspec cost gpt2.nns B=8 T=1024 --policy mixed_bf16 --device h100
     """
     from nnspec.cli.render import write, write_json
 
@@ -69,6 +72,8 @@ def cost(
         wanted = _figures(names)
         setting = setting_of(assumed)
         models = load_models(spec, settings)
+        if assumed["device"] is not None:
+            return show_times(models, setting, assumed, depth, as_json)
         views = [View.of(model, setting, wanted, names is None) for model in models]
         if as_json:
             text = ""
@@ -225,7 +230,7 @@ class View:
             amounts = [_at(row.figures[each.name], sizes) for each in figures]
             share = _at(row.figures[shared.name], sizes) * 1000 // total if total else 0
             shown = map(short, amounts, [each.unit for each in figures])
-            rows.append([_name(row, level), row.kind, *shown, _bar(share)])
+            rows.append([part_name(row, level), row.kind, *shown, _bar(share)])
         titles = [each.title for each in figures]
         where = ", ".join(f"{name}={size}" for name, size in sizes.items())
         first = f"part, at {where}" if where else "part"
@@ -257,7 +262,8 @@ def unfolded(tree: SummaryTree, depth: int) -> list[tuple[SummaryTree, int]]:
     return found
 
 
-def _name(row: SummaryTree, level: int) -> str:
+def part_name(row: SummaryTree, level: int) -> str:
+    """The path of a part, indented by its level, and how often it is there."""
     repeated = f"{row.count} x " if row.count > 1 else ""
     return f"{'  ' * (level - 1)}{repeated}{row.path}"
 

@@ -36,4 +36,35 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "",
         "",
     ),
+    Explanation(
+        "E1105",
+        "a size is free where times are asked for",
+        "Whether arithmetic or memory takes longer depends on the sizes, so a time has no formula. Give each "
+        "size a number.",
+        "",
+        "",
+    ),
+    Explanation(
+        "E1109",
+        "too few measurements",
+        "Three factors are fitted, and each measurement is predicted once from the others to tell the error.",
+        "",
+        "",
+    ),
+    Explanation(
+        "E1110",
+        "a calibration that does not fit its device",
+        "`NAME.calibration.toml` is written by `nnspec calibrate` and holds factors relative to the figures that "
+        "the device had. When those have changed, or somebody has edited the file, calibrate again.",
+        "",
+        "",
+    ),
+    Explanation(
+        "E1112",
+        "a model that does not run on the device",
+        "The emitted program failed while it was measured: out of memory, or an operator that the device does "
+        "not have. The message is that of PyTorch.",
+        "",
+        "",
+    ),
 )

@@ -63,6 +63,9 @@ class Add(Arithmetic):
     spelling: ClassVar[str | None] = "add"
     symbol: ClassVar[str] = "+"
 
+    def passes_gradient(self, kind: TensorType, *results: TensorType) -> bool:
+        return kind.elements == results[0].elements
+
 
 class Subtract(Arithmetic):
     """x - y: [*S], [*S] -> [*S], broadcasting.

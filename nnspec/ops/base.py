@@ -286,6 +286,10 @@ class Operator(BaseModel, abc.ABC):
         """What an unfused kernel writes in between, and reads again."""
         return ()
 
+    def passes_gradient(self, kind: TensorType, *results: TensorType) -> bool:
+        """Whether an input of this type gets the results' gradient, or a part of it, without a kernel."""
+        return False
+
     @abc.abstractmethod
     def torch(self, io: Io) -> Expr | tuple[Expr, ...]:
         """The result as PyTorch says it."""

@@ -84,6 +84,9 @@ class Concat(NoFlops):
         joined = total(x.shape[axis] for x in xs)
         return first.with_shape(*first.shape[:axis], joined, *first.shape[axis + 1 :])
 
+    def passes_gradient(self, kind: TensorType, *results: TensorType) -> bool:
+        return True
+
     def torch(self, io: Io) -> Expr:
         axis = normal_axis(self.dim, io.types("xs")[0].rank)
         return torch.cat(list(io.list("xs")), dim=_written(self.dim, axis))
@@ -122,6 +125,9 @@ class Stack(NoFlops):
         for place, x in enumerate(xs):
             _require_equal(first, x, place, None)
         return first.with_shape(*first.shape[:axis], len(xs), *first.shape[axis:])
+
+    def passes_gradient(self, kind: TensorType, *results: TensorType) -> bool:
+        return True
 
     def torch(self, io: Io) -> Expr:
         return torch.stack(list(io.list("xs")), dim=int(self.dim))

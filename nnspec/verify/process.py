@@ -23,6 +23,7 @@ QUICK_COMPILATION = (
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 )
 """JAX compiles each operation anew: what counts is how soon it is ready."""
+TIMING = "timing"
 THREADS = dict.fromkeys(
     (
         "OMP_NUM_THREADS",
@@ -36,7 +37,7 @@ THREADS = dict.fromkeys(
 
 
 class Worker:
-    """A process that holds one framework. `kind` is `pytorch` or a Keras backend."""
+    """A process that holds one framework. `kind` is `pytorch`, a Keras backend, or `timing`."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -137,6 +138,8 @@ def _environment(folder: str, kind: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("KERAS_", "TF_", "JAX_"))
     }
+    if kind == TIMING:  # what is measured is this machine, with all that it has
+        return {**kept, "TMPDIR": folder}
     found = {
         **kept,
         **THREADS,

@@ -35,6 +35,10 @@ def make_side(kind: str) -> Any:
         from nnspec.verify.torch_side import TorchSide
 
         return TorchSide()
+    if kind == "timing":
+        from nnspec.verify.timing_side import TimingSide
+
+        return TimingSide()
     from nnspec.verify.keras_side import KerasSide
 
     return KerasSide(kind)

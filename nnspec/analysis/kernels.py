@@ -1,0 +1,159 @@
+"""The work of each operator: what it computes and moves, forward and backward, at given sizes.
+
+One operator is taken for one kernel, which reads its inputs and weights from memory once and writes its
+results there. Views are none. What a backward kernel reads of values that the forward pass kept is counted
+where a product needs it; other operators are counted as reading the gradient that comes in, no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from nnspec.analysis import rules
+from nnspec.analysis.setting import Policy, Setting
+from nnspec.analysis.uses import Site
+from nnspec.ir.dims import Dim, Size, product
+from nnspec.ir.types import DType, TensorType
+from nnspec.ops.base import Product
+
+Mode = Literal["forward", "training"]
+MODES: tuple[Mode, ...] = ("forward", "training")
+
+ELEMENTS: Mapping[DType, str] = {
+    DType.F64: "fp64",
+    DType.F32: "fp32",
+    DType.BF16: "bf16",
+    DType.F16: "fp16",
+    DType.I8: "int8",
+}
+"""What devices call the elements of matrix products."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """Work that is launched together.
+
+    `flops` of matrix products on elements of type `element`, other arithmetic `operations`, `bytes` read
+    and written, and how many `launches` it takes at least.
+    """
+
+    flops: int
+    element: str
+    operations: int
+    bytes: int
+    launches: int = 1
+
+
+class Kernels:
+    """The kernels of nodes under a setting, with all sizes known."""
+
+    def __init__(self, setting: Setting, sizes: Mapping[str, Size], mode: Mode) -> None:
+        self.setting = setting
+        self.sizes = sizes
+        self.mode = mode
+
+    def of_site(self, site: Site) -> tuple[Kernel, ...]:
+        """The kernels of a node that applies an operator; none of a view."""
+        both = (self.forward, self.backward)
+        passes = both if self.mode == "training" else both[:1]
+        return tuple(kernel for each in passes if (kernel := each(site)) is not None)
+
+    def forward(self, site: Site) -> Kernel | None:
+        """The kernel of the forward pass; None of a view."""
+        moved = rules.bytes_read(site, self.setting) + rules.bytes_written(
+            site, self.setting
+        )
+        kernel = Kernel(
+            self._at(rules.flops(site)),
+            self._element(site),
+            self._at(rules.elementwise(site)),
+            self._at(moved),
+            1 + self._further_launches(site),
+        )
+        return kernel if kernel.bytes or kernel.flops else None
+
+    def _further_launches(self, site: Site) -> int:
+        """An unfused kernel ends wherever it writes a result in between."""
+        if self.setting.attention == "fused":
+            return 0
+        return len(rules.operator_of(site).materialised(*site.types))
+
+    def backward(self, site: Site) -> Kernel | None:
+        """The work of the backward pass; None where no gradient is computed."""
+        if not site.is_reached or not self._moves(site):
+            return None
+        written = list(self._gradients(site))
+        if not written:
+            return None
+        products = rules.operator_of(site).products(*site.types)
+        incoming = (self._activation(each) for each in site.results)
+        moved = [*written, *incoming, *self._operands(site, products)]
+        return Kernel(
+            self._at(rules.backward_flops(site)),
+            self._element(site),
+            0,
+            sum(moved),
+            _operands_with_gradients(site, products[0]) if len(products) == 1 else 1,
+        )
+
+    def _moves(self, site: Site) -> bool:
+        traffic = rules.operator_of(site).traffic(*site.types)
+        return bool(traffic.reads or traffic.writes)
+
+    def _gradients(self, site: Site) -> Iterator[int]:
+        """Bytes of each gradient that is computed: of inputs, and of weights."""
+        passes = rules.operator_of(site).passes_gradient
+        for name, kind in _inputs(site):
+            if site.needs(name) and not passes(kind, *site.results):
+                yield self._activation(kind)
+        for name, weight in site.weights.items():
+            if site.needs(name):
+                size = self._at(product(weight.shape))
+                yield size * self.setting.policy.gradients.bytes
+
+    def _operands(self, site: Site, products: Iterable[Product]) -> Iterator[int]:
+        """Bytes of what gradients of products are computed from, beside the gradient that comes in."""
+        wanted: set[str] = set()
+        for each in products:
+            for own, other in ((each.left, each.right), (each.right, each.left)):
+                if any(map(site.needs, own)):
+                    wanted.update(other)
+        for name, kind in _inputs(site):
+            if name in wanted:
+                yield self._activation(kind)
+        for name, weight in site.weights.items():
+            if name in wanted:
+                size = self._at(product(weight.shape))
+                yield size * self.setting.policy.weights.bytes
+
+    def _activation(self, kind: TensorType) -> int:
+        return self._at(kind.elements) * self.setting.policy.bytes(kind.dtype)
+
+    def _at(self, value: Dim) -> int:
+        return int(value.at(self.sizes))
+
+    def _element(self, site: Site) -> str:
+        return element_of(site.results[0].dtype, self.setting.policy)
+
+
+def element_of(dtype: DType, policy: Policy) -> str:
+    """What devices call the elements that a product of this type takes."""
+    computed = policy.products if dtype is DType.FLOAT else dtype
+    return ELEMENTS.get(computed, computed.value)
+
+
+def _inputs(site: Site) -> Iterator[tuple[str, TensorType]]:
+    """The tensor inputs by name; those of a list as `xs.0`, `xs.1`."""
+    names = type(rules.operator_of(site)).inputs
+    for name, kind in zip(names, site.types, strict=False):
+        if isinstance(kind, TensorType):
+            yield name, kind
+        elif kind is not None:
+            listed = cast("tuple[TensorType, ...]", kind)
+            yield from ((f"{name}.{place}", each) for place, each in enumerate(listed))
+
+
+def _operands_with_gradients(site: Site, each: Product) -> int:
+    return max(1, sum(any(map(site.needs, names)) for names in (each.left, each.right)))
