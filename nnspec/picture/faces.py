@@ -33,7 +33,7 @@ class Line:
 class Face:
     """A card as it is drawn closed: its size, its lines (y from its top), what stands where.
 
-    `outlets` are the abscissae of its outlets, from its centre; `reach` is how far the labels below
+    `heading` is the line of an open card, or the sign in a round one. `outlets` are the abscissae of its outlets, from its centre; `reach` is how far the labels below
     it reach to the right of the centre. Below the `body` of a card that a loop repeats peep out others.
     """
 
