@@ -201,19 +201,9 @@ class View:
         rows = [
             [each.title, amount(self.value(each), each.unit), each.convention]
             for each in self.figures
-            if not (self.unasked and self._goes_without_saying(each))
+            if not (self.unasked and self.analysis.goes_without_saying(each))
         ]
         return table(("figure", "", "convention"), rows)
-
-    def _goes_without_saying(self, figure: Figure) -> bool:
-        """Whether a figure says nothing beside the one that it is a variant of."""
-        if figure.variant_of is None:
-            return False
-        own = self.analysis.figure(figure.name)
-        plain = (
-            0 if figure.variant_of == "" else self.analysis.figure(figure.variant_of)
-        )
-        return own == plain
 
     def _table(self, depth: int) -> str:
         from nnspec.cli.amounts import short

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from nnspec.ops.base import snake_case
@@ -69,10 +70,9 @@ def heading(card: Card) -> str:
 
 
 def caption(card: Card) -> str:
-    """The label of a card where the card does not say it already."""
-    kind = snake_case(card.rows[0].text)
-    bare = card.label.rstrip("0123456789").removesuffix("_")
-    return "" if kind in (card.label, bare) else plain(card.label)
+    """The label of a card, unless it only repeats the kind of layer, as those that nobody chose do."""
+    kind = re.escape(snake_case(card.rows[0].text))
+    return "" if re.fullmatch(rf"{kind}(_\d+)?", card.label) else plain(card.label)
 
 
 def _lines(card: Card) -> tuple[tuple[Line, ...], float]:
