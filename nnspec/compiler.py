@@ -6,7 +6,7 @@ settled; its methods are the stages behind.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,6 +32,7 @@ from nnspec.syntax import ast
 
 if TYPE_CHECKING:
     from nnspec.analysis.cost import Cost
+    from nnspec.analysis.generic.closed import ClosedForms
     from nnspec.analysis.setting import Setting
     from nnspec.analysis.summary import SummaryTree
     from nnspec.ops.base import Operator
@@ -91,6 +92,21 @@ class Spec:
             return found.value
         return int(found.value) if found.below == 1 else float(found.exactly())
 
+    def closed_forms(
+        self,
+        *figures: str,
+        constants: Collection[str] | None = None,
+        setting: Setting | None = None,
+    ) -> ClosedForms:
+        """Figures as formulas in constants of the model: those named, or all that are integers.
+
+        Raises `SpecError` for a figure that is no sum over the program, and for what is no integer constant.
+        """
+        from nnspec.analysis.figures import Analysis
+        from nnspec.analysis.generic.closed import closed_forms
+
+        return closed_forms(Analysis(self.program, setting), figures, constants)
+
     def summary(self, **symbols: Size) -> SummaryTree:
         """The layers by path, with shapes and costs; symbols that are not given stay."""
         from nnspec.analysis.summary import summary
@@ -104,12 +120,6 @@ class Spec:
         return picture(
             self.program, format, depth=depth, open=open, symbols=self.symbols
         )
-
-    def report(self, setting: Setting | None = None) -> str:
-        """A page with the architecture, its costs by block, and sizes to change; see `nnspec.picture.report`."""
-        from nnspec.picture.report import report
-
-        return report(self.program, setting, self.symbols)
 
     def source(self, target: Target) -> str:
         """The program in a framework's own code. Raises `SpecError` for what it cannot express."""

@@ -12,6 +12,7 @@ from enum import StrEnum
 from fractions import Fraction
 from functools import partial
 from types import MappingProxyType
+from typing import Protocol
 
 from nnspec.analysis import rules
 from nnspec.analysis.setting import Setting
@@ -91,13 +92,6 @@ class Analysis:
             )
         return found.value
 
-    def goes_without_saying(self, figure: Figure) -> bool:
-        """Whether a figure says nothing beside the one that it is a variant of."""
-        if figure.variant_of is None:
-            return False
-        own = self.figure(figure.name)
-        return own == (self.figure(figure.variant_of) if figure.variant_of else 0)
-
     def totals(self, name: str) -> Totals:
         """The sums behind an additive figure, for its parts. Raises `SpecError` if it is not additive."""
         if name not in self._totals:
@@ -112,12 +106,23 @@ class Analysis:
         return self._totals[name]
 
 
+class Others(Protocol):
+    """Where a figure that is composed of others finds them."""
+
+    setting: Setting
+
+    def figure(self, name: str) -> Dim:
+        """Another figure. Raises `SpecError` for a quotient, or a name that is none."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One figure: its name in the language and on the command line, its unit, and how it is counted.
 
     `convention` is shown wherever the figure is. Of an additive figure `quantity` gives the rule of a node
-    under a setting; any other has `whole`, a function of the analysis.
+    under a setting; one that is arithmetic with other figures is `composed` of them; any other has `whole`,
+    a function of the analysis.
     `usual` figures are shown unless others are asked for, save for a `variant_of` another one that is equal
     to it (of nothing, if that is empty). A figure without parts is `explained_by` one that has some.
     """
@@ -127,6 +132,7 @@ class Figure:
     unit: Unit
     convention: str
     quantity: Callable[[Setting], Additive] | None = None
+    composed: Callable[[Others], Dim | Measured] | None = None
     whole: Callable[[Analysis], Dim | Measured] | None = None
     usual: bool = True
     variant_of: str | None = None
@@ -134,10 +140,16 @@ class Figure:
 
     def measure(self, analysis: Analysis) -> Measured:
         """The figure of the whole program, a formula in its free sizes."""
-        if self.whole is None:
-            return Measured(analysis.totals(self.name).total())
-        found = self.whole(analysis)
-        return found if isinstance(found, Measured) else Measured(found)
+        if self.composed is not None:
+            return as_measured(self.composed(analysis))
+        if self.whole is not None:
+            return as_measured(self.whole(analysis))
+        return Measured(analysis.totals(self.name).total())
+
+
+def as_measured(value: Dim | Measured) -> Measured:
+    """A formula as the value of a figure."""
+    return value if isinstance(value, Measured) else Measured(value)
 
 
 def figure_named(name: str) -> Figure:
@@ -207,7 +219,7 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 "MACs",
                 Unit.MAC,
                 "half of the FLOPs",
-                whole=lambda analysis: analysis.figure("flops") // 2,
+                composed=lambda others: others.figure("flops") // 2,
                 explained_by="flops",
             ),
             Figure(
@@ -223,8 +235,8 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 "training FLOPs",
                 Unit.FLOP,
                 "forward + backward",
-                whole=lambda analysis: (
-                    analysis.figure("flops") + analysis.figure("backward_flops")
+                composed=lambda others: (
+                    others.figure("flops") + others.figure("backward_flops")
                 ),
                 explained_by="backward_flops",
             ),
@@ -257,9 +269,9 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 Unit.INTENSITY,
                 "forward FLOPs for each byte read or written",
                 usual=False,
-                whole=lambda analysis: Measured(
-                    analysis.figure("flops"),
-                    analysis.figure("bytes_read") + analysis.figure("bytes_written"),
+                composed=lambda others: Measured(
+                    others.figure("flops"),
+                    others.figure("bytes_read") + others.figure("bytes_written"),
                 ),
             ),
         )

@@ -15,6 +15,7 @@ from nnspec.cli.arguments import (
     spec_arguments,
     spec_errors_reported,
 )
+from nnspec.cli.formulas import FORMATS, Formulas, rendered
 from nnspec.cli.settings import setting_of, setting_options
 from nnspec.cli.time_options import show_times, time_options
 
@@ -41,6 +42,18 @@ if TYPE_CHECKING:
     show_default=True,
     help="Levels of parts to show; 0 for the whole model alone.",
 )
+@click.option(
+    "--in",
+    "constants",
+    metavar="NAME,...",
+    help="Give formulas in these constants of the model too, or in `all`.",
+)
+@click.option(
+    "--format",
+    "notation",
+    type=click.Choice(FORMATS),
+    help="Give the formulas alone, in this notation.",
+)
 @setting_options
 @time_options
 @click.option("--csv", "as_csv", is_flag=True, help="Print the parts as CSV.")
@@ -50,6 +63,8 @@ def cost(
     settings: dict[str, str],
     names: str | None,
     depth: int,
+    constants: str | None,
+    notation: str | None,
     as_csv: bool,
     as_json: bool,
     **assumed: str | None,
@@ -65,9 +80,14 @@ def cost(
       nnspec cost gpt2.nns B=1 T=1024 --policy mixed_bf16 --json
       nnspec cost gpt2.nns --figures flops,training_flops --csv
       nnspec cost gpt2.nns B=8 T=1024 --policy mixed_bf16 --device h100
+      nnspec cost gpt2.nns --in width,depth
+      nnspec cost gpt2.nns --in all --format python
     """
     from nnspec.cli.render import write, write_json
 
+    as_formulas = constants is not None or notation is not None
+    if as_formulas and as_csv:
+        raise click.UsageError("--csv gives parts, and --in and --format give formulas")
     with spec_errors_reported(as_json):
         wanted = _figures(names)
         setting = setting_of(assumed)
@@ -75,7 +95,12 @@ def cost(
         if assumed["device"] is not None:
             return show_times(models, setting, assumed, depth, as_json)
         views = [View.of(model, setting, wanted, names is None) for model in models]
-        if as_json:
+        if as_formulas:
+            formulas = [view.formulas(constants) for view in views]
+            text = "" if as_json else rendered(formulas, notation or "text")
+            if as_json:
+                write_json([each.as_object() for each in formulas])
+        elif as_json:
             text = ""
             write_json([view.as_object(depth) for view in views])
         elif as_csv:
@@ -142,6 +167,22 @@ class View:
             analysis=self.analysis,
         )
 
+    def formulas(self, constants: str | None) -> Formulas:
+        """The figures as formulas, in these constants too."""
+        figures = [
+            each
+            for each in self.figures
+            if not (self.unasked and self._goes_without_saying(each))
+        ]
+        return Formulas.of(
+            self.spec,
+            self._title(),
+            self.analysis,
+            figures,
+            constants,
+            unasked=self.unasked,
+        )
+
     # ---- for programs --------------------------------------------------------------------
 
     def as_object(self, depth: int) -> dict[str, Any]:
@@ -185,6 +226,7 @@ class View:
         from nnspec.cli.text import visible
 
         pieces = [f"{visible(self._title())}\n", self._whole()]
+        pieces += self._growth()
         if depth and self.additive:
             pieces.append(self._table(depth))
         return "\n".join(pieces)
@@ -201,9 +243,31 @@ class View:
         rows = [
             [each.title, amount(self.value(each), each.unit), each.convention]
             for each in self.figures
-            if not (self.unasked and self.analysis.goes_without_saying(each))
+            if not (self.unasked and self._goes_without_saying(each))
         ]
         return table(("figure", "", "convention"), rows)
+
+    def _goes_without_saying(self, figure: Figure) -> bool:
+        """Whether a figure says nothing beside the one that it is a variant of."""
+        if figure.variant_of is None:
+            return False
+        own = self.analysis.figure(figure.name)
+        plain = (
+            0 if figure.variant_of == "" else self.analysis.figure(figure.variant_of)
+        )
+        return own == plain
+
+    def _growth(self) -> list[str]:
+        """What figures grow with: those that were asked for, else the one that parts are compared by."""
+        from nnspec.cli.growth import growth_table
+
+        sizes = self._sample()
+        if not sizes or not self.additive:
+            return []
+        figures = [self._shared(self.additive)] if self.unasked else self.additive
+        known = self.spec.symbols
+        tables = (growth_table(self.analysis, each, known, sizes) for each in figures)
+        return [table for table in tables if table is not None]
 
     def _table(self, depth: int) -> str:
         from nnspec.cli.amounts import short

@@ -68,4 +68,28 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "",
         "",
     ),
+    Explanation(
+        "E0905",
+        "a constant that no formula can have as a name",
+        "Formulas are written in the integers that a model takes as constants, and in the elements "
+        "of its lists of integers. Everything else stays as it is.",
+        "",
+        "",
+    ),
+    Explanation(
+        "E0906",
+        "a figure without a formula in constants",
+        "Sums over the program have one, and what is composed of them. A peak depends on which of "
+        "many places is the highest, which other constants may change.",
+        "",
+        "",
+    ),
+    Explanation(
+        "E0907",
+        "a closed form that is not right",
+        "Before it is shown, a formula in constants is compared with the number that is counted for "
+        "the constants as they are. If they differ, nnspec is wrong.",
+        "",
+        "",
+    ),
 )

@@ -126,7 +126,7 @@ def test_node_reads_the_same_values():
             continue
         form = FORMS[chance.choice(list(FORMS))](found[0] * 10**20)
         name = f"f{len(definitions)}"
-        names = arguments_of({name: form}, [])
+        names = arguments_of([form], [])
         definitions.append(Definition(name, form, names, "A figure."))
         calls.append(f"{name}({', '.join(f'{values[n]}n' for n in names)})")
         expected.append(str(found[1] * 10**20))
@@ -227,7 +227,7 @@ def test_python_functions_run_and_are_exact():
         + T.ceil_divide(3)
     )
     formula = grouped(value, {"B", "T"})
-    names = arguments_of({"flops": formula}, ["B", "T"])
+    names = arguments_of([formula], ["B", "T"])
     assert names == ("B", "T", "depths", "lambda")
     text = python_source([Definition("flops", formula, names, "FLOPs.", ("T <= 9",))])
     assert "def flops(B: int, T: int, depths: list[int], lambda_: int) -> int:" in text
@@ -249,7 +249,7 @@ def test_long_sums_have_a_line_for_each_term():
     value = total(10**12 * symbol(f"constant{i}") * T**i for i in range(6)) - 7
     formula = grouped(value, {"T"})
     text = python_source(
-        [Definition("f", formula, arguments_of({"f": formula}, ["T"]), "F.")]
+        [Definition("f", formula, arguments_of([formula], ["T"]), "F.")]
     )
     body = text.split("return (\n")[1].splitlines()
     assert [line.split("*")[0].strip() for line in body[:2]] == [

@@ -27,7 +27,7 @@ from nnspec.analysis.formula.tree import (
     is_negative,
     times,
 )
-from nnspec.ir.dims import Atom, Dim, DimError, Monomial
+from nnspec.ir.dims import Atom, Dim, DimError, Monomial, polynomial
 
 Powers: TypeAlias = "tuple[tuple[Formula, int], ...]"
 Term: TypeAlias = "tuple[Powers, int]"
@@ -66,7 +66,8 @@ def as_formulas(monomial: Monomial, coefficient: int) -> Term:
     """A monomial with what divides its coefficient taken from under multiples (`16 * (H // 16)`)."""
     powers: Counter[Formula] = Counter()
     for atom, power in monomial:
-        if atom.kind == "//" and _leads_negative(atom.arguments[0]):
+        atom = _flat(atom) if atom.kind == "//" else atom
+        if atom.kind == "//" and _is_subtracted(atom.arguments[0]):
             powers[_ceiling(atom)] += power
             coefficient *= (-1) ** power
             continue
@@ -84,8 +85,29 @@ def _part(name: Name, divisor: int) -> Formula:
     return name if divisor == 1 else Quotient(name, Number(divisor), exact=True)
 
 
-def _leads_negative(value: Dim) -> bool:
-    return value.constant is None and value.terms[0][1] < 0
+def _flat(atom: Atom) -> Atom:
+    """`(a // b + c) // d` is `(a + b * c) // (b * d)` where b and d are positive."""
+    above, below = atom.arguments
+    for monomial, coefficient in above.terms:
+        inner = monomial[0][0] if len(monomial) == 1 and monomial[0][1] == 1 else None
+        if inner is None or inner.kind != "//" or coefficient != 1:
+            continue
+        top, bottom = _flat(inner).arguments
+        if not (_positive(below) and _positive(bottom)):
+            continue
+        rest = above - polynomial([(monomial, 1)])
+        return _flat(Atom("//", (top + rest * bottom, bottom * below)))
+    return atom
+
+
+def _positive(value: Dim) -> bool:
+    return value.constant is not None and value.constant > 0
+
+
+def _is_subtracted(value: Dim) -> bool:
+    """Whether more products are subtracted than added in a value, numbers apart."""
+    signs = [c > 0 for monomial, c in value.terms if monomial]
+    return signs.count(False) > signs.count(True)
 
 
 def _ceiling(atom: Atom) -> Formula:
@@ -101,14 +123,22 @@ def _atom(atom: Atom) -> Formula:
         raise DimError(f"`{atom.opaque.key}` cannot be written as a formula")
     if atom.kind in ("min", "max"):
         return Extreme(atom.kind, tuple(factored(part) for part in atom.arguments))
+    if atom.kind == "//":
+        return _quotient(*atom.arguments)
     left, right = (factored(part) for part in atom.arguments)
     match atom.kind:
-        case "//":
-            return Quotient(left, right)
         case "%":
             return Remainder(left, right)
         case _:
             return Power(left, right)
+
+
+def _quotient(above: Dim, below: Dim) -> Formula:
+    """A quotient rounded down, as one rounded up where that is shorter: `(a + 3) // 4`."""
+    constant = dict(above.terms).get((), 0)
+    if _positive(below) and int(below) > 1 and constant == int(below) - 1:
+        return Ceiling(factored(above - constant), factored(below))
+    return Quotient(factored(above), factored(below))
 
 
 # ---- sums -----------------------------------------------------------------------------------------
@@ -117,8 +147,8 @@ def _atom(atom: Atom) -> Formula:
 def _sum(terms: list[Term]) -> Formula:
     if len(terms) == 1:
         return _monomial(terms[0])
-    number = _content(terms)
     common = _common(terms)
+    number = _content(terms, is_product=bool(common))
     rest = [(_without(powers, common), c // number) for powers, c in terms]
     inner = _divided(rest)
     if number == 1 and not common:
@@ -126,10 +156,15 @@ def _sum(terms: list[Term]) -> Formula:
     return _multiplied(number, raised(common), inner)
 
 
-def _content(terms: list[Term]) -> int:
-    """The greatest integer that divides all coefficients; negative where all are."""
-    shared = gcd(*(coefficient for _, coefficient in terms))
-    return -shared if all(coefficient < 0 for _, coefficient in terms) else shared
+def _content(terms: list[Term], *, is_product: bool) -> int:
+    """The number to take out of a sum: negative where all are.
+
+    It divides all numbers, and is one of them unless there are other factors to take out.
+    """
+    numbers = [coefficient for _, coefficient in terms]
+    shared = gcd(*numbers)
+    number = shared if is_product or shared in map(abs, numbers) else 1
+    return -number if all(each < 0 for each in numbers) else number
 
 
 def _common(terms: list[Term]) -> Powers:
@@ -153,10 +188,27 @@ def _divided(terms: list[Term]) -> Formula:
     counts = Counter(factor for powers, _ in terms for factor, _ in powers)
     chosen, count = max(counts.items(), key=lambda item: item[1], default=(None, 0))
     if chosen is None or count < 2:
-        return added([_monomial(term) for term in terms])
+        return _alike(terms)
     holding = [term for term in terms if chosen in dict(term[0])]
     others = [term for term in terms if chosen not in dict(term[0])]
     return added([_sum(holding), _sum(others)] if others else [_sum(holding)])
+
+
+def _alike(terms: list[Term]) -> Formula:
+    """A sum without a common factor: terms with the same number together."""
+    groups: dict[int, list[Term]] = {}
+    for powers, coefficient in terms:
+        groups.setdefault(coefficient if powers else 0, []).append(
+            (powers, coefficient)
+        )
+    parts: list[Formula] = []
+    for coefficient, group in groups.items():
+        if len(group) == 1 or abs(coefficient) == 1:
+            parts += (_monomial(term) for term in group)
+        else:
+            inner = added([_monomial((powers, 1)) for powers, _ in group])
+            parts.append(times(coefficient, [inner]))
+    return added(parts)
 
 
 def added(parts: Iterable[Formula]) -> Formula:

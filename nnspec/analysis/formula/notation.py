@@ -65,6 +65,10 @@ class Notation:
 
     # ---- what differs between languages ----
 
+    def ratio(self, above: str, below: str) -> str:
+        """A quotient that is no integer."""
+        return f"({above}) / ({below})"
+
     def enclosed(self, text: str) -> str:
         """A text in parentheses."""
         return f"({text})"
@@ -79,11 +83,15 @@ class Notation:
 
     def sum(self, terms: Sequence[Formula]) -> str:
         """Terms with their signs between them."""
-        text = self.write(terms[0])
-        for term in terms[1:]:
-            sign, size = ("-", negated(term)) if is_negative(term) else ("+", term)
-            text += f" {sign} {self.write(size, _PRODUCT)}"
-        return text
+        first, *rest = terms
+        return " ".join((self.write(first), *map(self.signed, rest)))
+
+    def signed(self, term: Formula) -> str:
+        """A term with its sign before it, as it stands in a sum behind others."""
+        if is_negative(term):
+            return f"- {self.write(negated(term), _PRODUCT)}"
+        level = _SUM if isinstance(term, Sum) else _PRODUCT
+        return f"+ {self.write(term, level)}"
 
     def product(self, factors: Sequence[Formula]) -> str:
         """Factors side by side; a leading -1 is a sign."""
@@ -119,6 +127,14 @@ class Notation:
     def extreme(self, kind: str, parts: Sequence[str]) -> str:
         """The least or greatest."""
         return f"{kind}({', '.join(parts)})"
+
+
+def lines_of(notation: Notation, formula: Formula) -> list[str]:
+    """A formula in lines, one for each term of a sum, with its sign before it."""
+    if not isinstance(formula, Sum):
+        return [notation.write(formula)]
+    first, *rest = formula.terms
+    return [notation.write(first), *(notation.signed(term) for term in rest)]
 
 
 class Python(Notation):
@@ -230,6 +246,10 @@ const greatest = (...values) => values.reduce((a, b) => (b > a ? b : a));
         """`a ** b`"""
         return f"{self.write(base, _ATOM)} ** {self.write(exponent, _ATOM)}", _POWER
 
+    def ratio(self, above: str, below: str) -> str:
+        """A double, of two BigInts."""
+        return f"Number({above}) / Number({below})"
+
     def quotient(self, above: Formula, below: Formula, exact: bool) -> tuple[str, int]:
         """`a / b` where nothing is left over, else rounded down."""
         if exact:
@@ -290,6 +310,10 @@ class Latex(Notation):
     def power(self, base: Formula, exponent: Formula) -> tuple[str, int]:
         """`a^{b}`"""
         return f"{self.write(base, _ATOM)}^{{{self.write(exponent)}}}", _POWER
+
+    def ratio(self, above: str, below: str) -> str:
+        """A fraction."""
+        return f"\\frac{{{above}}}{{{below}}}"
 
     def quotient(self, above: Formula, below: Formula, exact: bool) -> tuple[str, int]:
         """A fraction, between floor brackets where something may be left over."""

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nnspec.analysis.formula.notation import JavaScript, Notation, Python
-from nnspec.analysis.formula.tree import (
-    Formula,
-    Name,
-    Sum,
-    is_negative,
-    names_of,
-    negated,
-)
+from nnspec.analysis.formula.notation import JavaScript, Notation, Python, lines_of
+from nnspec.analysis.formula.tree import Formula, Name, Sum, names_of
 
 _LINE = 88
 
@@ -22,7 +15,8 @@ _LINE = 88
 class Definition:
     """A figure to be written as a function: its name, formula, arguments in order, and what it is.
 
-    `conditions` are texts of the language under which the formula holds.
+    With `below`, the figure is the quotient of two formulas. `conditions` are texts of the language under
+    which all this holds.
     """
 
     name: str
@@ -30,6 +24,7 @@ class Definition:
     arguments: tuple[str, ...]
     doc: str
     conditions: tuple[str, ...] = ()
+    below: Formula | None = None
 
 
 def python_source(definitions: Sequence[Definition]) -> str:
@@ -45,14 +40,15 @@ def javascript_source(definitions: Sequence[Definition]) -> str:
 
 def _python_function(definition: Definition) -> str:
     notation = Python()
-    lists = _lists(definition.formula)
+    lists = {name.name for name in names_of(definition.formula) if name.places}
     arguments = ", ".join(
         f"{notation.name(Name(name))}: {'list[int]' if name in lists else 'int'}"
         for name in definition.arguments
     )
     doc = _documentation(definition)
-    body = _returned(notation, definition.formula)
-    return f'def {definition.name}({arguments}) -> int:\n    """{doc}"""\n{body}\n'
+    result = "int" if definition.below is None else "float"
+    body = _returned(notation, definition)
+    return f'def {definition.name}({arguments}) -> {result}:\n    """{doc}"""\n{body}\n'
 
 
 def _documentation(definition: Definition) -> str:
@@ -62,17 +58,16 @@ def _documentation(definition: Definition) -> str:
     return f"{definition.doc}\n\n    Holds where{lines}\n    "
 
 
-def _returned(notation: Notation, formula: Formula) -> str:
+def _returned(notation: Notation, definition: Definition) -> str:
     """`return ...`, a sum that is too long for a line with a line for each term."""
+    formula = definition.formula
     line = f"    return {notation.write(formula)}"
+    if definition.below is not None:
+        above, below = notation.write(formula), notation.write(definition.below)
+        return f"    return {notation.ratio(above, below)}"
     if len(line) <= _LINE or not isinstance(formula, Sum):
         return line
-    first, *rest = formula.terms
-    lines = [notation.write(first)]
-    for term in rest:
-        sign, size = ("-", negated(term)) if is_negative(term) else ("+", term)
-        lines.append(f"{sign} {notation.write(size, 1)}")
-    inner = "".join(f"        {line}\n" for line in lines)
+    inner = "".join(f"        {line}\n" for line in lines_of(notation, formula))
     return f"    return (\n{inner}    )"
 
 
@@ -80,22 +75,14 @@ def _javascript_function(definition: Definition) -> str:
     notation = JavaScript()
     arguments = ", ".join(notation.name(Name(name)) for name in definition.arguments)
     comment = " ".join([definition.doc, *definition.conditions]).replace("*/", "* /")
-    body = _returned(notation, definition.formula)
+    body = _returned(notation, definition)
     return (
         f"/** {comment} */\nfunction {definition.name}({arguments}) {{\n{body};\n}}\n"
     )
 
 
-def _lists(formula: Formula) -> set[str]:
-    return {name.name for name in names_of(formula) if name.places}
-
-
-def arguments_of(
-    formulas: Mapping[str, Formula], order: Sequence[str]
-) -> tuple[str, ...]:
+def arguments_of(formulas: Iterable[Formula], order: Sequence[str]) -> tuple[str, ...]:
     """The names that any of the formulas needs: those of `order` first, then the rest."""
-    used = {
-        name.name: None for formula in formulas.values() for name in names_of(formula)
-    }
+    used = {name.name: None for formula in formulas for name in names_of(formula)}
     first = [name for name in order if name in used]
     return (*first, *(name for name in used if name not in first))

@@ -1,0 +1,305 @@
+"""Figures in the constants of a model: the closed form of each, what it holds for, and its proof by number."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, cast
+
+from nnspec.analysis.figures import Analysis, Measured, as_measured, figure_named
+from nnspec.analysis.generic.bodies import Body
+from nnspec.analysis.generic.conditions import Condition, fixed_by, remaining
+from nnspec.analysis.generic.constants import Constants
+from nnspec.analysis.generic.sums import Sums
+from nnspec.analysis.generic.trace import Activation, Tracer, Unrolled
+from nnspec.analysis.setting import Setting
+from nnspec.analysis.totals import Additive
+from nnspec.analysis.uses import Uses
+from nnspec.diagnostics import SpecError, did_you_mean
+from nnspec.ir.assumptions import Assumptions
+from nnspec.ir.dims import ONE, Dim, Size, dim, symbol
+from nnspec.ir.graph import Parameter, Program
+
+LENGTH = "len("
+
+
+@dataclass(frozen=True)
+class ClosedForms:
+    """Figures of a program in its constants.
+
+    `constants` are the values that the program was elaborated with, by name, an element of a list as
+    `depths[0]`, the length of one as `len(depths)`. `fixed` are those that were asked for and have to
+    stay numbers, each with the reason. The formulas hold for all constants of at least 1 (or as they are,
+    if less) that satisfy the `conditions`.
+    """
+
+    name: str
+    figures: Mapping[str, Measured]
+    constants: Mapping[str, int]
+    fixed: Mapping[str, str]
+    conditions: tuple[Condition, ...]
+    symbols: tuple[str, ...]
+
+    def names(self) -> list[str]:
+        """The constants that formulas may have as names."""
+        names = (name for name in self.constants if not name.startswith(LENGTH))
+        return [name for name in names if name not in self.fixed]
+
+    def holds(self, constants: Mapping[str, int]) -> bool:
+        """Whether the formulas hold for these constants; those that are not given are as they were."""
+        values = {**self.constants, **constants}
+        kept = all(values[name] == self.constants[name] for name in self.fixed)
+        return kept and all(condition.holds(values) for condition in self.conditions)
+
+    def at(self, name: str, constants: Mapping[str, Size]) -> Measured:
+        """A figure with names replaced by values."""
+        return self.figures[name].at(constants)
+
+
+def closed_forms(
+    analysis: Analysis, figures: Sequence[str], constants: Collection[str] | None = None
+) -> ClosedForms:
+    """Figures of a program in its constants: those of the names given, or all that are integers.
+
+    Raises `SpecError` for a name that is no integer constant of the model, and for a figure that is no sum
+    over the program.
+    """
+    found = Generic(
+        analysis.program, analysis.setting, _asked(analysis.program, constants)
+    )
+    values = {name: found.measured(name) for name in figures}
+    forms = found.forms(values)
+    for name, value in forms.figures.items():
+        _check(name, value.at(forms.constants), analysis.measured(name))
+    return forms
+
+
+def has_closed_form(name: str) -> bool:
+    """Whether a figure is a sum over a program, or composed of such figures."""
+    figure = figure_named(name)
+    if figure.composed is None:
+        return figure.quantity is not None
+    asked = _Asked()
+    figure.composed(asked)
+    return all(map(has_closed_form, asked.names))
+
+
+class _Asked:
+    """Notes which figures one is composed of."""
+
+    def __init__(self) -> None:
+        self.setting = Setting()
+        self.names: set[str] = set()
+
+    def figure(self, name: str) -> Dim:
+        self.names.add(name)
+        return ONE
+
+
+def _check(name: str, found: Measured, known: Measured) -> None:
+    if found.value != known.value or found.below != known.below:
+        raise SpecError(
+            "E0907",
+            f"the closed form of `{name}` gives {found.value} where there are {known.value}",
+            hint="this is a fault of nnspec: please report it with the spec",
+        )
+
+
+# ---- names ------------------------------------------------------------------------------------------
+
+
+def _asked(program: Program, constants: Collection[str] | None) -> list[Parameter]:
+    """The constants that are to be names. Raises `SpecError` for one that cannot be."""
+    parameters = {each.name: each for each in program.main.parameters}
+    if constants is None:
+        return [each for each in parameters.values() if _integers(each)]
+    for name in constants:
+        if name not in parameters:
+            _refuse(program, name, parameters)
+        if not _integers(parameters[name]):
+            raise SpecError(
+                "E0905",
+                f"`{name}` is no integer, and figures are formulas in integers",
+                hint=_possible(parameters.values()),
+            )
+    return [parameters[name] for name in dict.fromkeys(constants)]
+
+
+def _refuse(
+    program: Program, name: str, parameters: Mapping[str, Parameter]
+) -> NoReturn:
+    if name in program.symbols:
+        message = f"`{name}` is a size, which every formula has as a name"
+    else:
+        message = f"`{program.name}` has no constant named `{name}`"
+    hint = did_you_mean(name, parameters) or _possible(parameters.values())
+    raise SpecError("E0905", message, hint=hint)
+
+
+def _possible(parameters: Iterable[Parameter]) -> str:
+    names = [f"`{each.name}`" for each in parameters if _integers(each)]
+    return (
+        f"its integer constants are {', '.join(names)}"
+        if names
+        else "it has no integer constants"
+    )
+
+
+def _integers(parameter: Parameter) -> bool:
+    items = _items(parameter)
+    if items is not None:
+        return bool(items) and all(map(_is_integer, items))
+    return _is_integer(parameter.value)
+
+
+def _items(parameter: Parameter) -> tuple[Dim, ...] | None:
+    """The elements of a list."""
+    value = parameter.value
+    return cast("tuple[Dim, ...]", value) if isinstance(value, tuple) else None
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Dim) and value.is_constant
+
+
+# ---- the program in names ---------------------------------------------------------------------------
+
+
+class Generic:
+    """A program in its constants, and its figures that are sums, or composed of such."""
+
+    def __init__(
+        self, program: Program, setting: Setting, asked: Sequence[Parameter]
+    ) -> None:
+        self.setting = setting
+        self._program = program
+        self._uses = Uses(program)
+        self._asked = asked
+        self._known = _known(asked)
+        self._unrolled = frozenset[int]()
+        self._tracer, self._body = self._traced()
+        self._found: dict[str, Measured] = {}
+
+    def figure(self, name: str) -> Dim:
+        """A figure that is one formula."""
+        return self.measured(name).value
+
+    def measured(self, name: str) -> Measured:
+        """A figure in constants. Raises `SpecError` for one that is no sum."""
+        if name not in self._found:
+            figure = figure_named(name)
+            if figure.composed is not None:
+                self._found[name] = as_measured(figure.composed(self))
+            elif figure.quantity is not None:
+                self._found[name] = Measured(self._sum(figure.quantity(self.setting)))
+            else:
+                raise SpecError(
+                    "E0906",
+                    f"`{name}` has no formula in constants: it is no sum over the program",
+                    hint="ask for it in the free sizes alone",
+                )
+        return self._found[name]
+
+    def _sum(self, quantity: Additive) -> Dim:
+        while True:
+            try:
+                found = Sums(quantity).total(self._body)
+            except Unrolled as loop:
+                self._unrolled |= {loop.uid}
+                self._tracer, self._body = self._traced()
+                continue
+            return self._tracer.facts.applied(found)
+
+    def _traced(self) -> tuple[Tracer, Body]:
+        while True:
+            constants = Constants(self._program.assumptions, self._known)
+            tracer = Tracer(self._uses, constants, self._unrolled)
+            try:
+                return tracer, self._run(tracer)
+            except Unrolled as loop:
+                self._unrolled |= {loop.uid}
+
+    def _run(self, tracer: Tracer) -> Body:
+        names = _names(self._program, self._asked)
+        entry = Activation(tracer, self._uses.main, dict(names))
+        inputs = tuple(
+            entry.own_type(port.values) if isinstance(port.values, int) else None
+            for port in self._program.main.inputs
+        )
+        return tracer.traced(self._uses.main, names, inputs).body
+
+    def forms(self, figures: Mapping[str, Measured]) -> ClosedForms:
+        """Figures as they were found, with what has to stay a number put in."""
+        known = {name: int(value) for name, value in self._known.items()}
+        conditions = [*self._body.conditions, *_lengths(self._asked)]
+        pinned, rest = _pinned(conditions, known)
+        numbers = {name: number for name, (number, _) in pinned.items()}
+        return ClosedForms(
+            self._program.name,
+            {name: value.at(numbers) for name, value in figures.items()},
+            known,
+            {name: because for name, (_, because) in pinned.items()},
+            rest,
+            self._program.symbols,
+        )
+
+
+def _known(asked: Sequence[Parameter]) -> dict[str, Dim]:
+    """The values of the names that formulas may have."""
+    found: dict[str, Dim] = {}
+    for each in asked:
+        items = _items(each)
+        if items is None:
+            found[each.name] = each.value
+            continue
+        found |= {f"{each.name}[{i}]": item for i, item in enumerate(items)}
+        found[f"{LENGTH}{each.name})"] = dim(len(items))
+    return found
+
+
+def _names(program: Program, asked: Sequence[Parameter]) -> dict[str, Any]:
+    """What the names of the model mean: those that were asked for by themselves, the rest by value."""
+    multiples = program.assumptions.multiples
+    names: dict[str, Any] = {s: symbol(s, multiples.get(s, 1)) for s in program.symbols}
+    names |= {each.name: each.value for each in program.main.parameters}
+    for each in asked:
+        items = _items(each)
+        if items is None:
+            names[each.name] = each.value.named(symbol(each.name))
+        else:
+            pairs = enumerate(items)
+            elements = (v.named(symbol(f"{each.name}[{i}]")) for i, v in pairs)
+            names[each.name] = tuple(elements)
+    return names
+
+
+def _lengths(asked: Sequence[Parameter]) -> list[Condition]:
+    """Formulas in the elements of a list hold for lists of that length."""
+    return [
+        Condition("==", symbol(f"{LENGTH}{each.name})"), dim(len(items)))
+        for each in asked
+        if (items := _items(each)) is not None
+    ]
+
+
+def _pinned(
+    conditions: Iterable[Condition], known: Mapping[str, int]
+) -> tuple[dict[str, tuple[int, str]], tuple[Condition, ...]]:
+    """The names that conditions leave one value, each with it and why; what the others say beside."""
+    assumptions = Assumptions(
+        {name: (min(1, value), None) for name, value in known.items()}
+    )
+    rest = remaining(conditions, assumptions)
+    pinned: dict[str, tuple[int, str]] = {}
+    while True:
+        new = {
+            name: (number, each.because)
+            for each in rest
+            for name, number in [fixed_by(each) or ("", 0)]
+            if name in known and not name.startswith(LENGTH)
+        }
+        if not new:
+            return pinned, rest
+        pinned = new | pinned
+        numbers = {name: number for name, (number, _) in new.items()}
+        rest = remaining((each.at(numbers) for each in rest), assumptions)

@@ -1,0 +1,157 @@
+"""What a formula in constants takes for granted: comparisons that went one way when the spec was elaborated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from nnspec.ir.assumptions import Assumptions
+from nnspec.ir.dims import Dim, Size, dim, symbol
+
+OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The turns of a loop, by the symbol of their number: from `first` to below `stop`."""
+
+    symbol: str
+    first: int
+    stop: Dim
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A comparison of two sizes in the spec's constants; with `turns`, in each of these turns of loops.
+
+    `because` says what in the spec makes it necessary.
+    """
+
+    operator: str
+    left: Dim
+    right: Dim
+    turns: tuple[Turns, ...] = ()
+    because: str = ""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal for conditions that say the same in the same words."""
+        turns = tuple((each.symbol, each.first, each.stop.key) for each in self.turns)
+        return (self.operator, self.left.key, self.right.key, turns)
+
+    def within(self, turns: Turns) -> Condition:
+        """The condition, in each of the turns that its sides speak of."""
+        names = self.left.symbols() | self.right.symbols()
+        names |= {name for each in self.turns for name in each.stop.symbols()}
+        if turns.symbol not in names:
+            return self
+        return replace(self, turns=(turns, *self.turns))
+
+    def is_certain(self, assumptions: Assumptions) -> bool:
+        """Whether it holds whatever the constants are."""
+        return any(
+            assumptions.holds(self.operator, left, right)
+            for left, right in self._counted_from_either_end()
+        )
+
+    def holds(self, values: Mapping[str, Size]) -> bool:
+        """Whether it holds for these values of all names."""
+        if not self.turns:
+            known = Assumptions()
+            return bool(
+                known.holds(self.operator, self.left.at(values), self.right.at(values))
+            )
+        turns, *rest = self.turns
+        inner = replace(self, turns=tuple(rest))
+        stop = int(turns.stop.at(values))
+        return all(
+            inner.holds({**values, turns.symbol: t}) for t in range(turns.first, stop)
+        )
+
+    def at(self, values: Mapping[str, Size]) -> Condition:
+        """The condition with some names replaced by values."""
+        turns = tuple(Turns(t.symbol, t.first, t.stop.at(values)) for t in self.turns)
+        left, right = self.left.at(values), self.right.at(values)
+        return replace(self, left=left, right=right, turns=turns)
+
+    def __str__(self) -> str:
+        text = f"{self.left} {self.operator} {self.right}"
+        for turns in reversed(self.turns):
+            name = str(symbol(turns.symbol))
+            text = f"{text} for each {name} from {turns.first} to {turns.stop - 1}"
+        return text
+
+    def _counted_from_either_end(self) -> list[tuple[Dim, Dim]]:
+        """Both sides, a turn as so many after the first one, and as so many before the last one."""
+        sides = [(self.left, self.right)]
+        for turns in self.turns:
+            after = symbol(turns.symbol) + (turns.first - 1)
+            before = turns.stop - symbol(turns.symbol)
+            sides = [
+                (left.at({turns.symbol: turn}), right.at({turns.symbol: turn}))
+                for left, right in sides
+                for turn in (after, before)
+            ]
+        return sides
+
+
+def remaining(
+    conditions: Iterable[Condition], assumptions: Assumptions
+) -> tuple[Condition, ...]:
+    """Those of the conditions that say something, each once, bounds of single names first."""
+    found: dict[object, Condition] = {}
+    bounds: dict[str, tuple[int, Condition]] = {}
+    for condition in conditions:
+        if condition.is_certain(assumptions):
+            continue
+        bound = lower_bound(condition)
+        if bound is None:
+            found.setdefault(condition.key, condition)
+            continue
+        name, least = bound
+        if name not in bounds or bounds[name][0] < least:
+            bounds[name] = (least, condition)
+    for name, (least, _) in bounds.items():
+        assumptions = assumptions.with_lower(name, least)
+    rest = [each for each in found.values() if not each.is_certain(assumptions)]
+    return (
+        *(
+            replace(c, operator=">=", left=symbol(n), right=dim(b))
+            for n, (b, c) in bounds.items()
+        ),
+        *rest,
+    )
+
+
+def lower_bound(condition: Condition) -> tuple[str, int] | None:
+    """The one name of which a condition says that it is at least a number, and the number."""
+    left, right, sign = condition.left, condition.right, condition.operator
+    if sign in ("<", "<="):
+        left, right, sign = right, left, {"<": ">", "<=": ">="}[sign]
+    if sign not in (">", ">=") or condition.turns:
+        return None
+    difference = left - right
+    names = difference.symbols()
+    if len(names) != 1:
+        return None
+    (name,) = names
+    rest = difference - symbol(name)
+    if not rest.is_constant:
+        return None
+    return name, -int(rest) + (1 if sign == ">" else 0)
+
+
+def fixed_by(condition: Condition) -> tuple[str, int] | None:
+    """The one name that a condition pins to a number, and the number."""
+    if condition.operator != "==" or condition.turns:
+        return None
+    difference = condition.left - condition.right
+    names = difference.symbols()
+    if len(names) != 1:
+        return None
+    (name,) = names
+    slope = difference - difference.at({name: 0})
+    if slope not in (symbol(name), -symbol(name)):
+        return None
+    sign = 1 if slope == symbol(name) else -1
+    return name, int(dim(-sign) * difference.at({name: 0}))

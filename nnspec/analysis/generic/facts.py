@@ -1,0 +1,143 @@
+"""What a spec requires of its constants, put to use: `width // heads * heads` is `width`.
+
+Each fact is a monomial that equals something simpler wherever the spec can be elaborated at all. Formulas are
+rewritten by facts until none applies, and keep their values there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nnspec.ir.dims import Atom, Dim, Monomial, dim, polynomial
+
+MOST_ROUNDS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """`factor` times a product of powers is `value`."""
+
+    factor: int
+    powers: Monomial
+    value: Dim
+
+
+def exact_quotient(above: Dim, below: Dim) -> Fact | None:
+    """From `above % below == 0`: the quotient times the divisor is the dividend."""
+    quotient = above // below
+    return equality(quotient * below, above)
+
+
+def equality(left: Dim, right: Dim) -> Fact | None:
+    """From `left == right`: the side that is one product and says more, in terms of the other."""
+    if _weight(left) < _weight(right):
+        left, right = right, left
+    if len(left.terms) != 1 or _weight(left) == _weight(right):
+        return None
+    powers, factor = left.terms[0]
+    return Fact(factor, powers, right)
+
+
+def divided(fact: Fact) -> Iterable[Fact]:
+    """From `d * heads == width` follows `d == width // heads`, for every name that is a factor."""
+    for atom, power in fact.powers:
+        if atom.kind != "symbol" or power != 1 or len(fact.powers) < 2:
+            continue
+        rest = tuple((a, p) for a, p in fact.powers if a != atom)
+        below = polynomial([(((atom, 1),), 1)])
+        found = equality(polynomial([(rest, fact.factor)]), fact.value // below)
+        if found is not None:
+            yield found
+
+
+def _weight(value: Dim) -> int:
+    """How much there is to read in a value: what is no plain name counts by all that it is made of."""
+    return sum(
+        power * (1 if atom.kind == "symbol" else 2 + sum(map(_weight, atom.arguments)))
+        for monomial, _ in value.terms
+        for atom, power in monomial
+    ) + max(0, len(value.terms) - 1)
+
+
+class Facts:
+    """All facts of a program."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Monomial, int], Fact] = {}
+
+    def require(self, left: Dim, right: Dim) -> None:
+        """Takes note that two sizes are equal."""
+        for one, other in ((left, right), (right, left)):
+            remainder = _remainder(one)
+            if remainder is not None and other == 0:
+                self._add(exact_quotient(*remainder))
+        fact = equality(left, right)
+        if fact is None:
+            return
+        self._add(fact)
+        for further in divided(fact):
+            self._add(further)
+            self._add(exact_quotient(fact.value, _lone(fact, further)))
+
+    def divides(self, above: Dim, below: Dim) -> None:
+        """Takes note that nothing remains of a division."""
+        self._add(exact_quotient(above, below))
+
+    def _add(self, fact: Fact | None) -> None:
+        if fact is not None:
+            self._found.setdefault((fact.powers, fact.factor), fact)
+
+    def applied(self, value: Dim) -> Dim:
+        """A value rewritten by all facts until none applies."""
+        for _ in range(MOST_ROUNDS):
+            simpler = self._once(value)
+            if simpler == value:
+                break
+            value = simpler
+        return value
+
+    def _once(self, value: Dim) -> Dim:
+        for fact in self._found.values():
+            value = _rewritten(value, fact)
+        return value
+
+
+def _lone(fact: Fact, further: Fact) -> Dim:
+    """The name by which a fact was divided."""
+    ((atom, _),) = set(fact.powers) - set(further.powers)
+    return polynomial([(((atom, 1),), 1)])
+
+
+def _remainder(value: Dim) -> tuple[Dim, Dim] | None:
+    """Dividend and divisor of `a % b`, if that is all."""
+    if len(value.terms) != 1:
+        return None
+    monomial, coefficient = value.terms[0]
+    if coefficient != 1 or len(monomial) != 1 or monomial[0][0].kind != "%":
+        return None
+    above, below = monomial[0][0].arguments
+    return above, below
+
+
+def _rewritten(value: Dim, fact: Fact) -> Dim:
+    total = dim(0)
+    changed = False
+    for monomial, coefficient in value.terms:
+        rest = _without(monomial, fact.powers)
+        if rest is None or coefficient % fact.factor:
+            total = total + polynomial([(monomial, coefficient)])
+            continue
+        changed = True
+        total = total + polynomial([(rest, coefficient // fact.factor)]) * fact.value
+    return total if changed else value
+
+
+def _without(monomial: Monomial, powers: Monomial) -> Monomial | None:
+    """A monomial divided by another, once; None where it does not divide."""
+    left: dict[Atom, int] = dict(monomial)
+    for atom, power in powers:
+        if left.get(atom, 0) < power:
+            return None
+        left[atom] -= power
+    return tuple((atom, power) for atom, power in left.items() if power)

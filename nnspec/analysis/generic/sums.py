@@ -1,0 +1,113 @@
+"""Adding up over bodies: each use counts, and turns that are alike add up to a formula in their number."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+from math import comb, gcd, lcm
+
+from nnspec.analysis.generic.bodies import Body, Call, Leaf, Part, Repeated
+from nnspec.analysis.generic.trace import Unrolled
+from nnspec.analysis.totals import Additive
+from nnspec.ir.dims import ZERO, Atom, Dim, Monomial, dim, polynomial
+
+
+class Sums:
+    """The sums of one quantity over bodies, in the constants of the model."""
+
+    def __init__(self, quantity: Additive) -> None:
+        self._quantity = quantity
+        self._made: dict[str, Dim] = {}
+
+    def total(self, body: Body) -> Dim:
+        """A body with all that is in it. Raises `Unrolled` for turns that do not add up to a formula."""
+        if body.key not in self._made:
+            counts: dict[str, tuple[Dim, int]] = {}
+            for part in body.parts:
+                found = self._part(part)
+                counts[found.key] = (found, counts.get(found.key, (found, 0))[1] + 1)
+            total = ZERO
+            for found, count in counts.values():
+                total = total + found * count
+            self._made[body.key] = total
+        return self._made[body.key]
+
+    def _part(self, part: Part) -> Dim:
+        match part:
+            case Leaf(site):
+                if self._quantity.owned and not site.is_first:
+                    return ZERO
+                return self._quantity.rule(site).generic
+            case Call(body, is_first):
+                if self._quantity.owned and not is_first:
+                    return ZERO
+                return self.total(body)
+            case Repeated():
+                return self._repeated(part)
+
+    def _repeated(self, part: Repeated) -> Dim:
+        found = added_up(self.total(part.body), part.turn, part.first, part.stop)
+        if found is None:
+            raise Unrolled(part.uid)
+        return found
+
+
+def added_up(value: Dim, turn: str, first: int, stop: Dim) -> Dim | None:
+    """The sum of a value over the turns from `first` to below `stop`; None if it is no polynomial in them."""
+    powers = _by_power(value, turn)
+    if powers is None:
+        return None
+    sums = {power: _power_sum(power) for power in powers}
+    scale = lcm(*(c.denominator for s in sums.values() for c in s), 1)
+    total = ZERO
+    for power, factor in powers.items():
+        for exponent, coefficient in enumerate(sums[power]):
+            whole = int(coefficient * scale)
+            if whole:
+                total = total + factor * whole * (stop**exponent - first**exponent)
+    return _divided(total, scale)
+
+
+def _by_power(value: Dim, turn: str) -> dict[int, Dim] | None:
+    """The factors of the powers of a turn's number in a value."""
+    if turn not in value.symbols():
+        return {0: value}
+    found: dict[int, list[tuple[Monomial, int]]] = {}
+    for monomial, coefficient in value.terms:
+        power = sum(p for atom, p in monomial if _is_turn(atom, turn))
+        rest = tuple((a, p) for a, p in monomial if not _is_turn(a, turn))
+        if any(turn in part.symbols() for a, _ in rest for part in a.arguments):
+            return None
+        found.setdefault(power, []).append((rest, coefficient))
+    return {power: polynomial(terms) for power, terms in found.items()}
+
+
+def _is_turn(atom: Atom, turn: str) -> bool:
+    return atom.kind == "symbol" and atom.symbol == turn
+
+
+@cache
+def _power_sum(power: int) -> tuple[Fraction, ...]:
+    """The coefficients of 0^p + 1^p + ... + (n - 1)^p as a polynomial in n (Faulhaber's formula)."""
+    coefficients = [Fraction(0)] * (power + 2)
+    for k in range(power + 1):
+        coefficients[power + 1 - k] = comb(power + 1, k) * _bernoulli(k) / (power + 1)
+    return tuple(coefficients)
+
+
+@cache
+def _bernoulli(index: int) -> Fraction:
+    """The Bernoulli numbers with B_1 = -1/2."""
+    if index == 0:
+        return Fraction(1)
+    rest = sum((comb(index + 1, k) * _bernoulli(k) for k in range(index)), Fraction(0))
+    return -rest / (index + 1)
+
+
+def _divided(value: Dim, divisor: int) -> Dim:
+    """A value that divides without remainder, whatever its names are."""
+    if value.is_constant:
+        return dim(int(value) // divisor)
+    shared = gcd(divisor, *(coefficient for _, coefficient in value.terms))
+    reduced = polynomial((m, c // shared) for m, c in value.terms)
+    return reduced // (divisor // shared)

@@ -1,0 +1,301 @@
+"""Runs a program once more in the constants of the model: what elaboration did concretely, said in names.
+
+A value's type is inferred anew by the operators, from types whose sizes have twins in the model's own
+constants. Every condition that the spec decided is noted; loops are in `loops.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from nnspec.analysis.generic.bodies import (
+    Body,
+    Call,
+    GenericSite,
+    Leaf,
+    Part,
+    key_of,
+)
+from nnspec.analysis.generic.conditions import Condition
+from nnspec.analysis.generic.constants import Constants, Unsaid, names_in
+from nnspec.analysis.generic.facts import Facts
+from nnspec.analysis.uses import Site, Use, Uses
+from nnspec.ir.dims import Dim, DimError, symbol
+from nnspec.ir.graph import (
+    Argument,
+    Branch,
+    Function,
+    Item,
+    Loop,
+    Node,
+    Requirement,
+    Step,
+)
+from nnspec.ir.slices import Range
+from nnspec.ir.types import TensorType
+from nnspec.ops.base import Operator, OpError, replaced
+
+SPLITTING = frozenset({"rearrange", "reshape", "split"})
+"""Operators that refuse to divide an axis with a remainder."""
+
+
+class Unrolled(Exception):
+    """The loop `uid` cannot be said as turns that are alike, and has to be gone through turn by turn."""
+
+    def __init__(self, uid: int) -> None:
+        super().__init__(uid)
+        self.uid = uid
+
+
+class Missing(Exception):
+    """A value of another turn of a loop is used."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A body, and the types of what it gives."""
+
+    body: Body
+    results: tuple[TensorType, ...]
+
+
+@dataclass(eq=False)
+class Tracer:
+    """The bodies of a program's functions, each made once for equal names and inputs.
+
+    `unrolled` are the loops that are gone through turn by turn; `facts` collects what the spec requires.
+    """
+
+    uses: Uses
+    constants: Constants
+    unrolled: frozenset[int] = frozenset()
+    facts: Facts = field(default_factory=Facts)
+    _made: dict[tuple[Use, str], Outcome] = field(
+        default_factory=dict[tuple[Use, str], Outcome]
+    )
+
+    def traced(
+        self, use: Use, names: Mapping[str, Any], inputs: tuple[Any, ...]
+    ) -> Outcome:
+        """A function in one use, called with these constants and inputs."""
+        key = (use, key_of((names, inputs)))
+        if key not in self._made:
+            self._made[key] = self._trace(use, names, inputs)
+        self.constants.conditions += self._made[key].body.conditions
+        return self._made[key]
+
+    def _trace(
+        self, use: Use, names: Mapping[str, Any], inputs: tuple[Any, ...]
+    ) -> Outcome:
+        activation = Activation(self, use, dict(names))
+        activation.enter(inputs)
+        with self.collecting() as conditions:
+            parts = activation.run(activation.function.structure)
+        results = tuple(
+            activation.type_of(value)
+            for port in activation.function.outputs
+            for value in _values(port.values)
+        )
+        return Outcome(Body(tuple(parts), tuple(conditions)), results)
+
+    @contextmanager
+    def collecting(self) -> Generator[list[Condition]]:
+        """Collects the conditions that are noted inside apart from those outside."""
+        outer = self.constants.conditions
+        self.constants.conditions = found = list[Condition]()
+        try:
+            yield found
+        finally:
+            self.constants.conditions = outer
+
+
+class Activation:
+    """One function being run: its names, and the types of its values in the constants of the model."""
+
+    def __init__(self, tracer: Tracer, use: Use, names: dict[str, Any]) -> None:
+        self.tracer = tracer
+        self.constants = tracer.constants
+        self.inside = tracer.uses.inside(use)
+        self.function: Function = self.inside.function
+        self.names = names
+        self.types: dict[int, TensorType] = {}
+        self.hidden: dict[int, int] = {}
+        self._sites = {site.node.id: site for site in self.inside.sites}
+
+    # ---- values ------------------------------------------------------------------------------
+
+    def enter(self, inputs: tuple[Any, ...]) -> None:
+        """Gives the inputs their types, and the names in their shapes their sizes."""
+        for port, given in zip(self.function.inputs, inputs, strict=True):
+            values = _values(port.values)
+            types = cast("tuple[TensorType, ...]", given)
+            types = types if isinstance(given, tuple) else (given,) * len(values)
+            for value, kind in zip(values, types, strict=True):
+                self.types[value] = kind
+                self._name_sizes(self.function.types[value], kind)
+
+    def _name_sizes(self, own: TensorType, given: TensorType) -> None:
+        for inner, outer in zip(own.shape, given.shape, strict=True):
+            for name in inner.generic.symbols():
+                if inner.generic == symbol(name):
+                    self.names.setdefault(name, outer)
+
+    def type_of(self, value: int) -> TensorType:
+        """The type of a value. Raises `Unrolled` or `Missing` for one that a loop keeps to itself."""
+        if value in self.hidden:
+            raise Unrolled(self.hidden[value])
+        if value not in self.types:
+            raise Missing
+        return self.types[value]
+
+    def own_type(self, value: int) -> TensorType:
+        """The type that elaboration gave a value, in the constants of the model."""
+        own = self.function.types[value]
+        sizes = tuple(self.constants.size(size, self.names) for size in own.shape)
+        return TensorType(sizes, own.dtype)
+
+    # ---- statements --------------------------------------------------------------------------
+
+    def run(self, items: tuple[Item, ...]) -> list[Part]:
+        """Statements, one after another."""
+        parts: list[Part] = []
+        for item in items:
+            match item:
+                case Step():
+                    parts += self._step(self._sites[item.node])
+                case Branch():
+                    parts += self._branch(item)
+                case Loop():
+                    from nnspec.analysis.generic.loops import Turning
+
+                    parts += Turning(self, item).run()
+                case Requirement():
+                    self._require(item)
+                case _:
+                    pass
+        return parts
+
+    def _branch(self, item: Branch) -> list[Part]:
+        try:
+            self.constants.truth(item.condition, self.names)
+        except (Unsaid, DimError):
+            self.constants.fix_names(names_in(item.condition), self.names)
+        return self.run(item.body)
+
+    def _require(self, item: Requirement) -> None:
+        """Notes what has to be equal; that the requirement holds is the spec's own matter."""
+        if item.condition.kind != "compare" or item.condition.arguments[0] != "==":
+            return
+        with self.tracer.collecting():
+            left, right = (
+                self.constants.term_or(side, self.names, None)
+                for side in item.condition.arguments[1:]
+            )
+        if isinstance(left, Dim) and isinstance(right, Dim):
+            self.tracer.facts.require(left.generic, right.generic)
+
+    # ---- nodes -------------------------------------------------------------------------------
+
+    def _step(self, site: Site) -> list[Part]:
+        node = site.node
+        given = tuple(self._argument(argument) for argument in node.inputs)
+        if node.callee is not None:
+            return [self._call(site, given)]
+        if node.weight is not None:
+            self._give(node, tuple(self.own_type(value) for value in node.outputs))
+            return []
+        assert node.op is not None
+        op = self._operator(node, node.op)
+        results = self._inferred(op, given, node)
+        self._give(node, results)
+        generic = GenericSite(
+            site.inside, replace(node, op=op), site.is_first, given, results
+        )
+        return [Leaf(generic, _leaf_key(generic, op))]
+
+    def _argument(self, argument: Argument) -> Any:
+        if isinstance(argument, tuple):
+            return tuple(self.type_of(value) for value in argument)
+        return None if argument is None else self.type_of(argument)
+
+    def _give(self, node: Node, results: tuple[TensorType, ...]) -> None:
+        for value, kind in zip(node.outputs, results, strict=True):
+            self.types[value] = kind
+
+    def _call(self, site: Site, given: tuple[Any, ...]) -> Call:
+        names = {
+            name: self.constants.value(value, self.names)
+            for name, value in site.node.arguments.items()
+        }
+        traced = self.tracer.traced(site.use, names, given)
+        self._give(site.node, traced.results)
+        return Call(
+            traced.body, site.is_first, f"call:{site.is_first}:{traced.body.key}"
+        )
+
+    def _operator(self, node: Node, op: Operator) -> Operator:
+        """The operator with its arguments in the constants of the model."""
+        for (
+            term
+        ) in node.terms.values():  # for the conditions that its arguments hang on
+            self.constants.term_or(term, self.names, None)
+        fields = {
+            name: self._field(getattr(op, name)) for name in type(op).model_fields
+        }
+        return replaced(op, **fields)
+
+    def _field(self, value: Any) -> Any:
+        if isinstance(value, Dim):
+            return self.constants.size(value, self.names)
+        if isinstance(value, tuple):
+            items: tuple[Any, ...] = value  # pyright: ignore[reportUnknownVariableType]
+            return tuple(self._field(item) for item in items)
+        if isinstance(value, Range):
+            bounds = (value.start, value.stop, value.step)
+            return Range(*(self._field(bound) for bound in bounds))
+        if isinstance(value, dict):
+            pairs: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
+            return {name: self._field(item) for name, item in pairs.items()}
+        return value
+
+    def _inferred(
+        self, op: Operator, given: tuple[Any, ...], node: Node
+    ) -> tuple[TensorType, ...]:
+        try:
+            found = op.infer(*given)
+        except (OpError, DimError):
+            return tuple(self.own_type(value) for value in node.outputs)
+        results = found if isinstance(found, tuple) else (found,)
+        if op.op_name() in SPLITTING and not _quotients(given):
+            for above, below in _quotients(results):
+                self.tracer.facts.divides(above, below)
+        return results
+
+
+def _values(argument: Argument) -> tuple[int, ...]:
+    if argument is None:
+        return ()
+    return argument if isinstance(argument, tuple) else (argument,)
+
+
+def _leaf_key(site: GenericSite, op: Operator) -> str:
+    flags = (site.is_first, site.is_frozen, site.is_reached)
+    needed = tuple(value in site.inside.needed for value in site.node.values())
+    needs = (*needed, *(site.needs(name) for name in site.weights))
+    fields = {name: getattr(op, name) for name in type(op).model_fields}
+    return key_of((op.op_name(), fields, site.given, site.found, flags, needs))
+
+
+def _quotients(types: tuple[Any, ...]) -> list[tuple[Dim, Dim]]:
+    """The dividends and divisors of the quotients in shapes."""
+    return [
+        (atom.arguments[0], atom.arguments[1])
+        for kind in types
+        if isinstance(kind, TensorType)
+        for size in kind.shape
+        for atom in size.generic.atoms()
+        if atom.kind == "//"
+    ]

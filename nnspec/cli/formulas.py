@@ -1,0 +1,196 @@
+"""Figures as formulas alone: in constants of the model, as text, LaTeX, Python or JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nnspec.analysis.formula.tree import Number
+
+if TYPE_CHECKING:
+    from nnspec.analysis.figures import Analysis, Figure, Measured
+    from nnspec.analysis.formula.source import Definition
+    from nnspec.analysis.formula.tree import Formula
+    from nnspec.analysis.generic.closed import ClosedForms
+    from nnspec.compiler import Spec
+
+FORMATS = ("text", "latex", "python", "javascript")
+EVERY = "all"
+
+
+@dataclass(frozen=True)
+class Formulas:
+    """The figures of one model as formulas, and what they hold for; `unsaid` are those that have none."""
+
+    spec: Spec
+    title: str
+    figures: Sequence[Figure]
+    values: Sequence[Measured]
+    forms: ClosedForms | None
+    unsaid: Sequence[Figure] = ()
+
+    @staticmethod
+    def of(
+        spec: Spec,
+        title: str,
+        analysis: Analysis,
+        figures: Sequence[Figure],
+        constants: str | None,
+        *,
+        unasked: bool,
+    ) -> Formulas:
+        """The formulas of figures in sizes, and in constants if there are any (`all`, or their names).
+
+        Raises `SpecError` for a constant or figure that has none, save for figures that nobody asked for.
+        """
+        if constants is None:
+            values = [analysis.measured(each.name).at(spec.symbols) for each in figures]
+            return Formulas(spec, title, figures, values, None)
+        from nnspec.analysis.generic.closed import closed_forms, has_closed_form
+
+        said = [each for each in figures if not unasked or has_closed_form(each.name)]
+        names = None
+        if constants != EVERY:
+            names = [name.strip() for name in constants.split(",")]
+        forms = closed_forms(analysis, [each.name for each in said], names)
+        values = [forms.figures[each.name].at(spec.symbols) for each in said]
+        unsaid = [each for each in figures if each not in said]
+        return Formulas(spec, title, said, values, forms, unsaid)
+
+    # ---- what they hold for ------------------------------------------------------------------
+
+    def conditions(self) -> list[str]:
+        """What the formulas hold for, each a comparison of the language."""
+        if self.forms is None:
+            return []
+        fixed = (f"{name} == {self.forms.constants[name]}" for name in self.forms.fixed)
+        return [*fixed, *map(str, self.forms.conditions)]
+
+    def remarks(self) -> list[str]:
+        """The same for a person, with the reasons."""
+        if self.forms is None:
+            return []
+        found = [
+            f"{name} stays {self.forms.constants[name]}: {because}"
+            for name, because in self.forms.fixed.items()
+        ]
+        if self.forms.conditions:
+            found.append(f"holds where {', '.join(map(str, self.forms.conditions))}")
+        if self.unsaid:
+            names = ", ".join(each.name for each in self.unsaid)
+            found.append(f"no formula in constants, being no sums: {names}")
+        return found
+
+    # ---- formats -----------------------------------------------------------------------------
+
+    def as_object(self) -> dict[str, Any]:
+        """The figures by name, and what they hold for."""
+        found: dict[str, Any] = {"name": self.spec.name}
+        for figure, value in zip(self.figures, self.values, strict=True):
+            known = value.for_program()
+            found[figure.name] = (
+                known if value.is_known else " ".join(self._lines(value))
+            )
+        if self.forms is not None:
+            found["constants"] = dict(self.forms.constants)
+            found["holds_where"] = self.conditions()
+        return found
+
+    def as_text(self) -> str:
+        """A line for each figure, one for each way in which it grows."""
+        from nnspec.cli.text import visible
+
+        width = max((len(each.title) for each in self.figures), default=0)
+        lines = [visible(self._heading()), ""]
+        for figure, value in zip(self.figures, self.values, strict=True):
+            first, *rest = self._lines(value)
+            lines.append(f"{figure.title:{width}}  {visible(first)}")
+            lines += (f"{'':{width}}  {visible(line)}" for line in rest)
+        remarks = [visible(remark) for remark in self.remarks()]
+        return "\n".join([*lines, *([""] if remarks else []), *remarks, ""])
+
+    def _heading(self) -> str:
+        if self.forms is None:
+            return self.title
+        return f"{self.title}  in {', '.join(self.forms.names()) or 'numbers'}"
+
+    def _lines(self, value: Measured) -> list[str]:
+        """A line for each way in which a figure grows, with the sign before it."""
+        from nnspec.analysis.formula.growth import growths
+        from nnspec.analysis.formula.notation import Notation
+
+        notation = Notation()
+        if value.below != 1:
+            parts = (self._formula(value.value), self._formula(value.below))
+            return [notation.ratio(*map(notation.write, parts))]
+        found = growths(value.value, self.spec.program.symbols)
+        first, *rest = [each.formula for each in found] or [Number(0)]
+        return [notation.write(first), *(notation.signed(each) for each in rest)]
+
+    def _formula(self, value: Any) -> Formula:
+        from nnspec.analysis.formula.growth import grouped
+
+        return grouped(value, self.spec.program.symbols)
+
+    def as_latex(self) -> str:
+        """An equation for each figure."""
+        from nnspec.analysis.formula.notation import Latex
+
+        notation = Latex()
+        rows: list[str] = []
+        for figure, value in zip(self.figures, self.values, strict=True):
+            text = notation.write(self._formula(value.value))
+            if value.below != 1:
+                text = notation.ratio(text, notation.write(self._formula(value.below)))
+            title = figure.title.replace("_", "\\_").replace("'", "\\textquotesingle ")
+            rows.append(f"\\text{{{title}}} &= {text}")
+        remarks = "".join(f"% {remark}\n" for remark in self.remarks())
+        body = " \\\\\n".join(rows)
+        return f"% {self.title}\n{remarks}\\begin{{align*}}\n{body}\n\\end{{align*}}\n"
+
+    def definitions(self, prefix: str) -> list[Definition]:
+        """The figures as functions, all of the same arguments: sizes first."""
+        from nnspec.analysis.formula.source import Definition, arguments_of
+
+        formulas = [self._formula(value.value) for value in self.values]
+        belows = [
+            None if value.below == 1 else self._formula(value.below)
+            for value in self.values
+        ]
+        every = [*formulas, *(each for each in belows if each is not None)]
+        arguments = arguments_of(every, self.spec.program.symbols)
+        conditions = tuple(self.conditions())
+        return [
+            Definition(
+                f"{prefix}{figure.name}",
+                formula,
+                arguments,
+                f"{figure.title} of {self.spec.name}: {figure.convention}.",
+                conditions,
+                below,
+            )
+            for figure, formula, below in zip(
+                self.figures, formulas, belows, strict=True
+            )
+        ]
+
+
+def rendered(found: Sequence[Formulas], notation: str) -> str:
+    """The formulas of models in a notation; functions of several models are told apart by name."""
+    if notation == "text":
+        return "\n".join(each.as_text() for each in found)
+    if notation == "latex":
+        return "\n".join(each.as_latex() for each in found)
+    from nnspec.analysis.formula.source import javascript_source, python_source
+    from nnspec.ops.base import snake_case
+
+    definitions = [
+        definition
+        for each in found
+        for definition in each.definitions(
+            f"{snake_case(each.spec.name)}_" if len(found) > 1 else ""
+        )
+    ]
+    write = python_source if notation == "python" else javascript_source
+    return write(definitions)

@@ -1,0 +1,257 @@
+"""Specs that use their constants in every way that the language has, and constants to try them with.
+
+Each has the names that cannot be generic, and the least part of the constants that its formulas must hold for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`ranges` are the values to draw constants from, lists of a length by a pair (length, range)."""
+
+    text: str
+    ranges: Mapping[str, Any]
+    fixed: frozenset[str] = frozenset()
+    holding: float = 1.0
+
+
+DENSE = Sample(
+    """
+    block Layer(x: [B, C], growth: int) {
+      return concat([x, x -> norm: LayerNorm -> Linear(4 * growth) -> relu -> Linear(growth)], dim=1)
+    }
+    model M(depth: int = 6, growth: int = 8, first: int = 16) {
+      input x: [B, 12]
+      x = x -> stem: Linear(first)
+      for _ in range(depth) { x = x -> layers: Layer(growth) }
+      output y = x -> head: Linear(3)
+    }
+    """,
+    {"depth": range(1, 9), "growth": range(1, 9), "first": range(1, 20)},
+)
+
+ENDS = Sample(
+    """
+    block Layer(x: [B, C], width: int, norm: bool) {
+      if norm { x = x -> norm: LayerNorm }
+      return x -> fc: Linear(width)
+    }
+    model M(depth: int = 5, width: int = 8, out: int = 3) {
+      input x: [B, 12]
+      for i in range(depth) {
+        x = x -> layers: Layer(out if i == depth - 1 else width, norm=(i > 0))
+      }
+      output y = x
+    }
+    """,
+    {"depth": range(1, 9), "width": range(1, 30), "out": range(1, 9)},
+    holding=0.8,
+)
+
+ONE_TURN = Sample(
+    """
+    model M(depth: int = 7, special: int = 4, width: int = 8) {
+      input x: [B, width]
+      for i in range(depth) {
+        x = x -> a: Linear(width)
+        if i == special { x = x -> b: Linear(width) }
+      }
+      output y = x
+    }
+    """,
+    {"depth": range(1, 9), "special": range(10), "width": range(1, 9)},
+    frozenset({"depth", "special"}),
+    holding=0.0,
+)
+
+BEYOND = Sample(
+    """
+    model M(depth: int = 3, width: int = 8) {
+      input x: [B, width]
+      for i in range(depth) {
+        x = x -> a: Linear(width)
+        if i >= 5 { x = x -> b: Linear(2 * width) -> c: Linear(width) }
+      }
+      output y = x
+    }
+    """,
+    {"depth": range(1, 12), "width": range(1, 9)},
+    holding=0.3,
+)
+
+BY_TURN = Sample(
+    """
+    block Layer(x: [B, C], hidden: int) { return x + (x -> Linear(hidden) -> Linear(C)) }
+    model M(depth: int = 4, width: int = 8, step: int = 3) {
+      input x: [B, width]
+      for i in range(depth) { x = x -> layers: Layer((i + 1) * step + i * i) }
+      output y = x
+    }
+    """,
+    {"depth": range(1, 12), "width": range(1, 9), "step": range(1, 5)},
+)
+
+POWERS = Sample(
+    """
+    model M(stages: int = 3, width: int = 8) {
+      input x: [B, 5]
+      for i in range(stages) { x = x -> fc: Linear(width * 2^i) -> norm: LayerNorm }
+      output y = x
+    }
+    """,
+    {"stages": range(1, 6), "width": range(1, 9)},
+    frozenset({"stages"}),
+    holding=0.0,
+)
+
+LISTS = Sample(
+    """
+    model M(widths: list[int] = [4, 8, 6], repeats: list[int] = [1, 2, 3], classes: int = 5) {
+      input x: [B, 7]
+      for width, repeat in zip(widths, repeats) {
+        x = x -> enter: Linear(width)
+        for _ in range(repeat) { x = x + (x -> inner: Linear(2 * width) -> outer: Linear(width)) }
+      }
+      output y = x -> head: Linear(classes)
+    }
+    """,
+    {"widths": (3, range(1, 20)), "repeats": (3, range(1, 6)), "classes": range(1, 9)},
+)
+
+NESTED = Sample(
+    """
+    block Stage(x: [B, C], depth: int, wide: int) {
+      for j in range(depth) { x = x + (x -> up: Linear(wide + j) -> down: Linear(C)) }
+      return x -> grow: Linear(C + wide)
+    }
+    model M(stages: int = 3, depth: int = 2, wide: int = 4) {
+      input x: [B, 6]
+      for i in range(stages) { x = x -> stages: Stage(depth + i, wide) }
+      output y = x
+    }
+    """,
+    {"stages": range(1, 6), "depth": range(1, 6), "wide": range(1, 9)},
+    frozenset({"stages"}),
+    holding=0.1,
+)
+
+SHARED = Sample(
+    """
+    model M(depth: int = 4, width: int = 8) {
+      input x: [B, width]
+      layer = Linear(width)
+      tie = Linear(2 * width)
+      for _ in range(depth) { x = layer(x) + (x -> own: Linear(width)) }
+      output y = tie(x)
+      output z = tie(x)
+    }
+    """,
+    {"depth": range(1, 9), "width": range(1, 9)},
+)
+
+CHOICES = Sample(
+    """
+    block Layer(x: [B, C], width: int) {
+      y = x -> fc: Linear(width)
+      if C != width { x = x -> fit: Linear(width, bias=false) }
+      return x + y
+    }
+    model M(a: int = 4, b: int = 4, c: int = 6, least: int = 2) {
+      input x: [B, a]
+      x = x -> one: Layer(b)
+      x = x -> two: Layer(c)
+      x = x -> three: Linear(max(least, c // 2), bias=(c > 3))
+      output y = x -> four: Linear(min(a, b) + 2 * c // 3)
+    }
+    """,
+    {"a": range(1, 7), "b": range(1, 7), "c": range(1, 7), "least": range(1, 9)},
+    holding=0.05,
+)
+
+FLOATS = Sample(
+    """
+    model M(width: int = 16, ratio: float = 0.25, squares: int = 9, depth: int = 2) {
+      input x: [B, width]
+      x = x -> a: Linear(int(width * ratio) + 1)
+      x = x -> b: Linear(ceil(width / 3))
+      x = x -> c: Linear(isqrt(squares)) -> Dropout(0.1 * depth / (depth + 1))
+      for _ in range(depth) { x = x -> d: Linear(width) }
+      output y = x
+    }
+    """,
+    {"width": range(4, 40), "squares": range(9, 10), "depth": range(1, 5)},
+    frozenset({"squares"}),
+)
+
+COLLECTED = Sample(
+    """
+    model M(depth: int = 3, width: int = 4, heads: int = 2) {
+      input x: [B, width]
+      found = []
+      for i in range(depth) {
+        x = x -> layers: Linear(width)
+        found = found + [x]
+      }
+      y = concat(found, dim=1)
+      output y = concat([y -> heads: Linear(width + k) for k in range(heads)], dim=1)
+    }
+    """,
+    {"depth": range(1, 5), "width": range(1, 9), "heads": range(2, 3)},
+    frozenset({"depth"}),
+    holding=0.1,
+)
+
+IMAGES = Sample(
+    """
+    block Down(x: [B, C, H, W], width: int, kernel: int) {
+      return x -> conv: Conv(width, kernel, stride=2, padding=kernel // 2) -> norm: BatchNorm -> relu
+    }
+    model M(size: int = 32, width: int = 4, kernel: int = 3, groups: int = 2, classes: int = 5) {
+      input image: [B, 3, size, size]
+      x = image -> one: Down(width, kernel) -> two: Down(width * groups, kernel)
+      x = x -> mix: Conv(width * groups, 1, groups=groups)
+      output y = x -> mean(dim=[2, 3]) -> head: Linear(classes)
+      output z = image -> resize([size * 2, size + 3]) -> max_pool(2)
+    }
+    """,
+    {
+        "size": range(8, 40),
+        "width": range(1, 9),
+        "kernel": range(1, 6),
+        "groups": range(1, 4),
+        "classes": range(1, 9),
+    },
+)
+
+SEQUENCES = Sample(
+    """
+    model M(width: int = 8, layers: int = 2, heads: int = 2, vocab: int = 11) {
+      input tokens: i64[B, T]
+      require width % heads == 0
+      x = tokens -> embed: Embedding(vocab, width)
+      for _ in range(layers) {
+        y = x -> lstm: LSTM(width)
+        q = y -> rearrange("b t (h d) -> b h t d", h=heads)
+        x = x + (attention(q, q, q) -> rearrange("b h t d -> b t (h d)"))
+      }
+      output y = x -> head: Linear(vocab)
+    }
+    """,
+    {
+        "width": range(2, 13),
+        "layers": range(1, 5),
+        "heads": range(1, 4),
+        "vocab": range(2, 9),
+    },
+)
+
+SAMPLES = {
+    name.lower(): sample
+    for name, sample in globals().items()
+    if isinstance(sample, Sample)
+}

@@ -1,0 +1,308 @@
+"""Closed forms in constants: re-elaborating a spec with other constants gives exactly what its formula says."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nnspec
+from nnspec.analysis.figures import FIGURES, Analysis
+from nnspec.analysis.formula.growth import grouped
+from nnspec.analysis.formula.notation import Notation
+from nnspec.analysis.generic.closed import ClosedForms, closed_forms, has_closed_form
+from nnspec.analysis.generic.sums import added_up
+from nnspec.analysis.setting import Setting
+from nnspec.analysis.typical import typical_sizes
+from nnspec.diagnostics import SpecError, SpecErrors
+from nnspec.ir.dims import symbol
+from tests.analysis.generic_specs import SAMPLES, Sample
+from tests.ir.models import program
+
+ROOT = Path(__file__).parents[2]
+POINTS = 20
+CLOSED = [name for name in FIGURES if has_closed_form(name)]
+
+Chance = random.Random
+
+
+def gpt2(chance: Chance) -> dict[str, Any]:
+    heads = chance.randint(1, 6)
+    return {
+        "vocab": chance.randint(2, 99),
+        "context": chance.randint(1, 40),
+        "depth": chance.randint(1, 9),
+        "width": heads * chance.randint(1, 9),
+        "heads": heads,
+    }
+
+
+def vit(chance: Chance) -> dict[str, Any]:
+    heads, patch = chance.randint(1, 6), chance.randint(1, 5)
+    return {
+        "size": patch * chance.randint(1, 6),
+        "patch": patch,
+        "width": heads * chance.randint(1, 9),
+        "depth": chance.randint(1, 9),
+        "heads": heads,
+        "classes": chance.randint(1, 20),
+    }
+
+
+def llama(chance: Chance) -> dict[str, Any]:
+    kv_heads = chance.randint(1, 4)
+    heads = kv_heads * chance.randint(1, 4)
+    return {
+        "vocab": chance.randint(2, 99),
+        "width": heads * 2 * chance.randint(1, 5),
+        "depth": chance.randint(1, 6),
+        "heads": heads,
+        "kv_heads": kv_heads,
+        "hidden": chance.randint(1, 50),
+        "context": chance.randint(1, 40),
+    }
+
+
+def t5(chance: Chance) -> dict[str, Any]:
+    heads = chance.randint(1, 5)
+    return {
+        "vocab": chance.randint(2, 99),
+        "width": chance.randint(1, 40),
+        "inner": heads * chance.randint(1, 9),
+        "hidden": chance.randint(1, 50),
+        "depth": chance.randint(1, 6),
+        "heads": heads,
+    }
+
+
+def resnet(chance: Chance) -> dict[str, Any]:
+    depths = [chance.randint(1, 5) for _ in range(4)]
+    return {"depths": depths, "classes": chance.randint(1, 40)}
+
+
+def unet(chance: Chance) -> dict[str, Any]:
+    return {
+        "channels": chance.randint(1, 9),
+        "classes": chance.randint(1, 9),
+        "width": chance.randint(1, 40),
+    }
+
+
+def mlp(chance: Chance) -> dict[str, Any]:
+    return {"features": chance.randint(1, 500)}
+
+
+MODELS: dict[str, tuple[str, Callable[[Chance], dict[str, Any]]]] = {
+    "GPT2Small": ("language/gpt2.nns", gpt2),
+    "ViTB16": ("vision/vit.nns", vit),
+    "Llama3_8B": ("language/llama3.nns", llama),
+    "T5Small": ("language/t5.nns", t5),
+    "ResNet18": ("vision/resnet.nns", resnet),
+    "ResNet50": ("vision/resnet.nns", resnet),
+    "UNet64": ("vision/unet.nns", unet),
+    "RegressionMLP": ("basic/mlp.nns", mlp),
+}
+
+
+def spelled(constants: Mapping[str, Any]) -> dict[str, int]:
+    """Constants as formulas name them."""
+    found: dict[str, int] = {}
+    for name, value in constants.items():
+        if isinstance(value, list):
+            found |= {f"{name}[{i}]": item for i, item in enumerate(value)}
+            found[f"len({name})"] = len(value)
+        else:
+            found[name] = value
+    return found
+
+
+def forms_of(name: str, setting: Setting | None = None) -> ClosedForms:
+    path, _ = MODELS[name]
+    program = nnspec.load(f"{ROOT}/specs/{path}", name).program
+    return closed_forms(Analysis(program, setting), CLOSED)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_formulas_say_what_other_constants_give(name):
+    path, draw = MODELS[name]
+    forms = forms_of(name)
+    chance = random.Random(name)
+    for _ in range(POINTS):
+        constants = draw(chance)
+        given = spelled(constants)
+        assert forms.holds(given), constants
+        spec = nnspec.load(f"{ROOT}/specs/{path}", name, **constants)
+        analysis = Analysis(spec.program)
+        sizes = {
+            size: chance.randint(1, 3) * step for size, step in steps(spec).items()
+        }
+        for figure in CLOSED:
+            found = forms.at(figure, {**forms.constants, **given})
+            known = analysis.measured(figure)
+            assert found == known, (figure, constants)
+            assert found.at(sizes).exactly() == known.at(sizes).exactly()
+
+
+def constants_of(sample: Sample, chance: Chance) -> dict[str, Any]:
+    """A draw from the ranges of a sample."""
+    return {
+        name: [chance.choice(drawn[1]) for _ in range(drawn[0])]
+        if isinstance(drawn, tuple)
+        else chance.choice(drawn)
+        for name, drawn in sample.ranges.items()
+    }
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_formulas_are_right_wherever_they_say_that_they_hold(name):
+    """Whatever a spec does with its constants: what is not noted as a condition must not matter."""
+    sample = SAMPLES[name]
+    forms = closed_forms(Analysis(program(sample.text)), CLOSED)
+    assert set(forms.fixed) == sample.fixed
+    chance = random.Random(name)
+    tried = held = 0
+    while tried < 40:
+        constants = constants_of(sample, chance)
+        try:
+            other = program(sample.text, **{k: str(v) for k, v in constants.items()})
+        except SpecErrors:
+            continue
+        tried += 1
+        given = {**forms.constants, **spelled(constants)}
+        if not forms.holds(given):
+            continue
+        held += 1
+        analysis = Analysis(other)
+        for figure in CLOSED:
+            assert forms.at(figure, given) == analysis.measured(figure), (
+                figure,
+                constants,
+            )
+    assert held >= sample.holding * tried
+
+
+@pytest.mark.parametrize("policy", ["mixed_bf16", "int8"])
+def test_settings_count_as_in_figures_of_numbers(policy):
+    setting = Setting.named(policy=policy, attention="materialised")
+    forms = forms_of("GPT2Small", setting)
+    path, _ = MODELS["GPT2Small"]
+    spec = nnspec.load(f"{ROOT}/specs/{path}", "GPT2Small", depth=3, width=32, heads=4)
+    for figure in CLOSED:
+        found = forms.at(
+            figure, {**forms.constants, "depth": 3, "width": 32, "heads": 4}
+        )
+        assert found == Analysis(spec.program, setting).measured(figure)
+
+
+FORMULAS = [
+    (
+        "GPT2Small",
+        "parameters",
+        "width * (depth * (12 * width + 13) + context + vocab + 2)",
+    ),
+    (
+        "GPT2Small",
+        "flops",
+        "4 * depth * width * B * T^2 + 2 * width * (12 * depth * width + vocab) * B * T",
+    ),
+    (
+        "ResNet50",
+        "flops",
+        "4096 * (classes + 106624 * (depths[0] + depths[1] + depths[2] + depths[3]) + 289688) * B",
+    ),
+    (
+        "UNet64",
+        "flops",
+        "2 * width * (9 * channels + classes + 179 * width) * B * H * W",
+    ),
+    (
+        "Llama3_8B",
+        "parameters",
+        "width * (depth * (2 * ((width // heads) * kv_heads + width) + 3 * hidden + 2) + 2 * vocab + 1)",
+    ),
+    ("RegressionMLP", "parameters", "32 * features + 577"),
+]
+
+
+@pytest.mark.parametrize(("name", "figure", "text"), FORMULAS)
+def test_formulas_are_what_a_person_would_write(name, figure, text):
+    forms = forms_of(name)
+    assert Notation().write(grouped(forms.figures[figure].value, forms.symbols)) == text
+
+
+def test_requirements_make_formulas_shorter():
+    forms = forms_of("ViTB16")
+    names = str(forms.figures["flops"].value)
+    assert "// heads" not in names
+    assert "size^2" in names  # size // patch * size // patch * patch^2
+
+
+def test_what_has_to_stay_says_why():
+    forms = forms_of("UNet64")
+    assert forms.fixed == {"depth": "the turns of its loop are unlike"}
+    assert forms.names() == ["channels", "classes", "width"]
+    assert not forms.holds({"depth": 3})
+    assert forms.holds({"width": 3})
+
+
+def test_conditions_are_texts_and_decide():
+    forms = closed_forms(Analysis(program(SAMPLES["ends"].text)), CLOSED)
+    assert [str(each) for each in forms.conditions] == ["depth >= 2"]
+    assert forms.holds({"depth": 2})
+    assert not forms.holds({"depth": 1})
+    beyond = closed_forms(Analysis(program(SAMPLES["beyond"].text)), ["flops"])
+    assert [str(each) for each in beyond.conditions] == [
+        "turn < 5 for each turn from 1 to depth - 1"
+    ]
+    assert beyond.holds({"depth": 5})
+    assert not beyond.holds({"depth": 6})
+
+
+def test_only_the_constants_that_are_asked_for_are_names():
+    path, _ = MODELS["GPT2Small"]
+    analysis = Analysis(nnspec.load(f"{ROOT}/specs/{path}", "GPT2Small").program)
+    forms = closed_forms(analysis, ["flops"], ["depth"])
+    assert forms.figures["flops"].value.symbols() == {"B", "T", "depth"}
+    assert forms.names() == ["depth"]
+
+
+@pytest.mark.parametrize(
+    ("figure", "names", "code"),
+    [
+        ("flops", ["dept"], "E0905"),
+        ("flops", ["T"], "E0905"),
+        ("flops", ["drop"], "E0905"),
+        ("flps", ["width"], "E0904"),
+    ],
+)
+def test_what_cannot_be_is_an_error(figure, names, code):
+    path, _ = MODELS["ViTB16"]
+    analysis = Analysis(nnspec.load(f"{ROOT}/specs/{path}", "ViTB16").program)
+    with pytest.raises(SpecError) as raised:
+        closed_forms(analysis, [figure], names)
+    assert raised.value.diagnostic.code == code
+
+
+@pytest.mark.parametrize("power", range(6))
+@pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 7), (3, 9), (2, 3)])
+def test_sums_over_turns_are_sums(power, first, last):
+    turn, count, width = symbol("turn"), symbol("count"), symbol("width")
+    value = 3 * turn**power * width - turn + 5
+    found = added_up(value, "turn", first, count)
+    assert found is not None
+    expected = sum(3 * t**power * 7 - t + 5 for t in range(first, last))
+    assert found.at({"count": last, "width": 7}) == expected
+
+
+def test_what_is_no_polynomial_in_the_turn_has_no_sum():
+    assert (
+        added_up(2 ** symbol("turn") * symbol("width"), "turn", 0, symbol("n")) is None
+    )
+
+
+def steps(spec: nnspec.Spec) -> dict[str, int]:
+    multiples = spec.program.assumptions.multiples
+    return {name: multiples.get(name, 1) for name in typical_sizes(spec.program)}

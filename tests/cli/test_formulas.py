@@ -1,0 +1,162 @@
+"""`nnspec cost` as formulas: what it grows with, in constants, and in notations that run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import nnspec
+from nnspec.cli.main import main
+from tests.analysis import latex
+
+TEXT = """
+block Block(x: [B, T, D], heads: int) {
+  require D % heads == 0
+  q = x -> rearrange("b t (h d) -> b h t d", h=heads)
+  y = attention(q, q, q) -> rearrange("b h t d -> b t (h d)") -> proj: Linear(D)
+  return x + y
+}
+model Net(depth: int = 3, width: int = 8, heads: int = 2, drop: float = 0.1) {
+  input x: [B, T, 8]
+  require T <= 32
+  x = x -> stem: Linear(width)
+  for _ in range(depth) { x = x -> blocks: Block(heads) }
+  output y = x -> head: Linear(5)
+}
+"""
+OTHER = (
+    "model Other(width: int = 4) { input x: [B, 3]\n output y = x -> Linear(width) }\n"
+)
+
+
+@pytest.fixture
+def said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("net.nns").write_text(TEXT)
+    Path("both.nns").write_text(TEXT + OTHER)
+
+    def run(*arguments: str, code: int = 0) -> str:
+        assert main(["cost", *arguments]) == code
+        captured = capsys.readouterr()
+        return captured.out if code == 0 else captured.err
+
+    return run
+
+
+def test_cost_says_what_grows_with_the_square_and_why(said):
+    text = said("net.nns")
+    (square,) = [line for line in text.splitlines() if line.startswith("B * T^2 ")]
+    assert square.split() == [
+        "B",
+        "*",
+        "T^2",
+        "96",
+        "83.8",
+        "%",
+        "blocks.attention",
+        "100",
+        "%",
+    ]
+    (rest,) = [line for line in text.splitlines() if line.startswith("B * T ")]
+    assert rest.split()[:7] == ["B", "*", "T", "592", "16.2", "%", "blocks.proj"]
+
+
+def test_growth_is_shown_for_figures_that_are_asked_for(said):
+    text = said("net.nns", "--figures", "bytes_read,elementwise", "--depth", "0")
+    assert "bytes read grow with" in text
+    assert "elementwise operations grow with" in text
+    assert "fixed " in text  # the weights are read whatever the sizes are
+
+
+@pytest.mark.parametrize("sizes", [["B=2", "T=7"], ["B=2"]])
+def test_nothing_is_said_of_growth_where_there_is_one_way_or_none(said, sizes):
+    given = ["T=7"] if len(sizes) == 1 else sizes
+    assert "grow with" not in said("net.nns", *given)
+
+
+def test_formulas_in_constants(said):
+    text = said("net.nns", "--in", "depth,width", "--figures", "parameters,flops")
+    assert text.splitlines() == [
+        "Net  fp32  in depth, width",
+        "",
+        "parameters  width * (depth * (width + 1) + 14) + 5",
+        "FLOPs       4 * depth * width * B * T^2",
+        "            + 2 * width * (depth * width + 13) * B * T",
+    ]
+
+
+def test_what_has_to_stay_is_said(said):
+    Path("net.nns").write_text(
+        "model Net(stages: int = 3, width: int = 4) {\n  input x: [B, 5]\n"
+        "  for i in range(stages) { x = x -> fc: Linear(width * 2^i) }\n  output y = x\n}\n"
+    )
+    text = said("net.nns", "--in", "all", "--figures", "parameters")
+    assert "in width\n" in text
+    assert "stages stays 3: the turns of its loop are unlike" in text
+    (found,) = json.loads(said("net.nns", "--in", "all", "--json"))
+    assert found["holds_where"] == ["stages == 3"]
+
+
+def test_json_holds_formulas_and_what_they_hold_for(said):
+    (found,) = json.loads(said("net.nns", "--in", "all", "--json"))
+    assert found["parameters"] == "width * (depth * (width + 1) + 14) + 5"
+    assert found["constants"] == {"depth": 3, "width": 8, "heads": 2}
+    assert found["holds_where"] == []
+
+
+def test_python_functions_give_what_is_counted(said):
+    text = said("net.nns", "--in", "all", "--figures", "all", "--format", "python")
+    space: dict = {}
+    exec(text, space)
+    given = {"B": 3, "T": 7, "depth": 4, "width": 12, "heads": 3}
+    spec = nnspec.load("net.nns", depth=4, width=12, heads=3)
+    for figure in (
+        "parameters",
+        "flops",
+        "training_flops",
+        "elementwise",
+        "bytes_read",
+    ):
+        assert space[figure](**given) == spec.figure(figure, B=3, T=7), figure
+    assert space["intensity"](**given) == spec.figure("intensity", B=3, T=7)
+
+
+def test_functions_of_several_models_are_told_apart(said):
+    text = said("both.nns", "--format", "python", "--figures", "parameters")
+    space: dict = {}
+    exec(text, space)
+    assert space["net_parameters"]() == 72 + 3 * 72 + 45
+    assert space["other_parameters"]() == 16
+
+
+def test_latex_reads_back(said):
+    text = said(
+        "net.nns", "--in", "all", "--format", "latex", "--figures", "flops,parameters"
+    )
+    equations = dict(line.split(" &= ") for line in text.splitlines() if "&=" in line)
+    values = {"B": 2, "T": 7, "depth": 4, "width": 12, "heads": 3}
+    spec = nnspec.load("net.nns", depth=4, width=12, heads=3)
+    found = equations["\\text{FLOPs}"].removesuffix(" \\\\")
+    assert latex.evaluate(found, values) == spec.figure("flops", B=2, T=7)
+    assert latex.evaluate(equations["\\text{parameters}"], values) == spec.figure(
+        "parameters"
+    )
+
+
+def test_sizes_that_are_given_are_put_in(said):
+    text = said(
+        "net.nns", "T=10", "--in", "depth", "--figures", "flops", "--format", "text"
+    )
+    assert text.splitlines()[2] == "FLOPs  (4480 * depth + 2080) * B"
+
+
+def test_from_python(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("net.nns").write_text(TEXT)
+    closed = nnspec.load("net.nns").closed_forms("flops", constants=["depth"])
+    assert closed.holds({"depth": 9})
+    assert str(closed.at("flops", {"depth": 9}).value) == "288 * B * T^2 + 1360 * B * T"
