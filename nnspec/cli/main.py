@@ -45,6 +45,7 @@ COMMANDS = {
     "ir": Entry("inspect", "ir", "The typed program, after any pass."),
     "weights": Entry("weights", "weights", "Move trained weights between programs."),
     "devices": Entry("devices", "devices", "What is known of GPUs and other devices."),
+    "calibrate": Entry("calibrate", "calibrate", "Fit a device to measured times."),
     "ops": Entry("reference", "ops", "The operators and their manual pages."),
     "explain": Entry("reference", "explain", "What a diagnostic's code means."),
 }

@@ -45,6 +45,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "",
     ),
     Explanation(
+        "E1108",
+        "a measurement that cannot be read",
+        "`nnspec calibrate --from` reads JSON or CSV. Each measurement names a spec as on the command line, seen "
+        "from the folder of the file, its sizes, and the seconds of one run: a forward pass, or a training step.",
+        "",
+        "",
+    ),
+    Explanation(
         "E1109",
         "too few measurements",
         "Three factors are fitted, and each measurement is predicted once from the others to tell the error.",

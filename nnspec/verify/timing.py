@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,21 @@ from nnspec.verify.subject import Subject
 LONGEST = 1200.0
 SUITE = Path(__file__).parent / "calibration.nns"
 """Small models that are bound by different things, for who has none of his own."""
+RUNS: tuple[tuple[str, Mapping[str, int]], ...] = (
+    ("Dense", {"B": 64}),
+    ("Dense", {"B": 256}),
+    ("Convolutional", {"B": 4}),
+    ("Convolutional", {"B": 16}),
+    ("Depthwise", {"B": 4}),
+    ("Depthwise", {"B": 16}),
+    ("Language", {"B": 4, "T": 128}),
+    ("Language", {"B": 1, "T": 512}),
+    ("Patches", {"B": 8}),
+    ("Pointwise", {"B": 8}),
+    ("Narrow", {"B": 16}),
+    ("Narrow", {"B": 64}),
+)
+"""The models of the suite and their sizes."""
 
 
 def require_torch() -> None:

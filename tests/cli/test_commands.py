@@ -384,8 +384,9 @@ def test_help_has_examples(outputs: Outputs, name: list[str]) -> None:
 def test_the_help_of_the_table_is_that_of_the_commands(outputs: Outputs) -> None:
     main(["--help"])
     out = outputs()[0]
+    width = max(map(len, COMMANDS))
     for name, entry in COMMANDS.items():
-        assert f"{name:7}  {entry.summary}" in out
+        assert f"{name.ljust(width)}  {entry.summary}" in out
 
 
 def test_the_version(outputs: Outputs) -> None:
