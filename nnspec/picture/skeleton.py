@@ -69,7 +69,7 @@ def skeleton(cards: int, wires: Sequence[tuple[int, int]]) -> Skeleton:
         for upper, lower in pairwise(route)
     ]
     spine = _spine(cards, layer_of, segments)
-    layers = _ordered(layer_of, segments, set(spine))
+    layers = _ordered(cards, layer_of, segments)
     columns = _columns(cards, layers, segments, spine)
     right, left = _outwards(layers, columns)
     return Skeleton(
@@ -124,7 +124,10 @@ def _routes(
 
 
 def _spine(cards: int, layer_of: list[int], segments: Sequence[Segment]) -> list[int]:
-    """A path from the first layer to the last, through as few joints as can be."""
+    """A path from the first layer to the last, through as few joints as can be.
+
+    Of equally good ways up the middle one is taken, so that the others stand on both sides of it.
+    """
     above: dict[int, list[int]] = {}
     for segment in segments:
         above.setdefault(segment.lower, []).append(segment.upper)
@@ -132,11 +135,12 @@ def _spine(cards: int, layer_of: list[int], segments: Sequence[Segment]) -> list
     best: dict[int, tuple[int, int, int]] = {}
     items = sorted(range(len(layer_of)), key=layer_of.__getitem__)
     for item in items:
-        found = (layer_of[item], 0, -1)
-        for upper in above.get(item, ()):
-            reached, joints, _ = best[upper]
-            found = min(found, (reached, joints + (upper >= cards), upper))
-        best[item] = found
+        ways = [
+            (best[upper][0], best[upper][1] + (upper >= cards), upper)
+            for upper in sorted(set(above.get(item, ())))
+        ]
+        good = [way for way in ways if way[:2] == min(ways)[:2]]
+        best[item] = _middle(good) if good else (layer_of[item], 0, -1)
     ends = [item for item in items if layer_of[item] == layer_of[items[-1]]]
     path = [min(ends, key=lambda each: best[each][:2])]
     while best[path[-1]][2] >= 0:
@@ -144,14 +148,18 @@ def _spine(cards: int, layer_of: list[int], segments: Sequence[Segment]) -> list
     return path[::-1]
 
 
+def _middle(ways: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
+    return ways[(len(ways) - 1) // 2]
+
+
 # ---- orders -----------------------------------------------------------------------------------------
 
 
 def _ordered(
-    layer_of: list[int], segments: Sequence[Segment], spine: set[int]
+    cards: int, layer_of: list[int], segments: Sequence[Segment]
 ) -> list[list[int]]:
     """The items of each layer from left to right, with few crossings."""
-    order = _Order(layer_of, segments, spine)
+    order = _Order(cards, layer_of, segments)
     order.downwards()
     best, fewest = order.layers, order.crossings()
     for sweep in range(SWEEPS):
@@ -168,11 +176,11 @@ class _Order:
     """Layers whose items are sorted again and again by their neighbours."""
 
     def __init__(
-        self, layer_of: list[int], segments: Sequence[Segment], spine: set[int]
+        self, cards: int, layer_of: list[int], segments: Sequence[Segment]
     ) -> None:
         count = max(layer_of) + 1
         self.layers: list[list[int]] = [[] for _ in range(count)]
-        for item in sorted(range(len(layer_of)), key=lambda i: (i not in spine, i)):
+        for item in range(len(layer_of)):
             self.layers[layer_of[item]].append(item)
         self.above: dict[int, list[int]] = {}
         self.below: dict[int, list[int]] = {}
@@ -181,7 +189,7 @@ class _Order:
             self.above.setdefault(segment.lower, []).append(segment.upper)
             self.below.setdefault(segment.upper, []).append(segment.lower)
             self.gaps[layer_of[segment.upper]].append(segment)
-        self.spine = spine
+        self.cards = cards
         self.place: dict[int, int] = {}
         self._note(self.layers)
 
@@ -203,11 +211,14 @@ class _Order:
     def _key(
         self, item: int, neighbours: dict[int, list[int]]
     ) -> tuple[float, bool, int]:
+        """Items as their neighbours stand; of equal ones, cards as they run, then joints."""
         found = neighbours.get(item)
-        if not found:
-            return (float(self.place[item]), item not in self.spine, self.place[item])
-        mean = sum(self.place[each] for each in found) / len(found)
-        return (mean, item not in self.spine, self.place[item])
+        mean = (
+            sum(self.place[each] for each in found) / len(found)
+            if found
+            else self.place[item]
+        )
+        return (mean, item >= self.cards, self.place[item])
 
     def _note(self, layers: Sequence[list[int]]) -> None:
         for layer in layers:

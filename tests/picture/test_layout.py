@@ -150,3 +150,16 @@ def test_a_thousand_cards_take_less_than_a_second() -> None:
     scene = arrange(outline(program))
     assert process_time() - start < 1
     assert len(scene.figures) == 3 * 333 + 2
+
+
+def test_branches_stand_on_both_sides_of_the_spine() -> None:
+    lines = "\n".join(f"  b{n} = x -> b{n}: Linear(8)" for n in range(5))
+    text = (
+        f"model M {{\n  input x: [B, 8]\n{lines}\n"
+        "  output y = concat([b0, b1, b2, b3, b4], dim=1)\n}\n"
+    )
+    scene = arrange(outline(model(text).program))
+    at = {figure.card.name + figure.card.label: figure.x for figure in scene.figures}
+    branches = [at[f"Linearb{n}"] for n in range(5)]
+    assert branches == sorted(branches)
+    assert at["x"] == at["concat"] == branches[2]
