@@ -1,6 +1,6 @@
 # make demo       what nnspec does, on ResNet-50; installs the light core only
 # make test       everything: all tests, lint, format, types; installs the frameworks
-# make test-fast  the tests that need no framework, but for the slow ones
+# make test-fast  the tests that need no framework and no browser, but for the slow ones
 # make bench      start-up times and memory of the commands, against their goals
 # make clean      removes what the targets above have made
 
@@ -17,7 +17,7 @@ PIP := -m pip --disable-pip-version-check --quiet
 export OMP_NUM_THREADS ?= 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-fast bench lint clean
+.PHONY: demo test test-fast bench lint clean chromium
 
 demo: $(DEMO_VENV)/.installed
 	@printf '\n== Is it a correct network?  nnspec check $(SPEC)\n\n'
@@ -31,13 +31,23 @@ demo: $(DEMO_VENV)/.installed
 	@printf '\n== As Keras 3.  nnspec compile --target keras $(SPEC)\n\n'
 	@$(DEMO_BIN)/nnspec compile --target keras $(SPEC)
 
-test: $(VENV)/.installed lint
+test: $(VENV)/.installed chromium lint
 	# In two runs, since the workers of either keep the frameworks in memory.
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/contracts
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore=tests/contracts
 
 test-fast: $(VENV)/.installed
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not framework and not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not framework and not slow and not browser"
+
+# Pages are tested in a browser. Nothing is done where there is one.
+BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
+APT := apt-get -qq update && apt-get -qq install -y chromium fonts-liberation
+chromium:
+	@for each in $(BROWSERS); do command -v $$each >/dev/null && exit 0; done; \
+	echo 'Installing Chromium, in which the tests look at pages (once) ...'; \
+	if [ "$$(id -u)" = 0 ]; then $(APT); else sudo sh -c '$(APT)'; fi && exit 0; \
+	echo 'Chromium could not be installed. The tests of pages need one of these: $(BROWSERS)'; \
+	exit 1
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check

@@ -121,6 +121,12 @@ class Spec:
             self.program, format, depth=depth, open=open, symbols=self.symbols
         )
 
+    def report(self, setting: Setting | None = None) -> str:
+        """A page with the architecture, its costs by block, and sizes to change; see `nnspec.picture.report`."""
+        from nnspec.picture.report import report
+
+        return report(self.program, setting, self.symbols)
+
     def source(self, target: Target) -> str:
         """The program in a framework's own code. Raises `SpecError` for what it cannot express."""
         from nnspec.targets import emit

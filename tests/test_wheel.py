@@ -48,7 +48,11 @@ def test_the_wheel_holds_the_grammar_the_library_and_the_devices(wheel: Path) ->
         names = set(archive.namelist())
     library = sorted((ROOT / "nnspec" / "std").rglob("*.nns"))
     library += sorted((ROOT / "nnspec" / "analysis" / "devices").glob("*.toml"))
-    assert {path.suffix for path in library} == {".nns", ".toml"}
+    library += sorted((ROOT / "nnspec" / "picture" / "assets").iterdir())
+    assert {path.suffix for path in library} == {
+        *(".nns", ".toml"),
+        *(".css", ".html", ".js"),
+    }
     wanted = {path.relative_to(ROOT).as_posix() for path in library}
     assert names >= wanted | {"nnspec/grammar/nnspec.lark", "nnspec/py.typed"}
     assert not [name for name in names if name.startswith(("tests/", "specs/"))]

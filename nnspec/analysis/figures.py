@@ -92,6 +92,13 @@ class Analysis:
             )
         return found.value
 
+    def goes_without_saying(self, figure: Figure) -> bool:
+        """Whether a figure says nothing beside the one that it is a variant of."""
+        if figure.variant_of is None:
+            return False
+        own = self.figure(figure.name)
+        return own == (self.figure(figure.variant_of) if figure.variant_of else 0)
+
     def totals(self, name: str) -> Totals:
         """The sums behind an additive figure, for its parts. Raises `SpecError` if it is not additive."""
         if name not in self._totals:

@@ -34,6 +34,11 @@ class Totals:
         self._quantity = quantity
         self._sums: dict[Use, Dim] = {}
 
+    @property
+    def owned(self) -> bool:
+        """Whether the quantity belongs to instances."""
+        return self._quantity.owned
+
     def total(self) -> Dim:
         """The whole program."""
         return self.of_use(self._uses.main)

@@ -172,7 +172,7 @@ class View:
         figures = [
             each
             for each in self.figures
-            if not (self.unasked and self._goes_without_saying(each))
+            if not (self.unasked and self.analysis.goes_without_saying(each))
         ]
         return Formulas.of(
             self.spec,
@@ -243,19 +243,9 @@ class View:
         rows = [
             [each.title, amount(self.value(each), each.unit), each.convention]
             for each in self.figures
-            if not (self.unasked and self._goes_without_saying(each))
+            if not (self.unasked and self.analysis.goes_without_saying(each))
         ]
         return table(("figure", "", "convention"), rows)
-
-    def _goes_without_saying(self, figure: Figure) -> bool:
-        """Whether a figure says nothing beside the one that it is a variant of."""
-        if figure.variant_of is None:
-            return False
-        own = self.analysis.figure(figure.name)
-        plain = (
-            0 if figure.variant_of == "" else self.analysis.figure(figure.variant_of)
-        )
-        return own == plain
 
     def _growth(self) -> list[str]:
         """What figures grow with: those that were asked for, else the one that parts are compared by."""

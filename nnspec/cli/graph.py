@@ -10,6 +10,7 @@ from nnspec.cli.arguments import (
     spec_arguments,
     spec_errors_reported,
 )
+from nnspec.cli.settings import setting_of, setting_options
 
 output_option = click.option(
     "-o",
@@ -70,6 +71,40 @@ def graph(
             text = model.picture(ending, depth=depth, open=asked)
         except Unknown as error:
             raise click.UsageError(f"{error}: {error.hint}") from None
+    write_generated(output, text, force, inputs=[spec.path])
+    return 0
+
+
+@click.command()
+@spec_arguments
+@output_option
+@setting_options
+@force_option
+def report(
+    spec: SpecArgument,
+    settings: dict[str, str],
+    output: str,
+    force: bool,
+    **assumed: str | None,
+) -> int:
+    """Write a page of what a model is and costs.
+
+    One self-contained file, without network: the foldable architecture coloured by
+    cost, the parts with their shares, every figure, and a slider for each size.
+    KEY=VALUE says at which sizes the page opens.
+
+    \b
+    Examples:
+      nnspec report resnet.nns:ResNet50 B=8 -o resnet.html
+      nnspec report gpt2.nns:GPT2Small --policy mixed_bf16 -o gpt2.html
+    """
+    from nnspec.files import write_generated
+
+    if not output.lower().endswith((".html", ".htm")):
+        raise click.UsageError(f"`{output}` should end with .html")
+    with spec_errors_reported(as_json=False):
+        setting = setting_of(assumed)
+        text = load_model(spec, settings).report(setting)
     write_generated(output, text, force, inputs=[spec.path])
     return 0
 

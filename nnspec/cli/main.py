@@ -38,6 +38,7 @@ COMMANDS = {
     "summary": Entry("inspect", "summary", "Layers, shapes, parameters and FLOPs."),
     "cost": Entry("cost", "cost", "What a model costs, as numbers or formulas."),
     "graph": Entry("graph", "graph", "Draw the architecture."),
+    "report": Entry("graph", "report", "A page of what a model is and costs."),
     "diff": Entry("diff", "diff", "What a change does to a model."),
     "compile": Entry("compile", "compile_", "Write the PyTorch or Keras program."),
     "verify": Entry("verify", "verify", "Prove that both programs agree."),

@@ -65,7 +65,13 @@ def _mermaid(found: Outline, paths: frozenset[Path], name: str) -> str:
     return mermaid(tree(found, paths))
 
 
+def _html(found: Outline, paths: frozenset[Path], name: str) -> str:
+    from nnspec.picture.page import graph_page
+
+    return graph_page(found, paths, name)
+
+
 FORMATS: Mapping[str, Writer] = MappingProxyType(
-    {"svg": _svg, "dot": _dot, "mmd": _mermaid}
+    {"svg": _svg, "dot": _dot, "mmd": _mermaid, "html": _html}
 )
 """Writers by the ends of file names."""

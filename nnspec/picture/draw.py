@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from nnspec.picture import svg
 from nnspec.picture.cards import Family
-from nnspec.picture.faces import SHADOW, SHAPE
+from nnspec.picture.faces import FRAME_INSET, FRAME_TOP, SHADOW, SHAPE, Face
 from nnspec.picture.letters import plain, shortened, width
-from nnspec.picture.scene import Figure, Scene, Stroke, inner_x, inner_y
+from nnspec.picture.outline import Card
+from nnspec.picture.scene import Figure, Scene, Stroke
 from nnspec.picture.style import sheet
 
 MARGIN = 24.0
@@ -80,75 +81,82 @@ def _at(x: float, y: float) -> str:
 
 
 def _figure(figure: Figure) -> str:
-    name = figure.card.family.value
-    kind = f"{name} open" if figure.inner is not None else name
-    parts = [svg.title(tooltip(figure)), *_outline(figure)]
-    parts += _frame(figure) if figure.inner is not None else _lines(figure)
-    if figure.card.count > 1:
-        parts += _badge(figure)
-    return svg.group({"class": kind}, *parts, *_labels(figure))
+    move = f"translate({_at(figure.x, figure.y)})"
+    if figure.inner is None:
+        return svg.group(
+            {"transform": move}, card(figure.card, figure.face, figure.labels)
+        )
+    left, wide = figure.left, figure.left + figure.right
+    inside = _level(figure.inner, FRAME_INSET - left, FRAME_TOP)
+    return svg.group(
+        {"transform": move, "class": f"{figure.card.family.value} open"},
+        svg.title(tooltip(figure.card)),
+        svg.rectangle(-left, 0, wide, figure.height, rx=ROUND, **{"class": "card"}),
+        svg.text(12 - left, 20, figure.face.heading, **{"class": "heading"}),
+        inside,
+        *_badge(figure.card, figure.right),
+        *_labels(figure.face, figure.labels, figure.height),
+    )
 
 
-def tooltip(figure: Figure) -> str:
+def card(card: Card, face: Face, labels: tuple[str, ...]) -> str:
+    """A closed card, its axis and upper edge at 0."""
+    return svg.group(
+        {"class": card.family.value},
+        svg.title(tooltip(card)),
+        *_outline(card, face),
+        *_lines(face),
+        *_badge(card, face.width / 2),
+        *_labels(face, labels, face.height),
+    )
+
+
+def tooltip(card: Card) -> str:
     """Where a card is, what it is in full, and what it gives."""
-    rows = [row.full or row.text for row in figure.card.rows]
-    gives = [str(outlet.type) for outlet in figure.card.outlets]
-    lines = [figure.card.label, *rows, *(f"gives {each}" for each in gives)]
+    rows = [row.full or row.text for row in card.rows]
+    gives = [str(outlet.type) for outlet in card.outlets]
+    lines = [card.label, *rows, *(f"gives {each}" for each in gives)]
     return "\n".join(plain(line) for line in lines if line)
 
 
-def _outline(figure: Figure) -> Iterator[str]:
-    card = figure.card
-    x, y = figure.x - figure.left, figure.y
-    wide = figure.left + figure.right
-    high = figure.height if figure.inner is not None else figure.face.body
-    if figure.face.round:
-        half = figure.face.width / 2
-        yield svg.circle(figure.x, y + half, half, **{"class": "card"})
+def _outline(card: Card, face: Face) -> Iterator[str]:
+    half = face.width / 2
+    if face.round:
+        yield svg.circle(0, half, half, **{"class": "card"})
         return
     ends = card.family in (Family.INPUT, Family.OUTPUT)
-    bend = min(PILL, high / 2) if ends else ROUND
-    if card.count > 1 and figure.inner is None:
-        for shift in (SHADOW, SHADOW / 2):
-            size = (wide - 2 * shift, high)
-            yield svg.rectangle(
-                x + shift, y + shift, *size, rx=bend, **{"class": "card"}
-            )
-    yield svg.rectangle(x, y, wide, high, rx=bend, **{"class": "card"})
+    bend = min(PILL, face.body / 2) if ends else ROUND
+    for shift in (SHADOW, SHADOW / 2) if card.count > 1 else ():
+        size = (face.width - 2 * shift, face.body)
+        yield svg.rectangle(shift - half, shift, *size, rx=bend, **{"class": "card"})
+    yield svg.rectangle(-half, 0, face.width, face.body, rx=bend, **{"class": "card"})
 
 
-def _lines(figure: Figure) -> Iterator[str]:
-    if figure.face.round and figure.card.sign:
-        yield svg.text(figure.x, figure.y + 16, figure.card.sign, **{"class": "sign"})
-    for line in figure.face.lines:
-        y = figure.y + line.y
+def _lines(face: Face) -> Iterator[str]:
+    if face.round and face.heading:
+        yield svg.text(0, 16, face.heading, **{"class": "sign"})
+    for line in face.lines:
         if not line.detail:
-            yield svg.text(figure.x, y, line.text, **{"class": line.kind})
+            yield svg.text(0, line.y, line.text, **{"class": line.kind})
             continue
         parts = (
             svg.span(f"{line.text} ", **{"class": line.kind}),
             svg.span(line.detail, **{"class": "detail"}),
         )
-        yield svg.element("text", {"x": figure.x, "y": y}, *parts)
+        yield svg.element("text", {"x": 0.0, "y": line.y}, *parts)
 
 
-def _frame(figure: Figure) -> Iterator[str]:
-    assert figure.inner is not None
-    x = figure.x - figure.left
-    yield svg.text(x + 12, figure.y + 20, figure.face.heading, **{"class": "heading"})
-    yield _level(figure.inner, inner_x(figure), inner_y(figure))
-
-
-def _badge(figure: Figure) -> Iterator[str]:
-    text = f"\N{MULTIPLICATION SIGN}{figure.card.count:,}"
+def _badge(card: Card, right: float) -> Iterator[str]:
+    if card.count < 2:
+        return
+    text = f"\N{MULTIPLICATION SIGN}{card.count:,}"
     wide = width(text, 11, bold=True) + 12
-    x, y = figure.x + figure.right - wide + 8, figure.y - BADGE / 2
-    yield svg.rectangle(x, y, wide, BADGE, rx=BADGE / 2, **{"class": "pill"})
-    yield svg.text(x + wide / 2, y + 12, text, **{"class": "badge"})
+    x = right - wide + 8
+    yield svg.rectangle(x, -BADGE / 2, wide, BADGE, rx=BADGE / 2, **{"class": "pill"})
+    yield svg.text(x + wide / 2, 12 - BADGE / 2, text, **{"class": "badge"})
 
 
-def _labels(figure: Figure) -> Iterator[str]:
-    y = figure.y + figure.height + SHAPE + 4
-    for at, label in zip(figure.face.outlets, figure.labels, strict=True):
+def _labels(face: Face, labels: tuple[str, ...], height: float) -> Iterator[str]:
+    for at, label in zip(face.outlets, labels, strict=True):
         shown = shortened(plain(label))
-        yield svg.text(figure.x + at + 6, y, shown, **{"class": "shape"})
+        yield svg.text(at + 6, height + SHAPE + 4, shown, **{"class": "shape"})

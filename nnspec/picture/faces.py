@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from nnspec.ops.base import snake_case
@@ -33,7 +34,7 @@ class Line:
 class Face:
     """A card as it is drawn closed: its size, its lines (y from its top), what stands where.
 
-    `outlets` are the abscissae of its outlets, from its centre; `reach` is how far the labels below
+    `heading` is the line of an open card, or the sign in a round one. `outlets` are the abscissae of its outlets, from its centre; `reach` is how far the labels below
     it reach to the right of the centre. Below the `body` of a card that a loop repeats peep out others.
     """
 
@@ -69,10 +70,9 @@ def heading(card: Card) -> str:
 
 
 def caption(card: Card) -> str:
-    """The label of a card where the card does not say it already."""
-    kind = snake_case(card.rows[0].text)
-    bare = card.label.rstrip("0123456789").removesuffix("_")
-    return "" if kind in (card.label, bare) else plain(card.label)
+    """The label of a card, unless it only repeats the kind of layer, as those that nobody chose do."""
+    kind = re.escape(snake_case(card.rows[0].text))
+    return "" if re.fullmatch(rf"{kind}(_\d+)?", card.label) else plain(card.label)
 
 
 def _lines(card: Card) -> tuple[tuple[Line, ...], float]:

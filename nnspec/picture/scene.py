@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nnspec.ir.graph import Path
@@ -56,28 +55,6 @@ class Scene:
     axis: float
     figures: tuple[Figure, ...]
     strokes: tuple[Stroke, ...]
-
-    def figures_below(self) -> Iterator[tuple[Figure, float, float]]:
-        """All figures, open ones before what is in them, each with the origin of its scene."""
-        waiting: list[tuple[Scene, float, float]] = [(self, 0.0, 0.0)]
-        while waiting:
-            scene, x, y = waiting.pop()
-            for figure in scene.figures:
-                yield figure, x, y
-                if figure.inner is not None:
-                    waiting.append(
-                        (figure.inner, x + inner_x(figure), y + inner_y(figure))
-                    )
-
-
-def inner_x(figure: Figure) -> float:
-    """Where the inside of an open card begins, in its scene."""
-    return figure.x - figure.left + FRAME_INSET
-
-
-def inner_y(figure: Figure) -> float:
-    """Where the inside of an open card begins, in its scene."""
-    return figure.y + FRAME_TOP
 
 
 @dataclass
