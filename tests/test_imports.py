@@ -28,6 +28,7 @@ LAYERS = (
     {"picture", "placement", "targets"},
     {"verify"},
     {"compiler"},
+    {"explore"},
     {"cli"},
 )
 """Each may import from those before it, and from its own kind."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from nnspec.analysis.figures import Measured, Unit
     from nnspec.ir.dims import Dim
 
@@ -70,6 +72,13 @@ def amount(measured: Measured, unit: Unit) -> str:
 def short(known: int, unit: Unit) -> str:
     """Three significant digits with a unit."""
     return bytes_text(known) if unit == "byte" else rounded(known)
+
+
+def quantity(value: int | Fraction, unit: Unit) -> str:
+    """Three significant digits with a unit; of a quotient too."""
+    if value.denominator == 1:
+        return short(int(value), unit)
+    return f"{float(value):.3g}"
 
 
 def formula(value: int | Dim) -> str:

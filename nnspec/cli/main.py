@@ -40,6 +40,8 @@ COMMANDS = {
     "graph": Entry("graph", "graph", "Draw the architecture."),
     "report": Entry("graph", "report", "A page of what a model is and costs."),
     "diff": Entry("diff", "diff", "What a change does to a model."),
+    "sweep": Entry("sweep", "sweep", "Many models at once, and the best of them."),
+    "fit": Entry("fit", "fit", "The largest batch, sequence or width that fits."),
     "compile": Entry("compile", "compile_", "Write the PyTorch or Keras program."),
     "verify": Entry("verify", "verify", "Prove that both programs agree."),
     "fmt": Entry("format", "fmt", "Lay a spec out in the one canonical way."),

@@ -126,6 +126,32 @@ def table(
     return "".join(f"{line.rstrip()}\n" for line in paper.getvalue().split("\n")[:-1])
 
 
+PLOT_WIDTH, PLOT_HEIGHT = 64, 16
+
+
+def plot(points: Sequence[tuple[float, float, bool]], x: str, y: str) -> str:
+    """Points as characters, those that are `True` in another one; axes as in the picture."""
+    from nnspec.picture.scatter import Scale, short
+
+    dot, best, rule = "·●│" if _encodes("·●│") else ".*|"
+    across = Scale.over([p[0] for p in points], 0, PLOT_WIDTH - 1)
+    up = Scale.over([p[1] for p in points], PLOT_HEIGHT - 1, 0)
+    cells: dict[tuple[int, int], str] = {}
+    for one, other, is_best in sorted(points, key=lambda point: point[2]):
+        place = (round(up.place(other)), round(across.place(one)))
+        cells[place] = best if is_best else cells.get(place, dot)
+    names = [short(up.high), *[""] * (PLOT_HEIGHT - 2), short(up.low)]
+    margin = max(len(name) for name in names)
+    lines = [f"{y}"]
+    for row in range(PLOT_HEIGHT):
+        line = "".join(cells.get((row, column), " ") for column in range(PLOT_WIDTH))
+        lines.append(f"{names[row]:>{margin}} {rule}{line.rstrip()}")
+    low, high = short(across.low), short(across.high)
+    lines.append(f"{' ' * margin}  {low}{high:>{PLOT_WIDTH - len(low)}}")
+    lines.append(f"{' ' * margin}  {x:^{PLOT_WIDTH}}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
 def bar(thousandths: int, width: int) -> str:
     """A share as a bar of `width` cells, to an eighth of a cell where the terminal can show it."""
     if not _encodes("█▏"):

@@ -62,6 +62,37 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "}\n",
     ),
     Explanation(
+        "E0920",
+        "values that cannot be swept over",
+        "A constant or size takes the values of a list (`width=256,512`) or of a range "
+        "(`depth=6..24`, `width=256..1024..128`), a million points in all at most.",
+        "",
+        "",
+    ),
+    Explanation(
+        "E0921",
+        "a size that is left open",
+        "Models can be compared only at known sizes: give each symbolic size of the model a "
+        "value or several.",
+        "",
+        "",
+    ),
+    Explanation(
+        "E0922",
+        "a largest value that cannot be solved for",
+        "The figure must depend on what is solved for, and never fall while it grows; otherwise "
+        "there is no one largest value. `nnspec sweep` tabulates any figure.",
+        "",
+        "",
+    ),
+    Explanation(
+        "E0923",
+        "an amount of memory that cannot be read",
+        "Memory is a number with a unit, such as `24GiB` (powers of 1024) or `80GB` (of 1000).",
+        "",
+        "",
+    ),
+    Explanation(
         "E0904",
         "an unknown figure",
         "`nnspec cost --help` lists the figures that there are.",

@@ -1,0 +1,144 @@
+"""`nnspec fit`: the largest batch, sequence or width that fits a device."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nnspec.cli.arguments import (
+    SpecArgument,
+    json_option,
+    spec_arguments,
+    spec_errors_reported,
+)
+from nnspec.cli.settings import setting_of, setting_options
+
+if TYPE_CHECKING:
+    from nnspec.analysis.figures import Figure
+    from nnspec.explore.fit import Fit
+
+TRAINING, INFERENCE = "train_peak", "inference_peak"
+
+
+@click.command()
+@spec_arguments
+@click.option("--device", metavar="NAME", help="Whose memory it has to fit.")
+@click.option("--memory", metavar="BYTES", help="The memory itself, as in 24GiB.")
+@click.option(
+    "--vary", default="B", show_default=True, help="The size or constant to solve for."
+)
+@click.option("--inference", is_flag=True, help="To run it; otherwise to train it.")
+@click.option("--on", "name", metavar="FIGURE", help="Another figure than the peak.")
+@setting_options
+@json_option
+def fit(
+    spec: SpecArgument,
+    settings: dict[str, str],
+    device: str | None,
+    memory: str | None,
+    vary: str,
+    inference: bool,
+    name: str | None,
+    as_json: bool,
+    **assumed: str | None,
+) -> int:
+    """Find the largest batch, sequence or width with which a model fits.
+
+    The answer is exact for the figure: at the answer it keeps within the memory, at
+    the next value that the model allows it does not.
+
+    \b
+    Examples:
+      nnspec fit resnet.nns:ResNet50 --device h100
+      nnspec fit gpt2.nns:GPT2XL T=1024 --device a100 --policy mixed_bf16
+      nnspec fit gpt2.nns:GPT2 B=8 T=1024 --vary width --memory 24GiB
+    """
+    from nnspec.analysis.figures import figure_named
+    from nnspec.cli.render import write, write_json
+    from nnspec.explore.fit import Question
+    from nnspec.explore.fit import fit as solved
+
+    with spec_errors_reported(as_json):
+        limit = _limit(device, memory)
+        figure = figure_named(name or (INFERENCE if inference else TRAINING))
+        question = Question(
+            spec.path,
+            spec.name,
+            vary,
+            figure.name,
+            limit,
+            setting_of(assumed),
+            settings,
+        )
+        found = solved(question)
+    if as_json:
+        write_json(_object(found, vary, figure, limit))
+    else:
+        write(_text(found, vary, figure, limit, device))
+    return 1 if found.value is None else 0
+
+
+def _limit(device: str | None, memory: str | None) -> Fraction:
+    from nnspec.analysis.device import load_device
+    from nnspec.analysis.quantities import BYTES, QuantityError, read_quantity
+    from nnspec.diagnostics import SpecError
+
+    if (device is None) == (memory is None):
+        raise click.UsageError("give --device or --memory")
+    if device is not None:
+        return load_device(device).memory.value
+    assert memory is not None
+    try:
+        return read_quantity(memory, BYTES)
+    except QuantityError as error:
+        raise SpecError("E0923", error.message, hint=error.hint) from None
+
+
+def _text(
+    found: Fit, vary: str, figure: Figure, limit: Fraction, device: str | None
+) -> str:
+    from nnspec.cli.amounts import formula, quantity
+
+    def shown(value: Fraction | None) -> str:
+        return "" if value is None else quantity(value, figure.unit)
+
+    place = device or "the memory"
+    lines: list[str] = []
+    if found.formula is not None:
+        lines.append(f"{figure.title}: {formula(found.formula.value)}")
+    if found.value is None:
+        lines.append(
+            f"does not fit: at {vary}={found.smallest} it takes {shown(found.next_figure)}, "
+            f"and {place} has {shown(limit)}"
+        )
+    else:
+        lines.append(
+            f"{vary}={found.value:,} fits: it takes {shown(found.figure)} of {shown(limit)}"
+        )
+        lines.append(
+            f"{vary}={found.next_value:,} would take {shown(found.next_figure)}"
+            if found.next_value is not None
+            else f"the model allows no larger {vary}"
+        )
+    lines.append(f"({figure.convention})")
+    return "\n".join(lines) + "\n"
+
+
+def _object(found: Fit, vary: str, figure: Figure, limit: Fraction) -> dict[str, Any]:
+    def plain(value: Fraction | None) -> int | float | None:
+        if value is None:
+            return None
+        return int(value) if value.denominator == 1 else float(value)
+
+    return {
+        "vary": vary,
+        "figure": figure.name,
+        "limit": plain(limit),
+        "value": found.value,
+        "at_value": plain(found.figure),
+        "next": found.next_value,
+        "at_next": plain(found.next_figure),
+        "formula": None if found.formula is None else str(found.formula.value),
+    }
