@@ -33,9 +33,9 @@ SPECS = {
     "BERTBase": ("language/bert.nns", ["B=1", "T=128"]),
     "GPT2Small": ("language/gpt2.nns", ["B=1", "T=1024"]),
     "T5Small": ("language/t5.nns", ["B=1", "S=128", "T=128"]),
-    "LSTM2": ("sequence/recurrent.nns", ["B=1", "T=60"]),
-    "BiLSTM2": ("sequence/recurrent.nns", ["B=1", "T=60"]),
-    "GRU2": ("sequence/recurrent.nns", ["B=1", "T=60"]),
+    "LSTM2": ("sequence/encoders.nns", ["B=1", "T=60"]),
+    "BiLSTM2": ("sequence/encoders.nns", ["B=1", "T=60"]),
+    "GRU2": ("sequence/encoders.nns", ["B=1", "T=60"]),
 }
 
 

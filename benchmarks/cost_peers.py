@@ -14,6 +14,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 
@@ -31,12 +32,12 @@ _DECLARED: list[Any] = []  # a declaration ends with its object
 
 
 def declare_operators() -> None:
-    """Makes torchvision importable where it lacks its compiled operators: no model here uses them.
+    """Makes torchvision importable where its compiled operators do not load: no model here uses them.
 
     transformers and ptflops import it too.
     """
     try:
-        pass  # pyright: ignore[reportUnusedImport] -- whether it can be
+        import_module("torchvision")
     except RuntimeError:
         import torch
 
@@ -45,6 +46,7 @@ def declare_operators() -> None:
         library.define(f"nms{boxes}")
         library.define(f"qnms{boxes}")
         _DECLARED.append(library)
+        import_module("torchvision")
 
 
 def _torchvision(name: str) -> Callable[[], Any]:

@@ -297,7 +297,7 @@ class View:
 def unfolded(tree: SummaryTree, depth: int) -> list[tuple[SummaryTree, int]]:
     """The rows below a row in order, as deep as asked, each with its level; without recursion."""
     found: list[tuple[SummaryTree, int]] = []
-    waiting = [(child, 1) for child in reversed(tree.children)]
+    waiting = [(child, 1) for child in reversed(tree.children)] if depth else []
     while waiting:
         row, level = waiting.pop()
         found.append((row, level))

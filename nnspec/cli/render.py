@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from nnspec.cli.findings import Style, plain
-from nnspec.cli.text import visible
+from nnspec.cli.text import cells, visible
 
 _ANSI = {
     "error": "1;31",
@@ -98,6 +98,34 @@ def table(
 
     It is as wide as it needs; on a terminal no wider than that, cells being clipped.
     """
+    if sys.stdout is not None and sys.stdout.isatty():
+        return _drawn_table(headings, rows, numeric)
+    return _aligned_table(headings, rows, numeric)
+
+
+def _aligned_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int]
+) -> str:
+    """What nobody watches needs no terminal's width, and not the library that knows it."""
+    shown = [[visible(cell) for cell in row] for row in (headings, *rows)]
+    columns = list(zip(*shown, strict=True))
+    widths = [max(map(cells, column)) for column in columns]
+    rule = ("─" if _encodes("─") else "-") * (sum(widths) + 3 * (len(widths) - 1))
+    head, *body = (_aligned(row, widths, numeric) for row in shown)
+    return "".join(f"{line}\n" for line in (head, rule, *body))
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int], numeric: Sequence[int]) -> str:
+    filled: list[str] = []
+    for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
+        room = " " * (width - cells(cell))
+        filled.append(room + cell if number in numeric else cell + room)
+    return "   ".join(filled).rstrip()
+
+
+def _drawn_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int]
+) -> str:
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -121,6 +121,11 @@ class Table:
         ]
         self.best = {id(self.models[place]) for place in front(values)}
 
+    @property
+    def varied(self) -> list[Axis]:
+        """What takes more than one value."""
+        return [axis for axis in self.axes if len(axis.values) > 1]
+
     # ---- for people ----------------------------------------------------------------------
 
     def as_text(self) -> str:
@@ -131,7 +136,7 @@ class Table:
         if len(shown) > LONGEST_TABLE:
             shown = [point for point in shown if id(point) in self.best]
         rows = [self._row(point) for point in shown[:LONGEST_TABLE]]
-        names = [axis.name for axis in self.axes]
+        names = [axis.name for axis in self.varied]
         titles = [figure.title for figure, _ in self.goals]
         numeric = tuple(range(1, 1 + len(names) + len(titles)))
         pieces = [table(("", *names, *titles), rows, numeric)] if rows else []
@@ -147,7 +152,7 @@ class Table:
         mark = "*" if id(point) in self.best else ""
         pairs = zip(point.figures, self.goals, strict=True)
         amounts = [quantity(value, figure.unit) for value, (figure, _) in pairs]
-        return [mark, *(point.values[axis.name] for axis in self.axes), *amounts]
+        return [mark, *(point.values[axis.name] for axis in self.varied), *amounts]
 
     def _counts(self, shown: int) -> str:
         lines = [f"{len(self.models):,} models, {len(self.best):,} that none beats (*)"]
@@ -208,9 +213,8 @@ def _draw(path: str, table: Table, inputs: list[str], force: bool) -> None:
 
     if len(table.goals) < 2 or not table.models:
         raise click.UsageError("a picture needs two figures and at least one model")
-    axes = [axis for axis in table.axes if len(axis.values) > 1]
     marks = [
-        Mark(x, y, " ".join(f"{a.name}={p.values[a.name]}" for a in axes), best)
+        Mark(x, y, " ".join(f"{a.name}={p.values[a.name]}" for a in table.varied), best)
         for p, (x, y, best) in zip(table.models, table.marks(), strict=True)
     ]
     x, y = (figure.title for figure, _ in table.goals[:2])

@@ -1,9 +1,8 @@
 """A model at many values of its constants and sizes: figures of each, exactly.
 
-A point is elaborated only where no formula that is known holds for it: figures are taken in the model's
-own constants, each with the conditions under which it holds (`nnspec.analysis.generic`), and numbers are put
-in. What is no sum over the program is worked out anew for each value of the constants; sizes are always put
-into formulas.
+Each model is elaborated, so that a point is never given figures of a model that there is not. What is put
+into formulas are sizes, and constants that only say how often a loop runs (see `counts`): models that differ in
+nothing else are elaborated once.
 """
 
 from __future__ import annotations
@@ -14,13 +13,14 @@ from fractions import Fraction
 
 from nnspec import compiler
 from nnspec.analysis.figures import Analysis, Measured
-from nnspec.analysis.generic.closed import ClosedForms, closed_forms, has_closed_form
+from nnspec.analysis.generic.closed import closed_forms, has_closed_form
 from nnspec.analysis.setting import Setting
 from nnspec.compiler import Spec
 from nnspec.diagnostics import SpecError, SpecErrors
 from nnspec.explore.axes import Axis, combinations
+from nnspec.explore.counts import loop_counts
+from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dim_values import number
-from nnspec.ir.dims import DimError
 
 # From so many elaborations on, they are shared out among processes.
 WORTH_SHARING = 64
@@ -86,13 +86,25 @@ def _require_sizes(spec: Spec, sizes: Sequence[Axis]) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A model that was elaborated: its figures in sizes and in the counts of turns, and what sizes may be."""
+
+    figures: tuple[Measured, ...]
+    counts: frozenset[str]
+    assumptions: Assumptions
+
+
+Key = tuple[tuple[str, str], ...]
+
+
 class _Sweep:
-    """Elaborates what it must, and knows the formulas that it found so far."""
+    """Elaborates what it must, once."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.forms: list[ClosedForms] = []
-        self.has_forms = all(map(has_closed_form, task.figures))
+        # By which names are counts, and by the values of all others.
+        self._known: dict[frozenset[str], dict[Key, _Known | str]] = {}
 
     def rows(
         self, models: Iterable[Mapping[str, str]], sizes: Sequence[Axis]
@@ -100,44 +112,74 @@ class _Sweep:
         """The points of each model: one for each combination of sizes."""
         every = combinations(sizes)
         for values in models:
-            try:
-                figures = self._figures(values)
-            except SpecErrors as errors:
-                fault = errors.diagnostics[0].message
-                yield [Point({**values, **each}, fault=fault) for each in every]
-                continue
-            yield [self._point(figures, values, each) for each in every]
+            known = self._model(values)
+            yield [self._point(known, values, each) for each in every]
 
-    def _figures(self, values: Mapping[str, str]) -> tuple[Measured, ...]:
-        constants = _integers(values)
-        if constants is not None:
-            for form in self.forms:
-                if constants.keys() <= form.constants.keys() and form.holds(constants):
-                    names = {**form.constants, **constants}
-                    return tuple(
-                        form.figures[name].at(names) for name in self.task.figures
-                    )
-        return self._elaborated(values)
+    def _model(self, values: Mapping[str, str]) -> _Known | str:
+        """What is known of a model, or why there is none."""
+        for counts, models in self._known.items():
+            found = models.get(_key(values, counts))
+            if found is not None and _are_turns(values, counts):
+                return found
+        found = self._elaborated(values)
+        counts = frozenset[str]() if isinstance(found, str) else found.counts
+        self._known.setdefault(counts, {})[_key(values, counts)] = found
+        return found
 
-    def _elaborated(self, values: Mapping[str, str]) -> tuple[Measured, ...]:
-        spec = compiler.load(self.task.path, self.task.name, settings=values)
+    def _elaborated(self, values: Mapping[str, str]) -> _Known | str:
+        try:
+            spec = compiler.load(self.task.path, self.task.name, settings=values)
+        except SpecErrors as errors:
+            return errors.diagnostics[0].message
         analysis = Analysis(spec.program, self.task.setting)
-        if self.has_forms and _integers(values):
-            self.forms.append(closed_forms(analysis, self.task.figures))
-        return tuple(analysis.measured(name) for name in self.task.figures)
+        names, assumptions = self.task.figures, spec.program.assumptions
+        counts = self._counts(spec, values)
+        if counts:
+            forms = closed_forms(analysis, names, counts)
+            if not forms.fixed and not forms.conditions:
+                figures = tuple(forms.figures[name] for name in names)
+                return _Known(figures, frozenset(counts), assumptions)
+        figures = tuple(map(analysis.measured, names))
+        return _Known(figures, frozenset(), assumptions)
+
+    def _counts(self, spec: Spec, values: Mapping[str, str]) -> list[str]:
+        """The constants of the sweep that are put into formulas."""
+        if not all(map(has_closed_form, self.task.figures)):
+            return []
+        counts = loop_counts(spec.program)
+        return [name for name in values if name in counts]
 
     def _point(
-        self,
-        figures: Sequence[Measured],
-        values: Mapping[str, str],
-        sizes: Mapping[str, str],
+        self, known: _Known | str, values: Mapping[str, str], sizes: Mapping[str, str]
     ) -> Point:
+        point = {**values, **sizes}
+        if isinstance(known, str):
+            return Point(point, fault=known)
         at = {name: int(text) for name, text in sizes.items()}
-        try:
-            found = tuple(_exact(figure, at) for figure in figures)
-        except DimError as error:
-            return Point({**values, **sizes}, fault=str(error))
-        return Point({**values, **sizes}, found)
+        fault = next(filter(None, (_refused(known, n, v) for n, v in at.items())), None)
+        if fault is not None:
+            return Point(point, fault=fault)
+        counts = {name: int(values[name]) for name in known.counts}
+        return Point(point, tuple(_exact(each, at | counts) for each in known.figures))
+
+
+def _key(values: Mapping[str, str], counts: frozenset[str]) -> Key:
+    return tuple((name, text) for name, text in values.items() if name not in counts)
+
+
+def _are_turns(values: Mapping[str, str], counts: frozenset[str]) -> bool:
+    """Whether the values of some constants are numbers of turns, of at least one."""
+    return all(values[name].isdecimal() and int(values[name]) > 0 for name in counts)
+
+
+def _refused(known: _Known, name: str, value: int) -> str | None:
+    """Why a size cannot be had."""
+    low, high = known.assumptions.bounds.get(name, (1, None))
+    factor = known.assumptions.multiples.get(name, 1)
+    if value < low or (high is not None and value > high):
+        bound = f"at least {low}" if value < low else f"at most {high}"
+        return f"`{name}` is {bound} by a requirement of the model"
+    return f"`{name}` is a multiple of {factor}" if value % factor else None
 
 
 def _exact(figure: Measured, sizes: Mapping[str, int]) -> Fraction | int:
@@ -146,15 +188,8 @@ def _exact(figure: Measured, sizes: Mapping[str, int]) -> Fraction | int:
         return value
     below = number(figure.below, sizes)
     if below == 0:
-        raise DimError("a quotient by nothing has no value")
+        raise SpecError("E0921", "a quotient by nothing has no value")
     return Fraction(value, below)
-
-
-def _integers(values: Mapping[str, str]) -> dict[str, int] | None:
-    """The constants of a point, if all are integers."""
-    if not all(text.lstrip("-").isdecimal() for text in values.values()):
-        return None
-    return {name: int(text) for name, text in values.items()}
 
 
 # ---- many at once -----------------------------------------------------------------------------------
