@@ -14,7 +14,8 @@ from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
 from nnspec.ir.graph import Path, Program
 from nnspec.picture.opening import opened
-from nnspec.picture.outline import Outline, outline
+from nnspec.picture.outline import Outline
+from nnspec.picture.outlining import outline
 from nnspec.picture.skeleton import TooLarge
 
 Writer: TypeAlias = Callable[[Outline, "frozenset[Path]", str], str]

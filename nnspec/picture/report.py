@@ -9,11 +9,10 @@ from nnspec.analysis.figures import FIGURES, Analysis, Figure, Measured
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.typical import typical_sizes
 from nnspec.diagnostics import SpecError
-from nnspec.ir.dims import ONE
-from nnspec.ir.graph import Path, Program
+from nnspec.ir.graph import Program
 from nnspec.picture.formulas import Formulas
 from nnspec.picture.letters import plain
-from nnspec.picture.outline import outline
+from nnspec.picture.outlining import outline
 from nnspec.picture.page import asset, data_script, drawing, page, positions
 from nnspec.picture.panels import Panels
 from nnspec.picture.skeleton import TooLarge
@@ -33,63 +32,109 @@ def report(
     Raises `SpecError` for an operator without a rule of costs, and E0502 for what is too large to draw.
     """
     try:
-        return _report(Analysis(program, setting), symbols or {})
+        return _Report(Analysis(program, setting), symbols or {}).page()
     except TooLarge as error:
         raise SpecError(
             "E0502", f"a part of this model is too large to draw: {error}"
         ) from None
 
 
-def _report(analysis: Analysis, symbols: Mapping[str, int]) -> str:
-    program = analysis.program
-    found = outline(program)
-    formulas = Formulas(program.symbols)
-    additive = [each for each in FIGURES.values() if each.quantity is not None]
-    panels = Panels(found, analysis, [each.name for each in additive]).panels()
-    levels = {key: place for place, key in enumerate(found.levels)}
-    opened: frozenset[Path] = frozenset()
-    data: dict[str, Any] = {
-        "name": plain(program.name),
-        "about": _about(analysis),
-        "note": _note(analysis.setting),
-        "symbols": [_symbol(program, name, symbols) for name in program.symbols],
-        "needs": [
-            {"text": text, "formula": formulas.place(size)}
-            for text, size in program.requirements
-        ],
-        "figures": [
-            _figure(analysis, each, additive, formulas)
-            for each in FIGURES.values()
-            if not analysis.goes_without_saying(each)
-        ],
-        "chosen": CHOSEN if analysis.figure(CHOSEN) != 0 else "parameters",
-        "panels": [
+class _Report:
+    """The parts of the page, which share one table of formulas."""
+
+    def __init__(self, analysis: Analysis, symbols: Mapping[str, int]) -> None:
+        self.analysis = analysis
+        self.program = analysis.program
+        self.symbols = symbols
+        self.outline = outline(self.program)
+        self.formulas = Formulas(self.program.symbols)
+        self.additive = [each for each in FIGURES.values() if each.quantity is not None]
+
+    def page(self) -> str:
+        data = {
+            "name": plain(self.program.name),
+            "about": _about(self.program),
+            "note": _note(self.analysis.setting),
+            "symbols": [self._symbol(name) for name in self.program.symbols],
+            "needs": self._needs(),
+            "figures": self._figures(),
+            "chosen": CHOSEN if self.analysis.figure(CHOSEN) != 0 else "parameters",
+            "panels": self._panels(),
+            "top": 0,
+            "opened": positions(self.outline, ()),
+            **drawing(self.outline),
+        }
+        scripts = [data_script(data), self.formulas.script()]
+        scripts += [asset(f"{name}.js") for name in ("geometry", "view", "report")]
+        return page(self.program.name, asset("report.html"), scripts)
+
+    def _needs(self) -> list[dict[str, Any]]:
+        """What must be at least 1 for the model to run."""
+        return [
+            {"text": text, "formula": self.formulas.place(size)}
+            for text, size in self.program.requirements
+        ]
+
+    def _panels(self) -> list[dict[str, Any]]:
+        levels = {key: place for place, key in enumerate(self.outline.levels)}
+        names = [each.name for each in self.additive]
+        return [
             {
                 "level": levels[panel.level],
                 "inside": panel.inside,
                 "figures": [
-                    [formulas.place(figures[each.name]) for each in additive]
+                    [self.formulas.place(figures[name]) for name in names]
                     for figures in panel.figures
                 ],
             }
-            for panel in panels
-        ],
-        "top": 0,
-        "opened": positions(found, opened),
-        **drawing(found),
-    }
-    scripts = [
-        data_script(data),
-        formulas.script(),
-        asset("geometry.js"),
-        asset("view.js"),
-        asset("report.js"),
-    ]
-    return page(program.name, asset("report.html"), scripts)
+            for panel in Panels(self.outline, self.analysis, names).panels()
+        ]
+
+    def _figures(self) -> list[dict[str, Any]]:
+        return [
+            self._figure(each)
+            for each in FIGURES.values()
+            if not self.analysis.goes_without_saying(each)
+        ]
+
+    def _figure(self, figure: Figure) -> dict[str, Any]:
+        found = self.analysis.measured(figure.name)
+        additive = self.additive
+        return {
+            "name": figure.name,
+            "title": figure.title,
+            "unit": figure.unit.value,
+            "convention": figure.convention,
+            "value": self.formulas.place(found.value),
+            "below": self.formulas.place(found.below),
+            "formula": "" if found.is_known else self._formula(found),
+            "part": additive.index(figure) if figure in additive else -1,
+        }
+
+    def _formula(self, found: Measured) -> str:
+        above = self.formulas.text(found.value)
+        if found.below == 1:
+            return above
+        return f"({above}) / ({self.formulas.text(found.below)})"
+
+    def _symbol(self, name: str) -> dict[str, str | None]:
+        low, high = self.program.assumptions.bounds.get(name, (1, None))
+        multiple = self.program.assumptions.multiples.get(name, 1)
+        least = -(-low // multiple) * multiple
+        most = None if high is None else high // multiple * multiple
+        value = self.symbols.get(name, typical_sizes(self.program)[name])
+        far = max(least, value, SLIDER_TOP // multiple * multiple)
+        return {
+            "name": name,
+            "low": str(least),
+            "high": None if most is None else str(most),
+            "multiple": str(multiple),
+            "value": str(value),
+            "top": str(far if most is None else most),
+        }
 
 
-def _about(analysis: Analysis) -> str:
-    program = analysis.program
+def _about(program: Program) -> str:
     doc = (program.doc or "").strip().split("\n")[0]
     return plain(f"{doc}  {program.source_name}".strip())
 
@@ -100,45 +145,3 @@ def _note(setting: Setting) -> str:
         f"dropout {setting.dropout}. A repeated block counts as often as it runs; shared weights count where "
         "they are used first."
     )
-
-
-def _symbol(
-    program: Program, name: str, chosen: Mapping[str, int]
-) -> dict[str, str | None]:
-    low, high = program.assumptions.bounds.get(name, (1, None))
-    multiple = program.assumptions.multiples.get(name, 1)
-    least = -(-low // multiple) * multiple
-    most = None if high is None else high // multiple * multiple
-    value = chosen.get(name, typical_sizes(program)[name])
-    top = max(least, value, SLIDER_TOP // multiple * multiple) if most is None else most
-    return {
-        "name": name,
-        "low": str(least),
-        "high": None if most is None else str(most),
-        "multiple": str(multiple),
-        "value": str(value),
-        "top": str(top),
-    }
-
-
-def _figure(
-    analysis: Analysis, figure: Figure, additive: list[Figure], formulas: Formulas
-) -> dict[str, Any]:
-    found = analysis.measured(figure.name)
-    below = "" if found.below == ONE else f" / ({formulas.text(found.below)})"
-    above = formulas.text(found.value)
-    return {
-        "name": figure.name,
-        "title": figure.title,
-        "unit": figure.unit.value,
-        "convention": figure.convention,
-        "value": formulas.place(found.value),
-        "below": formulas.place(found.below),
-        "formula": _shown(f"({above}){below}" if below else above, found),
-        "part": additive.index(figure) if figure in additive else -1,
-    }
-
-
-def _shown(formula: str, found: Measured) -> str:
-    """A formula where it says more than the number does."""
-    return "" if found.is_known else formula

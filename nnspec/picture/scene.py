@@ -134,33 +134,32 @@ def _scene(
     placed: Placed,
     prefix: Path,
 ) -> Scene:
-    figures: list[Figure] = []
-    for at, card in enumerate(found.level.cards):
-        box, inside = boxes[at], inner[at]
-        right = box.half if inside is None else _frame_right(inside, faces[at], box)
-        figures.append(
-            Figure(
-                card,
-                (*prefix, *card.path),
-                faces[at],
-                found.labels[at],
-                placed.x[at],
-                placed.y[at],
-                box.left,
-                right,
-                box.height,
-                inside,
-            )
+    level = found.level
+    figures = tuple(
+        Figure(
+            card,
+            (*prefix, *card.path),
+            faces[at],
+            found.labels[at],
+            placed.x[at],
+            placed.y[at],
+            boxes[at].left,
+            _edge(faces[at], inner[at], boxes[at]),
+            boxes[at].height,
+            inner[at],
         )
+        for at, card in enumerate(level.cards)
+    )
     strokes = tuple(
-        Stroke(wire, found.level.cards[wire.source].outlets[wire.outlet].type, points)
-        for wire, points in zip(found.level.wires, placed.wires, strict=True)
+        Stroke(wire, level.cards[wire.source].outlets[wire.outlet].type, points)
+        for wire, points in zip(level.wires, placed.wires, strict=True)
     )
-    return Scene(
-        found.level, placed.width, placed.height, placed.axis, tuple(figures), strokes
-    )
+    return Scene(level, placed.width, placed.height, placed.axis, figures, strokes)
 
 
-def _frame_right(inner: Scene, face: Face, box: Box) -> float:
+def _edge(face: Face, inner: Scene | None, box: Box) -> float:
+    """How far a card itself reaches to the right of its axis."""
+    if inner is None:
+        return box.half
     inside = inner.width - inner.axis + FRAME_INSET
     return max(inside, heading_width(face) - box.left)

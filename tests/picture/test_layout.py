@@ -13,7 +13,8 @@ from nnspec.compiler import Spec, load
 from nnspec.ir.types import tensor
 from nnspec.picture.cards import Family, Row
 from nnspec.picture.opening import opened
-from nnspec.picture.outline import Card, Level, Outlet, Outline, Wire, outline
+from nnspec.picture.outline import Card, Level, Outlet, Outline, Wire
+from nnspec.picture.outlining import outline
 from nnspec.picture.scene import Scene, Stroke, arrange
 from nnspec.picture.skeleton import MOST_JOINTS, TooLarge, skeleton
 from tests.picture.pictures import (

@@ -10,7 +10,8 @@ from nnspec.compiler import load
 from nnspec.ir.graph import Program
 from nnspec.picture.cards import Family
 from nnspec.picture.opening import Unknown, opened
-from nnspec.picture.outline import Card, Outline, outline
+from nnspec.picture.outline import Card, Outline
+from nnspec.picture.outlining import outline
 from tests.picture.pictures import every_model, model
 
 MODELS = every_model()

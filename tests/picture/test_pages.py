@@ -13,7 +13,7 @@ from nnspec.analysis.typical import typical_sizes
 from nnspec.compiler import Spec, load
 from nnspec.picture import FORMATS
 from nnspec.picture.opening import opened
-from nnspec.picture.outline import outline
+from nnspec.picture.outlining import outline
 from nnspec.picture.page import graph_page
 from nnspec.picture.scene import Scene, arrange
 from tests.picture.browser import Page, page

@@ -16,7 +16,7 @@ from nnspec.analysis.setting import Setting
 from nnspec.cli.main import main
 from nnspec.compiler import Spec, load
 from nnspec.ir.dims import ZERO
-from nnspec.picture.outline import outline
+from nnspec.picture.outlining import outline
 from nnspec.picture.panels import Panels
 from tests.picture.pictures import every_model, model
 

@@ -15,7 +15,8 @@ from nnspec.picture import FORMATS, picture
 from nnspec.picture.cards import Row
 from nnspec.picture.letters import plain
 from nnspec.picture.opening import opened
-from nnspec.picture.outline import Outline, outline
+from nnspec.picture.outline import Outline
+from nnspec.picture.outlining import outline
 from tests.picture import dot_grammar
 from tests.picture.pictures import every_model
 
