@@ -234,7 +234,7 @@ def test_a_planted_import_is_found(
 COMMANDS = {
     "help": ["--help"],
     "check": ["check", "SPEC"],
-    "cost": ["cost", "SPEC", "B=1"],
+    "cost": ["cost", "SPEC", "B=1", "--json"],
     "torch": ["compile", "--target", "torch", "SPEC"],
     "keras": ["compile", "--target", "keras", "SPEC"],
     "ops": ["ops", "Linear"],
