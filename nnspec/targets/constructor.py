@@ -241,7 +241,7 @@ class Constructor:
         if key not in self.reset_names:
             self.reset_names.append(key)
         return tree.Attribute(
-            Name("self"), safe_name(parameter.name, self.dialect.target)
+            Name("self"), self.plan.attribute(parameter, self.dialect.target)
         )
 
     reset_names: list[str] = field(default_factory=list[str])

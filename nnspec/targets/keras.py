@@ -133,14 +133,14 @@ def _stored(plan: ClassPlan) -> list[Statement]:
     """Every constant is kept for the layer's configuration."""
     found: list[Statement] = []
     for parameter in plan.parameters:
-        attribute = tree.Attribute(SELF, safe_name(parameter.name, "keras"))
+        attribute = tree.Attribute(SELF, plan.attribute(parameter, "keras"))
         found.append(Assign((attribute,), Name(parameter.name)))
     return found
 
 
 def _config(plan: ClassPlan) -> Function:
     entries = tuple(
-        (parameter.name, tree.Attribute(SELF, safe_name(parameter.name, "keras")))
+        (parameter.name, tree.Attribute(SELF, plan.attribute(parameter, "keras")))
         for parameter in plan.parameters
     )
     base = Name("super")().method("get_config")

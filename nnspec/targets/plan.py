@@ -18,9 +18,10 @@ from nnspec.targets.contents import (
     has_constructs,
     marker,
     names_in,
+    steps_of,
 )
 from nnspec.targets.layout import FunctionLayout
-from nnspec.targets.names import Names, size_name
+from nnspec.targets.names import Names, safe_name, size_name
 from nnspec.targets.spelling import Unspellable, spell_literal
 from nnspec.targets.traces import Unlike
 
@@ -65,6 +66,18 @@ class ClassPlan:
     def parameter(self, key: str) -> ClassParameter | None:
         """The parameter for a name or a size symbol of the spec."""
         return next((p for p in self.parameters if p.symbol == key), None)
+
+    def attribute(self, parameter: ClassParameter, target: str) -> str:
+        """The attribute that keeps a constant: its name, unless a layer has that."""
+        labels = {
+            safe_name(step.label + construct.suffix, target)
+            for step in steps_of(self.items)
+            for construct in step.constructs
+        }
+        name = safe_name(parameter.name, target)
+        while name in labels:
+            name += "_"
+        return name
 
 
 def size_in(callee: Function, types: Sequence[TensorType], name: str) -> Dim | None:

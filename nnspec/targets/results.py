@@ -180,7 +180,7 @@ class Results(Variables):
         if parameter is not None and not parameter.is_size:
             self._used_attributes.setdefault(key)
             return tree.Attribute(
-                Name("self"), safe_name(parameter.name, self.dialect.target)
+                Name("self"), self.plan.attribute(parameter, self.dialect.target)
             )
         running = self.plan.running.get(key)
         if running is not None:

@@ -132,7 +132,7 @@ def _stored(plan: ClassPlan, keys: Sequence[str]) -> list[Statement]:
     found: list[Statement] = []
     for parameter in plan.parameters:
         if parameter.symbol in keys:
-            attribute = tree.Attribute(SELF, safe_name(parameter.name, "torch"))
+            attribute = tree.Attribute(SELF, plan.attribute(parameter, "torch"))
             found.append(Assign((attribute,), Name(parameter.name)))
     return found
 

@@ -43,6 +43,37 @@ def gpt2(**sizes: int) -> nn.Module:
     return GPT2LMHeadModel(GPT2Config(**sizes, **options))
 
 
+def bert(**sizes: int) -> nn.Module:
+    """transformers' BERT with its pooler, returning the last hidden states and the pooled first one."""
+    from transformers import BertConfig, BertModel
+
+    options: dict[str, Any] = {"attn_implementation": "eager"}
+    return BertModel(BertConfig(**sizes, **options))
+
+
+def llama(**sizes: Any) -> nn.Module:
+    """transformers' Llama, returning logits."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    options: dict[str, Any] = {"attn_implementation": "eager", "use_cache": False}
+    return LlamaForCausalLM(LlamaConfig(rms_norm_eps=1e-5, **sizes, **options))
+
+
+def mixer() -> nn.Module:
+    """timm's MLP-Mixer, which needs `torchvision_models` for what it imports."""
+    torchvision_models()
+    import timm
+
+    return timm.create_model("mixer_b16_224")
+
+
+def googlenet() -> nn.Module:
+    """torchvision's GoogLeNet without auxiliary classifiers."""
+    return torchvision_models().googlenet(
+        weights=None, aux_logits=False, init_weights=False
+    )
+
+
 LIBRARY: dict[str, Callable[[], nn.Module]] = {
     "ResNet18": lambda: torchvision_models().resnet18(weights=None),
     "ResNet50": lambda: torchvision_models().resnet50(weights=None),
@@ -50,6 +81,17 @@ LIBRARY: dict[str, Callable[[], nn.Module]] = {
     "EfficientNetB0": lambda: torchvision_models().efficientnet_b0(weights=None),
     "ViTB16": lambda: torchvision_models().vit_b_16(weights=None),
     "ViTL16": lambda: torchvision_models().vit_l_16(weights=None),
+    "MobileNetV2": lambda: torchvision_models().mobilenet_v2(weights=None),
+    "ConvNeXtT": lambda: torchvision_models().convnext_tiny(weights=None),
+    "ConvNeXtB": lambda: torchvision_models().convnext_base(weights=None),
+    "SwinT": lambda: torchvision_models().swin_t(weights=None),
+    "SwinB": lambda: torchvision_models().swin_b(weights=None),
+    "AlexNet": lambda: torchvision_models().alexnet(weights=None),
+    "VGG16": lambda: torchvision_models().vgg16(weights=None),
+    "GoogLeNet": googlenet,
+    "MixerB16": mixer,
+    "BERTBase": bert,
+    "Llama2_7B": lambda: llama(vocab_size=32000),
     "GPT2Small": gpt2,
     "GPT2XL": lambda: gpt2(n_embd=1600, n_layer=48, n_head=25),
 }

@@ -92,6 +92,17 @@ class LastStep(nn.Module):
         return self.head(x[:, -1])
 
 
+class EveryStep(nn.Module):
+    """A recurrent layer, whose outputs of all steps are the result."""
+
+    def __init__(self, layer: nn.RNNBase) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)[0]
+
+
 def lstm(inputs: int, hidden: int, layers: int = 1) -> nn.LSTM:
     return nn.LSTM(inputs, hidden, layers, batch_first=True)
 
@@ -185,6 +196,11 @@ PROGRAMS: dict[str, Callable[[], nn.Module]] = {
     "FinancialLSTM": lambda: LastStep(lstm(5, 50), lstm(50, 50), head=nn.Linear(50, 1)),
     "TwoLayerLSTM": lambda: LastStep(lstm(1, 64, 2), head=nn.Linear(64, 1)),
     "TwoLayerGRU": two_layer_gru,
+    "LSTMEncoder": lambda: EveryStep(lstm(64, 128, 2)),
+    "BiLSTMEncoder": lambda: EveryStep(
+        nn.LSTM(64, 128, 2, batch_first=True, bidirectional=True)
+    ),
+    "GRUEncoder": lambda: EveryStep(nn.GRU(64, 128, 2, batch_first=True)),
     "Generator": lambda: dense(100, 128, 784, last=nn.Sigmoid()),
     "Discriminator": lambda: dense(784, 128, 1, last=nn.Sigmoid()),
     "GAN": gan,
@@ -202,6 +218,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "MedicalCNN": (3, 224, 224), "MedicalCNNSame": (3, 224, 224), "MobileNet": (3, 224, 224),
     "TextLSTM": (100,), "SimpleForecast": (20, 1), "StackedLSTM": (28, 28),
     "FinancialLSTM": (60, 5), "TwoLayerLSTM": (60, 1), "TwoLayerGRU": (60, 1),
+    "LSTMEncoder": (60, 64), "BiLSTMEncoder": (60, 64), "GRUEncoder": (60, 64),
     "Generator": (100,), "Discriminator": (784,), "GAN": (100,),
     "Encoder": (784,), "Decoder": (32,), "Autoencoder": (784,), "TransformerBlock": (10, 64),
 }  # fmt: skip

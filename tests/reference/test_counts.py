@@ -47,8 +47,9 @@ def test_spec_counts_what_the_reference_counts(name: str) -> None:
     if any(isinstance(module, RECURRENT) for module in model.modules()):
         return  # FLOPs of these are checked by `recurrent_flops` below
     inputs = library_input(figures) if name in LIBRARY else example(name, 1, "meta")
-    # Without a mask, transformers would look into the data for packed sequences.
-    options = {"attention_mask": torch.ones_like(inputs)} if "GPT" in name else {}
+    # Without a mask, transformers' decoders would look into the data for packed sequences.
+    decodes = name.startswith(("GPT", "Llama"))
+    options = {"attention_mask": torch.ones_like(inputs)} if decodes else {}
     assert cost.flops == counted_flops(model, inputs, **options)
 
 
@@ -59,7 +60,16 @@ def recurrent_flops(layer: nn.RNNBase, steps: int) -> int:
 
 
 @pytest.mark.parametrize(
-    "name", ["TextLSTM", "SimpleForecast", "StackedLSTM", "TwoLayerGRU"]
+    "name",
+    [
+        "TextLSTM",
+        "SimpleForecast",
+        "StackedLSTM",
+        "TwoLayerGRU",
+        "LSTMEncoder",
+        "BiLSTMEncoder",
+        "GRUEncoder",
+    ],
 )
 def test_recurrent_flops(name: str) -> None:
     figures = named(name)

@@ -70,6 +70,41 @@ COMPILED = (
 OTHERS = (
     Figures("vision/vit", "ViTB16", 86_567_656, 35_127_656_448),
     Figures("vision/vit", "ViTL16", 304_326_632, 123_109_425_152),
+    Figures(
+        "vision/mobilenet_v2",
+        "MobileNetV2",
+        3_504_872,
+        601_548_544,
+        {"H": 224, "W": 224},
+    ),
+    Figures(
+        "vision/convnext", "ConvNeXtT", 28_589_128, 8_911_062_528, {"H": 224, "W": 224}
+    ),
+    Figures(
+        "vision/convnext", "ConvNeXtB", 88_591_464, 30_709_458_944, {"H": 224, "W": 224}
+    ),
+    Figures("vision/swin", "SwinT", 28_288_354, 8_981_133_312),
+    Figures("vision/swin", "SwinB", 87_768_224, 30_861_893_632),
+    Figures("vision/mixer", "MixerB16", 59_880_472, 25_203_535_872),
+    Figures("vision/alexnet", "AlexNet", 61_100_840, 1_428_376_960),
+    Figures("vision/vgg", "VGG16", 138_357_544, 30_940_528_640),
+    Figures(
+        "vision/googlenet", "GoogLeNet", 6_624_904, 2_996_752_384, {"H": 224, "W": 224}
+    ),
+    Figures("sequence/encoders", "LSTMEncoder", 231_424, 27_525_120, {"T": 60}),
+    Figures("sequence/encoders", "BiLSTMEncoder", 593_920, 70_778_880, {"T": 60}),
+    Figures("sequence/encoders", "GRUEncoder", 173_568, 20_643_840, {"T": 60}),
+    Figures("language/bert", "BERTBase", 109_482_240, 22_348_431_360, {"T": 128}),
+    Figures(
+        "language/llama", "Llama2_7B", 6_738_415_616, 29_261_612_187_648, {"T": 2048}
+    ),
+    Figures(
+        "language/llama",
+        "Llama31_405B",
+        405_853_388_800,
+        1_688_386_003_795_968,
+        {"T": 2048},
+    ),
     Figures("vision/efficientnet", "EfficientNetB0", 5_288_548, 771_629_504),
     Figures(
         "vision/unet",
@@ -81,10 +116,10 @@ OTHERS = (
     ),
     Figures("language/gpt2", "GPT2XL", 1_557_611_200, 3_506_703_564_800, {"T": 1024}),
     Figures(
-        "language/llama3", "Llama3_8B", 8_030_261_248, 32_938_104_193_024, {"T": 2048}
+        "language/llama", "Llama3_8B", 8_030_261_248, 32_938_104_193_024, {"T": 2048}
     ),
     Figures(
-        "language/llama3",
+        "language/llama",
         "Llama3_70B",
         70_553_706_496,
         295_674_138_591_232,

@@ -47,6 +47,12 @@ USES = [
     ),
     ("std.feedforward (SwiGLU)", "x -> SwiGLU(48)", 3 * 32 * 48),
     ("std.positions (sinusoid)", "x + sinusoid(7, 32)", 0),
+    (
+        "std.positions (rotary, rotate)",
+        "x\n  c, s = rotary(7, 32, stretch=8.0)\n  output z = rotate(x, c, s)",
+        0,
+    ),
+    ("std.widths (make_divisible)", "x -> Linear(make_divisible(45.0))", 33 * 48),
     ("std.scale (LayerScale)", "x -> LayerScale", 32),
     ("std.scale (LayerScale)", "x -> LayerScale(0.1, dim=1)", 7),
 ]

@@ -47,8 +47,61 @@ WIDER: dict[str, tuple[str, dict[str, Any]]] = {
         "specs/language/transformer.nns",
         {"depth": 2, "vocab": 53, "width": 32, "heads": 4, "hidden": 48},
     ),
+    "MobileNetV2": ("specs/vision/mobilenet_v2.nns", {"wide": 0.1, "classes": 7}),
+    "ConvNeXtT": (
+        "specs/vision/convnext.nns",
+        {"depths": [1, 2, 1, 1], "widths": [8, 12, 16, 24], "classes": 7},
+    ),
+    "SwinT": (
+        "specs/vision/swin.nns",
+        {
+            "depths": [1, 2, 2, 1],
+            "heads": [1, 2, 2, 4],
+            "size": 64,
+            "width": 8,
+            "window": 2,
+            "classes": 7,
+        },
+    ),
+    "MixerB16": (
+        "specs/vision/mixer.nns",
+        {
+            "size": 32,
+            "patch": 8,
+            "width": 16,
+            "depth": 2,
+            "tokens": 12,
+            "channels": 24,
+            "classes": 7,
+        },
+    ),
+    "AlexNet": ("specs/vision/alexnet.nns", {"hidden": 16, "classes": 7}),
+    "VGG16": (
+        "specs/vision/vgg.nns",
+        {"depths": [1, 1, 2, 1, 1], "size": 32, "hidden": 16, "classes": 7},
+    ),
+    "GoogLeNet": ("specs/vision/googlenet.nns", {"classes": 7}),
+    "LSTMEncoder": ("specs/sequence/encoders.nns", {"features": 5, "hidden": 6}),
+    "BiLSTMEncoder": ("specs/sequence/encoders.nns", {"features": 5, "hidden": 6}),
+    "GRUEncoder": ("specs/sequence/encoders.nns", {"features": 5, "hidden": 6}),
+    "BERTBase": (
+        "specs/language/bert.nns",
+        {"depth": 2, "vocab": 53, "width": 32, "heads": 4, "hidden": 48},
+    ),
+    "Llama31_405B": (
+        "specs/language/llama.nns",
+        {
+            "depth": 2,
+            "width": 32,
+            "heads": 4,
+            "kv_heads": 2,
+            "hidden": 48,
+            "vocab": 53,
+            "context": 32,
+        },
+    ),
     "Llama3_8B": (
-        "specs/language/llama3.nns",
+        "specs/language/llama.nns",
         {
             "depth": 2,
             "width": 32,
