@@ -207,10 +207,10 @@ def _without_inputs(frame: Frame, callee: Value) -> bool:
 
 def takes_tensor(parameter: ast.Parameter) -> bool:
     """Whether a parameter of a block or fn is a tensor or a list of tensors."""
-    kind = parameter.type
-    return isinstance(kind, ast.ShapeType) and (
-        kind.dtype != "list" or isinstance(kind.element, ast.ShapeType)
-    )
+    kind: ast.TypeExpr | None = parameter.type
+    while isinstance(kind, ast.ShapeType) and kind.dtype == "list":
+        kind = kind.element
+    return isinstance(kind, ast.ShapeType)
 
 
 def _made(

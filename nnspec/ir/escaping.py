@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nnspec.ir.dims import Atom, Dim
+from nnspec.ir.dims import Atom, Dim, symbol
+from nnspec.ir.graph import Running
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.types import TensorType
 from nnspec.ir.values import Range, Sequence, Tensor, Value
@@ -55,9 +56,32 @@ def outside(size: Dim, uid: int, known: Mapping[str, Dim]) -> Dim:
     if twin is size:
         return size
     twin = twin.substitute(replace)
-    if any(name.endswith(f"@{uid}") for atom in twin.atoms() for name in _names(atom)):
-        return size.value
-    return size.value.named(twin)
+    return size.value if _speaks(twin, uid) else size.value.named(twin)
+
+
+def is_over(size: Dim, uid: int) -> bool:
+    """Whether the twin of a size names something of the loop `uid`, or of one inside it (they stand behind)."""
+    names = {name for atom in size.generic.atoms() for name in _names(atom)}
+    places = (name.rpartition("@")[2] for name in names if "@" in name)
+    return any(place.isdigit() and int(place) >= uid for place in places)
+
+
+def behind(
+    kind: TensorType, name: str, uid: int, running: Mapping[str, Running]
+) -> TensorType:
+    """The type of what the loop `uid` carried, behind it: sizes that speak of the last turn are the running ones."""
+    shape: list[Dim] = []
+    for axis, size in enumerate(kind.shape):
+        known = running.get(f"{name}.{axis}@{uid}")
+        if known is not None and not known.constant and is_over(size, uid):
+            size = size.value.named(symbol(known.symbol))
+        shape.append(size)
+    return TensorType(tuple(shape), kind.dtype)
+
+
+def _speaks(twin: Dim, uid: int) -> bool:
+    names = {name for atom in twin.atoms() for name in _names(atom)}
+    return any(name.endswith(f"@{uid}") for name in names)
 
 
 def _names(atom: Atom) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from nnspec.diagnostics import SpecError
@@ -306,8 +307,10 @@ def _for(frame: Frame, node: ast.For) -> None:
             del frame.names[name]
         frame.names.update(shadowed)
     for name in carried:
-        if isinstance(frame.names.get(name), Tensor):
-            history[name].append(frame.names[name].id)  # type: ignore[union-attr]
+        value = frame.names.get(name)
+        if isinstance(value, Tensor):
+            history[name].append(value.id)
+            frame.names[name] = _behind(frame, value, name, uid)
     variables = tuple(f"{leaf}@{uid}" for leaf in _leaves(node.pattern))
     frame.builder.items.append(
         Loop(
@@ -374,14 +377,24 @@ def _enter(
         shape: list[Dim] = []
         for axis, size in enumerate(value.type.shape):
             key = f"{name}.{axis}@{uid}"
-            if first and key not in frame.builder.running:
-                initial = size.generic
-                frame.builder.running[key] = Running(
-                    key, name, axis, initial, symbol(key), True
+            if first:
+                _note_initial(
+                    frame, Running(key, name, axis, size.generic, symbol(key), True)
                 )
             shape.append(size.value.named(symbol(key)))
         kind = TensorType(tuple(shape), value.type.dtype)
         frame.names[name] = Tensor(value.id, kind, value.origin)
+
+
+def _note_initial(frame: Frame, running: Running) -> None:
+    """Notes what a carried size starts from.
+
+    A loop inside a loop may start from one thing in the first turn, from another in the others
+    (`if i > 0 { ... }` stands before it): what the last says is kept, which mostly holds in all.
+    """
+    known = frame.builder.running.setdefault(running.symbol, running)
+    if known.initial != running.initial:
+        frame.builder.running[running.symbol] = replace(known, initial=running.initial)
 
 
 def _leave(frame: Frame, carried: list[str], uid: int, outer: set[str]) -> None:
@@ -396,6 +409,12 @@ def _leave(frame: Frame, carried: list[str], uid: int, outer: set[str]) -> None:
             _note_update(frame, f"{name}.{axis}@{uid}", size)
     for name in set(frame.names) - outer:
         del frame.names[name]
+
+
+def _behind(frame: Frame, value: Tensor, name: str, uid: int) -> Tensor:
+    """What a loop carried, behind it: a size that speaks of the last turn is the running one."""
+    kind = escaping.behind(value.type, name, uid, frame.builder.running)
+    return Tensor(value.id, kind, value.origin)
 
 
 def _entering(

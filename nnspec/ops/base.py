@@ -248,6 +248,13 @@ class Operator(BaseModel, abc.ABC):
         """Sizes, other than those of the results, that must be at least 1 for the rule to hold."""
         return ()
 
+    def reorders(self, *inputs: Any) -> tuple[int, ...] | None:
+        """What it does to the axes, if it does nothing else: axis i of the result is axis `order[i]`.
+
+        A backend that keeps track of where the axes lie need not move anything then.
+        """
+        return None
+
     def weights(self, *inputs: Any, **named: Any) -> Mapping[str, Weight]:
         """The weights by their PyTorch names, from the input types."""
         return {}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
@@ -70,6 +70,11 @@ class Rearrange(NoFlops):
         plan = self.plan(x)
         moved = plan.order != tuple(range(len(plan.order)))
         return Traffic((x,), (self.infer(x),)) if moved and plan.merges else Traffic()
+
+    def reorders(self, *inputs: Any) -> tuple[int, ...] | None:
+        plan = self.plan(inputs[0])
+        moved = plan.splits or plan.dropped or plan.merges or plan.added
+        return None if moved else plan.order
 
     def torch(self, io: Io) -> Expr:
         plan = self.plan(io.type("x"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from nnspec.ir.dims import MINUS_ONE, ONE, Dim, product
 from nnspec.ir.types import TensorType
@@ -170,6 +170,9 @@ class Transpose(NoFlops):
                 code="E0402",
             )
         return order
+
+    def reorders(self, *inputs: Any) -> tuple[int, ...] | None:
+        return self._order(inputs[0])
 
     def torch(self, io: Io) -> Expr:
         if self.order is None:

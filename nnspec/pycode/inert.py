@@ -149,12 +149,8 @@ def docstring(text: str, indent: int) -> list[str]:
     if len(lines) == 1:
         closing = (" " if last.endswith('"') else "") + '"""'
         single = margin + opening + last + closing
-        if width_of(single) <= LIMIT:
+        lines = list(wrapped(last, LIMIT - indent - 6, LIMIT - indent))
+        if width_of(single) <= LIMIT or len(lines) == 1:
             return [single]
-        return _long_single(last, margin, opening)
     body = [margin + line if line else "" for line in lines[1:]]
     return [margin + opening + lines[0], *body, margin + '"""']
-
-
-def _long_single(line: str, margin: str, opening: str) -> list[str]:
-    return [margin + opening + line, margin + '"""']

@@ -30,6 +30,8 @@ _BUILTINS = frozenset(
         "slice",
         "enumerate",
         "zip",
+        "iter",
+        "next",
         "len",
         "tuple",
         "list",

@@ -15,6 +15,7 @@ from nnspec.targets.contents import (
     branches_of,
     constructs_of,
     has_constructs,
+    keyed_in,
     loops_of,
     mark_key,
     marker,
@@ -66,19 +67,24 @@ class Constructor:
     dialect: Dialect
     names: Names
     builds_late: bool = False
+    # Whether layers are applied where they are made, so that all of the model's sizes are known there.
+    applies: bool = False
     statements: list[Statement] = field(default_factory=list[Statement])
     resets: list[Statement] = field(default_factory=list[Statement])
     late: list[Statement] = field(default_factory=list[Statement])
 
     def __post_init__(self) -> None:
         self.scope = ConstructorScope(self.plan, self.names)
-        self.running = RunningNames(self.plan, self.names)
         used = {
             name
             for item in constructs_of(self.plan.items)
             for name in names_in(item.value)
         }
+        if self.applies:
+            results = [r for step in steps_of(self.plan.items) for r in step.results]
+            used |= {name for result in results for name in names_in(result)}
         self.needed = _closure(self.plan, used)
+        self.running = RunningNames(self.plan, self.names, self.needed)
 
     def write(self) -> list[Statement]:
         """The statements, requirements first."""
@@ -199,7 +205,11 @@ class Constructor:
         for construct in step.constructs:
             key = step.label + construct.suffix
             value = self.made(step, construct)
-            if key in containers:
+            if key in self.keyed:
+                place = containers[key][self.keyed[key]]
+                yield Assign((place,), value)
+                yield from self._filled(construct, place)
+            elif key in containers:
                 yield Evaluate(containers[key].method("append", value))
                 yield from self._filled(construct, containers[key][-1])
             else:
@@ -298,6 +308,8 @@ class Constructor:
         yield If(condition, tuple(then), tuple(otherwise))
 
     turn_names: dict[int, Expr] = field(default_factory=dict[int, Expr])
+    # Layers that only some turns make, each with its key in the table of its label.
+    keyed: dict[str, Expr] = field(default_factory=dict[str, Expr])
 
     def head(
         self, loop: merged.Loop, used: set[str] | None = None
@@ -306,8 +318,8 @@ class Constructor:
         chosen = loop_variables(loop.pattern, loop.variables, self.names)
         for unique, name in chosen.items():
             self.scope.known[unique] = Name(name)
-        for key in self.plan.running:
-            self.scope.known[key] = Name(self.running.variable[key])
+        for key, name in self.running.variable.items():
+            self.scope.known[key] = Name(name)
         iterable = self.scope.spelled(loop.iterable)
         wanted, numbered = self._used_names(loop)
         target, counted, number = counted_loop(
@@ -335,6 +347,8 @@ class Constructor:
         if short is not None:
             yield from short
             return
+        for key in keyed_in(loop):
+            self.keyed[key] = Name("str")(self.turn_names[loop.uid])
         inner: dict[str, Expr] = {}
         before: list[Statement] = []
         after: list[Statement] = []
@@ -350,7 +364,8 @@ class Constructor:
                 leaves = construct.is_parameter and (
                     len(step.turns) == depth + 1 or not self.dialect.nested_lists
                 )
-                yield Assign((outer,), self.dialect.listing([], leaves))
+                new = self.dialect.keyed if key in self.keyed else self.dialect.listing
+                yield Assign((outer,), new([], leaves))
             if self.dialect.nested_lists and len(step.turns) > depth + 1:
                 row = Name(self.names.free("stage"))
                 leaves = construct.is_parameter and len(step.turns) == depth + 2
@@ -415,7 +430,7 @@ class Constructor:
             used |= set(names_in(inner.iterable))
         for branch in branches_of(loop.body):
             used |= set(names_in(branch.condition))
-        numbered = self.dialect.target == "keras"
+        numbered = self.dialect.target == "keras" or bool(keyed_in(loop))
         return used, numbered
 
     def initial(self, loop: merged.Loop) -> Iterator[Statement]:
@@ -427,9 +442,25 @@ class Constructor:
         yield from self._set(own, values)
 
     def updates(self, loop: merged.Loop) -> Iterator[Statement]:
-        """Sets the carried sizes of a loop at the end of a turn."""
-        own = self._own_sizes(loop)
+        """Sets the carried sizes of a loop at the end of a turn, unless an inner one has just done so."""
+        own = [
+            (key, running)
+            for key, running in self._own_sizes(loop)
+            if not self._is_set_inside(loop, key, running)
+        ]
         yield from self._set(own, [self.scope.spelled(r.update) for _, r in own])
+
+    def _is_set_inside(
+        self, loop: merged.Loop, key: str, running: merged.Running
+    ) -> bool:
+        """Whether the last loop of a turn leaves the same size in the same variable."""
+        inner = [item for item in loop.body if isinstance(item, merged.Loop)]
+        return any(
+            self.running.variable.get(other) == self.running.variable[key]
+            and known.update == running.update
+            for last in inner[-1:]
+            for other, known in self._own_sizes(last)
+        )
 
     def _own_sizes(self, loop: merged.Loop) -> list[tuple[str, merged.Running]]:
         return [

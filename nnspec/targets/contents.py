@@ -33,6 +33,17 @@ def constructs_of(items: Sequence[merged.Item]) -> Iterator[Construct]:
         yield from step.constructs
 
 
+def keyed_in(loop: merged.Loop) -> set[str]:
+    """The layers that only some turns of a loop make: they lie in tables by the number of the turn."""
+    return {
+        step.label + construct.suffix
+        for item in loop.body
+        if isinstance(item, merged.Branch)
+        for step in steps_of([item])
+        for construct in step.constructs
+    }
+
+
 def loops_of(items: Sequence[merged.Item]) -> Iterator[merged.Loop]:
     """The loops among items, inner ones behind the ones that they are in."""
     for item in items:
@@ -104,12 +115,7 @@ def lists_are_flat(items: Sequence[merged.Item]) -> bool:
                 if not lists_are_flat(item.then) or not lists_are_flat(item.otherwise):
                     return False
             case merged.Loop():
-                inner = [
-                    i
-                    for i in item.body
-                    if isinstance(i, merged.Loop) and has_constructs([i])
-                ]
-                if (inner and len(item.body) > 1) or not lists_are_flat(item.body):
+                if not lists_are_flat(item.body):
                     return False
             case _:
                 pass

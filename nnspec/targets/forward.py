@@ -282,11 +282,14 @@ class Forward(Loops):
         outer_pinned, outer_names = set(self._pinned), set(self._carried_names)
         self._carried_names |= set(loop.carried)
         self._pin(loop)
+        if not flat:
+            self._begin_streams(loop)
         outer = self.statements
         self.statements = outer if flat else []
         before = self._state()
         saved = dict(self._elements)
         opened = None if flat else self._open_loop(loop)
+        self._take_layers(loop)
         for name, carried in loop.carried.items():
             self._entries[f"{name}@{loop.uid}"] = carried.entry
         self._indent += 0 if flat else 1

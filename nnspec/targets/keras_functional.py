@@ -151,6 +151,9 @@ class FunctionalBody(Forward):
     def _flattens(self, loop: merged.Loop) -> bool:
         return False
 
+    def _begin_streams(self, loop: merged.Loop) -> None:
+        """Layers are made where they are applied, and lie in no lists."""
+
     def _enter_loop(self, loop: merged.Loop) -> None:
         super()._enter_loop(loop)
         self.statements.extend(self._the_maker().initial(loop))
@@ -202,7 +205,7 @@ def write_function(plan: ClassPlan) -> Function:
     dialect = KerasDialect()
     names = Names("keras", {p.name for p in plan.parameters})
     tensors = tensor_parameters(plan, names)
-    maker = Constructor(plan, dialect, names)
+    maker = Constructor(plan, dialect, names, applies=True)
     body = FunctionalBody(plan, dialect, names, maker=maker)
     body._indent = 1  # pyright: ignore[reportPrivateUsage]
     given = [_input_variable(plan, Name(name), names) for name in tensors.names]

@@ -8,7 +8,7 @@ them. So no axis moves inside a convolutional trunk; where orders conflict, the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -181,6 +181,11 @@ class _Planner:
             ]
             layout.values.update(zip(node.outputs, outs, strict=True))
             return
+        free = moved_for_free(node, types, have)
+        if free is not None:
+            layout.wanted[node.id] = tuple(have)
+            layout.values[node.outputs[0]] = free
+            return
         wanted = self._op_wanted(node, types, have)
         layout.wanted[node.id] = wanted
         for value, kind in zip(node.outputs, results, strict=True):
@@ -235,6 +240,26 @@ class _Planner:
         kept = [axis for axis in order if axis not in removed]
         ranks = {axis: place for place, axis in enumerate(sorted(kept))}
         return tuple(ranks[axis] for axis in kept)
+
+
+def moved_for_free(
+    node: Node, types: Sequence[TensorType], have: Sequence[Permutation | None]
+) -> Permutation | None:
+    """How the result of a node lies that only reorders axes, if nothing must move for that.
+
+    That is so between images as the spec and as the backend orders their axes, and from the latter in
+    sequences; other orders would only be moved back by what comes next.
+    """
+    order = node.op.reorders(*types) if node.op is not None else None
+    if order is None or not have or have[0] is None:
+        return None
+    rank = len(order)
+    lies = tuple(order.index(axis) for axis in have[0])
+    orders = (have[0], lies)
+    known = [(channels_last(rank), logical(rank))] if rank > 2 else []
+    if rank > 3:
+        known.append((logical(rank), channels_last(rank)))
+    return lies if orders in known else None
 
 
 def _removed_axes(node: Node, rank: int) -> set[int] | None:

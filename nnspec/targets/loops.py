@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
+from nnspec.pycode.statements import Assign
 from nnspec.targets.contents import (
     branches_of,
     does_anything,
+    keyed_in,
     loops_of,
     marker,
     names_in,
@@ -19,7 +21,7 @@ from nnspec.targets.contents import (
 from nnspec.targets.names import safe_name
 from nnspec.targets.results import Results
 from nnspec.targets.scope import loop_variables
-from nnspec.targets.turns import counted_loop
+from nnspec.targets.turns import count_variable, counted_loop
 
 
 @dataclass(eq=False)
@@ -27,11 +29,44 @@ class Loops(Results):
     """How the loops of a forward pass begin."""
 
     def _flattens(self, loop: merged.Loop) -> bool:
-        return not self.dialect.nested_lists and self._is_flat(loop)
+        if self.dialect.nested_lists or self._is_streamed(loop):
+            return False
+        return self._is_flat(loop)
 
     def _is_flat(self, loop: merged.Loop) -> bool:
         """Whether a loop does nothing but run an inner one, whose layers lie in one flat list."""
-        return len(loop.body) == 1 and isinstance(loop.body[0], merged.Loop)
+        if len(loop.body) != 1 or not isinstance(loop.body[0], merged.Loop):
+            return False
+        inner = loop.body[0]
+        return not any(loops_of(inner.body)) or self._is_flat(inner)
+
+    def _begin_streams(self, loop: merged.Loop) -> None:
+        """`blocks = iter(self.blocks)`: one flat list for the layers of inner loops, taken one by one."""
+        if self.dialect.nested_lists:
+            return
+        for step in steps_of(loop.body):
+            if len(step.turns) < 2 or step.turns[0].loop != loop.uid:
+                continue
+            for key in self._keys(step):
+                if key not in self._streams:
+                    attribute = tree.Attribute(
+                        Name("self"), safe_name(key, self.dialect.target)
+                    )
+                    self._streams[key] = Name(self.names.free(key))
+                    begun = Name("iter")(attribute)
+                    self.statements.append(Assign((self._streams[key],), begun))
+
+    def _take_layers(self, loop: merged.Loop) -> None:
+        """`block = next(blocks)` at the start of a turn that has a layer of its own."""
+        for step in steps_of(loop.body):
+            if not step.turns or step.turns[-1].loop != loop.uid:
+                continue
+            for key in self._keys(step):
+                if key in self._streams and key not in self._elements:
+                    name = Name(self.names.free(_singular(key)))
+                    self._elements[key] = name
+                    taken = Name("next")(self._streams[key])
+                    self.statements.append(Assign((name,), taken))
 
     def _enter_loop(self, loop: merged.Loop) -> None:
         """What a loop carries lies in its variables before it begins."""
@@ -56,11 +91,19 @@ class Loops(Results):
             self._loop_names[unique] = Name(name)
         elements = self._loop_elements(loop)
         used = self._used_in(loop)
-        if not used and elements:
+        keyed = bool(keyed_in(loop))
+        if not used and elements and not keyed:
             return self._over_elements(elements)
+        count = count_variable(loop)
+        if elements and used <= {count}:
+            return self._over_numbered(loop, count, elements)
         iterable = self._spelled(loop.iterable)
         target, iterable, number = counted_loop(
-            loop, self._loop_names, iterable, self.names, (used, bool(elements))
+            loop,
+            self._loop_names,
+            iterable,
+            self.names,
+            (used, bool(elements) or keyed),
         )
         self._counts[loop.uid] = number
         for key, attribute in elements:
@@ -73,11 +116,14 @@ class Loops(Results):
     def _loop_elements(self, loop: merged.Loop) -> list[tuple[str, Expr]]:
         """The lists of layers that a loop goes through, each with where it is found."""
         found: dict[str, Expr] = {}
+        keyed = keyed_in(loop)
         for step in steps_of(loop.body):
             turns = [turn.loop for turn in step.turns]
             if loop.uid not in turns:
                 continue
             for key in self._keys(step):
+                if key in keyed or key in self._streams:
+                    continue
                 level = turns.index(loop.uid)
                 if level == 0 or (
                     key not in self._elements and not self.dialect.nested_lists
@@ -100,13 +146,21 @@ class Loops(Results):
             if marker(branch) is None and does_anything([branch]):
                 used |= set(names_in(branch.condition))
         for inner in loops_of(loop.body):
-            if not self._loop_has_elements(inner):
+            if not self._loop_has_elements(inner) or self._is_streamed(inner):
                 used |= set(names_in(inner.iterable))
         return used & set(loop.variables)
 
     def _loop_has_elements(self, loop: merged.Loop) -> bool:
         return any(
             loop.uid in [t.loop for t in step.turns] for step in steps_of(loop.body)
+        )
+
+    def _is_streamed(self, loop: merged.Loop) -> bool:
+        """Whether a loop takes its layers one by one, and so must count its turns itself."""
+        return any(
+            key in self._streams
+            for step in steps_of(loop.body)
+            for key in self._keys(step)
         )
 
     def _over_elements(self, elements: list[tuple[str, Expr]]) -> tuple[Expr, Expr]:
@@ -121,6 +175,16 @@ class Loops(Results):
             return names[0], elements[0][1]
         zipped = Name("zip")(*(attribute for _, attribute in elements), strict=True)
         return tree.Display("tuple", tuple(names)), zipped
+
+    def _over_numbered(
+        self, loop: merged.Loop, count: str | None, elements: list[tuple[str, Expr]]
+    ) -> tuple[Expr, Expr]:
+        """`for i, stage in enumerate(self.stages)`, where only the number of the turn is read."""
+        known = self._loop_names.get(count) if count is not None else None
+        number = known or Name(self.names.free("i"))
+        self._counts[loop.uid] = number
+        target, iterable = self._over_elements(elements)
+        return tree.Display("tuple", (number, target)), Name("enumerate")(iterable)
 
     def _leaf_keys(self) -> set[str]:
         """Labels whose list has one level."""

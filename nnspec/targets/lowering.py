@@ -20,7 +20,7 @@ from nnspec.ir.types import TensorType
 from nnspec.ops.base import Io, OpError, Weight
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Namespace
-from nnspec.targets.layout import FunctionLayout, Permutation, logical
+from nnspec.targets.layout import FunctionLayout, Permutation, logical, moved_for_free
 from nnspec.targets.names import helper_text
 
 ops = Namespace("ops")
@@ -268,6 +268,10 @@ def lower_operator(
     if node.weight is not None:
         return _read_weight(node, target)
     io = NodeIo(function, node, types, layout, target)
+    if target == "keras":
+        free = moved_for_free(node, types, layout.wanted.get(node.id, ()))
+        if free is not None and layout.values[node.outputs[0]] == free:
+            return Lowered((), (tree.Input(0),), 1)
     result = node.op.torch(io) if target == "torch" else node.op.keras(io)
     results = result if isinstance(result, tuple) else (result,)
     return Lowered(tuple(io.constructs.values()), results, len(node.outputs))
@@ -291,6 +295,28 @@ def transposed(value: Expr, have: Permutation, want: Permutation) -> Expr:
     return ops.transpose(value, tuple(have.index(axis) for axis in want))
 
 
+def moved_once(part: Expr) -> Expr | None:
+    """A transposition of a transposition as one, or as none (Keras)."""
+    second = _transposition(part)
+    first = _transposition(second[0]) if second is not None else None
+    if first is None or second is None:
+        return None
+    order = tuple(first[1][axis] for axis in second[1])
+    value = tree.transform(first[0], moved_once)
+    return transposed(value, tuple(range(len(order))), order)
+
+
+def _transposition(part: Expr) -> tuple[Expr, tuple[int, ...]] | None:
+    """What `ops.transpose(value, order)` transposes, and how."""
+    if not isinstance(part, tree.Call) or part.function != ops.transpose:
+        return None
+    value, *orders = part.arguments
+    if not orders or not isinstance(orders[0], tree.Display):
+        return None
+    axes = [axis.value for axis in orders[0].items if isinstance(axis, tree.Literal)]
+    return value, tuple(axis for axis in axes if isinstance(axis, int))
+
+
 __all__ = [
     "Anchor",
     "Construct",
@@ -300,5 +326,6 @@ __all__ = [
     "OpError",
     "RunTimeSize",
     "lower_operator",
+    "moved_once",
     "transposed",
 ]

@@ -35,6 +35,7 @@ from nnspec.targets.traces import (
     enter,
     fix_running,
     leave,
+    require_entries,
     require_updates,
     state_of,
 )
@@ -381,6 +382,7 @@ class Merger:
         iterable = self._iterable(current)
         inner: list[tuple[Track, graph.Loop, int]] = []
         for track, loop in current:
+            require_entries(track, loop)
             for place, iteration in enumerate(loop.iterations):
                 child = track.inside(turn, place)
                 child.meanings.update(boxed(iteration.values))

@@ -55,7 +55,7 @@ _FILE = {
 }
 _BUILTINS = frozenset(
     """
-    abs all any bool dict enumerate float int isinstance len list max min object property range str
+    abs all any bool dict enumerate float int isinstance iter len list max min next object property range str
     sum super tuple zip ValueError print input type
     """.split()
 )

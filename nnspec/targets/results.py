@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.targets.contents import (
+    keyed_in,
+    loops_of,
     steps_of,
 )
-from nnspec.targets.lowering import Anchor, RunTimeSize, transposed
+from nnspec.targets.lowering import Anchor, RunTimeSize, moved_once, transposed
 from nnspec.targets.names import safe_local, safe_name, size_name
 from nnspec.targets.scope import spelled
 from nnspec.targets.spelling import Unspellable
@@ -83,7 +86,7 @@ class Results(Variables):
                 case _:
                     return None
 
-        return tree.transform(result, change)
+        return tree.transform(tree.transform(result, change), moved_once)
 
     def _listed_name(self, step: merged.Step, items: tuple[Expr, ...]) -> Expr:
         first = items[0]
@@ -109,6 +112,8 @@ class Results(Variables):
         if None in numbers:
             for turn in step.turns:
                 index = self._counts.get(turn.loop or 0, Name("i"))
+                if key in self._keyed:
+                    index = Name("str")(index)
                 found = found[Literal(turn.index) if turn.index is not None else index]
             return found
         return element(found, turn_numbers(step), self._every(key))
@@ -149,6 +154,11 @@ class Results(Variables):
                     else attribute.attribute("weight")
                 )
         return Name("next")(Name("self").method("parameters"))
+
+    @cached_property
+    def _keyed(self) -> set[str]:
+        """Layers that only some turns of a loop make."""
+        return {key for loop in loops_of(self.plan.items) for key in keyed_in(loop)}
 
     def _keys(self, step: merged.Step) -> list[str]:
         suffixes = {construct.suffix for construct in step.constructs}

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import nnspec.targets.merged as merged
 from nnspec.ir import graph
 from nnspec.ir.graph import Function
+from nnspec.targets.contents import steps_of
 from nnspec.targets.traces import (
     Track,
     Unlike,
@@ -82,12 +83,16 @@ def nodes_in(items: tuple[graph.Item, ...]) -> list[int]:
 
 
 def require_appended(body: Sequence[merged.Item], depth: int) -> None:
-    """Layers of a loop are appended to lists: each turn makes all of them, in order of their numbers."""
+    """Layers of a loop are appended to lists: each turn makes all of them, in order of their numbers.
+
+    Those that only some turns make lie in tables by the number of the turn, in loops that are in no other.
+    """
     numbers: dict[str, list[int]] = {}
     for item in body:
         match item:
             case merged.Branch():
-                if _constructs_in([item]):
+                made = [step for step in steps_of([item]) if step.constructs]
+                if any(depth != 1 or len(step.turns) != 1 for step in made):
                     raise Unlike
             case merged.Step() if item.constructs:
                 fixed = item.turns[depth:]
@@ -100,19 +105,3 @@ def require_appended(body: Sequence[merged.Item], depth: int) -> None:
                 pass
     if any(found != list(range(len(found))) for found in numbers.values()):
         raise Unlike
-
-
-def _constructs_in(items: Sequence[merged.Item]) -> bool:
-    for item in items:
-        match item:
-            case merged.Step() if item.constructs:
-                return True
-            case merged.Branch():
-                if _constructs_in([*item.then, *item.otherwise]):
-                    return True
-            case merged.Loop():
-                if _constructs_in(item.body):
-                    return True
-            case _:
-                pass
-    return False

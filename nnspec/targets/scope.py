@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
-from nnspec.targets.contents import names_in
+from nnspec.targets.contents import loops_of, names_in
 from nnspec.targets.names import Names, size_name
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable, spell_literal, spell_size, spell_term
@@ -58,7 +58,7 @@ def is_literal(expression: Expr, value: object) -> bool:
 class RunningNames:
     """One constructor variable for each family of carried sizes that are handed from loop to loop."""
 
-    def __init__(self, plan: ClassPlan, names: Names) -> None:
+    def __init__(self, plan: ClassPlan, names: Names, needed: Set[str]) -> None:
         self._root: dict[str, str] = {key: key for key in plan.running}
         self._plan = plan
         for key, running in plan.running.items():
@@ -66,6 +66,8 @@ class RunningNames:
         self.variable: dict[str, str] = {}
         for key, running in plan.running.items():
             root = self._find(key)
+            if not any(self._find(other) == root for other in needed):
+                continue
             if root not in self.variable:
                 wanted = "channels" if running.axis == 1 else "features"
                 self.variable[root] = names.free(wanted)
@@ -88,9 +90,14 @@ class RunningNames:
             self._root[self._find(other)] = self._find(key)
 
     def _is_read_later(self, key: str, uid: int) -> bool:
-        """Whether a carried size is spoken of once the loop of that number has begun."""
+        """Whether a loop speaks of its carried size once the loop `uid` inside it has begun.
+
+        Behind the loop both are what the last turn has left.
+        """
+        own = self._plan.running[key].uid
+        outer = [loop for loop in loops_of(self._plan.items) if loop.uid == own]
         begun = False
-        for item in _in_order(self._plan.items):
+        for item in _in_order([part for loop in outer for part in loop.body]):
             if isinstance(item, merged.Loop):
                 begun = begun or item.uid == uid
             elif begun and any(key in names_in(made.value) for made in item.constructs):

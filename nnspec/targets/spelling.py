@@ -146,6 +146,8 @@ def _spell_call(name: str, arguments: tuple[Term, ...], resolve: Resolver) -> Ex
     parts = [spell_term(argument, resolve) for argument in arguments]
     if name in _MATH_CALLS:
         return tree.Attribute(Name("math"), name)(*parts)
+    if name == "zip":  # lists of one length, as in the language
+        return Name(name)(*parts, strict=True)
     return Name(name)(*parts)
 
 

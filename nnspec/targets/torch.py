@@ -54,7 +54,7 @@ class TorchDialect:
         self, entries: Sequence[tuple[str, Expr]], parameters: bool = False
     ) -> Expr:
         made = nn.ParameterDict if parameters else nn.ModuleDict
-        return made(tree.Dict(tuple(entries)))
+        return made(tree.Dict(tuple(entries))) if entries else made()
 
     def shape(self, tensor: Expr) -> Expr:
         return tensor.attribute("shape")

@@ -14,6 +14,7 @@ from typing import Any
 import nnspec.targets.merged as merged
 from nnspec.ir import graph
 from nnspec.ir.dims import Dim, symbol
+from nnspec.ir.escaping import behind
 from nnspec.ir.graph import Function, Node
 from nnspec.ir.rename import settle
 from nnspec.ir.types import TensorType
@@ -159,7 +160,9 @@ def leave(
         value = history[-1]
         track.means(value, carried[name].exit)
         track.names[name] = carried[name].exit
-        for axis, size in enumerate(track.function.types[value].shape):
+        kind = track.function.types[value]
+        track.types[value] = behind(kind, name, loop.uid, track.function.running)
+        for axis, size in enumerate(kind.shape):
             track.meanings[f"{name}.{axis}@{loop.uid}"] = size.value
 
 
@@ -172,6 +175,22 @@ def fix_running(track: Track, loop: graph.Loop, place: int) -> None:
             key = f"{name}.{axis}@{loop.uid}"
             track.meanings[key] = size.value
             track.constants[key] = size
+
+
+def require_entries(track: Track, loop: graph.Loop) -> None:
+    """Sizes that the constructor counts along must be, before a loop, what the graph says."""
+    for name, history in loop.carried.items():
+        for axis, size in enumerate(track.function.types[history[0]].shape):
+            running = track.function.running.get(f"{name}.{axis}@{loop.uid}")
+            if running is None or running.constant or not size.is_constant:
+                continue
+            initial = settle(running.initial, track.function.running).generic
+            try:
+                begun = size_at(initial, track.meanings)
+            except NoValue:
+                raise Unlike from None
+            if begun != size.value:
+                raise Unlike
 
 
 def require_updates(track: Track, loop: graph.Loop, place: int) -> None:

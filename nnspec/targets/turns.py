@@ -61,6 +61,24 @@ def counted_loop(
     return tree.Display("tuple", (number, target)), Name("enumerate")(iterable), number
 
 
+def count_variable(loop: merged.Loop) -> str | None:
+    """The variable of a loop that holds the number of the turn, by its unique name."""
+    term = (
+        loop.iterable.traced.term if isinstance(loop.iterable, tree.Constant) else None
+    )
+    if term is None or term.kind != "call":
+        return None
+    called, *arguments = term.arguments
+    pattern: object = loop.pattern
+    if called == "enumerate" and isinstance(pattern, tuple):
+        pattern = cast("tuple[object, ...]", pattern)[0]
+    elif called != "range" or len(arguments) != 1:
+        return None
+    return (
+        f"{pattern}@{loop.uid}" if isinstance(pattern, str) and pattern != "_" else None
+    )
+
+
 def turn_numbers(step: merged.Step) -> tuple[int, ...]:
     """The fixed turns in which a step's layers are made."""
     return tuple(turn.index for turn in step.turns if turn.index is not None)

@@ -72,6 +72,8 @@ class Variables:
     _left: dict[merged.Value, int] = field(default_factory=dict[merged.Value, int])
     _sizes: dict[str, Expr] = field(default_factory=dict[str, Expr])
     _hints: dict[merged.Value, str] = field(default_factory=dict[merged.Value, str])
+    # Lists of layers that inner loops take one by one, by their labels.
+    _streams: dict[str, Name] = field(default_factory=dict[str, Name])
     _elements: dict[str, Expr] = field(default_factory=dict[str, Expr])
     _loop_names: dict[str, Expr] = field(default_factory=dict[str, Expr])
     _counts: dict[int, Expr] = field(default_factory=dict[int, Expr])
