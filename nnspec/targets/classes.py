@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -159,8 +160,9 @@ def _varies(size: Dim, plan: ClassPlan) -> bool:
 
 
 def factory_name(program: Program) -> str:
-    """`ResNet50` -> `resnet50`, `GPT2Small` -> `gpt2_small`; the same in every target."""
+    """`ResNet50` -> `resnet50`, `Llama3_8B` -> `llama3_8b`; the same in every target."""
     name = snake_case(program.name).replace("_net", "net")
+    name = re.sub(r"(?<=_)(\d+)_([a-z])$", r"\1\2", name)  # a number and its unit
     return safe_local(safe_local(name, "torch"), "keras")
 
 

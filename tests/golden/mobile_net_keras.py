@@ -105,7 +105,7 @@ def mobilenet(drop: float = 0.001, classes: int = 1000) -> keras.Model:
     ):
         x = Separable(channels, width, stride, name=f"layers_{i}")(x)
         channels = width
-    x = ops.mean(x, axis=(1, 2))  # [B, 1024]
-    x = layers.Dropout(drop, name="dropout")(x)  # [B, 1024]
-    logits = dense(classes, 1024, name="head")(x)  # [B, classes]
+    x = ops.mean(x, axis=(1, 2))
+    x = layers.Dropout(drop, name="dropout")(x)
+    logits = dense(classes, channels, name="head")(x)  # [B, classes]
     return keras.Model(image, logits, name="mobilenet")

@@ -104,7 +104,7 @@ class MobileNet(nn.Module):
             self.layers.append(Separable(channels, width, stride, **options))
             channels = width
         self.dropout = nn.Dropout(drop)
-        self.head = nn.Linear(1024, classes, **options)
+        self.head = nn.Linear(channels, classes, **options)
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.norm(self.stem(pad_same(image, 3, 2)))  # [B, 32, 112, 112]

@@ -110,8 +110,8 @@ def resnet(depths: Sequence[int], classes: int = 1000) -> keras.Model:
                 name=f"layers_{i}_{j}",
             )(x)
             channels = 256 * 2**i
-    x = ops.mean(x, axis=(1, 2))  # [B, 2048]
-    logits = dense(classes, 2048, name="head")(x)  # [B, classes]
+    x = ops.mean(x, axis=(1, 2))
+    logits = dense(classes, channels, name="head")(x)  # [B, classes]
     return keras.Model(image, logits, name="resnet")
 
 

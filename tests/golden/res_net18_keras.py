@@ -107,7 +107,8 @@ def basic_resnet(depths: Sequence[int], classes: int = 1000) -> keras.Model:
                 name=f"layers_{i}_{j}",
             )(x)
             channels = 64 * 2**i
-    logits = dense(classes, 512, name="head")(ops.mean(x, axis=(1, 2)))  # [B, classes]
+    x = ops.mean(x, axis=(1, 2))
+    logits = dense(classes, channels, name="head")(x)  # [B, classes]
     return keras.Model(image, logits, name="basic_resnet")
 
 

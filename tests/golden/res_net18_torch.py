@@ -79,7 +79,7 @@ class BasicResNet(nn.Module):
                 )
                 channels = 64 * 2**i
             self.layers.append(stage)
-        self.head = nn.Linear(512, classes, **options)
+        self.head = nn.Linear(channels, classes, **options)
 
     def forward(self, image: Tensor) -> Tensor:
         x = F.relu(self.batch_norm(self.stem(image)))  # [B, 64, 112, 112]

@@ -82,7 +82,7 @@ class ResNet(nn.Module):
                 )
                 channels = 256 * 2**i
             self.layers.append(stage)
-        self.head = nn.Linear(2048, classes, **options)
+        self.head = nn.Linear(channels, classes, **options)
 
     def forward(self, image: Tensor) -> Tensor:
         x = F.relu(self.batch_norm(self.stem(image)))  # [B, 64, 112, 112]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy
@@ -102,6 +102,97 @@ def from_transformers_gpt2(reference: nn.Module) -> dict[str, Tensor]:
             value = value.T if value.ndim == 2 else value
         found[key] = value
     return found
+
+
+def renamed(
+    reference: nn.Module, rules: Sequence[tuple[str, Any]], left_out: str = r"$^"
+) -> dict[str, Tensor]:
+    """The reference's weights under the names that regular expressions make of theirs, one after another."""
+    found: dict[str, Tensor] = {}
+    for key, value in weights_of(reference).items():
+        if re.search(left_out, key):
+            continue
+        for pattern, replacement in rules:
+            key = re.sub(pattern, replacement, key)
+        found[key] = value
+    return found
+
+
+def _half(match: re.Match[str]) -> str:
+    return str(int(match[1]) // 2)
+
+
+def from_torchvision_convnext(reference: nn.Module) -> dict[str, Tensor]:
+    """`features.3.0.block.2.weight` -> `layers.1.0.norm.weight`, and so on."""
+    rules = (
+        (r"^features\.0\.0\.", "stem."),
+        (r"^features\.0\.1\.", "stem_norm."),
+        (r"^features\.([246])\.0\.", lambda m: f"down_norm.{_half(m)}."),
+        (r"^features\.([246])\.1\.", lambda m: f"down.{_half(m)}."),
+        (r"^features\.(\d)\.", lambda m: f"layers.{_half(m)}."),
+        (r"block\.0\.", "depthwise."),
+        (r"block\.2\.", "norm."),
+        (r"block\.3\.", "mlp.fc1."),
+        (r"block\.5\.", "mlp.fc2."),
+        (r"layer_scale$", "layer_scale.gamma"),
+        (r"^classifier\.0\.", "norm."),
+        (r"^classifier\.2\.", "head."),
+    )
+    found = renamed(reference, rules)
+    return {
+        key: value.flatten() if key.endswith("gamma") else value
+        for key, value in found.items()
+    }
+
+
+def from_torchvision_swin(reference: nn.Module) -> dict[str, Tensor]:
+    """`features.3.0.attn.qkv.weight` -> `layers.1.0.attn.qkv.weight`, and so on."""
+    rules = (
+        (r"^features\.0\.0\.", "patch_embed."),
+        (r"^features\.0\.2\.", "patch_norm."),
+        (r"^features\.([246])\.", lambda m: f"merge.{_half(m)}."),
+        (r"^features\.(\d)\.", lambda m: f"layers.{_half(m)}."),
+        (r"reduction\.", "reduce."),
+        (r"relative_position_bias_table", "table"),
+        (r"mlp\.0\.", "mlp.fc1."),
+        (r"mlp\.3\.", "mlp.fc2."),
+    )
+    return renamed(reference, rules, left_out="relative_position_index")
+
+
+def from_transformers_bert(reference: nn.Module) -> dict[str, Tensor]:
+    """Queries, keys and values of transformers' BERT lie in one matrix here."""
+    rules = (
+        (r"^embeddings\.word_embeddings", "words"),
+        (r"^embeddings\.token_type_embeddings", "kinds"),
+        (r"^embeddings\.position_embeddings", "places"),
+        (r"^embeddings\.LayerNorm", "norm"),
+        (r"^encoder\.layer\.", "layers."),
+        (r"attention\.output\.dense", "attn.proj"),
+        (r"attention\.output\.LayerNorm", "norm1"),
+        (r"intermediate\.dense", "mlp.fc1"),
+        (r"output\.dense", "mlp.fc2"),
+        (r"output\.LayerNorm", "norm2"),
+        (r"^pooler\.dense", "pooler"),
+    )
+    found = renamed(reference, rules, left_out="position_ids")
+    parts = ("query", "key", "value")
+    for key in [key for key in found if "attention.self.query" in key]:
+        joined = [found.pop(key.replace("query", part)) for part in parts]
+        found[key.replace("attention.self.query", "attn.qkv")] = torch.cat(joined)
+    return found
+
+
+def from_transformers_llama(reference: nn.Module) -> dict[str, Tensor]:
+    """`model.layers.0.self_attn.q_proj.weight` -> `layers.0.attn.q_proj.weight`, and so on."""
+    rules = (
+        (r"^model\.", ""),
+        (r"^embed_tokens", "embed"),
+        (r"self_attn", "attn"),
+        (r"input_layernorm", "input_norm"),
+        (r"post_attention_layernorm", "post_norm"),
+    )
+    return renamed(reference, rules)
 
 
 def from_keras_mobilenet(reference: Any) -> dict[str, Tensor]:

@@ -15,12 +15,60 @@ from tests.specs.figures import COMPILED
 pytestmark = pytest.mark.framework
 
 SMALLER: dict[str, dict[str, Any]] = {
+    "MobileNetV2": {
+        "stages": [
+            [1, 8, 1, 1],
+            [6, 12, 2, 2],
+            [2, 8, 1, 2],
+            [2, 12, 1, 2],
+            [2, 8, 1, 2],
+        ],
+        "first": 8,
+        "last": 16,
+        "classes": 7,
+    },
+    "ConvNextT": {"depths": [1, 2, 1, 1], "widths": [8, 12, 16, 24], "classes": 7},
+    "SwinT": {
+        "depths": [1, 2, 2, 1],
+        "heads": [1, 2, 2, 4],
+        "size": 64,
+        "width": 8,
+        "window": 2,
+        "classes": 7,
+    },
+    "MixerB16": {
+        "size": 32,
+        "patch": 8,
+        "width": 16,
+        "depth": 2,
+        "tokens": 12,
+        "channels": 24,
+        "classes": 7,
+    },
+    "AlexNet": {"hidden": 16, "classes": 7},
+    "VGG16": {"depths": [1, 1, 2, 1, 1], "size": 32, "hidden": 16, "classes": 7},
+    "GoogLeNet": {"classes": 7},
+    "LSTMEncoder": {"features": 5, "hidden": 6},
+    "BiLSTMEncoder": {"features": 5, "hidden": 6},
+    "GRUEncoder": {"features": 5, "hidden": 6},
+    "BERTBase": {"depth": 2, "vocab": 53, "width": 32, "heads": 4, "hidden": 48},
+    "Llama2_7B": {
+        "depth": 2,
+        "width": 32,
+        "heads": 4,
+        "kv_heads": 4,
+        "hidden": 48,
+        "vocab": 53,
+        "context": 32,
+    },
     "ResNet18": {"depths": [1, 2, 1, 1], "classes": 10},
     "ResNet50": {"depths": [1, 2, 1, 1], "classes": 10},
     "GPT2Small": {"vocab": 101, "context": 16, "depth": 2, "width": 32, "heads": 4},
 }
 # Alike in structure to one above: the same block, more often.
 REPEATED = {"ResNet101", "GPT2XL"}
+# Proven on one backend: like another model but for a block (ResNet18), or costly for what it has.
+ONCE = {"ResNet18", "AlexNet", "VGG16", "GoogLeNet", "LSTMEncoder", "GRUEncoder"}
 # JAX compiles each operation on its own at each size, so it gets the models of one structure once.
 ON_JAX = {
     "HiddenLayer",
@@ -36,6 +84,7 @@ ON_JAX = {
     "MedicalCNN",
     "ResNet50",
     "GPT2Small",
+    "SwinT",
 }
 WIDER: dict[str, tuple[str, dict[str, Any]]] = {
     "ViTB16": (
@@ -45,47 +94,6 @@ WIDER: dict[str, tuple[str, dict[str, Any]]] = {
     "UNet64": ("specs/vision/unet.nns", {"depth": 2, "width": 8}),
     "TransformerBase": (
         "specs/language/transformer.nns",
-        {"depth": 2, "vocab": 53, "width": 32, "heads": 4, "hidden": 48},
-    ),
-    "MobileNetV2": ("specs/vision/mobilenet_v2.nns", {"wide": 0.1, "classes": 7}),
-    "ConvNeXtT": (
-        "specs/vision/convnext.nns",
-        {"depths": [1, 2, 1, 1], "widths": [8, 12, 16, 24], "classes": 7},
-    ),
-    "SwinT": (
-        "specs/vision/swin.nns",
-        {
-            "depths": [1, 2, 2, 1],
-            "heads": [1, 2, 2, 4],
-            "size": 64,
-            "width": 8,
-            "window": 2,
-            "classes": 7,
-        },
-    ),
-    "MixerB16": (
-        "specs/vision/mixer.nns",
-        {
-            "size": 32,
-            "patch": 8,
-            "width": 16,
-            "depth": 2,
-            "tokens": 12,
-            "channels": 24,
-            "classes": 7,
-        },
-    ),
-    "AlexNet": ("specs/vision/alexnet.nns", {"hidden": 16, "classes": 7}),
-    "VGG16": (
-        "specs/vision/vgg.nns",
-        {"depths": [1, 1, 2, 1, 1], "size": 32, "hidden": 16, "classes": 7},
-    ),
-    "GoogLeNet": ("specs/vision/googlenet.nns", {"classes": 7}),
-    "LSTMEncoder": ("specs/sequence/encoders.nns", {"features": 5, "hidden": 6}),
-    "BiLSTMEncoder": ("specs/sequence/encoders.nns", {"features": 5, "hidden": 6}),
-    "GRUEncoder": ("specs/sequence/encoders.nns", {"features": 5, "hidden": 6}),
-    "BERTBase": (
-        "specs/language/bert.nns",
         {"depth": 2, "vocab": 53, "width": 32, "heads": 4, "hidden": 48},
     ),
     "Llama31_405B": (
@@ -135,7 +143,7 @@ def proven(path: str, name: str, constants: dict[str, Any], **options: Any) -> N
 def test_a_spec_is_proven(name: str) -> None:
     path = next(figures.path for figures in COMPILED if figures.model == name)
     backends = ("tensorflow", "torch", *(("jax",) if name in ON_JAX else ()))
-    if name == "ResNet18":  # as ResNet-50, with another block
+    if name in ONCE:
         backends = ("tensorflow",)
     proven(path, name, SMALLER.get(name, {}), backends=backends, compile=True)
 
