@@ -32,7 +32,9 @@ from nnspec.syntax import ast
 
 if TYPE_CHECKING:
     from nnspec.analysis.cost import Cost
+    from nnspec.analysis.forecast import Forecast
     from nnspec.analysis.generic.closed import ClosedForms
+    from nnspec.analysis.kernels import Mode
     from nnspec.analysis.setting import Setting
     from nnspec.analysis.summary import SummaryTree
     from nnspec.ops.base import Operator
@@ -91,6 +93,26 @@ class Spec:
         if not found.is_known:
             return found.value
         return int(found.value) if found.below == 1 else float(found.exactly())
+
+    def forecast(
+        self,
+        device: str,
+        mode: Mode = "forward",
+        setting: Setting | None = None,
+        **symbols: int,
+    ) -> Forecast:
+        """The time of a forward pass or a training step (`mode`) on a device: its name, or a file's path.
+
+        `bound.seconds` is the least it can take, `estimate` the calibrated interval. Raises `SpecError`
+        while a size is open, and OSError for a file that cannot be read.
+        """
+        from nnspec.analysis.device import load_device
+        from nnspec.analysis.figures import Analysis
+        from nnspec.analysis.forecast import Forecast
+
+        analysis = Analysis(self.program, setting)
+        sizes = {**self.symbols, **symbols}
+        return Forecast(analysis, load_device(device), sizes, mode)
 
     def closed_forms(
         self,

@@ -61,6 +61,7 @@ def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {
         "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}",
         "PYTHONIOENCODING": "utf-8",
+        "NNSPEC_DEVICES": str(folder / "devices"),
     }
     return subprocess.run(
         [sys.executable, *arguments],

@@ -17,7 +17,7 @@ from nnspec.cli.arguments import (
 )
 from nnspec.cli.formulas import FORMATS, Formulas, rendered
 from nnspec.cli.settings import setting_of, setting_options
-from nnspec.cli.time_options import show_times, time_options
+from nnspec.cli.time_options import show_times, time_options, wants_times
 
 if TYPE_CHECKING:
     from nnspec.analysis.figures import Analysis, Figure, Measured
@@ -88,11 +88,14 @@ def cost(
     as_formulas = constants is not None or notation is not None
     if as_formulas and as_csv:
         raise click.UsageError("--csv gives parts, and --in and --format give formulas")
+    timed = wants_times(assumed)
+    if timed and (as_formulas or as_csv or names is not None):
+        raise click.UsageError("--device gives times, not figures, formulas or CSV")
     with spec_errors_reported(as_json):
         wanted = _figures(names)
         setting = setting_of(assumed)
         models = load_models(spec, settings)
-        if assumed["device"] is not None:
+        if timed:
             return show_times(models, setting, assumed, depth, as_json)
         views = [View.of(model, setting, wanted, names is None) for model in models]
         if as_formulas:

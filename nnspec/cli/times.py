@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nnspec.cli.durations import number, percent_text, seconds_text
+from nnspec.cli.training_text import SCALING
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from nnspec.analysis.forecast import Forecast
     from nnspec.analysis.kernels import Mode
     from nnspec.analysis.summary import SummaryTree
+    from nnspec.analysis.training import Budget, Training
     from nnspec.compiler import Spec
 
 TITLES: Mapping[Mode, str] = {"forward": "forward pass", "training": "training step"}
@@ -42,6 +44,7 @@ class TimesView:
     spec: Spec
     analysis: Analysis
     device: Device
+    budget: Budget | None = None
 
     @cached_property
     def forecasts(self) -> Mapping[Mode, Forecast]:
@@ -56,6 +59,23 @@ class TimesView:
             mode: Forecast(self.analysis, self.device, self.spec.symbols, mode, kept)
             for mode in modes
         }
+
+    @cached_property
+    def training(self) -> Training | None:
+        """What the budget takes; None without one. Raises `SpecError` where nothing can be trained."""
+        from nnspec.analysis.training import training
+        from nnspec.diagnostics import SpecError
+
+        if self.budget is None:
+            return None
+        if "training" not in self.forecasts:
+            name = self.analysis.setting.policy.name
+            raise SpecError(
+                "E1107",
+                f"nothing is trained in the policy `{name}`",
+                hint="choose another one with `--policy`",
+            )
+        return training(self.forecasts["training"], self.budget)
 
     @property
     def parts(self) -> SummaryTree:
@@ -94,8 +114,15 @@ class TimesView:
                 "notes": self.notes,
             },
             **{mode: _object(each) for mode, each in self.forecasts.items()},
+            **self._training_object(),
             "parts": [self._part(row) for row, _ in unfolded(self.parts, depth)],
         }
+
+    def _training_object(self) -> dict[str, Any]:
+        from nnspec.cli.training_text import training_object
+
+        found = self.training
+        return {} if found is None else {"budget": training_object(found)}
 
     def _part(self, row: SummaryTree) -> dict[str, Any]:
         times = {
@@ -118,7 +145,15 @@ class TimesView:
         notes = [fill(note, width=96, subsequent_indent="  ") for note in self.notes]
         table = [self._parts_table(depth)] if depth else []
         title = f"{visible(self._title())}\n"
-        return "\n".join([title, self._whole(), *table, *notes, ""])
+        whole = [self._whole(), *self._training_text()]
+        return "\n".join([title, *whole, *table, *notes, ""])
+
+    def _training_text(self) -> list[str]:
+        from nnspec.cli.training_text import training_text
+
+        power = self.device.power.text if self.device.power else None
+        found = self.training
+        return [] if found is None else [training_text(found, power)]
 
     def _title(self) -> str:
         sizes = [f"{name}={size}" for name, size in self.spec.symbols.items()]
@@ -152,6 +187,8 @@ class TimesView:
                 worst, mean = each.fit.worst_error, each.fit.mean_error
                 told = ESTIMATE.format(worst=f"{worst:.1%}", mean=f"{mean:.1%}")
                 found.append(f"{TITLES[mode].capitalize()}. {told}")
+        if self.budget is not None:
+            found.append(SCALING)
         return found
 
     def _parts_table(self, depth: int) -> str:

@@ -45,6 +45,22 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "",
     ),
     Explanation(
+        "E1106",
+        "an option that is no amount",
+        "Tokens, images, epochs and devices are counts, more than 0, with `K`, `M`, `B` or `T` behind them: "
+        "`--tokens 300B`, `--images 1.28M`. A utilisation is a share of the peak: `--mfu 0.4` or `--mfu 40%`.",
+        "",
+        "",
+    ),
+    Explanation(
+        "E1107",
+        "what is trained on cannot be counted",
+        "Tokens are the elements of the one input that holds integers, images the first axis of the one input "
+        "with more than two axes. Where there are several, or none, `--per` names the input.",
+        "",
+        "",
+    ),
+    Explanation(
         "E1108",
         "a measurement that cannot be read",
         "`nnspec calibrate --from` reads JSON or CSV. Each measurement names a spec as on the command line, seen "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -251,6 +253,16 @@ def test_equal_layers_are_looked_at_once() -> None:
     one, many = (sum(work.kernels.values()) for work in works)
     assert many > 50 * one
     assert len(works[0].kernels) == len(works[1].kernels)
+
+
+def test_the_example_of_the_documentation() -> None:
+    text = Path("docs/devices.md").read_text(encoding="utf-8")
+    code = text.partition("```python\n")[2].partition("```")[0]
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    shown = [line[2:] for line in code.splitlines() if line.startswith("# ")]
+    assert done.stdout.splitlines() == shown
 
 
 # ---- the command ----------------------------------------------------------------------------------------
