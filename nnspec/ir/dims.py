@@ -11,7 +11,8 @@ compute the generic form without knowing of it. Equality, hashing and ordering l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from math import gcd
 from typing import Protocol, TypeAlias
 
@@ -101,7 +102,7 @@ class Dim:
     def named(self, generic: Dim) -> Dim:
         """This value, known in its block as `generic`."""
         plain = generic.generic
-        return Dim(self.terms, self.constant, None if plain == self else plain)
+        return Dim(self.terms, self.constant, None if _same(plain, self) else plain)
 
     @property
     def value(self) -> Dim:
@@ -126,12 +127,14 @@ class Dim:
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, int):
-            return self.constant == other
-        if not isinstance(other, Dim):
+            same = self.constant == other
+        elif isinstance(other, Dim):
+            same = _same(self, other)
+        else:
             return NotImplemented
-        if self.constant is not None or other.constant is not None:
-            return self.constant == other.constant
-        return self.key == other.key
+        if _witness is not None:
+            _tell("==" if same else "!=", self, dim(other))
+        return same
 
     def __hash__(self) -> int:
         if self._hash is None:
@@ -148,12 +151,21 @@ class Dim:
     def __int__(self) -> int:
         if self.constant is None:
             raise DimError(f"`{self}` is not known yet")
+        if _witness is not None:
+            _tell("int", self, self)
         return self.constant
 
     __index__ = __int__
 
+    def falls_below(self, bound: int) -> bool:
+        """Whether the value is a number below a bound: for checks that refuse, and decide nothing else.
+
+        No witness is told of it (see `witnessed`).
+        """
+        return self.constant is not None and self.constant < bound
+
     def __bool__(self) -> bool:
-        return self.constant != 0
+        return self != 0
 
     def __str__(self) -> str:
         return show(self)
@@ -209,16 +221,16 @@ class Dim:
     # Orderings hold for constants only; what depends on symbols goes through `Assumptions`.
 
     def __lt__(self, other: Size) -> bool:
-        return int(self) < int(other)
+        return _ordered("<", self, dim(other))
 
     def __le__(self, other: Size) -> bool:
-        return int(self) <= int(other)
+        return not _ordered(">", self, dim(other))
 
     def __gt__(self, other: Size) -> bool:
-        return int(self) > int(other)
+        return _ordered(">", self, dim(other))
 
     def __ge__(self, other: Size) -> bool:
-        return int(self) >= int(other)
+        return not _ordered("<", self, dim(other))
 
     # ---- looking inside ----------------------------------------------------------------------
 
@@ -328,6 +340,57 @@ def total(values: Iterable[Size]) -> Dim:
     return result
 
 
+# ---- comparisons, and who watches them ------------------------------------------------------------
+
+Witness: TypeAlias = "Callable[[str, Dim, Dim], None]"
+_witness: Witness | None = None
+_REVERSED = {"<": ">=", ">": "<="}
+
+
+@contextmanager
+def witnessed(witness: Witness) -> Generator[None]:
+    """Tells `witness` of every comparison made inside, as it turned out, and of every conversion (`int`).
+
+    Rules of operators compare values; this is how their twins learn what that hangs on.
+    """
+    global _witness
+    outer, _witness = _witness, witness
+    try:
+        yield
+    finally:
+        _witness = outer
+
+
+def _tell(sign: str, left: Dim, right: Dim) -> None:
+    """Tells the witness, whose own comparisons nobody is told of."""
+    global _witness
+    witness, _witness = _witness, None
+    assert witness is not None
+    try:
+        witness(sign, left, right)
+    finally:
+        _witness = witness
+
+
+def _same(left: Dim, right: Dim) -> bool:
+    if left.constant is not None or right.constant is not None:
+        return left.constant == right.constant
+    return left.key == right.key
+
+
+def _ordered(sign: str, left: Dim, right: Dim) -> bool:
+    for side in (left, right):
+        if side.constant is None:
+            raise DimError(f"`{side}` is not known yet")
+    assert left.constant is not None
+    assert right.constant is not None
+    below = left.constant < right.constant
+    holds = below if sign == "<" else left.constant > right.constant
+    if _witness is not None:
+        _tell(sign if holds else _REVERSED[sign], left, right)
+    return holds
+
+
 # ---- the arithmetic of values (twins are added by `_both`) ---------------------------------------
 
 
@@ -425,7 +488,7 @@ def _floor_divide(left: Dim, right: Dim) -> Dim:
         return dim(left.constant // right.constant)
     if right.constant == 1 or left.constant == 0:
         return left.value
-    if left == right:
+    if _same(left, right):
         return ONE
     if right.constant is not None and right.constant < 0:
         return _floor_divide(-left, -right)
@@ -450,7 +513,7 @@ def _remainder(left: Dim, right: Dim) -> Dim:
         raise DimError(f"`{left} % 0` has no value")
     if left.constant is not None and right.constant is not None:
         return dim(left.constant % right.constant)
-    if right.constant in (1, -1) or left == right:
+    if right.constant in (1, -1) or _same(left, right):
         return ZERO
     _, rest = _split(left, right)
     if rest.constant == 0:

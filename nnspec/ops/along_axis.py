@@ -172,7 +172,7 @@ class TopK(NoFlops):
         require_number(x)
         place = normal_axis(self.dim, x.rank)
         left = x.shape[place] - self.k
-        if left.is_constant and left < 0:
+        if left.falls_below(0):
             raise OpError(
                 f"axis {place} of {x} has {x.shape[place]} elements, fewer than {self.k}",
                 param="k",

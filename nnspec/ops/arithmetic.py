@@ -191,7 +191,7 @@ class Power(Arithmetic):
         exponent = self.y_value
         if not isinstance(exponent, Dim) or not exponent.is_constant:
             return result
-        if result.dtype.is_integer and int(exponent) < 0:
+        if result.dtype.is_integer and exponent.falls_below(0):
             raise OpError(
                 f"an integer to the power of {exponent} is no integer",
                 input="y",

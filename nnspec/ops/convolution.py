@@ -296,7 +296,7 @@ def check_filling(sizes: Sizes, pairs: Pairs, mode: str) -> None:
         return
     for axis, (size, pair) in enumerate(zip(sizes, pairs, strict=True)):
         most = size - 1 if mode == "reflect" else size
-        if most.is_constant and any(int(cells) > int(most) for cells in pair):
+        if any((most - cells).falls_below(0) for cells in pair):
             raise OpError(
                 f"spatial axis {axis} has {size} cells, which {mode} padding can continue by {most} "
                 f"on a side, not by {max(int(cells) for cells in pair)}",

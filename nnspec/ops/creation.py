@@ -31,7 +31,7 @@ torch, ops = Namespace("torch"), Namespace("ops")
 def check_sizes(shape: Sequence[Dim]) -> None:
     """Raises `OpError` if a size is known to be less than 1."""
     for size in shape:
-        if size.is_constant and size < 1:
+        if size.falls_below(1):
             raise OpError(
                 f"a tensor cannot have an axis of {size} elements",
                 param="shape",
@@ -71,7 +71,7 @@ class Arange(NoFlops):
             hint = "use an integer other than 0"
             raise OpError(message, param="step", hint=hint, code="E0409")
         count = (stop - start).ceil_divide(self.step)
-        if count.is_constant and count < 1:
+        if count.falls_below(1):
             raise OpError(
                 f"there is no integer from {start} to {stop} in steps of {self.step}",
                 param="stop" if self.stop is not None else "start",

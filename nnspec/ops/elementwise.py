@@ -146,7 +146,7 @@ def check_scalar(value: Number, dtype: DType, *, input: str) -> None:
     if dtype.is_float or not value.is_constant:
         return
     least = 0 if dtype is DType.U8 else -(2 ** _BITS[dtype])
-    if not least <= int(value) < 2 ** _BITS[dtype]:
+    if value.falls_below(least) or not value.falls_below(2 ** _BITS[dtype]):
         hint = f"use a number from {least} to {2 ** _BITS[dtype] - 1}"
         raise _does_not_mix(f"the number {value}", dtype, input, hint)
 

@@ -198,7 +198,7 @@ class Split(NoFlops):
         size = x.shape[axis]
         if isinstance(self.sizes, Dim):
             return self._equal_parts(x, axis, self.sizes)
-        small = [part for part in self.sizes if part.is_constant and int(part) < 1]
+        small = [part for part in self.sizes if part.falls_below(1)]
         if small or not self.sizes:
             found = f"not {small[0]}" if small else "and none is given"
             raise OpError(
@@ -218,7 +218,7 @@ class Split(NoFlops):
 
     def _equal_parts(self, x: TensorType, axis: int, count: Dim) -> tuple[Dim, ...]:
         size = x.shape[axis]
-        if not count.is_constant or count < 1:
+        if not count.is_constant or count.falls_below(1):
             raise OpError(
                 f"the number of parts must be a constant of at least 1, not {count}",
                 param="sizes",

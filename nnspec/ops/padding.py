@@ -103,7 +103,7 @@ class Pad(NoFlops):
         for cells in pair:
             if not cells.is_constant:
                 continue
-            if int(cells) < 0:
+            if cells.falls_below(0):
                 raise OpError(
                     f"axis {axis} cannot be padded by {cells} cells",
                     param="padding",
@@ -111,7 +111,7 @@ class Pad(NoFlops):
                     code="E0408",
                 )
             bounded = self.mode in ("reflect", "circular", "symmetric")
-            if bounded and most.is_constant and int(cells) > int(most):
+            if bounded and (most - cells).falls_below(0):
                 raise OpError(
                     f"axis {axis} has {size} cells, which {self.mode} padding can continue by "
                     f"{most} on a side, not by {cells}",

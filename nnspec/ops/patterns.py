@@ -235,7 +235,7 @@ class _Reading:
         # Names that were joined because they stay together may have sizes of their own.
         parts = product(self.sizes[name] for name in atom if name in self.sizes)
         for part in (given, given * parts):
-            if part.is_constant and part < 1:
+            if part.falls_below(1):
                 raise self.fault(
                     f"a size must be at least 1, not {part}",
                     param="sizes",

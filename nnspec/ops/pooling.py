@@ -93,7 +93,7 @@ class WindowPool(NoFlops, abc.ABC):
 
     def _check_padding(self, axes: int, spans: Sizes) -> None:
         for pair, span in zip(self.pairs(axes) or (), spans, strict=True):
-            if any(2 * int(cells) > int(span) + 1 for cells in pair):
+            if any((span + 1 - 2 * cells).falls_below(0) for cells in pair):
                 raise OpError(
                     f"{max(int(cells) for cells in pair)} cells are more than half of a window "
                     f"of {span + 1}",

@@ -190,7 +190,7 @@ class Spread(Reduction, abc.ABC):
     def infer(self, x: TensorType) -> TensorType:
         result = super().infer(x)
         left = self._count(x) - self.correction
-        if left.is_constant and left < 1:
+        if left.falls_below(1):
             raise OpError(
                 f"a correction of {self.correction} leaves none of the "
                 f"{self._count(x)} elements to divide by",

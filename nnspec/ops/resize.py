@@ -44,7 +44,7 @@ class Resize(NoFlops):
                 code="E0409",
             )
         for size in self.size:
-            if size.is_constant and int(size) < 1:
+            if size.falls_below(1):
                 raise OpError(f"a size of {size} is empty", param="size", code="E0408")
         if self.method == "bicubic" and axes != 2:
             raise OpError(

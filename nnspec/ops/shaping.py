@@ -45,7 +45,7 @@ class Reshape(NoFlops):
                 code="E0409",
                 hint="give all sizes but one",
             )
-        wrong = [s for s in self.shape if s.is_constant and int(s) < 1 and s != -1]
+        wrong = [s for s in self.shape if s.falls_below(1) and s != -1]
         if wrong:
             raise OpError(
                 f"a size must be at least 1, not {wrong[0]}",
@@ -266,7 +266,7 @@ class Broadcast(NoFlops):
 
     def infer(self, x: TensorType) -> TensorType:
         wanted = ", ".join(str(size) for size in self.shape)
-        small = [s for s in self.shape if s.is_constant and int(s) < 1]
+        small = [s for s in self.shape if s.falls_below(1)]
         if small:
             raise OpError(
                 f"a size must be at least 1, not {small[0]}",

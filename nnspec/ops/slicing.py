@@ -101,14 +101,14 @@ def _python(item: Dim | Range) -> Any:
 
 def _counts_from_end(place: Dim) -> bool:
     if place.is_constant:
-        return int(place) < 0
+        return place < 0
     return all(coefficient < 0 for _, coefficient in place.terms)
 
 
 def _require_inside(place: Dim, size: Dim, axis: int, x: TensorType) -> None:
     if not place.is_constant or not size.is_constant:
         return
-    if not -int(size) <= int(place) < int(size):
+    if (size + place).falls_below(0) or (size - place).falls_below(1):
         raise OpError(
             f"place {place} does not exist on axis {axis} of {x}, which has size {size}",
             hint=f"use a place from {-int(size)} to {int(size) - 1}",
@@ -117,7 +117,7 @@ def _require_inside(place: Dim, size: Dim, axis: int, x: TensorType) -> None:
 
 
 def _length(item: Range, size: Dim, axis: int, x: TensorType) -> Dim:
-    if not item.step.is_constant or item.step < 1:
+    if not item.step.is_constant or item.step.falls_below(1):
         raise OpError(
             f"the step must be a constant of at least 1, not {item.step}",
             hint="to go backwards, use `flip`",
@@ -126,7 +126,7 @@ def _length(item: Range, size: Dim, axis: int, x: TensorType) -> Dim:
     start = ZERO if item.start is None else _place(item.start, size)
     stop = size if item.stop is None else _place(item.stop, size)
     length = (stop - start + item.step - 1) // item.step
-    if length.is_constant and length < 1:
+    if length.falls_below(1):
         raise OpError(
             f"the range from {start} to {stop} of axis {axis} of {x} is empty",
             code="E0408",

@@ -77,7 +77,7 @@ def check_known(size: Dim, param: str, least: int) -> None:
             hint="give a constant",
             code="E0409",
         )
-    if int(size) < least:
+    if size.falls_below(least):
         raise OpError(
             f"must be at least {least}, not {size}", param=param, code="E0409"
         )
@@ -111,7 +111,7 @@ def slid(size: Dim, stride: Dim, span: Dim, before: Dim, after: Dim, axis: int) 
     """How many windows of `span` + 1 cells fit: (n + before + after - span - 1) // s + 1."""
     room = size + before + after
     result = (room - span - 1) // stride + 1
-    if result.is_constant and int(result) < 1:
+    if result.falls_below(1):
         padded = f" ({room} with padding)" if room != size else ""
         raise OpError(
             f"the window covers {span + 1} cells, and spatial axis {axis} has {size}{padded}",

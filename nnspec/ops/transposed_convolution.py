@@ -72,7 +72,7 @@ class ConvTranspose(Operator):
         kernel, stride, dilation = self.windows(axes)
         padding, output_padding = self.paddings(axes)
         for extra, s, d in zip(output_padding, stride, dilation, strict=True):
-            if extra >= maximum(s, d):
+            if (maximum(s, d) - extra).falls_below(1):
                 raise OpError(
                     f"must be less than the stride ({s}) or the dilation ({d}), and is {extra}",
                     param="output_padding",
@@ -84,7 +84,7 @@ class ConvTranspose(Operator):
             (n - 1) * s + span + 1 - 2 * p + extra for n, s, span, p, extra in rows
         ]
         for axis, (size, p) in enumerate(zip(sizes, padding, strict=True)):
-            if size.is_constant and int(size) < 1:
+            if size.falls_below(1):
                 raise OpError(
                     f"a padding of {p} leaves {size} cells of spatial axis {axis}",
                     param="padding",

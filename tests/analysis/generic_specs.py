@@ -250,6 +250,44 @@ SEQUENCES = Sample(
     },
 )
 
+STRETCHED = Sample(
+    """
+    model M(a: int = 4, b: int = 4, one: int = 1, width: int = 8) {
+      input x: [B, a, width]
+      input y: [B, b, width]
+      z = x + y
+      z = z * (y[:, :1] -> unsqueeze(1) -> rearrange("b n m d -> b (n m) d", n=one))
+      p = matmul(unsqueeze(x, 1), transpose(unsqueeze(y, 1)))
+      output z = where(z > 0, z, 0.0) -> fc: Linear(width)
+      output w = p
+    }
+    """,
+    {"a": range(1, 4), "b": range(1, 4), "one": range(1, 2), "width": range(1, 9)},
+    frozenset({"one"}),
+    holding=0.1,
+)
+
+RULES = Sample(
+    """
+    model M(width: int = 6, taken: int = 4, layers: int = 2, parts: int = 3) {
+      input x: [B, T, width]
+      y = x[..., :taken] -> fc: Linear(width)
+      z = y -> lstm: LSTM(3 * width, layers=layers)
+      a, b, c = z -> split(parts, dim=-1)
+      z = a * b + c
+      output y = z -> norm: LayerNorm -> out: Linear(width)
+    }
+    """,
+    {
+        "width": range(3, 13),
+        "taken": range(1, 9),
+        "layers": range(1, 4),
+        "parts": range(3, 4),
+    },
+    frozenset({"layers", "parts"}),
+    holding=0.1,
+)
+
 SAMPLES = {
     name.lower(): sample
     for name, sample in globals().items()

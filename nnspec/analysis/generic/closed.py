@@ -179,6 +179,7 @@ class Generic:
         self._unrolled = frozenset[int]()
         self._tracer, self._body = self._traced()
         self._found: dict[str, Measured] = {}
+        self._conditions: list[Condition] = []
 
     def figure(self, name: str) -> Dim:
         """A figure that is one formula."""
@@ -203,12 +204,13 @@ class Generic:
     def _sum(self, quantity: Additive) -> Dim:
         while True:
             try:
-                found = Sums(quantity).total(self._body)
+                found = Sums(quantity, self._tracer.constants).counted(self._body)
             except Unrolled as loop:
                 self._unrolled |= {loop.uid}
                 self._tracer, self._body = self._traced()
                 continue
-            return self._tracer.facts.applied(found)
+            self._conditions += found.conditions
+            return self._tracer.facts.applied(found.value)
 
     def _traced(self) -> tuple[Tracer, Body]:
         while True:
@@ -231,7 +233,8 @@ class Generic:
     def forms(self, figures: Mapping[str, Measured]) -> ClosedForms:
         """Figures as they were found, with what has to stay a number put in."""
         known = {name: int(value) for name, value in self._known.items()}
-        conditions = [*self._body.conditions, *_lengths(self._asked)]
+        lengths = _lengths(self._asked)
+        conditions = [*self._body.conditions, *self._conditions, *lengths]
         pinned, rest = _pinned(conditions, known)
         numbers = {name: number for name, (number, _) in pinned.items()}
         return ClosedForms(

@@ -142,7 +142,7 @@ def lower_bound(condition: Condition) -> tuple[str, int] | None:
 
 
 def fixed_by(condition: Condition) -> tuple[str, int] | None:
-    """The one name that a condition pins to a number, and the number."""
+    """The one name that a condition leaves one number, and the number."""
     if condition.operator != "==" or condition.turns:
         return None
     difference = condition.left - condition.right
@@ -150,8 +150,8 @@ def fixed_by(condition: Condition) -> tuple[str, int] | None:
     if len(names) != 1:
         return None
     (name,) = names
-    slope = difference - difference.at({name: 0})
-    if slope not in (symbol(name), -symbol(name)):
-        return None
-    sign = 1 if slope == symbol(name) else -1
-    return name, int(dim(-sign) * difference.at({name: 0}))
+    for sign in (1, -1):
+        rest = difference - sign * symbol(name)
+        if rest.is_constant:
+            return name, -sign * int(rest)
+    return None

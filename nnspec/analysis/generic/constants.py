@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
@@ -26,6 +27,7 @@ Names: TypeAlias = Mapping[str, Any]
 COMPARED = "a condition of the spec compares it"
 COUNTED = "a list of that many elements is made"
 COMPUTED = "something is computed from it that no formula of integers says"
+RULED = "an operator does something else for other values"
 PLACED = "it says which element of a list is taken"
 
 
@@ -59,6 +61,16 @@ class Constants:
         self.assumptions = assumptions
         self.known = known
         self.conditions: list[Condition] = []
+
+    @contextmanager
+    def collecting(self) -> Generator[list[Condition]]:
+        """Collects the conditions that are noted inside apart from those outside."""
+        outer = self.conditions
+        self.conditions = found = list[Condition]()
+        try:
+            yield found
+        finally:
+            self.conditions = outer
 
     # ---- sizes -------------------------------------------------------------------------------
 
@@ -159,6 +171,22 @@ class Constants:
         if not (left.is_constant and right.is_constant):
             self.conditions.append(Condition(sign, left, right, because=because))
 
+    def witness(self, sign: str, left: Dim, right: Dim) -> None:
+        """Notes what a rule of an operator decided by the values of sizes (see `dims.witnessed`).
+
+        Equality is no decision where rules ask for it to refuse the rest: of two sizes, or of a remainder and
+        0. That a size is not a number is none either; axes of 1 that stretch are noted apart.
+        """
+        one, other = left.generic, right.generic
+        if any(side.value.symbols() for side in (left, right)):
+            return
+        if sign == "int":
+            self.note("==", one, left.value, COUNTED)
+        elif sign in ("<", "<=", ">", ">=") or (
+            sign == "==" and other.is_constant and not _is_remainder(one)
+        ):
+            self.note(sign, one, other, RULED)
+
     def elements(self, value: Any, because: str = COUNTED) -> tuple[Any, ...]:
         """The elements of a list or range, whose number has to stay as it is. Raises `Unsaid`."""
         if isinstance(value, Progression):
@@ -180,6 +208,10 @@ class Constants:
         """Notes that constants of a block, by name, have to stay as they are."""
         for name in used:
             self.fix(names.get(name))
+
+
+def _is_remainder(value: Dim) -> bool:
+    return any(atom.kind == "%" for atom in value.atoms())
 
 
 def names_in(term: Term) -> set[str]:

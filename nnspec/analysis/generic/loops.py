@@ -101,7 +101,7 @@ class Turning:
         from nnspec.analysis.generic.trace import Missing
 
         try:
-            with self.tracer.collecting() as conditions:
+            with self.constants.collecting() as conditions:
                 parts = self._alike(range_, first, last)
         except (Unlike, Missing, Unsaid, DimError):
             self.activation.types, self.activation.names = before
@@ -136,7 +136,7 @@ class Turning:
     def _steps(self, range_: Progression, first: int) -> dict[str, tuple[Dim, ...]]:
         """By how much each carried size grows in a turn, if it is the same in all."""
         starts = self._carried(first)
-        with self.tracer.collecting():
+        with self.constants.collecting():
             self._turn(first, self._element(range_, first))
         ends = self._carried(first + 1)
         found: dict[str, tuple[Dim, ...]] = {}
@@ -168,7 +168,7 @@ class Turning:
         for turn in turns:
             self.activation.types = dict(start)
             supposed.give(turn, symbol(self.turn))
-            with self.tracer.collecting() as conditions:
+            with self.constants.collecting() as conditions:
                 parts = self._turn(turn, self._element(range_, turn))
             supposed.check(turn + 1)
             body = Body(tuple(parts), tuple(conditions))

@@ -2,54 +2,90 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from math import comb, gcd, lcm
 
-from nnspec.analysis.generic.bodies import Body, Call, Leaf, Part, Repeated
+from nnspec.analysis.generic.bodies import (
+    Body,
+    Call,
+    GenericSite,
+    Leaf,
+    Part,
+    Repeated,
+)
+from nnspec.analysis.generic.conditions import Condition, Turns, remaining
+from nnspec.analysis.generic.constants import Constants
 from nnspec.analysis.generic.trace import Unrolled
 from nnspec.analysis.totals import Additive
-from nnspec.ir.dims import ZERO, Atom, Dim, Monomial, dim, polynomial
+from nnspec.ir.assumptions import Assumptions
+from nnspec.ir.dims import ZERO, Atom, Dim, Monomial, dim, polynomial, witnessed
 
 
 class Sums:
     """The sums of one quantity over bodies, in the constants of the model."""
 
-    def __init__(self, quantity: Additive) -> None:
+    def __init__(self, quantity: Additive, constants: Constants) -> None:
         self._quantity = quantity
-        self._made: dict[str, Dim] = {}
+        self._constants = constants
+        self._made: dict[str, Counted] = {}
 
-    def total(self, body: Body) -> Dim:
+    def counted(self, body: Body) -> Counted:
         """A body with all that is in it. Raises `Unrolled` for turns that do not add up to a formula."""
         if body.key not in self._made:
             counts: dict[str, tuple[Dim, int]] = {}
+            conditions: list[Condition] = []
             for part in body.parts:
                 found = self._part(part)
-                counts[found.key] = (found, counts.get(found.key, (found, 0))[1] + 1)
+                key = found.value.key
+                counts[key] = (found.value, counts.get(key, (found.value, 0))[1] + 1)
+                conditions += found.conditions
             total = ZERO
-            for found, count in counts.values():
-                total = total + found * count
-            self._made[body.key] = total
+            for value, count in counts.values():
+                total = total + value * count
+            unique = {each.key: each for each in conditions}
+            self._made[body.key] = Counted(total, tuple(unique.values()))
         return self._made[body.key]
 
-    def _part(self, part: Part) -> Dim:
+    def _part(self, part: Part) -> Counted:
         match part:
             case Leaf(site):
                 if self._quantity.owned and not site.is_first:
-                    return ZERO
-                return self._quantity.rule(site).generic
+                    return Counted(ZERO)
+                return self._leaf(site)
             case Call(body, is_first):
                 if self._quantity.owned and not is_first:
-                    return ZERO
-                return self.total(body)
+                    return Counted(ZERO)
+                return self.counted(body)
             case Repeated():
                 return self._repeated(part)
 
-    def _repeated(self, part: Repeated) -> Dim:
-        found = added_up(self.total(part.body), part.turn, part.first, part.stop)
-        if found is None:
+    def _leaf(self, site: GenericSite) -> Counted:
+        with (
+            self._constants.collecting() as conditions,
+            witnessed(self._constants.witness),
+        ):
+            value = self._quantity.rule(site).generic
+        return Counted(value, tuple(conditions))
+
+    def _repeated(self, part: Repeated) -> Counted:
+        inner = self.counted(part.body)
+        found = added_up(inner.value, part.turn, part.first, part.stop)
+        turns = Turns(part.turn, part.first, part.stop)
+        conditions = [condition.within(turns) for condition in inner.conditions]
+        rest = remaining((c for c in conditions if c.turns), Assumptions())
+        if found is None or rest:
             raise Unrolled(part.uid)
-        return found
+        return Counted(found, tuple(c for c in conditions if not c.turns))
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A sum, and the conditions under which it is right."""
+
+    value: Dim
+    conditions: tuple[Condition, ...] = ()
 
 
 def added_up(value: Dim, turn: str, first: int, stop: Dim) -> Dim | None:

@@ -6,8 +6,7 @@ constants. Every condition that the spec decided is noted; loops are in `loops.p
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -19,11 +18,11 @@ from nnspec.analysis.generic.bodies import (
     Part,
     key_of,
 )
-from nnspec.analysis.generic.conditions import Condition
 from nnspec.analysis.generic.constants import Constants, Unsaid, names_in
 from nnspec.analysis.generic.facts import Facts
+from nnspec.analysis.generic.stretching import decisions
 from nnspec.analysis.uses import Site, Use, Uses
-from nnspec.ir.dims import Dim, DimError, symbol
+from nnspec.ir.dims import ONE, Dim, DimError, symbol, witnessed
 from nnspec.ir.graph import (
     Argument,
     Branch,
@@ -40,6 +39,9 @@ from nnspec.ops.base import Operator, OpError, replaced
 
 SPLITTING = frozenset({"rearrange", "reshape", "split"})
 """Operators that refuse to divide an axis with a remainder."""
+
+
+STRETCHED = "a size of 1 would be stretched"
 
 
 class Unrolled(Exception):
@@ -92,7 +94,7 @@ class Tracer:
     ) -> Outcome:
         activation = Activation(self, use, dict(names))
         activation.enter(inputs)
-        with self.collecting() as conditions:
+        with self.constants.collecting() as conditions:
             parts = activation.run(activation.function.structure)
         results = tuple(
             activation.type_of(value)
@@ -100,16 +102,6 @@ class Tracer:
             for value in _values(port.values)
         )
         return Outcome(Body(tuple(parts), tuple(conditions)), results)
-
-    @contextmanager
-    def collecting(self) -> Generator[list[Condition]]:
-        """Collects the conditions that are noted inside apart from those outside."""
-        outer = self.constants.conditions
-        self.constants.conditions = found = list[Condition]()
-        try:
-            yield found
-        finally:
-            self.constants.conditions = outer
 
 
 class Activation:
@@ -189,7 +181,7 @@ class Activation:
         """Notes what has to be equal; that the requirement holds is the spec's own matter."""
         if item.condition.kind != "compare" or item.condition.arguments[0] != "==":
             return
-        with self.tracer.collecting():
+        with self.constants.collecting():
             left, right = (
                 self.constants.term_or(side, self.names, None)
                 for side in item.condition.arguments[1:]
@@ -209,12 +201,20 @@ class Activation:
             return []
         assert node.op is not None
         op = self._operator(node, node.op)
+        self._note_stretching(op, given)
         results = self._inferred(op, given, node)
         self._give(node, results)
         generic = GenericSite(
             site.inside, replace(node, op=op), site.is_first, given, results
         )
         return [Leaf(generic, _leaf_key(generic, op))]
+
+    def _note_stretching(self, op: Operator, given: tuple[Any, ...]) -> None:
+        """Notes what broadcasting hangs on, free sizes apart: they are never taken for 1."""
+        free = set(self.tracer.uses.program.symbols)
+        for sign, size in decisions(op, given, self.tracer.facts):
+            if not size.symbols() & free:
+                self.constants.note(sign, size, ONE, STRETCHED)
 
     def _argument(self, argument: Argument) -> Any:
         if isinstance(argument, tuple):
@@ -265,7 +265,8 @@ class Activation:
         self, op: Operator, given: tuple[Any, ...], node: Node
     ) -> tuple[TensorType, ...]:
         try:
-            found = op.infer(*given)
+            with witnessed(self.constants.witness):
+                found = op.infer(*given)
         except (OpError, DimError):
             return tuple(self.own_type(value) for value in node.outputs)
         results = found if isinstance(found, tuple) else (found,)
