@@ -17,14 +17,14 @@ pytestmark = pytest.mark.framework
 SMALLER: dict[str, dict[str, Any]] = {
     "MobileNetV2": {
         "stages": [
-            [1, 8, 1, 1],
-            [6, 12, 2, 2],
-            [2, 8, 1, 2],
-            [2, 12, 1, 2],
-            [2, 8, 1, 2],
+            [1, 8, 1, 2],
+            [4, 8, 2, 1],
+            [4, 12, 1, 2],
+            [4, 12, 1, 2],
+            [4, 12, 1, 2],
         ],
         "first": 8,
-        "last": 16,
+        "last": 32,
         "classes": 7,
     },
     "ConvNextT": {"depths": [1, 2, 1, 1], "widths": [8, 12, 16, 24], "classes": 7},
