@@ -52,7 +52,11 @@ INTERFACES = {"nnspec.ops.base", "nnspec.ops.initializers"}
 """What operators and their initializers are; `ir` holds some, as values of the language.
 It knows neither the table of operators nor any family."""
 
-TEXTS = {"targets/helpers_keras.py", "targets/helpers_torch.py"}
+TEXTS = {
+    "targets/helpers_keras.py",
+    "targets/helpers_torch.py",
+    "targets/engines/pipeline_torch.py",
+}
 """Parts of emitted programs: read as text, never imported."""
 
 LAZY = FRAMEWORKS | ARRAYS | {"networkx", "rich"}

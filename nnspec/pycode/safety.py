@@ -20,13 +20,14 @@ _NODES: tuple[type[ast.AST], ...] = (
     *(ast.Subscript, ast.Slice, ast.Tuple, ast.List, ast.Set, ast.Dict),
     *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp),
     *(ast.operator, ast.unaryop, ast.boolop, ast.cmpop),
-    *(ast.ListComp, ast.GeneratorExp, ast.comprehension),
+    *(ast.ListComp, ast.DictComp, ast.GeneratorExp, ast.comprehension),
     *(ast.JoinedStr, ast.FormattedValue),
 )
 _BUILTINS = frozenset(
     [
         "super",
         "range",
+        "sorted",
         "slice",
         "enumerate",
         "zip",

@@ -58,6 +58,23 @@ _IMPORTS = {
         "ops": statements.Import("keras", ("ops",)),
     },
 }
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a file holds beside its models: statements that run them, and what these need.
+
+    `imports` are by the name that they bind, `modules` are those that may be imported, `exported` the
+    names that users want, `header` a sentence on how the file is used.
+    """
+
+    statements: tuple[statements.Statement, ...]
+    imports: Mapping[str, statements.Import]
+    modules: frozenset[str]
+    exported: tuple[str, ...]
+    header: str
+
+
 _MODULES = {"torch": torch, "keras": keras}
 _ALLOWED = {
     "torch": {"collections.abc", "math", "torch", "torch.nn.functional", "torch.nn"},
@@ -65,8 +82,13 @@ _ALLOWED = {
 }
 
 
-def emit_programs(programs: Sequence[Program], target: str) -> str:
-    """The file of one or several variants. Raises `SpecError` for what the target cannot express."""
+def emit_programs(
+    programs: Sequence[Program], target: str, engine: Engine | None = None
+) -> str:
+    """The file of one or several variants, with what runs them on several devices, if anything.
+
+    Raises `SpecError` for what the target cannot express.
+    """
     for program in programs:
         for function in program.functions.values():
             require_distinct(function, target)
@@ -75,10 +97,13 @@ def emit_programs(programs: Sequence[Program], target: str) -> str:
         *(plan.name for plan in plans),
         *(factory_name(program) for program in programs),
     ]
-    names = list(dict.fromkeys(made))
+    names = list(dict.fromkeys((*made, *(engine.exported if engine else ()))))
     helpers = _helpers(body, target)
     whole: list[statements.Statement] = [*helpers, *body]
-    file = statements.File(_header(programs), (*_imports(whole, names, target), *whole))
+    whole += engine.statements if engine else ()
+    table = {**_IMPORTS[target], **(engine.imports if engine else {})}
+    header = _header(programs) + (f"\n\n{engine.header}" if engine else "")
+    file = statements.File(header, (*_imports(whole, names, table), *whole))
     try:
         text = writer.write(file)
     except writer.TooDeep as error:
@@ -88,7 +113,7 @@ def emit_programs(programs: Sequence[Program], target: str) -> str:
             programs[0].main.location,
             hint="nest fewer loops and conditions in one another; blocks take them apart",
         ) from None
-    safety.check(text, set(), _ALLOWED[target])
+    safety.check(text, set(), _ALLOWED[target] | (engine.modules if engine else set()))
     return text
 
 
@@ -303,7 +328,9 @@ def _helper_texts(target: str) -> dict[str, str]:
 
 
 def _imports(
-    body: Sequence[statements.Statement], names: Sequence[str], target: str
+    body: Sequence[statements.Statement],
+    names: Sequence[str],
+    table: Mapping[str, statements.Import],
 ) -> list[statements.Statement]:
     used = _names_in(body)
     found: list[statements.Statement] = [
@@ -312,14 +339,14 @@ def _imports(
     standard: list[statements.Statement] = []
     if "math" in used:
         standard.append(statements.Import("math"))
-    if "Sequence" in used:
-        standard.append(statements.Import("collections.abc", ("Sequence",)))
+    abstract = tuple(name for name in ("Callable", "Sequence") if name in used)
+    if abstract:
+        standard.append(statements.Import("collections.abc", abstract))
     found.extend((statements.Blank(), *standard) if standard else ())
     found.append(statements.Blank())
     grouped: dict[str, list[str]] = {}
-    for name, statement in _IMPORTS[target].items():
-        if name not in used:
-            continue
+    whole = [table[name] for name in table if name in used]
+    for statement in sorted(whole, key=lambda each: each.module):
         if statement.names:
             grouped.setdefault(statement.module, []).extend(statement.names)
         else:
