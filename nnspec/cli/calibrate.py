@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,11 +16,9 @@ from nnspec.cli.arguments import (
     parse_settings,
     spec_errors_reported,
 )
-from nnspec.cli.durations import number, seconds_text
-from nnspec.cli.times import TITLES
+from nnspec.cli.calibration_text import Fitted, fits_object, fits_text
 
 if TYPE_CHECKING:
-    from nnspec.analysis.calibration import Fit, Sample
     from nnspec.analysis.calibration_file import Calibration
     from nnspec.analysis.device import Device
     from nnspec.analysis.kernels import Mode
@@ -124,9 +122,9 @@ def calibrate(
         fits = _fits(device, runs)
         path = _keep(device, fits)
     if as_json:
-        write_json(_object(device, path, fits))
+        write_json(fits_object(device, path, fits))
     else:
-        write("\n".join([*map(_page, fits), f"written to {path}\n"]))
+        write(fits_text(path, fits))
     return 0
 
 
@@ -136,17 +134,6 @@ class Run:
 
     measurement: Measurement
     spec: Spec
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A fit of one policy and mode, with the runs behind it and the least that they could take."""
-
-    policy: str
-    mode: Mode
-    fit: Fit
-    samples: Sequence[Sample]
-    bounds: Sequence[Any]
 
 
 # ---- what to measure ----------------------------------------------------------------------------------
@@ -304,76 +291,3 @@ def _kept(device: Device) -> Calibration:
         return read_calibration(device)
     except SpecError:
         return Calibration({})
-
-
-# ---- showing --------------------------------------------------------------------------------------------
-
-
-def _page(found: Fitted) -> str:
-    from fractions import Fraction
-
-    from nnspec.cli.render import table
-
-    rows = [
-        [
-            sample.name,
-            seconds_text(Fraction(sample.seconds)),
-            seconds_text(bound),
-            f"{error:+.1%}",
-        ]
-        for sample, bound, (_, error) in zip(
-            found.samples, found.bounds, found.fit.left_out, strict=True
-        )
-    ]
-    headings = (
-        f"{TITLES[found.mode]}, {found.policy}",
-        "measured",
-        "at least",
-        "estimate when left out",
-    )
-    return f"{table(headings, rows, numeric=(1, 2, 3))}\n{_told(found.fit)}\n"
-
-
-def _told(fit: Fit) -> str:
-    from nnspec.cli.durations import significant
-
-    factors = fit.factors
-    compute, memory = significant(factors.compute), significant(factors.memory)
-    order = "at once" if factors.overlap else "one after the other"
-    return (
-        f"Arithmetic takes {compute} and traffic {memory} times as long as published, {order}; "
-        f"a launch takes {seconds_text(factors.launch)}.\n"
-        f"A model that is left out is missed by {fit.mean_error:.1%} on average "
-        f"and by {fit.worst_error:.1%} at worst."
-    )
-
-
-def _object(device: Device, path: Path, fits: Sequence[Fitted]) -> dict[str, Any]:
-    return {
-        "device": device.name,
-        "file": str(path),
-        "fits": [
-            {
-                "policy": each.policy,
-                "mode": each.mode,
-                "compute": number(each.fit.factors.compute),
-                "memory": number(each.fit.factors.memory),
-                "launch_s": number(each.fit.factors.launch),
-                "overlap": each.fit.factors.overlap,
-                "left_out_error_mean": each.fit.mean_error,
-                "left_out_error_worst": each.fit.worst_error,
-                "measurements": [
-                    {
-                        "name": sample.name,
-                        "seconds": sample.seconds,
-                        "at_least_s": number(bound),
-                        "left_out_error": error,
-                    }
-                    for sample, bound, (_, error) in zip(
-                        each.samples, each.bounds, each.fit.left_out, strict=True
-                    )
-                ],
-            }
-            for each in fits
-        ],
-    }

@@ -163,10 +163,12 @@ class TimesView:
     def _whole(self) -> str:
         from nnspec.cli.render import table
 
-        rows = [_row(mode, each) for mode, each in self.forecasts.items()]
         headings = ["", "at least", "compute", "memory", "launch", "of the peak"]
-        if len(rows[0]) > len(headings):
+        rows = [_row(mode, each) for mode, each in self.forecasts.items()]
+        if any(each.fit is not None for each in self.forecasts.values()):
             headings += ["calibrated", "between"]
+            told = map(_estimated, self.forecasts.values())
+            rows = [[*row, *more] for row, more in zip(rows, told, strict=True)]
         return table(headings, rows, numeric=tuple(range(1, len(headings))))
 
     @property
@@ -229,13 +231,19 @@ def _row(mode: Mode, forecast: Forecast) -> list[str]:
     whole = forecast.bound.seconds
     parts = [percent_text(each / whole) if whole else "-" for each in shares.values()]
     used = percent_text(forecast.utilisation(whole))
-    found = [TITLES[mode], seconds_text(whole), *parts, used]
+    return [TITLES[mode], seconds_text(whole), *parts, used]
+
+
+def _estimated(forecast: Forecast) -> list[str]:
+    """The calibrated time and its interval; of what is not calibrated a dash."""
     estimate = forecast.estimate
     if estimate is None:
-        return found
+        return ["-", "-"]
     high = seconds_text(estimate.high) if estimate.high is not None else "?"
-    low = seconds_text(estimate.low)
-    return [*found, seconds_text(estimate.seconds), f"{low} .. {high}"]
+    return [
+        seconds_text(estimate.seconds),
+        f"{seconds_text(estimate.low)} .. {high}",
+    ]
 
 
 def _object(forecast: Forecast) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from nnspec.ops.base import (
     Layout,
     NoFlops,
     OpError,
+    Traffic,
     Weight,
 )
 from nnspec.ops.element_types import created, dtype_expression
@@ -397,6 +398,10 @@ class Param(NoFlops):
 
     def weights(self) -> Mapping[str, Weight]:
         return {"": Weight(self.shape, self.init, chosen=True)}
+
+    def traffic(self) -> Traffic:
+        """Nothing moves: whoever uses the weight reads it."""
+        return Traffic()
 
     def torch(self, io: Io) -> Expr:
         return io.parameter("")

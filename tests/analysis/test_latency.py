@@ -98,6 +98,13 @@ def test_views_cost_nothing(step: str) -> None:
     assert list(found.values()) == [()]
 
 
+def test_a_parameter_is_read_by_whom_uses_it() -> None:
+    body = "input x: [B, 30]\nscale = Param([30])\noutput y = x * scale"
+    found = kernels_of(spec_of(body, B=8), "training")
+    assert found["scale"] == ()
+    assert found["multiply"][0].bytes == 4 * (8 * 30 + 30 + 8 * 30)
+
+
 def test_the_gradient_of_a_sum_is_handed_on_without_a_kernel() -> None:
     body = "input x: [B, 30]\ny = x -> a: Linear(30)\noutput z = y + x"
     found = kernels_of(spec_of(body, B=8), "training")
