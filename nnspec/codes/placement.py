@@ -65,4 +65,21 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "device that can run it, pins and groups kept, memory enough, and an order in "
         "which operators stand behind what they read.",
     ),
+    Explanation(
+        "E1030",
+        "batch statistics under micro-batches",
+        "A pipeline runs a batch in parts. Layers that normalise over the batch would take the "
+        "statistics of each part, and the program would compute something else. Use a norm that "
+        "does not look at the batch, or freeze the layer.",
+        "",
+        "",
+    ),
+    Explanation(
+        "E1031",
+        "a schedule that does not fit",
+        "`GPipe` and `1F1B` run one stage in each process; `Interleaved1F1B` and "
+        "`InterleavedZeroBubble` run stages round after round, `ZBVZeroBubble` there and back.",
+        "",
+        "",
+    ),
 )
