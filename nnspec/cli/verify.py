@@ -82,6 +82,7 @@ def _whole(reports: list[tuple[str, VerifyReport]]) -> dict[str, Any]:
                 "ok": report.ok,
                 "max_error": report.max_error,
                 "parameters": report.parameters,
+                "compared": report.compared,
             }
             for name, report in reports
         ],

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, cast
 
 from nnspec.ir.dims import Dim
 from nnspec.ir.terms import Traced
@@ -21,7 +21,19 @@ from nnspec.ir.terms import Traced
 
 @dataclass(frozen=True, eq=True)
 class Expr:
-    """Any expression."""
+    """Any expression.
+
+    `origins` tells what its value is, for whoever wants to watch it: two expressions that differ in
+    nothing else are equal.
+    """
+
+    origins: tuple[Any, ...] = field(
+        default=(), kw_only=True, compare=False, repr=False
+    )
+
+    def coming_from(self, *origins: Any) -> Self:
+        """The same expression, whose value is these things, too."""
+        return replace(self, origins=(*self.origins, *origins))
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Call:
         return Call(
@@ -455,7 +467,8 @@ def transform(root: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
     rebuilt = [transform(child, change) for child in children]
     if all(new is old for new, old in zip(rebuilt, children, strict=True)):
         return root
-    return root.rebuilt(rebuilt)
+    made = root.rebuilt(rebuilt)
+    return made.coming_from(*root.origins) if root.origins else made
 
 
 def keywords_of(options: Mapping[str, Any]) -> tuple[tuple[str, Expr], ...]:

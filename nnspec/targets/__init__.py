@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nnspec.ir.graph import Program
-from nnspec.targets.file import Emitted, emit_programs, emitted
+from nnspec.targets.file import Emitted, emit_probed, emit_programs, emitted
 
 
 def emit(program: Program, target: str) -> str:
@@ -18,4 +18,4 @@ def emit_all(programs: Sequence[Program], target: str) -> str:
     return emit_programs(programs, target)
 
 
-__all__ = ["Emitted", "emit", "emit_all", "emitted"]
+__all__ = ["Emitted", "emit", "emit_all", "emit_probed", "emitted"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import nnspec.targets.keras as keras
 import nnspec.targets.keras_functional as keras_functional
@@ -12,7 +12,7 @@ import nnspec.targets.torch as torch
 from nnspec.analysis.figures import Analysis
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Dim, symbol
-from nnspec.ir.graph import Program, dotted
+from nnspec.ir.graph import Program
 from nnspec.ir.unheeded import unheeded
 from nnspec.pycode import expressions as tree
 from nnspec.pycode import safety, statements, writer
@@ -20,28 +20,24 @@ from nnspec.pycode.expressions import Literal, Name
 from nnspec.targets.classes import factory_arguments, factory_name
 from nnspec.targets.distinct import require_distinct
 from nnspec.targets.keras_functional import is_functional
-from nnspec.targets.layout import FunctionLayout, Permutation, layouts
+from nnspec.targets.layout import Permutation, layouts
 from nnspec.targets.names import helper_names, helper_text
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.planner import Planner
+from nnspec.targets.probes import Probed, Probes
 from nnspec.targets.spelling import Unspellable
 
 
 @dataclass(frozen=True)
 class Emitted:
-    """An emitted program and what one must know to use it.
-
-    `permutations` gives, for the spec's path of each layer and labelled operation, the order of axes of
-    its results: the logical axis at each physical place.
+    """An emitted program and what one must know to use it: the order of axes of its inputs and outputs,
+    the logical axis at each physical place.
     """
 
     source: str
     factory: str
     inputs: tuple[tuple[str, Permutation], ...]
     outputs: tuple[tuple[str, Permutation], ...]
-    permutations: Mapping[str, tuple[Permutation, ...]] = field(
-        default_factory=dict[str, tuple[Permutation, ...]]
-    )
 
 
 _IMPORTS = {
@@ -89,6 +85,22 @@ def emit_programs(
 
     Raises `SpecError` for what the target cannot express.
     """
+    text = _text(programs, _made(programs, target, engine), target, engine)
+    safety.check(text, set(), _ALLOWED[target] | (engine.modules if engine else set()))
+    return text
+
+
+def emit_probed(program: Program, target: str) -> Probed:
+    """The file of one variant with a probe around every result (see `probes`)."""
+    probes = Probes()
+    body = probes.body(_made([program], target))
+    return Probed(_text([program], body, target), tuple(probes.shown))
+
+
+def _made(
+    programs: Sequence[Program], target: str, engine: Engine | None = None
+) -> list[statements.Statement]:
+    """The whole file but for its header."""
     for program in programs:
         for function in program.functions.values():
             require_distinct(function, target)
@@ -102,10 +114,19 @@ def emit_programs(
     whole: list[statements.Statement] = [*helpers, *body]
     whole += engine.statements if engine else ()
     table = {**_IMPORTS[target], **(engine.imports if engine else {})}
+    return [*_imports(whole, names, table), *whole]
+
+
+def _text(
+    programs: Sequence[Program],
+    body: Sequence[statements.Statement],
+    target: str,
+    engine: Engine | None = None,
+) -> str:
     header = _header(programs) + (f"\n\n{engine.header}" if engine else "")
-    file = statements.File(header, (*_imports(whole, names, table), *whole))
+    file = statements.File(header, tuple(body))
     try:
-        text = writer.write(file)
+        return writer.write(file)
     except writer.TooDeep as error:
         raise SpecError(
             "E0602",
@@ -113,8 +134,6 @@ def emit_programs(
             programs[0].main.location,
             hint="nest fewer loops and conditions in one another; blocks take them apart",
         ) from None
-    safety.check(text, set(), _ALLOWED[target] | (engine.modules if engine else set()))
-    return text
 
 
 def _written(
@@ -202,26 +221,7 @@ def emitted(program: Program, target: str) -> Emitted:
         for port in main.outputs
         if isinstance(port.values, int)
     )
-    permutations: dict[str, tuple[Permutation, ...]] = {}
-    _permutations(program, program.entry, (), found, permutations)
-    return Emitted(source, factory_name(program), inputs, outputs, permutations)
-
-
-def _permutations(
-    program: Program,
-    key: str,
-    prefix: tuple[str | int, ...],
-    found: Mapping[str, FunctionLayout],
-    result: dict[str, tuple[Permutation, ...]],
-) -> None:
-    function = program.functions[key]
-    layout = found[key]
-    for node in function.nodes:
-        path = (*prefix, *node.path)
-        orders = tuple(layout.values[value] for value in node.outputs)
-        result.setdefault(dotted(path), orders)
-        if node.callee is not None:
-            _permutations(program, node.callee, path, found, result)
+    return Emitted(source, factory_name(program), inputs, outputs)
 
 
 def _class(plan: ClassPlan, program: Program, target: str) -> statements.Class:

@@ -8,7 +8,7 @@ is saved first, so that the statements mean what the graph means.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
@@ -134,7 +134,7 @@ class Forward(Loops):
         if not any(value.uses for value in step.outputs):
             return
         inputs = self._inputs(step)
-        results = [self._filled(step, result, inputs) for result in step.results]
+        results = self._results(step, inputs)
         if len(step.outputs) > 1 and len(results) == 1:
             self._several(step, results[0], items, place)
             return
@@ -181,7 +181,9 @@ class Forward(Loops):
 
     def _bind_pending(self, item: merged.Bind, value: merged.Value) -> None:
         if _is_own_parameter(self._pending[value]):
-            self._held[value] = self._pending.pop(value)  # it needs no second name
+            self._held[value] = _plain(
+                self._pending.pop(value)
+            )  # it needs no second name
             self._left.setdefault(value, value.uses)
             return
         if value.uses == 1 and self._returns_next(value):
@@ -366,6 +368,11 @@ def _requirement_message(item: merged.Requirement, condition: Expr) -> Expr:
     return tree.FString(
         (f"{symbol} is ", condition.left, ", which the model does not allow")
     )
+
+
+def _plain(parameter: Expr) -> Expr:
+    """A parameter that is read wherever it is needed: none of the places is where it comes from."""
+    return replace(parameter, origins=())
 
 
 def _is_own_parameter(expression: Expr) -> bool:

@@ -134,6 +134,7 @@ class Merger:
             reads_weight=first.weight is not None,
             listed=self._listed(nodes),
             wanted=self._wanted(nodes),
+            nodes=tuple((track.function.key, node.id) for track, node in nodes),
         )
         key = (step.label, step.turns)
         step.shares = first.weight is not None or (first.owns and key in self._seen)

@@ -60,7 +60,10 @@ class Turn:
 
 @dataclass(eq=False)
 class Step:
-    """A node: what the constructor makes for it, and the expression of its results."""
+    """A node: what the constructor makes for it, and the expression of its results.
+
+    `nodes` are those that it stands for, each with the key of its function.
+    """
 
     label: str
     turns: tuple[Turn, ...]
@@ -75,6 +78,15 @@ class Step:
     reads_weight: bool = False
     listed: tuple[tuple[int, int, str], ...] = ()
     wanted: tuple[Permutation | None, ...] = ()
+    nodes: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an expression's value comes from: a result of a step, or (without a place) all of them."""
+
+    step: Step
+    place: int | None
 
 
 @dataclass(eq=False)

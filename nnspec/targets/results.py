@@ -63,6 +63,15 @@ class Results(Variables):
         widest = max((expression_width(result) for result in step.results), default=0)
         return expression_width(pending) + widest > WIDEST
 
+    def _results(self, step: merged.Step, inputs: list[Expr]) -> list[Expr]:
+        """A step's results, each of which tells what it is."""
+        found = [self._filled(step, result, inputs) for result in step.results]
+        whole = len(found) != len(step.outputs)
+        return [
+            result.coming_from(merged.Origin(step, None if whole else place))
+            for place, result in enumerate(found)
+        ]
+
     def _filled(self, step: merged.Step, result: Expr, inputs: list[Expr]) -> Expr:
         """A step's result with its inputs, submodules and sizes put in."""
 

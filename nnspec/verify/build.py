@@ -30,10 +30,10 @@ def build(spec: Subject, target: Literal["torch", "keras"], **options: Any) -> A
     return getattr(module, made.factory)(**options)
 
 
-def import_source(source: str) -> ModuleType:
+def import_source(source: str, **names: Any) -> ModuleType:
     """The module of a source text: written to a file of its own and imported under a new name.
 
-    The file stays for as long as the process, since tracers and tracebacks read it again.
+    `names` are there when it runs. The file stays for as long as the process, since tracers and tracebacks read it again.
     """
     name = f"nnspec_emitted_{next(_numbers)}"
     path = _folder() / f"{name}.py"
@@ -44,6 +44,7 @@ def import_source(source: str) -> ModuleType:
     module = importlib.util.module_from_spec(found)
     # Serialisation and tracing look classes up by the name of their module.
     sys.modules[name] = module
+    vars(module).update(names)
     found.loader.exec_module(module)
     return module
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -93,6 +93,14 @@ def error(found: Array, wanted: Array, scale: float = 0.0) -> float:
         return 0.0
     return apart / max(
         _magnitude(wanted), SMALLEST_SHARE * scale, np.finfo("float64").tiny
+    )
+
+
+def same_bits(ours: Sequence[Array], theirs: Sequence[Array]) -> bool:
+    """Whether tensors are the same, element by element."""
+    return len(ours) == len(theirs) and all(
+        a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+        for a, b in zip(ours, theirs, strict=True)
     )
 
 

@@ -29,10 +29,20 @@ class Described:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a layer: its path in the framework, and what came out."""
+    """One call of a layer, or a value that a probe showed: under which name, and what came out.
+
+    A layer has its path in the framework for a name, a value has that of `shown`.
+    """
 
     path: str
     results: tuple[Array, ...]
+
+
+def shown(path: str, probe: int, place: int) -> str:
+    """The name of a value that a probe showed: the path of the layer around it, the probe's number, and
+    the value's place among those that it was given.
+    """
+    return f"{path}#{probe}.{place}"
 
 
 @dataclass

@@ -14,7 +14,7 @@ from nnspec.targets.convert import to_keras
 from nnspec.verify.compare import EXACT, error, largest
 from nnspec.verify.exchange import ANY, Array, Axis, Export, Failed
 from nnspec.verify.orders import all_to_physical
-from nnspec.verify.parties import LONGEST, Party, keras_party
+from nnspec.verify.parties import LONGEST, Party
 from nnspec.verify.report import Check
 from nnspec.verify.samples import draw_weights, shape_at
 from nnspec.verify.sizes import Sizes, lowest, told
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def further_checks(proof: Proof, backends: Sequence[str]) -> list[Check]:
     """All of these checks, in float64."""
-    keras = keras_party(proof.program, proof.entries, proof.weights, backends[0])
+    keras = proof.keras(backends[0])
     built = [
         check for check in proof.built(keras, "float64", again=True) if not check.ok
     ]
@@ -33,7 +33,7 @@ def further_checks(proof: Proof, backends: Sequence[str]) -> list[Check]:
         return built
     checks = _torch_checks(proof)
     for backend in backends:
-        other = keras_party(proof.program, proof.entries, proof.weights, backend)
+        other = proof.keras(backend)
         failed = [
             check for check in proof.built(other, "float64", again=True) if not check.ok
         ]

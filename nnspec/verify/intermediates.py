@@ -1,4 +1,4 @@
-"""Compares what the layers of both programs gave, call by call."""
+"""Compares what the layers and operators of both programs gave, value by value."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from nnspec.verify.samples import shape_at
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a call of a layer is apart in the two programs; what is wrong with it where it is that."""
+    """How far a value is apart in the two programs; what is wrong with it where it is that."""
 
     expected: Expected
     error: float
     fault: str = ""
 
     def told(self) -> str:
-        """The layer and its error, for a person."""
+        """The value and its error, for a person."""
         name = f"`{self.expected.path}` ({self.expected.what})"
         return (
             f"{name}: {self.fault}"
@@ -39,61 +39,71 @@ def differences(
     torch: tuple[Party, Sequence[Call]],
     keras: tuple[Party, Sequence[Call]],
 ) -> list[Difference]:
-    """The difference of every expected call, in the order in which they end."""
-    in_torch = _by_path(torch[1], {call.torch for call in expected})
-    in_keras = _by_path(keras[1], {call.keras for call in expected})
+    """The difference of every expected value, in the order in which they are computed."""
+    sides = [
+        (party, _by_name(calls, {value.keys[party.target] for value in expected}))
+        for party, calls in (torch, keras)
+    ]
     scale = largest(
-        a for calls in in_torch.values() for call in calls for a in call.results
+        a for calls in sides[0][1].values() for call in calls for a in call.results
     )
     found: list[Difference] = []
-    for call in expected:
-        sides = [
-            (torch[0], in_torch[call.torch]),
-            (keras[0], in_keras[call.keras]),
-        ]
-        found.append(_difference(call, sizes, sides, scale))
-    return [*found, *_surplus(expected, in_torch, in_keras)]
+    for value in expected:
+        made = [_next(value, party, calls) for party, calls in sides]
+        if value.optional and None in made:
+            continue
+        pairs = [(party, call) for (party, _), call in zip(sides, made, strict=True)]
+        found.append(_difference(value, sizes, pairs, scale))
+    return [*found, *_surplus(expected, sides)]
 
 
-def _by_path(calls: Sequence[Call], paths: set[str]) -> dict[str, deque[Call]]:
-    found: dict[str, deque[Call]] = {path: deque() for path in paths}
+def _by_name(calls: Sequence[Call], names: set[str]) -> dict[str, deque[Call]]:
+    found: dict[str, deque[Call]] = {name: deque() for name in names}
     for call in calls:
         if call.path in found:
             found[call.path].append(call)
     return found
 
 
+def _next(
+    value: Expected, party: Party, calls: Mapping[str, deque[Call]]
+) -> Call | None:
+    waiting = calls[value.keys[party.target]]
+    return waiting.popleft() if waiting else None
+
+
 def _difference(
-    call: Expected,
+    value: Expected,
     sizes: Mapping[str, int],
-    sides: Sequence[tuple[Party, deque[Call]]],
+    sides: Sequence[tuple[Party, Call | None]],
     scale: float,
 ) -> Difference:
     values: list[list[Array]] = []
-    for party, calls in sides:
-        if not calls:
-            return Difference(call, inf, f"{party.title} did not call it")
-        results = _logical(call, party, calls.popleft())
-        fault = _fault(call, sizes, results)
+    for party, call in sides:
+        if call is None:
+            did = "compute" if value.by_probe else "call"
+            return Difference(value, inf, f"{party.title} did not {did} it")
+        results = _logical(value, party, call)
+        fault = _fault(value, sizes, results)
         if fault:
-            return Difference(call, inf, f"in {party.title} {fault}")
+            return Difference(value, inf, f"in {party.title} {fault}")
         values.append(results)
     wanted, found = values
     apart = [error(f, w, scale) for f, w in zip(found, wanted, strict=True)]
-    return Difference(call, max(apart, default=0.0))
+    return Difference(value, max(apart, default=0.0))
 
 
-def _logical(call: Expected, party: Party, made: Call) -> list[Array]:
-    orders = party.permutations.get(call.path)
-    if orders is None or len(orders) != len(made.results):
+def _logical(value: Expected, party: Party, made: Call) -> list[Array]:
+    orders = value.orders[party.target]
+    if len(orders) != len(made.results):
         return list(made.results)
     return [to_logical(a, order) for a, order in zip(made.results, orders, strict=True)]
 
 
-def _fault(call: Expected, sizes: Mapping[str, int], results: Sequence[Array]) -> str:
-    if len(results) != len(call.results):
-        return f"it gives {len(results)} results instead of {len(call.results)}"
-    for result, kind in zip(results, call.results, strict=True):
+def _fault(value: Expected, sizes: Mapping[str, int], results: Sequence[Array]) -> str:
+    if len(results) != len(value.results):
+        return f"it gives {len(results)} results instead of {len(value.results)}"
+    for result, kind in zip(results, value.results, strict=True):
         wanted = shape_at(kind, sizes)
         if result.shape != wanted:
             return f"its result is {list(result.shape)} instead of {list(wanted)}"
@@ -101,9 +111,10 @@ def _fault(call: Expected, sizes: Mapping[str, int], results: Sequence[Array]) -
 
 
 def _surplus(
-    expected: Sequence[Expected], *sides: Mapping[str, deque[Call]]
+    expected: Sequence[Expected],
+    sides: Sequence[tuple[Party, Mapping[str, deque[Call]]]],
 ) -> Iterator[Difference]:
-    in_torch, in_keras = sides
-    for call in {call.path: call for call in expected}.values():
-        if in_torch[call.torch] or in_keras[call.keras]:
-            yield Difference(call, inf, "it is called more often than the spec says")
+    last = {tuple(value.keys.values()): value for value in expected}
+    for value in last.values():
+        if any(calls[value.keys[party.target]] for party, calls in sides):
+            yield Difference(value, inf, "it is computed more often than the spec says")

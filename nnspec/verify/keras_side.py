@@ -6,17 +6,21 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nnspec.targets.probes import PROBE
 from nnspec.verify.build import import_source
 from nnspec.verify.exchange import Array, Call, Described, Outcome, Program
 from nnspec.verify.keras_gradients import GRADIENTS, prepare
+from nnspec.verify.probing import Recorder
 from nnspec.verify.randomness import Draws, replaced
 
+_numbers = itertools.count()
 SEED = "seed_generator_state"
 
 
@@ -28,13 +32,18 @@ class KerasSide:
         self.keras = _keras(backend)
         self._train = GRADIENTS[backend]
         self._model: Any = None
+        self._probed: Any = None
+        self._recorder = Recorder(self._arrays)
+        self._making = False
+        self._fixed: list[tuple[int, Any]] = []
+        self._shows = _shows(self.keras, self._recorder.see)
         self._weights: Mapping[str, Array] = {}
 
     def build(
         self, program: Program, floats: str, inputs: Sequence[Array]
     ) -> dict[str, Described]:
         """Builds the model and calls it once; gives its variables."""
-        self._model = None
+        self._model = self._probed = None
         self.keras.backend.clear_session()
         if (
             self.keras.backend.backend() == "jax"
@@ -62,9 +71,50 @@ class KerasSide:
     ) -> Outcome:
         """Runs the model in evaluation mode; writes down the calls of the layers named by `capture`."""
         calls: list[Call] = []
-        with self._same_draws(), self._recorded(calls, capture):
+
+        def ended(path: str, result: Any) -> None:
+            if path in capture:
+                calls.append(Call(path, tuple(self._arrays(result))))
+
+        with self._same_draws(), self._followed(self._model, ended):
             outputs = self._call(self._model, inputs, training=False)
         return Outcome(self._arrays(outputs), calls=calls)
+
+    # ---- probes ----
+
+    def build_probed(self, program: Program, inputs: Sequence[Array]) -> None:
+        """Builds the same model of a program with probes, with the same weights."""
+        module = import_source(program.source, **{PROBE: self._probe})
+        self._fixed, self._making = [], True
+        try:
+            with self._followed(None):
+                self._probed = getattr(module, program.factory)()
+        finally:
+            self._making = False
+        self._call(self._probed, inputs, training=False)
+        disarm(self._probed)
+        self._assign(self._probed, self._weights)
+
+    def show(self, inputs: Sequence[Array], wanted: Collection[str]) -> Outcome:
+        """Runs the model with probes in evaluation mode; writes down the values that are wanted."""
+        with (
+            self._same_draws(),
+            self._followed(self._probed),
+            self._recorder.writing(wanted) as seen,
+        ):
+            for number, value in self._fixed:
+                self._recorder.see(number, value)
+            outputs = self._call(self._probed, inputs, training=False)
+        return Outcome(self._arrays(outputs), calls=seen)
+
+    def _probe(self, number: int, value: Any) -> Any:
+        """Shows a value when it is computed. In a function that makes a model this is later, by an operation."""
+        if self._making and not self._recorder.layers:
+            if any(isinstance(v, self.keras.KerasTensor) for v in self._flat(value)):
+                return self._shows(number)(value)
+            self._fixed.append((number, value))
+        self._recorder.see(number, value)
+        return value
 
     def train(
         self, inputs: Sequence[Array], cotangents: Sequence[Array | None]
@@ -160,26 +210,26 @@ class KerasSide:
     # ---- what is put in place of Keras's own ----
 
     @contextmanager
-    def _recorded(self, calls: list[Call], wanted: Collection[str]) -> Generator[None]:
-        if not wanted:
-            yield
-            return
+    def _followed(
+        self, model: Any, ended: Callable[[str, Any], None] | None = None
+    ) -> Generator[None]:
+        """Inside, the recorder knows which layers of a model run; `ended` gets the result of each."""
         layer_class = self.keras.layers.Layer
         call = layer_class.__call__
-        around: list[str] = []
+        layers = self._recorder.layers
 
         def wrapped(layer: Any, *inputs: Any, **options: Any) -> Any:
-            if layer is self._model:
+            if layer is model:
                 return call(layer, *inputs, **options)
             # Layers without weights are never built, and so have no path of their own.
-            path = layer.path or "/".join([*around[-1:], layer.name])
-            around.append(_below(self._model, path))
+            path = layer.path or "/".join([*layers[-1:], layer.name])
+            layers.append(_below(model, path))
             try:
                 result = call(layer, *inputs, **options)
             finally:
-                own = around.pop()
-            if own in wanted:
-                calls.append(Call(own, tuple(self._arrays(result))))
+                own = layers.pop()
+            if ended is not None:
+                ended(own, result)
             return result
 
         with replaced(layer_class, __call__=wrapped):
@@ -209,8 +259,31 @@ def disarm(model: Any) -> None:
             layer.rate = 0.0
 
 
+def _shows(keras: Any, see: Callable[[int, Any], None]) -> Any:
+    """The operation that shows a value wherever a graph has it, and gives it on."""
+
+    class Shows(keras.Operation):
+        def __init__(self, number: int) -> None:
+            super().__init__(name=f"{PROBE}_{number}_{next(_numbers)}")
+            self.number = number
+
+        def call(self, value: Any) -> Any:
+            see(self.number, value)
+            return value
+
+        def compute_output_spec(self, value: Any) -> Any:
+            return keras.tree.map_structure(_like, value)
+
+    def _like(tensor: Any) -> Any:
+        return keras.KerasTensor(tensor.shape, tensor.dtype)
+
+    return Shows
+
+
 def _below(model: Any, path: str) -> str:
     """A path without the name of the model in front."""
+    if model is None:
+        return path
     return path.removeprefix(f"{model.name}/")
 
 

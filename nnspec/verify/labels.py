@@ -1,69 +1,161 @@
-"""Which intermediate values both programs must show: every layer that is one in both, call by call."""
+"""Which intermediate values both programs must show: the result of every layer and of every operator.
+
+What is a call of a layer in both programs is seen from outside, in the programs as they were emitted.
+Everything else, such as `a: relu` or `y = x + 1`, is seen by probes (`targets/probes.py`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from nnspec.ir.graph import Function, Node, Path, Program, dotted
 from nnspec.ir.types import TensorType
+from nnspec.ops.creation import Param
 from nnspec.pycode.expressions import Call, Module
-from nnspec.targets.layout import FunctionLayout, layouts
+from nnspec.targets.layout import FunctionLayout, Permutation, layouts
 from nnspec.targets.lowering import lower_operator
+from nnspec.targets.probes import Probed
 from nnspec.targets.weights import keras_path, torch_path
+from nnspec.verify.exchange import shown
+
+TARGETS = ("torch", "keras")
 
 
 @dataclass(frozen=True)
 class Expected:
-    """One call of a layer: its paths, what it is, and the types of its results."""
+    """A value to compare: its path in the spec, what it is, and the types of its results.
+
+    `keys` says for each target under which name it is recorded, `orders` how the axes of its results lie
+    there. What nothing reads is `optional`: programs leave it out.
+    """
 
     path: str
-    torch: str
-    keras: str
     what: str
+    keys: Mapping[str, str]
     results: tuple[TensorType, ...]
+    orders: Mapping[str, tuple[Permutation, ...]]
+    by_probe: bool = False
+    optional: bool = False
 
 
-def expected_calls(program: Program) -> tuple[Expected, ...]:
-    """The calls of layers in the order in which they end."""
-    return tuple(_Calls(program).of(program.main, ()))
+def expected_values(
+    program: Program, probed: Mapping[str, Probed]
+) -> tuple[Expected, ...]:
+    """All of them, in the order in which they are computed; `probed` is by target."""
+    return tuple(_Values(program, probed).of(program.main, ()))
 
 
-class _Calls:
-    def __init__(self, program: Program) -> None:
+def recorded(
+    expected: tuple[Expected, ...], target: str, *, by_probe: bool
+) -> frozenset[str]:
+    """The names under which a program's layers, or else its probes, record any of these values."""
+    return frozenset(
+        value.keys[target] for value in expected if value.by_probe is by_probe
+    )
+
+
+class _Values:
+    def __init__(self, program: Program, probed: Mapping[str, Probed]) -> None:
         self._program = program
-        self._plans = {
-            t: layouts(program, moved=t == "keras") for t in ("torch", "keras")
+        self._plans = {t: layouts(program, moved=t == "keras") for t in TARGETS}
+        self._layers: dict[tuple[str, int], bool] = {}
+        self._probes = {target: _numbers(probed[target]) for target in TARGETS}
+        self._read = {
+            key: _read_values(function) for key, function in program.functions.items()
         }
-        self._known: dict[tuple[str, int], bool] = {}
 
     def of(self, function: Function, prefix: tuple[Path, ...]) -> Iterator[Expected]:
-        """The calls in a function's body, those inside other functions first."""
+        """The values in a function's body, those inside other functions first."""
         for node in function.nodes:
-            if not node.owns:
-                continue
             paths = (*prefix, node.path)
             if node.callee is not None:
                 yield from self.of(self._program.functions[node.callee], paths)
-            elif not self._is_layer(function, node):
-                continue
+                yield self._call(function, node, paths)
+            elif node.weight is not None or isinstance(node.op, Param):
+                continue  # a weight, compared as such
+            elif node.owns and self._is_layer(function, node):
+                yield self._call(function, node, paths)
+            else:
+                yield from self._shown(function, node, prefix)
+
+    def _call(
+        self, function: Function, node: Node, paths: tuple[Path, ...]
+    ) -> Expected:
+        return Expected(
+            path=_dotted(paths),
+            what=_what(node, self._program),
+            keys={"torch": torch_path(paths), "keras": keras_path(paths)},
+            results=function.results(node),
+            orders=self._orders(function, node.outputs),
+        )
+
+    def _shown(
+        self, function: Function, node: Node, prefix: tuple[Path, ...]
+    ) -> Iterator[Expected]:
+        """The results of an operator, one by one."""
+        paths = {"torch": torch_path(prefix), "keras": keras_path(prefix)}
+        for place, value in enumerate(node.outputs):
             yield Expected(
-                path=dotted(tuple(part for path in paths for part in path)),
-                torch=torch_path(paths),
-                keras=keras_path(paths),
+                path=_dotted((*prefix, node.path)),
                 what=_what(node, self._program),
-                results=function.results(node),
+                keys={
+                    target: self._key(target, paths[target], function, node, place)
+                    for target in TARGETS
+                },
+                results=(function.types[value],),
+                orders=self._orders(function, (value,)),
+                by_probe=True,
+                optional=value not in self._read[function.key],
             )
+
+    def _key(
+        self, target: str, path: str, function: Function, node: Node, place: int
+    ) -> str:
+        """The name under which a result is recorded; empty where the program does not show it."""
+        probes = self._probes[target].get((function.key, node.id), {})
+        if place in probes:
+            return shown(path, probes[place], 0)
+        return shown(path, probes[None], place) if None in probes else ""
+
+    def _orders(
+        self, function: Function, values: tuple[int, ...]
+    ) -> dict[str, tuple[Permutation, ...]]:
+        return {
+            target: tuple(plans[function.key].values[value] for value in values)
+            for target, plans in self._plans.items()
+        }
 
     def _is_layer(self, function: Function, node: Node) -> bool:
         """Whether in both targets the node is nothing but a call of its own submodule."""
         key = (function.key, node.id)
-        if key not in self._known:
-            self._known[key] = all(
+        if key not in self._layers:
+            self._layers[key] = all(
                 _is_call(function, node, plans[function.key], target)
                 for target, plans in self._plans.items()
             )
-        return self._known[key]
+        return self._layers[key]
+
+
+def _numbers(probed: Probed) -> dict[tuple[str, int], dict[int | None, int]]:
+    """The probes of each node, by the place of the result that they show."""
+    found: dict[tuple[str, int], dict[int | None, int]] = {}
+    for number, entry in enumerate(probed.shown):
+        for node in entry.nodes:
+            found.setdefault(node, {})[entry.place] = number
+    return found
+
+
+def _read_values(function: Function) -> set[int]:
+    """The values that a function's results depend on."""
+    found: set[int] = set()
+    for port in function.outputs:
+        given = port.values if isinstance(port.values, tuple) else (port.values,)
+        found |= {value for value in given if value is not None}
+    for node in reversed(function.nodes):
+        if not found.isdisjoint(node.outputs):
+            found |= set(node.values())
+    return found
 
 
 def _is_call(
@@ -81,3 +173,7 @@ def _what(node: Node, program: Program) -> str:
         return program.functions[node.callee].name
     assert node.op is not None
     return node.op.op_name()
+
+
+def _dotted(paths: tuple[Path, ...]) -> str:
+    return dotted(tuple(part for path in paths for part in path))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import SpecError, SpecErrors
 from nnspec.targets.convert import to_keras
+from nnspec.targets.probes import Probed, without_probes
 from nnspec.targets.weights import WeightEntry
 from nnspec.verify.exchange import Array, Described, Failed, Program
 from nnspec.verify.orders import Permutation
@@ -29,9 +30,25 @@ class Party:
     program: Program
     inputs: tuple[tuple[str, Permutation], ...]
     outputs: tuple[tuple[str, Permutation], ...]
-    permutations: Mapping[str, tuple[Permutation, ...]]
+    probed: Probed
     expected: Mapping[str, Described]
     weights: Mapping[str, Array]
+
+    @property
+    def target(self) -> str:
+        """Which of the compiler's targets it is."""
+        return "torch" if self.kind == PYTORCH else "keras"
+
+    @property
+    def with_probes(self) -> Program:
+        """The same program, which shows what it computes."""
+        return Program(self.probed.source, self.program.factory)
+
+    @property
+    def shows_itself(self) -> bool:
+        """Whether the program with probes is the same program but for these."""
+        plain, probed = self.program.source, self.probed.source
+        return without_probes(probed) == without_probes(plain)
 
     @property
     def title(self) -> str:
@@ -48,7 +65,7 @@ def torch_party(
     program: graph.Program, entries: Sequence[WeightEntry], weights: Mapping[str, Array]
 ) -> Party:
     """The PyTorch program."""
-    from nnspec.targets import emitted
+    from nnspec.targets import emit_probed, emitted
 
     made = emitted(program, "torch")
     expected = {
@@ -57,9 +74,8 @@ def torch_party(
         for source, shape in zip(entry.sources, entry.source_shapes, strict=True)
     }
     own = Program(made.source, made.factory)
-    return Party(
-        PYTORCH, own, made.inputs, made.outputs, made.permutations, expected, weights
-    )
+    probed = emit_probed(program, "torch")
+    return Party(PYTORCH, own, made.inputs, made.outputs, probed, expected, weights)
 
 
 def keras_party(
@@ -69,7 +85,7 @@ def keras_party(
     backend: str,
 ) -> Party:
     """The Keras program on one of its backends."""
-    from nnspec.targets import emitted
+    from nnspec.targets import emit_probed, emitted
 
     made = emitted(program, "keras")
     expected = {
@@ -78,9 +94,8 @@ def keras_party(
     }
     own = Program(made.source, made.factory)
     values = to_keras(tuple(entries), weights)
-    return Party(
-        backend, own, made.inputs, made.outputs, made.permutations, expected, values
-    )
+    probed = emit_probed(program, "keras")
+    return Party(backend, own, made.inputs, made.outputs, probed, expected, values)
 
 
 def ask_all(questions: Sequence[tuple[Party, str, Mapping[str, Any]]]) -> list[Any]:

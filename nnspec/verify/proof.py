@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import inf, prod
 from typing import Any
-
-import numpy as np
 
 from nnspec.analysis.cost import cost
 from nnspec.ops.weight_steps import SumPair, undo
 from nnspec.targets.weights import weight_map
-from nnspec.verify.compare import SINGLE, error, largest, tolerance
+from nnspec.verify.compare import SINGLE, error, largest, same_bits, tolerance
 from nnspec.verify.exchange import Array, Described, Failed, Outcome
 from nnspec.verify.further import further_checks
 from nnspec.verify.intermediates import Difference, differences
-from nnspec.verify.labels import expected_calls
+from nnspec.verify.labels import expected_values
 from nnspec.verify.orders import all_to_logical, all_to_physical, to_physical
 from nnspec.verify.parties import (
     Party,
-    ask_all,
     keras_party,
     require_frameworks,
     torch_party,
 )
 from nnspec.verify.report import Check, VerifyReport
-from nnspec.verify.samples import draw_cotangents, draw_inputs, draw_weights, shape_at
+from nnspec.verify.runs import Runs
+from nnspec.verify.samples import draw_cotangents, draw_weights, shape_at
 from nnspec.verify.sizes import Sizes, choices, told
 from nnspec.verify.subject import Subject
-from nnspec.verify.verdicts import apart_by, layers, named, weight_faults, yes_or_no
+from nnspec.verify.verdicts import (
+    apart_by,
+    first_apart,
+    intermediates,
+    named,
+    weight_faults,
+    yes_or_no,
+)
+
+LAYERS = "layers in evaluation"
+OPERATORS = "operators in evaluation"
+PROBES = "operators can be shown"
 
 
 def verify(
@@ -54,37 +64,38 @@ def verify(
     return VerifyReport(spec.name, found.parameters, tuple(checks))
 
 
-class Proof:
+class Proof(Runs):
     """What all comparisons of one spec share."""
 
     def __init__(self, spec: Subject, seed: int, *, keep: bool) -> None:
-        self.program = spec.program
-        self.seed = seed
         self.fixed = spec.symbols
-        self._keep = keep
         self.parameters = int(cost(spec.program).parameters)
         self.entries = weight_map(spec.program)
-        self.calls = expected_calls(spec.program)
-        self._torch_paths = frozenset(call.torch for call in self.calls)
-        self._keras_paths = frozenset(call.keras for call in self.calls)
         self.choices = choices(spec.program, spec.symbols)
         self.weights = draw_weights(self.entries, seed)
-        self.torch = torch_party(spec.program, self.entries, self.weights)
-        self._inputs: dict[str, list[Array]] = {}
-        self._positive = False
-        self._answers: dict[tuple[Any, ...], Any] = {}
+        torch = torch_party(spec.program, self.entries, self.weights)
+        self._keras = keras_party(spec.program, self.entries, self.weights, "")
+        probed = {"torch": torch.probed, "keras": self._keras.probed}
+        expected = expected_values(spec.program, probed)
+        super().__init__(spec.program, torch, expected, seed, keep=keep)
+
+    def keras(self, backend: str) -> Party:
+        """The Keras program on a backend."""
+        return replace(self._keras, kind=backend)
 
     # ---- one backend ----
 
     def against(self, backend: str) -> list[Check]:
         """All comparisons with Keras on one backend."""
-        keras = keras_party(self.program, self.entries, self.weights, backend)
+        keras = self.keras(backend)
         allowed = tolerance(self.program, backend)
         checks = self.built(keras, "float64")
         if not all(check.ok for check in checks):
             return checks
+        unshown = self._built_probed(keras)
         for sizes in self.choices:
-            checks += self._at(keras, sizes, allowed)
+            checks += self._at(keras, sizes, allowed, probed=not unshown)
+        checks += unshown
         if all(check.ok for check in checks):
             checks += self._single(keras)
         return checks
@@ -92,10 +103,10 @@ class Proof:
     def built(self, keras: Party, floats: str, *, again: bool = False) -> list[Check]:
         """Builds both programs (even if PyTorch's was built before: `again`) and gives them the weights."""
         if again:
-            self._answers.clear()
+            self.forget()
         arguments = {"floats": floats}
         samples = self.inputs(self.choices[0], floats)
-        asked = self._both(
+        asked = self.both(
             keras,
             "build",
             {"program": self.torch.program, "inputs": samples, **arguments},
@@ -125,13 +136,36 @@ class Proof:
             }
             for party in (self.torch, keras)
         ]
-        assigned = self._both(keras, "assign", given[0], given[1], (floats,))
+        assigned = self.both(keras, "assign", given[0], given[1], (floats,))
         for party, answer in zip((self.torch, keras), assigned, strict=True):
             if isinstance(answer, Failed):
                 checks.append(
                     yes_or_no("weights by name", keras, "", str(answer), party)
                 )
         return checks
+
+    def _built_probed(self, keras: Party) -> list[Check]:
+        """Builds both programs with probes, once it is shown that they are the same but for these."""
+        for party in (self.torch, keras):
+            if not party.shows_itself:
+                fault = "the program with probes is another"
+                return [yes_or_no(PROBES, keras, "", fault, party)]
+        samples = self.inputs(self.choices[0])
+        asked = self.both(
+            keras,
+            "build_probed",
+            {"program": self.torch.with_probes, "floats": "float64"},
+            {
+                "program": keras.with_probes,
+                "inputs": all_to_physical(samples, keras.inputs),
+            },
+            (),
+        )
+        return [
+            yes_or_no(PROBES, keras, "", str(answer), party)
+            for party, answer in zip((self.torch, keras), asked, strict=True)
+            if isinstance(answer, Failed)
+        ]
 
     def _counted(self, keras: Party, tensors: Mapping[str, Described]) -> Check:
         state = {
@@ -148,10 +182,12 @@ class Proof:
         )
         return yes_or_no("parameter count", keras, "", fault, self.torch)
 
-    def _at(self, keras: Party, sizes: Sizes, allowed: float) -> list[Check]:
+    def _at(
+        self, keras: Party, sizes: Sizes, allowed: float, *, probed: bool
+    ) -> list[Check]:
         """Evaluation and training at one choice of sizes, in float64."""
         where = told(sizes)
-        asked = self._evaluated(keras, sizes, "float64", capture=True)
+        asked = self.evaluated(keras, sizes, "float64", capture=True)
         checks = [
             yes_or_no("runs in evaluation", keras, where, str(answer), party)
             for party, answer in zip((self.torch, keras), asked, strict=True)
@@ -159,17 +195,47 @@ class Proof:
         ]
         if checks:
             return checks
-        ours, theirs = asked
-        apart = differences(
-            self.calls, sizes, (self.torch, ours.calls), (keras, theirs.calls)
-        )
-        first = next((d for d in apart if not d.error <= allowed), None)
+        shown = self.shown(keras, sizes) if probed else []
+        changed = self._changed(keras, where, asked, shown)
+        apart = self._apart(keras, sizes, asked, [] if changed else shown)
+        first = first_apart(apart, allowed)
         checks.append(
             self._outputs("outputs in evaluation", keras, sizes, asked, allowed, first)
         )
-        checks.append(layers(keras, where, apart, first, allowed))
-        cotangents = draw_cotangents(self._logical(self.torch, ours), self.seed)
+        checks += changed
+        for name, by_probe in ((LAYERS, False), (OPERATORS, True)):
+            own = [d for d in apart if d.expected.by_probe is by_probe]
+            checks.append(intermediates(name, keras, where, own, allowed))
+        cotangents = draw_cotangents(self._logical(self.torch, asked[0]), self.seed)
         return [*checks, *self._trained(keras, sizes, cotangents, allowed)]
+
+    def _apart(
+        self, keras: Party, sizes: Sizes, asked: Sequence[Any], shown: Sequence[Any]
+    ) -> list[Difference]:
+        """The differences of all values on the way; of layers alone where nothing could be shown."""
+        expected = [v for v in self.expected if shown or not v.by_probe]
+        ours, theirs = (
+            [*outcome.calls, *(shown[place].calls if shown else ())]
+            for place, outcome in enumerate(asked)
+        )
+        return differences(expected, sizes, (self.torch, ours), (keras, theirs))
+
+    def _changed(
+        self, keras: Party, where: str, asked: Sequence[Any], shown: Sequence[Any]
+    ) -> list[Check]:
+        """Which of the programs with probes do not give, bit by bit, what those as emitted give."""
+        found: list[Check] = []
+        for party, plain, probed in zip(
+            (self.torch, keras), asked, shown, strict=False
+        ):
+            if isinstance(probed, Failed):
+                fault = str(probed)
+            elif same_bits(plain.outputs, probed.outputs):
+                continue
+            else:
+                fault = "with probes it gives other outputs"
+            found.append(yes_or_no(PROBES, keras, where, fault, party))
+        return found
 
     def _trained(
         self,
@@ -184,7 +250,7 @@ class Proof:
             None if c is None or c.ndim != len(order) else to_physical(c, order)
             for c, (_, order) in zip(cotangents, keras.outputs, strict=True)
         ]
-        asked = self._both(
+        asked = self.both(
             keras,
             "train",
             {"inputs": inputs, "cotangents": cotangents},
@@ -217,7 +283,7 @@ class Proof:
         if checks:
             return checks
         for sizes in self.choices:
-            asked = self._evaluated(keras, sizes, "float32", capture=False)
+            asked = self.evaluated(keras, sizes, "float32", capture=False)
             failed = [
                 yes_or_no("runs in float32", keras, told(sizes), str(answer), party)
                 for party, answer in zip((self.torch, keras), asked, strict=True)
@@ -227,65 +293,7 @@ class Proof:
             checks += failed or [self._outputs(name, keras, sizes, asked, SINGLE, None)]
         return checks
 
-    # ---- what goes in and comes out ----
-
-    def inputs(self, sizes: Sizes, floats: str = "float64") -> list[Array]:
-        """The inputs for these sizes, axes in the logical order."""
-        key = told(sizes)
-        if key not in self._inputs:
-            drawn = draw_inputs(self.program, sizes, self.seed, positive=self._positive)
-            self._inputs[key] = drawn
-        own = {"float32": "float32"}.get(floats)
-        if own is None:
-            return self._inputs[key]
-        return [
-            a.astype(own) if a.dtype.name == "float64" else a for a in self._inputs[key]
-        ]
-
-    def _evaluated(
-        self, keras: Party, sizes: Sizes, floats: str, *, capture: bool
-    ) -> list[Any]:
-        asked = self._evaluated_once(keras, sizes, floats, capture)
-        ours = asked[0]
-        if self._positive or isinstance(ours, Failed):
-            return asked
-        if all(np.isfinite(output).all() for output in ours.outputs):
-            return asked
-        # A logarithm or a root of a negative number proves nothing: try inputs between 0 and 1.
-        self._positive = True
-        self._inputs.clear()
-        return self._evaluated_once(keras, sizes, floats, capture)
-
-    def _evaluated_once(
-        self, keras: Party, sizes: Sizes, floats: str, capture: bool
-    ) -> list[Any]:
-        inputs = self.inputs(sizes, floats)
-        physical = all_to_physical(inputs, keras.inputs)
-        key = (floats, told(sizes), self._positive)
-        return self._both(
-            keras,
-            "evaluate",
-            {"inputs": inputs, "capture": self._torch_paths if capture else ()},
-            {"inputs": physical, "capture": self._keras_paths if capture else ()},
-            key,
-        )
-
-    def _both(
-        self,
-        keras: Party,
-        command: str,
-        to_torch: Mapping[str, Any],
-        to_keras: Mapping[str, Any],
-        key: tuple[Any, ...],
-    ) -> list[Any]:
-        """Both answers; PyTorch is asked once and its answer kept for the other backends."""
-        key = (command, *key)
-        if key in self._answers:
-            return [self._answers[key], *ask_all([(keras, command, to_keras)])]
-        asked = ask_all([(self.torch, command, to_torch), (keras, command, to_keras)])
-        if self._keep:
-            self._answers[key] = asked[0]
-        return asked
+    # ---- what came out ----
 
     def _logical(self, party: Party, outcome: Outcome) -> list[Array]:
         return all_to_logical(outcome.outputs, party.outputs)

@@ -12,7 +12,7 @@ class Check:
     """One comparison: of what, where, at which sizes; the error beside what is allowed.
 
     An error of infinity stands for what cannot be measured: another shape, a program that failed.
-    `detail` then says what.
+    `detail` then says what. `compared` counts the values where there are many.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Check:
     error: float
     tolerance: float
     detail: str = ""
+    compared: int = 0
 
     @property
     def ok(self) -> bool:
@@ -56,6 +57,12 @@ class VerifyReport:
         return max(exact, default=0.0)
 
     @property
+    def compared(self) -> int:
+        """How many values on the way, of layers and operators, were compared at each choice of sizes."""
+        counts = {check.name: check.compared for check in self.checks if check.compared}
+        return sum(counts.values())
+
+    @property
     def failures(self) -> tuple[Check, ...]:
         """The checks that do not hold."""
         return tuple(check for check in self.checks if not check.ok)
@@ -79,7 +86,8 @@ def _rows(checks: list[Check]) -> list[str]:
     else:
         measured = f"{_number(worst.error)} of {worst.tolerance:.0e}"
         measured += "" if worst.ok else " FAILED"
-    row = f"    {worst.name:<34} {measured:<18} {where}".rstrip()
+    name = f"{worst.name} ({worst.compared:,})" if worst.compared else worst.name
+    row = f"    {name:<36} {measured:<18} {where}".rstrip()
     return [
         row,
         *(line for check in checks if not check.ok for line in _failure(check)),

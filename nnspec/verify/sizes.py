@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nnspec.diagnostics import SpecError, SpecErrors
-from nnspec.ir.dims import Dim, DimError
+from nnspec.ir.dims import Dim, DimError, product
 from nnspec.ir.graph import Program
+from nnspec.ops.normalization import BatchNorm
 
 Sizes = dict[str, int]
 
 MOST_RAISES = 400
 LARGEST = 1 << 14
+FEWEST_NORMALISED = 4
+"""How many values of a channel a batch norm sees at least. Of two it makes their sign, nearly: a step,
+at which a network that is deep enough makes large differences of small ones. PyTorch's gradients of
+EfficientNet-B0, with weights changed in the last bit, differ by 3e-6 at two values and by 2e-10 at four.
+"""
 
 
 def choices(program: Program, fixed: Mapping[str, int], count: int = 2) -> list[Sizes]:
@@ -42,7 +48,7 @@ def _choice(program: Program, fixed: Mapping[str, int], place: int) -> Sizes:
     for _ in range(MOST_RAISES):
         short = _too_small(program, chosen)
         if short is None:
-            return chosen
+            return _with_statistics(program, chosen, streams)
         free = [name for name in sorted(short.symbols()) if name in streams]
         if not free:
             break
@@ -52,9 +58,36 @@ def _choice(program: Program, fixed: Mapping[str, int], place: int) -> Sizes:
     raise _impossible(", ".join(program.symbols))
 
 
-def _next(stream: Iterator[int], taken: set[int], name: str) -> int:
-    """The next value that no other symbol has; the last one where there are too few."""
-    value = None
+def _with_statistics(
+    program: Program, chosen: Sizes, streams: Mapping[str, Iterator[int]]
+) -> Sizes:
+    """Sizes at which batch norms see enough values in training, as far as symbols are free for it."""
+    for count in _normalised(program):
+        free = [name for name in sorted(count.symbols()) if name in streams]
+        while free and int(count.at(chosen)) < FEWEST_NORMALISED:
+            lowest = min(free, key=lambda name: chosen[name])
+            others = {value for name, value in chosen.items() if name != lowest}
+            value = _next(streams[lowest], others, lowest, chosen[lowest])
+            grown = {**chosen, lowest: value}
+            if value == chosen[lowest] or _too_small(program, grown) is not None:
+                break
+            chosen = grown
+    return chosen
+
+
+def _normalised(program: Program) -> Iterator[Dim]:
+    """How many values of a channel each batch norm sees."""
+    for function in program.functions.values():
+        for node in function.nodes:
+            if isinstance(node.op, BatchNorm):
+                batch, _, *space = function.node_types(node)[0].shape
+                yield product([batch, *space])
+
+
+def _next(
+    stream: Iterator[int], taken: set[int], name: str, value: int | None = None
+) -> int:
+    """The next value that no other symbol has; the last one where there are too few, or `value`."""
     for candidate in stream:
         value = candidate
         if candidate not in taken:

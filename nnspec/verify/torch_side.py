@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nnspec.targets.probes import PROBE
 from nnspec.verify.build import import_source
 from nnspec.verify.exchange import (
     ANY,
@@ -25,6 +26,7 @@ from nnspec.verify.exchange import (
     Outcome,
     Program,
 )
+from nnspec.verify.probing import Recorder
 from nnspec.verify.randomness import Draws, replaced
 
 torch.set_num_threads(1)
@@ -38,6 +40,8 @@ class TorchSide:
     def __init__(self) -> None:
         self._factory: Any = None
         self._model: nn.Module = nn.Identity()
+        self._probed: nn.Module = nn.Identity()
+        self._recorder = Recorder(_arrays)
         self._weights: Mapping[str, Array] = {}
 
     def build(
@@ -80,6 +84,30 @@ class TorchSide:
         ):
             outputs = self._model(*_tensors(inputs))
         return Outcome(_arrays(outputs), calls=calls)
+
+    def build_probed(self, program: Program, floats: str) -> None:
+        """Builds the same model of a program with probes, with the same weights."""
+        module = import_source(program.source, **{PROBE: self._probe})
+        self._probed = getattr(module, program.factory)(dtype=getattr(torch, floats))
+        disarm(self._probed)
+        self._probed.load_state_dict(self._model.state_dict(), strict=True)
+        self._probed.eval()
+
+    def show(self, inputs: Sequence[Array], wanted: Collection[str]) -> Outcome:
+        """Runs the model with probes in evaluation mode; writes down the values that are wanted."""
+        followed = _followed(self._probed, self._recorder.layers)
+        with (
+            torch.no_grad(),
+            same_draws(),
+            followed,
+            self._recorder.writing(wanted) as seen,
+        ):
+            outputs = self._probed(*_tensors(inputs))
+        return Outcome(_arrays(outputs), calls=seen)
+
+    def _probe(self, number: int, value: Any) -> Any:
+        self._recorder.see(number, value)
+        return value
 
     def train(
         self, inputs: Sequence[Array], cotangents: Sequence[Array | None]
@@ -231,6 +259,23 @@ def recorded(
         if names.get(module) in wanted:
             calls.append(Call(names[module], tuple(_arrays(result))))
         return result
+
+    with replaced(nn.Module, __call__=wrapped):
+        yield
+
+
+@contextmanager
+def _followed(model: nn.Module, layers: list[str]) -> Generator[None]:
+    """Inside, the paths of the submodules that run stand in a list, the innermost last."""
+    names = {module: name for name, module in model.named_modules()}
+    call = nn.Module.__call__
+
+    def wrapped(module: nn.Module, *inputs: Any, **options: Any) -> Any:
+        layers.append(names[module])
+        try:
+            return call(module, *inputs, **options)
+        finally:
+            layers.pop()
 
     with replaced(nn.Module, __call__=wrapped):
         yield

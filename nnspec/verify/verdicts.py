@@ -12,17 +12,19 @@ from nnspec.verify.parties import Party
 from nnspec.verify.report import Check
 
 
-def layers(
-    keras: Party,
-    where: str,
-    apart: Sequence[Difference],
-    first: Difference | None,
-    allowed: float,
+def intermediates(
+    name: str, keras: Party, where: str, apart: Sequence[Difference], allowed: float
 ) -> Check:
-    """The verdict on every call of a layer; the first that differs is named."""
+    """The verdict on values on the way; the first that differs is named."""
     measured = max((difference.error for difference in apart), default=0.0)
+    first = first_apart(apart, allowed)
     detail = f"first in {first.told()}" if first is not None else ""
-    return Check("layers in evaluation", keras.title, where, measured, allowed, detail)
+    return Check(name, keras.title, where, measured, allowed, detail, len(apart))
+
+
+def first_apart(apart: Sequence[Difference], allowed: float) -> Difference | None:
+    """The first value that differs."""
+    return next((d for d in apart if not d.error <= allowed), None)
 
 
 def named(
