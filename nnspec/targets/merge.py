@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import nnspec.targets.merged as merged
+from nnspec.diagnostics import SpecError
 from nnspec.ir import graph
-from nnspec.ir.graph import Node
+from nnspec.ir.graph import Node, dotted
 from nnspec.ir.terms import Traced
 from nnspec.ir.types import TensorType
 from nnspec.pycode import expressions as tree
@@ -25,7 +26,7 @@ from nnspec.targets.candidates import (
     spells,
 )
 from nnspec.targets.joiner import Joiner
-from nnspec.targets.lowering import Lowered
+from nnspec.targets.lowering import Construct, Lowered
 from nnspec.targets.rolling import makes_layers, require_appended, rolls
 from nnspec.targets.traces import (
     Arm,
@@ -54,7 +55,8 @@ class Merger:
         self._lower = lower
         self._may_roll = rolls
         self._written_out: set[int] = set()
-        self._seen: set[tuple[Any, ...]] = set()
+        # The layers that were made: by label and turns, of which kinds.
+        self._seen: dict[tuple[Any, ...], tuple[Expr, ...]] = {}
         self._joiner = Joiner()
         # Constants that decide how often a loop turns which had to be written out.
         self.fixed: set[str] = set()
@@ -139,7 +141,9 @@ class Merger:
         key = (step.label, step.turns)
         step.shares = first.weight is not None or (first.owns and key in self._seen)
         if first.owns:
-            self._seen.add(key)
+            kinds = tuple(_kind(made) for made in lowered[0].constructs)
+            if self._seen.setdefault(key, kinds) != kinds:
+                raise _unlike_uses(first)
         if not step.shares:
             step.constructs = self._constructs(tracks, lowered)
         step.results = self._results(tracks, lowered)
@@ -358,7 +362,7 @@ class Merger:
         uid = current[0][1].uid
         may_roll = self._may_roll and uid not in self._written_out
         if may_roll and all(rolls(track, loop) for track, loop in current):
-            seen, joining = set(self._seen), dict(self._joiner.joining)
+            seen, joining = dict(self._seen), dict(self._joiner.joining)
             saved = [state_of(track) for track, _ in current]
             used, joined = self._joiner.noted()
             try:
@@ -510,3 +514,17 @@ class Merger:
             track.turns, track.places = turns, track.places[: len(turns)]
             fix_running(track, loop, len(loop.iterations))
         return result
+
+
+def _kind(made: Construct) -> Expr:
+    """What a layer is made by."""
+    return made.value.function if isinstance(made.value, tree.Call) else made.value
+
+
+def _unlike_uses(node: Node) -> SpecError:
+    return SpecError(
+        "E0602",
+        f"the uses of `{dotted(node.path)}` need different code, and it is one layer",
+        node.location,
+        hint="make a layer for each rank of input, or do outside of it what depends on rank",
+    )

@@ -20,6 +20,7 @@ from nnspec.pycode.expressions import Expr, Name
 from nnspec.targets.contents import (
     lists_are_flat,
 )
+from nnspec.targets.folding import same_classes
 from nnspec.targets.layout import FunctionLayout, layouts
 from nnspec.targets.lowering import Construct, LayerName, Lowered, lower_operator
 from nnspec.targets.merge import Merger
@@ -52,7 +53,10 @@ class Planner:
         moved = self.target == "keras"
         self._layouts = [layouts(program, moved=moved) for program in self.programs]
         for name, members in self._blocks():
+            known = len(self.plans)
             self._block(name, members)
+            for same, plan in same_classes(self.plans[known:], self.target):
+                self._replace(plan, same, [])
         return self.plans
 
     def _blocks(self) -> Iterator[tuple[str, list[tuple[int, Function]]]]:
@@ -123,7 +127,10 @@ class Planner:
     def _replace(
         self, old: ClassPlan, new: ClassPlan, members: list[tuple[int, Function]]
     ) -> None:
-        self.plans[self.plans.index(old)] = new
+        if new in self.plans:
+            self.plans.remove(old)
+        else:
+            self.plans[self.plans.index(old)] = new
         for key, plan in list(self.class_of.items()):
             if plan is old:
                 self.class_of[key] = new

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from nnspec.verify.compare import error, largest
+from nnspec.verify.compare import EXACT, error, largest
 from nnspec.verify.exchange import Array, Call
 from nnspec.verify.labels import Expected
 from nnspec.verify.orders import to_logical
@@ -39,7 +38,11 @@ def differences(
     torch: tuple[Party, Sequence[Call]],
     keras: tuple[Party, Sequence[Call]],
 ) -> list[Difference]:
-    """The difference of every expected value, in the order in which they are computed."""
+    """The difference of every expected value, in the order in which they are computed.
+
+    PyTorch runs in the order of the spec. A Keras graph may run the uses of one instance in another, so
+    of the values with one name each is compared with that which is nearest.
+    """
     sides = [
         (party, _by_name(calls, {value.keys[party.target] for value in expected}))
         for party, calls in (torch, keras)
@@ -49,48 +52,67 @@ def differences(
     )
     found: list[Difference] = []
     for value in expected:
-        made = [_next(value, party, calls) for party, calls in sides]
-        if value.optional and None in made:
+        waiting = [(party, calls[value.keys[party.target]]) for party, calls in sides]
+        missing = [party for party, calls in waiting if not calls]
+        if missing and value.optional:
             continue
-        pairs = [(party, call) for (party, _), call in zip(sides, made, strict=True)]
-        found.append(_difference(value, sizes, pairs, scale))
+        found.append(
+            _missing(value, missing[0])
+            if missing
+            else _difference(value, sizes, waiting, scale)
+        )
     return [*found, *_surplus(expected, sides)]
 
 
-def _by_name(calls: Sequence[Call], names: set[str]) -> dict[str, deque[Call]]:
-    found: dict[str, deque[Call]] = {name: deque() for name in names}
+def _by_name(calls: Sequence[Call], names: set[str]) -> dict[str, list[Call]]:
+    found: dict[str, list[Call]] = {name: [] for name in names}
     for call in calls:
         if call.path in found:
             found[call.path].append(call)
     return found
 
 
-def _next(
-    value: Expected, party: Party, calls: Mapping[str, deque[Call]]
-) -> Call | None:
-    waiting = calls[value.keys[party.target]]
-    return waiting.popleft() if waiting else None
+def _missing(value: Expected, party: Party) -> Difference:
+    did = "compute" if value.by_probe else "call"
+    return Difference(value, inf, f"{party.title} did not {did} it")
 
 
 def _difference(
     value: Expected,
     sizes: Mapping[str, int],
-    sides: Sequence[tuple[Party, Call | None]],
+    waiting: Sequence[tuple[Party, list[Call]]],
     scale: float,
 ) -> Difference:
-    values: list[list[Array]] = []
-    for party, call in sides:
-        if call is None:
-            did = "compute" if value.by_probe else "call"
-            return Difference(value, inf, f"{party.title} did not {did} it")
-        results = _logical(value, party, call)
-        fault = _fault(value, sizes, results)
-        if fault:
-            return Difference(value, inf, f"in {party.title} {fault}")
-        values.append(results)
-    wanted, found = values
-    apart = [error(f, w, scale) for f, w in zip(found, wanted, strict=True)]
-    return Difference(value, max(apart, default=0.0))
+    """Compares the first of PyTorch's calls with the nearest of Keras's, and takes both away."""
+    (torch, ours), (keras, theirs) = waiting
+    wanted = _logical(value, torch, ours.pop(0))
+    fault = _fault(value, sizes, wanted)
+    if fault:
+        return Difference(value, inf, f"in {torch.title} {fault}")
+    results = [_logical(value, keras, call) for call in theirs]
+    place, apart = _nearest(wanted, results, scale)
+    theirs.pop(place)
+    fault = _fault(value, sizes, results[place])
+    if fault:
+        return Difference(value, inf, f"in {keras.title} {fault}")
+    return Difference(value, apart)
+
+
+def _nearest(
+    wanted: Sequence[Array], results: Sequence[Sequence[Array]], scale: float
+) -> tuple[int, float]:
+    """Which results are nearest, and how far they are; the first that are as good as equal are taken."""
+    best = (0, inf)
+    for place, found in enumerate(results):
+        apart = inf
+        if len(found) == len(wanted):
+            errors = [error(f, w, scale) for f, w in zip(found, wanted, strict=True)]
+            apart = max(errors, default=0.0)
+        if apart < best[1]:
+            best = place, apart
+        if apart <= EXACT:
+            break
+    return best
 
 
 def _logical(value: Expected, party: Party, made: Call) -> list[Array]:
@@ -112,7 +134,7 @@ def _fault(value: Expected, sizes: Mapping[str, int], results: Sequence[Array]) 
 
 def _surplus(
     expected: Sequence[Expected],
-    sides: Sequence[tuple[Party, Mapping[str, deque[Call]]]],
+    sides: Sequence[tuple[Party, Mapping[str, list[Call]]]],
 ) -> Iterator[Difference]:
     last = {tuple(value.keys.values()): value for value in expected}
     for value in last.values():

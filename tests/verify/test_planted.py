@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from nnspec.ir.dims import dim
 from nnspec.ops.weight_steps import SwapGates, Transpose
+from nnspec.verify.proof import OPERATORS
 from tests.verify.planting import Mistake, fields, keywords, ops, result, steps
 
 pytestmark = pytest.mark.framework
@@ -258,6 +260,67 @@ MISTAKES = [
         result(lambda io, right: right * 0.5),
     ),
 ]
+
+
+# What follows makes good what is wrong: no output and no gradient tells.
+HIDDEN = [
+    Mistake(
+        "order under a sum",
+        model(PAIR, "h = concat([x, y], dim=1)\n  output z = h -> sum(dim=1)"),
+        "concat",
+        "torch",
+        result(lambda io, right: right.method("flip", 1)),
+    ),
+    Mistake(
+        "sign of what is squared",
+        model(PAIR, "h = x - y\n  output z = h * h"),
+        "subtract",
+        "keras",
+        result(lambda io, right: -1 * right),
+    ),
+    Mistake(
+        "direction of a roll under a mean",
+        layer("[B, 2, 5, 6]", "h: roll(1, dim=3) -> mean(dim=[2, 3])"),
+        "roll",
+        "keras",
+        fields(shift=dim(-1)),
+    ),
+    Mistake(
+        "shift under a softmax",
+        layer("[B, 4]", "h: log_softmax(dim=1) -> softmax(dim=1)"),
+        "log_softmax",
+        "keras",
+        result(lambda io, _: io["x"]),
+    ),
+    Mistake(
+        "shape under a mean",
+        layer("[B, 4, 6]", "h: transpose([0, 2, 1]) -> mean(dim=[1, 2])"),
+        "transpose",
+        "torch",
+        result(lambda io, _: io["x"]),
+    ),
+    Mistake(
+        "activation of one turn in a block",
+        layer("[B, 4]", "units: Unit") + "block Unit(x: [B, D]) {\n"
+        "  for _ in range(2) { x = x -> fc: Linear(D) -> h: negative -> abs }\n"
+        "  return x\n}\n",
+        "negative",
+        "keras",
+        result(lambda io, _: io["x"]),
+    ),
+]
+
+
+@pytest.mark.parametrize("mistake", HIDDEN, ids=lambda mistake: mistake.name)
+def test_a_mistake_that_no_output_shows_is_found(mistake: Mistake) -> None:
+    """Only the comparison of what labelled operators give can find it."""
+    report = mistake.spec().verify(backends=("torch",))
+    assert {check.name for check in report.failures} == {OPERATORS}, report.text()
+    (name, *_) = {check.detail for check in report.failures}
+    assert re.search(
+        r"first in `(units\.)?h(\.0)?` |first in `concat|first in `subtr", name
+    )
+    assert mistake.spec(wrong=False).verify(backends=("torch",)).ok
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
