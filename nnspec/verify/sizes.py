@@ -76,9 +76,16 @@ def _with_statistics(
 
 
 def _normalised(program: Program) -> Iterator[Dim]:
-    """How many values of a channel each batch norm sees."""
-    for function in program.functions.values():
-        for node in function.nodes:
+    """How many values of a channel each batch norm sees that is not frozen."""
+    waiting, seen = [program.main], {program.entry}
+    while waiting:
+        function = waiting.pop()
+        for node in () if function.marks.frozen else function.nodes:
+            if node.marks.frozen:
+                continue  # it keeps the statistics that it has
+            if node.callee is not None and node.callee not in seen:
+                seen.add(node.callee)
+                waiting.append(program.functions[node.callee])
             if isinstance(node.op, BatchNorm):
                 batch, _, *space = function.node_types(node)[0].shape
                 yield product([batch, *space])

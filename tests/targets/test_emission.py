@@ -223,3 +223,22 @@ def test_variables_that_python_or_the_file_use_still_work() -> None:
     (spec,) = load_source(Source("names.nns", text), ["M"], {})
     agree(spec)
     compile(emit(spec.program, "keras"), "names", "exec")
+
+
+CALLED_ALIKE = """
+block Scaled(x: [B, D], scale: float = 2.0, up: int = 3) {
+  return (x -> scale: Linear(up) -> up: Linear(D)) * scale
+}
+model M { input x: [B, 4]
+  output y = x -> first: Scaled(up=5) -> second: Scaled(0.5) }
+"""
+
+
+def test_constants_called_as_layers_are_kept_beside_them() -> None:
+    (spec,) = load_source(Source("called.nns", CALLED_ALIKE), ["M"], {})
+    torch, keras = (emit(spec.program, target) for target in ("torch", "keras"))
+    for text in (torch, keras):
+        assert "self.scale_ = scale\n" in text
+        assert "* self.scale_" in text
+    assert '"up": self.up_' in keras
+    assert "self.up_" not in torch  # the forward pass reads it nowhere

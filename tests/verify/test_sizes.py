@@ -88,3 +88,27 @@ def test_inputs_hold_what_their_types_say() -> None:
     assert arrays[0].min() < 0
     positive = draw_inputs(spec.program, {"B": 50}, seed=1, positive=True)
     assert 0 < positive[0].min() < positive[0].max() < 1
+
+
+NORMALISED = """
+block Unit(x: [B, C, H, W]) {
+  return x -> Conv(4, 3, stride=2, padding=1) -> BatchNorm
+}
+model M {
+  input x: [B, 2, 8, 8]
+  FROZEN
+  x = x -> unit: Unit -> Unit -> Unit
+  output y = x
+}
+"""
+
+
+def test_batch_norms_see_more_than_two_values_in_training() -> None:
+    spec = spec_of(NORMALISED.replace("FROZEN", ""))
+    assert [sizes["B"] for sizes in choices(spec.program, {})] == [4, 5]
+    assert choices(spec.program, {"B": 2}) == [{"B": 2}]
+
+
+def test_frozen_batch_norms_need_no_values() -> None:
+    spec = spec_of(NORMALISED.replace("FROZEN", "@frozen"))
+    assert [sizes["B"] for sizes in choices(spec.program, {})] == [2, 3]
