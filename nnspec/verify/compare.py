@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from nnspec.ir.graph import Program
 from nnspec.ir.types import DType
 from nnspec.verify.exchange import Array
+from nnspec.verify.measured import Kind, allowance
 
 EXACT = 1e-9
 """What is allowed in float64."""
@@ -24,37 +24,12 @@ SMALLEST_GRADIENT = 1e-5
 what rounding leaves of a sum: PyTorch's own, with weights changed in the last bit, differs by up to
 1.2e-15 of the largest gradient of a small model."""
 
-
-@dataclass(frozen=True)
-class Measured:
-    """An operator that a backend computes less exactly than float64, with what was measured and why."""
-
-    operator: str
-    backend: str
-    tolerance: float
-    why: str
-
-
-MEASURED: tuple[Measured, ...] = (
-    Measured("gelu", "tensorflow", 3e-7, "TensorFlow holds its constants in float32"),
-    Measured("leaky_relu", "tensorflow", 1e-7, "TensorFlow holds the slope in float32"),
-    Measured(
-        "hard_sigmoid", "tensorflow", 1e-7, "PyTorch's gradient holds 1 / 6 in float32"
-    ),
-    Measured("hard_sigmoid", "jax", 1e-7, "PyTorch's gradient holds 1 / 6 in float32"),
-    Measured(
-        "celu", "tensorflow", 1e-7, "PyTorch's gradient holds 1 / alpha in float32"
-    ),
-    Measured("celu", "jax", 1e-7, "PyTorch's gradient holds 1 / alpha in float32"),
-)
-
-
 REDUCED = {DType.F32: 1e-5, DType.F16: 2e-2, DType.BF16: 1e-1}
 """What is allowed where the spec itself asks for fewer bits under every policy."""
 
 
-def tolerance(program: Program, backend: str) -> float:
-    """What is allowed in float64 for a program on a Keras backend."""
+def tolerance(program: Program, backend: str, kind: Kind) -> float:
+    """What outputs or gradients of a program may differ by in float64, on a Keras backend."""
     functions = program.functions.values()
     kinds = {kind.dtype for function in functions for kind in function.types.values()}
     used = {
@@ -63,9 +38,8 @@ def tolerance(program: Program, backend: str) -> float:
         for node in function.nodes
         if node.op is not None
     }
-    known = [
-        m.tolerance for m in MEASURED if m.backend == backend and m.operator in used
-    ]
+    listed = [allowance(name, backend, kind) for name in sorted(used)]
+    known = [measured.within for measured in listed if measured is not None]
     reduced = [REDUCED[kind] for kind in kinds if kind in REDUCED]
     return max([EXACT, *known, *reduced])
 

@@ -88,13 +88,12 @@ class Proof(Runs):
     def against(self, backend: str) -> list[Check]:
         """All comparisons with Keras on one backend."""
         keras = self.keras(backend)
-        allowed = tolerance(self.program, backend)
         checks = self.built(keras, "float64")
         if not all(check.ok for check in checks):
             return checks
         unshown = self._built_probed(keras)
         for sizes in self.choices:
-            checks += self._at(keras, sizes, allowed, probed=not unshown)
+            checks += self._at(keras, sizes, probed=not unshown)
         checks += unshown
         if all(check.ok for check in checks):
             checks += self._single(keras)
@@ -182,11 +181,10 @@ class Proof(Runs):
         )
         return yes_or_no("parameter count", keras, "", fault, self.torch)
 
-    def _at(
-        self, keras: Party, sizes: Sizes, allowed: float, *, probed: bool
-    ) -> list[Check]:
+    def _at(self, keras: Party, sizes: Sizes, *, probed: bool) -> list[Check]:
         """Evaluation and training at one choice of sizes, in float64."""
         where = told(sizes)
+        allowed = tolerance(self.program, keras.kind, "output")
         asked = self.evaluated(keras, sizes, "float64", capture=True)
         checks = [
             yes_or_no("runs in evaluation", keras, where, str(answer), party)
@@ -207,7 +205,7 @@ class Proof(Runs):
             own = [d for d in apart if d.expected.by_probe is by_probe]
             checks.append(intermediates(name, keras, where, own, allowed))
         cotangents = draw_cotangents(self._logical(self.torch, asked[0]), self.seed)
-        return [*checks, *self._trained(keras, sizes, cotangents, allowed)]
+        return [*checks, *self._trained(keras, sizes, cotangents)]
 
     def _apart(
         self, keras: Party, sizes: Sizes, asked: Sequence[Any], shown: Sequence[Any]
@@ -242,9 +240,9 @@ class Proof(Runs):
         keras: Party,
         sizes: Sizes,
         cotangents: Sequence[Array | None],
-        allowed: float,
     ) -> list[Check]:
         where = told(sizes)
+        allowed = tolerance(self.program, keras.kind, "output")
         inputs = self.inputs(sizes)
         theirs = [
             None if c is None or c.ndim != len(order) else to_physical(c, order)
@@ -269,8 +267,9 @@ class Proof(Runs):
         ]
         ours: Outcome = asked[0]
         gradients = self._by_source(asked[1].gradients, "trained")
+        sloped = tolerance(self.program, keras.kind, "gradient")
         checks.append(
-            named("gradients", keras, where, ours.gradients, gradients, allowed)
+            named("gradients", keras, where, ours.gradients, gradients, sloped)
         )
         state = self._by_source(asked[1].state, "state")
         if state or ours.state:

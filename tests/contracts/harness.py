@@ -26,20 +26,10 @@ from nnspec.ir.dims import Dim, dim, symbol
 from nnspec.ir.types import DType, TensorType
 from nnspec.ops import OPS
 from nnspec.ops.base import Layout, Operator, Weight
+from nnspec.verify.measured import allowance
 
 KERAS_BACKENDS = ("tensorflow", "jax", "torch")
 TOLERANCE = {np.dtype("float64"): 1e-9, np.dtype("float32"): 1e-5}
-
-# What stays above the tolerance, measured: (operator, backend, "output" or "gradient") to (bound, reason).
-EXCEPTIONS: dict[tuple[str, str, str], tuple[float, str]] = {
-    ("gelu", "tensorflow", "gradient"): (1e-8, "TensorFlow's gradient uses float32"),
-    ("leaky_relu", "tensorflow", "output"): (1e-8, "the slope is a float32 attribute"),
-    ("leaky_relu", "tensorflow", "gradient"): (1e-8, "as its output"),
-    ("hard_sigmoid", "tensorflow", "gradient"): (1e-7, "PyTorch's 1 / 6 is float32"),
-    ("hard_sigmoid", "jax", "gradient"): (1e-7, "PyTorch's 1 / 6 is float32"),
-    ("celu", "tensorflow", "gradient"): (1e-8, "PyTorch's 1 / alpha is float32"),
-    ("celu", "jax", "gradient"): (1e-8, "PyTorch's 1 / alpha is float32"),
-}
 
 
 @dataclass(frozen=True)
@@ -303,9 +293,10 @@ def deviations(measured: Sequence[Array], expected: Sequence[Array]) -> list[flo
 
 def tolerance(case: Case, backend: str, kind: str, arrays: Sequence[Array]) -> float:
     """The deviation that is allowed: by the least precise element type, or measured and listed."""
-    listed = EXCEPTIONS.get((case.op, backend, kind))
-    if listed is not None:
-        return listed[0]
+    if kind in ("output", "gradient"):
+        listed = allowance(case.op, backend, kind)
+        if listed is not None:
+            return listed.alone
     return max((TOLERANCE.get(array.dtype, 1e-9) for array in arrays), default=1e-9)
 
 
