@@ -73,7 +73,7 @@ class ClassPlan:
             safe_name(step.label + construct.suffix, target)
             for step in steps_of(self.items)
             for construct in step.constructs
-        }
+        } | {other.name for other in self.parameters if other is not parameter}
         name = safe_name(parameter.name, target)
         while name in labels:
             name += "_"
