@@ -1,0 +1,304 @@
+"""One run of a function on the machine, with the variables that its emitted code has.
+
+How long a value lives in a Python program depends on where it is written: a result that is read once
+stands inside the expression that reads it, and goes when that is done; a variable lives until it is
+written again or the function returns. The frame follows the emitter's choices (`targets.forward`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from nnspec.analysis.memory.layout import contiguous
+from nnspec.analysis.memory.lowered import Evaluation
+from nnspec.analysis.memory.machine import Leaf, Machine, Storage, Tensor
+from nnspec.ir.dims import dim
+from nnspec.ir.graph import (
+    Argument,
+    Binding,
+    Branch,
+    Function,
+    Item,
+    Loop,
+    Node,
+    Path,
+    Result,
+    Step,
+)
+from nnspec.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from nnspec.analysis.memory.calls import Calls
+
+# Deeper expressions are given a variable in between.
+MOST_NESTED_CALLS = 3
+TEMPORARIES = ("y", "z", "h", "u", "v", "w")
+
+
+def spread(arguments: Sequence[Argument]) -> Iterator[int]:
+    """Every value, lists spread out."""
+    for argument in arguments:
+        if isinstance(argument, tuple):
+            yield from argument
+        elif argument is not None:
+            yield argument
+
+
+def port_values(function: Function, *, outputs: bool) -> list[int]:
+    """The values of a function's inputs or outputs in a row."""
+    ports = function.outputs if outputs else function.inputs
+    return list(spread([port.values for port in ports]))
+
+
+class Frame:
+    """A function that is being run."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        machine: Machine,
+        function: Function,
+        frozen: bool,
+        used: tuple[bool, ...],
+    ) -> None:
+        self.calls = calls
+        self.machine = machine
+        self.function = function
+        self.frozen = frozen
+        self.outputs = port_values(function, outputs=True)
+        self.plan = _Plan(function)
+        self.mattering = _mattering(function, self.outputs, used)
+        self.left = dict(self.plan.uses)
+        self.tensors: dict[int, Tensor] = {}
+        self.pending: dict[int, Node] = {}
+        self.depths: dict[int, int] = {}
+        self.variables: dict[str, int] = {}
+        self.leaves: dict[tuple[Path, str], Leaf] = {}
+
+    def run(self, given: Sequence[Tensor]) -> list[Tensor]:
+        """The results, for arguments that whoever calls keeps alive."""
+        inputs = port_values(self.function, outputs=False)
+        self.tensors.update(zip(inputs, given, strict=True))
+        self._items(self.function.structure)
+        results = [self._read(value) for value in self.outputs]
+        self.tensors.clear()
+        self.variables.clear()
+        return results
+
+    # ---- statements ----
+
+    def _items(self, items: Sequence[Item]) -> None:
+        for place, item in enumerate(items):
+            match item:
+                case Step(node=node):
+                    self._step(self.function.nodes[node], items[place + 1 :])
+                case Binding(name=name, value=value):
+                    if value in self.pending:
+                        self._bind(name, value)
+                case Branch(body=body):
+                    self._settle_all()
+                    self._items(body)
+                    self._settle_all()
+                case Loop(iterations=iterations):
+                    self._settle_all()
+                    for turn in iterations:
+                        self._items(turn.body)
+                        self._settle_all()
+                case _:
+                    pass
+
+    def _step(self, node: Node, following: Sequence[Item]) -> None:
+        if not any(self.plan.uses.get(value) for value in node.outputs):
+            return
+        self._shorten(node)
+        if len(node.outputs) > 1:
+            self._several(node, following)
+            return
+        (value,) = node.outputs
+        self.pending[value] = node
+        inner = max((self.depths.get(each, 0) for each in node.values()), default=0)
+        self.depths[value] = inner + self._calls(node)
+        if self.plan.uses[value] > 1 and value not in self.plan.names:
+            self._settle(value)
+
+    def _shorten(self, node: Node) -> None:
+        """Gives long expressions a variable before they are written into another."""
+        for value in node.values():
+            if value not in self.pending:
+                continue
+            if self.depths[value] >= MOST_NESTED_CALLS and self._calls(node):
+                self._settle(value)
+
+    def _calls(self, node: Node) -> int:
+        if node.callee is not None:
+            return 1
+        if node.weight is not None:
+            return 0
+        return self.calls.lowered(self.function, node).calls
+
+    def _several(self, node: Node, following: Sequence[Item]) -> None:
+        results = self._evaluated(node)
+        names = {
+            item.value: item.name for item in following if isinstance(item, Binding)
+        }
+        for value, tensor in zip(node.outputs, results, strict=True):
+            if self.plan.uses.get(value):
+                self._assign(names.get(value) or self._temporary(), value, tensor)
+
+    def _bind(self, name: str, value: int) -> None:
+        if self.plan.uses.get(value) == 1 and [value] == self.outputs:
+            return
+        self._assign(name, value, self._force(value))
+
+    def _settle(self, value: int) -> None:
+        hint = self.plan.hint(value)
+        name = hint if hint is not None and self._is_free(hint) else self._temporary()
+        self._assign(name, value, self._force(value))
+
+    def _settle_all(self) -> None:
+        for value in list(self.pending):
+            if value in self.pending:
+                self._settle(value)
+
+    # ---- variables ----
+
+    def _assign(self, name: str, value: int, tensor: Tensor) -> None:
+        before = self.variables.get(name)
+        self.tensors[value] = tensor
+        self.variables[name] = value
+        self.depths[value] = 0
+        if before is None or before == value or self._is_needed(before):
+            return
+        if before not in self.variables.values():
+            self.tensors.pop(before, None)
+
+    def _is_needed(self, value: int) -> bool:
+        return self.left.get(value, 0) > 0
+
+    def _is_free(self, name: str) -> bool:
+        value = self.variables.get(name)
+        return value is None or not self._is_needed(value)
+
+    def _temporary(self) -> str:
+        for name in TEMPORARIES:
+            if self._is_free(name):
+                return name
+        return f"y{len(self.variables)}"
+
+    # ---- values ----
+
+    def _read(self, value: int) -> Tensor:
+        """A value for whoever reads it; an expression that nothing has held is evaluated now."""
+        self.left[value] -= 1
+        if value in self.pending:
+            return self._force(value)
+        return self.tensors[value]
+
+    def _force(self, value: int) -> Tensor:
+        (found,) = self._evaluated(self.pending.pop(value))
+        return found
+
+    def _evaluated(self, node: Node) -> list[Tensor]:
+        given = [self._read(value) for value in node.values()]
+        if node.callee is not None:
+            callee = self.calls.program.functions[node.callee]
+            return self.calls.call(
+                self.machine,
+                node,
+                given,
+                frozen=self._is_frozen(node) or callee.marks.frozen,
+                used=tuple(value in self.mattering for value in node.outputs),
+            )
+        if node.weight is not None:
+            return [self._weight(node, node.weight, self.function.results(node)[0])]
+        return self._operation(node, given)
+
+    def _operation(self, node: Node, given: list[Tensor]) -> list[Tensor]:
+        assert node.op is not None
+        frozen = self._is_frozen(node)
+        weights = {
+            name: self._weight(node, name, TensorType(each.shape, DType.FLOAT))
+            for name, each in self.function.node_weights(node).items()
+            if each.trainable
+        }
+        self.machine.expected = self.function.results(node)
+        evaluation = Evaluation(
+            self.machine,
+            node.op.op_name(),
+            self.calls.lowered(self.function, node),
+            given,
+            weights,
+            self.machine.training,
+            frozen,
+        )
+        return list(evaluation.results())
+
+    def _is_frozen(self, node: Node) -> bool:
+        return self.frozen or node.marks.frozen
+
+    def _weight(self, node: Node, name: str, kind: TensorType) -> Tensor:
+        strides = contiguous(kind.shape)
+        size = self.machine.bytes(kind.shape, kind.dtype)
+        storage = Storage(self.machine, size, state=True)
+        tensor = Tensor(storage, kind.shape, strides, kind.dtype)
+        if self.machine.recording and not self._is_frozen(node):
+            key = (node.path, name)
+            if key not in self.leaves:
+                self.leaves[key] = Leaf(key, True, kind.shape, strides)
+            tensor.source = self.leaves[key]
+        return tensor
+
+
+class _Plan:
+    """What is read how often in a function, and under which name."""
+
+    def __init__(self, function: Function) -> None:
+        self.uses: dict[int, int] = {}
+        self.consumers: dict[int, Node] = {}
+        for node in function.nodes:
+            for value in node.values():
+                self.uses[value] = self.uses.get(value, 0) + 1
+                self.consumers[value] = node
+        for value in port_values(function, outputs=True):
+            self.uses[value] = self.uses.get(value, 0) + 1
+        self.names: dict[int, str] = {}
+        self._name(function.structure)
+
+    def _name(self, items: Sequence[Item]) -> None:
+        for item in items:
+            match item:
+                case Binding(name=name, value=value):
+                    self.names.setdefault(value, name)
+                case Branch(body=body):
+                    self._name(body)
+                case Loop(iterations=iterations):
+                    for turn in iterations:
+                        self._name(turn.body)
+                case _:
+                    pass
+
+    def hint(self, value: int) -> str | None:
+        """The name that a value is on its way to."""
+        for _ in range(64):
+            if value in self.names:
+                return self.names[value]
+            following = self.consumers.get(value)
+            if following is None or len(following.outputs) != 1:
+                return None
+            (value,) = following.outputs
+        return None
+
+
+def _mattering(
+    function: Function, outputs: Sequence[int], used: tuple[bool, ...]
+) -> set[int]:
+    """The values that the results that matter are computed from."""
+    found = {value for value, each in zip(outputs, used, strict=True) if each}
+    for node in reversed(function.nodes):
+        if not found.isdisjoint(node.outputs):
+            found.update(node.values())
+    return found
+
+
+__all__ = ["Frame", "Result", "dim", "port_values", "spread"]

@@ -1,0 +1,167 @@
+"""The backward pass: operations in reverse, each giving back what it kept once it has run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nnspec.analysis.memory.layout import elementwise, is_dense
+from nnspec.analysis.memory.machine import (
+    Edge,
+    Leaf,
+    Machine,
+    Record,
+    Storage,
+    Tensor,
+    reached,
+)
+from nnspec.analysis.memory.operations.pointwise import add
+from nnspec.analysis.memory.operations.reductions import REDUCTIONS
+from nnspec.analysis.memory.operations.views import sum_to
+
+
+def run_backward(machine: Machine, roots: list[tuple[Edge, Tensor]]) -> None:
+    """Runs the operations behind some results backward, given a gradient of each. Empties the list.
+
+    Gradients of parameters end in `machine.gradients`, those of arguments in their leaves. The order is
+    that of PyTorch's engine: the operation that ran last comes first.
+    """
+    machine.recording = False
+    _Engine(machine, roots).run()
+    machine.mark()
+
+
+def run_loss(machine: Machine, outputs: list[Tensor]) -> None:
+    """Sums all that a model gives, and runs backward from the sum. The list is emptied."""
+    total = REDUCTIONS["Tensor.sum"]
+    outputs.reverse()
+    loss: Tensor | None = None
+    given = [output for output in outputs if output.source is not None]
+    outputs.clear()
+    sums: list[Tensor] = []
+    while given:
+        term = total(machine, given[-1])
+        loss = term if loss is None else add(machine, loss, term)
+        sums.append(given.pop())
+    sums.clear()
+    if loss is not None and loss.source is not None:
+        ones = machine.empty((), loss.dtype)
+        roots = [(loss.source, ones)]
+        del ones, loss
+        run_backward(machine, roots)
+
+
+class _Engine:
+    def __init__(self, machine: Machine, roots: list[tuple[Edge, Tensor]]) -> None:
+        self.machine = machine
+        self.records = reached([edge for edge, _ in roots])
+        self.buffers: dict[int, list[Tensor | None]] = {}
+        self.awaited: dict[int, int] = {}
+        for edge, _ in roots:
+            self._await(edge)
+        for record in self.records:
+            for edge in record.edges:
+                self._await(edge)
+        while roots:
+            self._deliver(*roots.pop())
+
+    def _await(self, edge: Edge | None) -> None:
+        if isinstance(edge, Leaf):
+            self.awaited[id(edge)] = self.awaited.get(id(edge), 0) + 1
+
+    def run(self) -> None:
+        """Every operation, the latest first."""
+        self.records.reverse()
+        while self.records:
+            record = self.records.pop()
+            if record.call is not None:
+                self._run_call(record)
+            else:
+                self._run(record)
+
+    def _run(self, record: Record) -> None:
+        results = _applied(record, self.buffers.pop(id(record), None))
+        record.saved, record.backward, record.lump = (), None, None
+        results.reverse()
+        for edge in record.edges:
+            if edge is None:
+                results.pop()
+            else:
+                self._deliver(edge, results.pop())
+
+    def _run_call(self, record: Record) -> None:
+        """A function's gradients are added to those that its arguments have already, inside."""
+        assert record.call is not None
+        grads = self.buffers.pop(id(record), [])
+        before = [self._taken(edge) for edge in record.edges]
+        results = record.call(record, grads, before)
+        results.reverse()
+        for edge in record.edges:
+            if edge is None:
+                results.pop()
+            else:
+                self._deliver(edge, results.pop())
+
+    def _taken(self, edge: Edge | None) -> Tensor | None:
+        """The gradient that a value has so far, taken away from it."""
+        if isinstance(edge, Leaf):
+            found, edge.gradient = edge.gradient, None
+            return found
+        buffer = self.buffers.get(id(edge[0])) if edge is not None else None
+        if buffer is None or edge is None:
+            return None
+        found, buffer[edge[1]] = buffer[edge[1]], None
+        return found
+
+    def _deliver(self, edge: Edge, grad: Tensor | None) -> None:
+        if isinstance(edge, Leaf):
+            self.awaited[id(edge)] -= 1
+            edge.gradient = self._sum(edge.gradient, grad)
+            if edge.is_parameter and self.awaited[id(edge)] == 0:
+                self._accumulate(edge)
+            return
+        record, place = edge
+        buffer = self.buffers.setdefault(id(record), [None] * record.results)
+        buffer[place] = self._sum(buffer[place], grad)
+
+    def _sum(self, old: Tensor | None, new: Tensor | None) -> Tensor | None:
+        """What two gradients of one value come to: a new tensor."""
+        if old is None or new is None:
+            return new if old is None else old
+        strides = elementwise(old.shape, [old.placed, new.placed])
+        return self.machine.empty(old.shape, old.dtype, strides)
+
+    def _accumulate(self, leaf: Leaf) -> None:
+        """A parameter takes its gradient, or a copy of it where it lies otherwise than the parameter."""
+        grad = leaf.gradient
+        leaf.gradient = None
+        if grad is None:
+            return
+        if grad.strides != leaf.strides and is_dense(leaf.shape, leaf.strides):
+            grad = self.machine.empty(leaf.shape, grad.dtype, leaf.strides)
+        storage = grad.storage
+        del grad
+        self._keep(leaf, storage)
+
+    def _keep(self, leaf: Leaf, storage: Storage) -> None:
+        if self.machine.again or leaf.key in self.machine.gradients:
+            Storage(self.machine, storage.size)
+            return
+        self.machine.gradients[leaf.key] = storage
+
+
+def _applied(
+    record: Record, grads: Sequence[Tensor | None] | None
+) -> list[Tensor | None]:
+    """The gradients of an operation's inputs, summed over what was stretched."""
+    if grads is None or all(grad is None for grad in grads) or record.backward is None:
+        return [None] * len(record.edges)
+    made = list(record.backward(*grads, *record.saved))
+    del grads
+    made.extend([None] * (len(record.edges) - len(made)))
+    for place, shape in enumerate(record.shapes):
+        grad = made[place]
+        if grad is not None and record.edges[place] is not None:
+            made[place] = sum_to(grad, shape)
+        else:
+            made[place] = None
+    return made

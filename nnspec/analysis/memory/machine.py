@@ -1,0 +1,244 @@
+"""A machine that runs PyTorch programs on sizes alone: storages come and go, nothing is computed.
+
+Its tensors have a shape, strides, a storage and a place in the graph of gradients, as PyTorch's have.
+A storage lives for as long as something refers to it: a variable, an expression that is being
+evaluated, or an operation that keeps it for its backward pass. That is Python's own counting of
+references, here as in the program that is described, so the rules of `operations` read like the
+operations themselves, and what lives when follows by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from nnspec.analysis.memory.layout import Sizes, contiguous, is_contiguous
+from nnspec.analysis.memory.peaks import Peaks
+from nnspec.ir.dims import ZERO, Dim, product
+from nnspec.ir.types import DType, TensorType
+
+
+class Storage:
+    """Bytes that live from its making until nothing refers to it.
+
+    One that lies `outside` (a parameter, an argument of a function) is counted by whoever made it. If
+    it is then left to this machine alone (`released`), its end is counted here.
+    """
+
+    __slots__ = ("__weakref__", "counted", "machine", "outside", "size", "state")
+
+    def __init__(
+        self,
+        machine: Machine,
+        size: Dim,
+        *,
+        outside: int | None = None,
+        state: bool = False,
+    ) -> None:
+        self.machine = machine
+        self.size = size
+        self.outside = outside
+        self.state = state
+        self.counted = outside is None and not state
+        if self.counted:
+            machine.allocate(size)
+
+    def __del__(self) -> None:
+        if self.counted:
+            self.machine.free(self.size)
+
+
+@dataclass(eq=False, slots=True)
+class Record:
+    """One operation that has a backward pass: what it keeps, and where its gradients go.
+
+    `backward` takes the gradients of the results and the tensors that are kept. The call of a function
+    has `call` instead, which takes the gradients over, together with those that its arguments have
+    already, and gives the sums. `lump` is what is kept besides tensors at hand.
+    """
+
+    number: int
+    edges: tuple[Edge | None, ...]
+    shapes: tuple[Sizes, ...]
+    saved: tuple[Tensor, ...]
+    backward: Callable[..., Any] | None
+    results: int
+    lump: Storage | None = None
+    call: CallBackward | None = None
+
+
+CallBackward: TypeAlias = (
+    "Callable[[Record, list[Tensor | None], list[Tensor | None]], list[Tensor | None]]"
+)
+Edge: TypeAlias = "tuple[Record, int] | Leaf"
+
+
+@dataclass(eq=False, slots=True)
+class Leaf:
+    """Where gradients end: a parameter, or an argument of the function that is run."""
+
+    key: tuple[Any, ...]
+    is_parameter: bool
+    shape: Sizes
+    strides: Sizes
+    gradient: Tensor | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Tensor:
+    """A tensor without values. `source` is where its gradient goes; None where it needs none."""
+
+    storage: Storage
+    shape: Sizes
+    strides: Sizes
+    dtype: DType
+    source: Edge | None = None
+
+    @property
+    def machine(self) -> Machine:
+        return self.storage.machine
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def elements(self) -> Dim:
+        return product(self.shape)
+
+    @property
+    def placed(self) -> tuple[Sizes, Sizes]:
+        """Its shape and strides."""
+        return self.shape, self.strides
+
+    @property
+    def is_contiguous(self) -> bool:
+        return is_contiguous(self.shape, self.strides)
+
+    def detached(self) -> Tensor:
+        """The same tensor, for which no gradient is asked; what operations keep."""
+        return Tensor(self.storage, self.shape, self.strides, self.dtype)
+
+    def alias(self, shape: Sizes, strides: Sizes) -> Tensor:
+        """The same storage, seen in another shape."""
+        return Tensor(self.storage, shape, strides, self.dtype)
+
+
+Element: TypeAlias = Callable[[DType], int]
+
+
+@dataclass(eq=False)
+class Machine:
+    """What lives (in bytes, relative to the beginning), the most that lived, and the gradients of parameters.
+
+    `element` gives the bytes of an element type. `training` is the mode of the modules; with `recording`
+    off no graph is built (`torch.no_grad`).
+    """
+
+    element: Element
+    peaks: Peaks
+    training: bool = False
+    recording: bool = False
+    fused: bool = True
+    onednn: bool = True
+    drops: bool = True
+    mask: DType = DType.FLOAT
+    expected: tuple[TensorType, ...] = ()
+    live: Dim = ZERO
+    gradients: dict[tuple[Any, ...], Storage] = field(
+        default_factory=dict[tuple[Any, ...], Storage]
+    )
+    again: bool = False
+    _numbers: int = 0
+    _rising: bool = False
+
+    # ---- bytes ----
+
+    def allocate(self, size: Dim) -> None:
+        """Bytes come to life."""
+        self.live = self.live + size
+        self._rising = True
+
+    def free(self, size: Dim) -> None:
+        """Bytes are given back."""
+        self.mark()
+        self.live = self.live - size
+
+    def mark(self) -> None:
+        """Notes a peak, if what lives has grown since the last one."""
+        if self._rising:
+            self.peaks.add(self.live)
+            self._rising = False
+
+    def restart(self) -> None:
+        """Counts from here on."""
+        self.live, self.peaks, self._rising = ZERO, Peaks(), False
+
+    def bytes(self, shape: Sizes, dtype: DType) -> Dim:
+        """The bytes of a dense tensor."""
+        return product(shape) * self.element(dtype)
+
+    # ---- tensors ----
+
+    def empty(
+        self, shape: Sizes, dtype: DType, strides: Sizes | None = None
+    ) -> Tensor:
+        """A new tensor, contiguous unless strides without gaps are given."""
+        storage = Storage(self, self.bytes(shape, dtype))
+        return Tensor(storage, shape, strides or contiguous(shape), dtype)
+
+    def record(
+        self,
+        inputs: Sequence[Tensor | None],
+        results: Sequence[Tensor],
+        saved: Sequence[Tensor],
+        backward: Callable[..., Any] | None,
+        lump: Storage | None = None,
+        call: CallBackward | None = None,
+        always: bool = False,
+    ) -> None:
+        """Enters an operation into the graph, if one is built and an input needs a gradient."""
+        edges = tuple(None if each is None else each.source for each in inputs)
+        if not self.recording or (
+            not always and all(edge is None for edge in edges)
+        ):
+            return
+        self._numbers += 1
+        shapes = tuple(() if each is None else each.shape for each in inputs)
+        kept = tuple(each.detached() for each in saved)
+        made = Record(
+            self._numbers, edges, shapes, kept, backward, len(results), lump, call
+        )
+        for place, result in enumerate(results):
+            if result.dtype.is_float:
+                result.source = (made, place)
+
+
+def needs(*tensors: Tensor | None) -> bool:
+    """Whether a gradient will be asked of any of them."""
+    return any(each is not None and each.source is not None for each in tensors)
+
+
+def reached(roots: Sequence[Edge | None]) -> list[Record]:
+    """The operations that some gradients pass through, the latest first."""
+    found: dict[int, Record] = {}
+    waiting = list(roots)
+    while waiting:
+        edge = waiting.pop()
+        if not isinstance(edge, tuple) or id(edge[0]) in found:
+            continue
+        found[id(edge[0])] = edge[0]
+        waiting.extend(edge[0].edges)
+    return sorted(found.values(), key=lambda record: -record.number)
+
+
+def kept_storages(records: Sequence[Record]) -> Iterator[Storage]:
+    """The storages that operations keep, each once; parameters and buffers are not counted."""
+    seen: set[int] = set()
+    for record in records:
+        kept = [tensor.storage for tensor in record.saved]
+        for storage in kept if record.lump is None else [*kept, record.lump]:
+            if id(storage) not in seen and not storage.state:
+                seen.add(id(storage))
+                yield storage

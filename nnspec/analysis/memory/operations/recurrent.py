@@ -1,0 +1,229 @@
+"""PyTorch's recurrent layers, by the kernels that it has for them on a CPU.
+
+An LSTM in float32 runs in oneDNN, which keeps a workspace for each layer and direction; everything
+else is decomposed into one product and some element-wise operations for each step, and each step keeps
+its gates and states. A sequence of any length is one formula: steps are not gone through one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnspec.analysis.memory.machine import Machine, Storage, Tensor
+from nnspec.analysis.memory.operations.layers import Layer, dropped
+from nnspec.analysis.memory.operations.pointwise import fresh
+from nnspec.analysis.memory.operations.views import (
+    concatenate,
+    contiguous_copy,
+    stack,
+    transpose,
+)
+from nnspec.ir.dims import ZERO, Dim, dim
+from nnspec.ir.types import DType
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A kind of recurrence: its gates, its states, and what a step keeps, in widths of the state.
+
+    `each` is kept at every step, `between` at every step but the last (the states that the next one
+    reads). `onednn` says whether oneDNN has a kernel for it.
+    """
+
+    gates: int
+    states: int
+    each: int
+    between: int
+    onednn: bool = False
+
+
+CELLS = {
+    "nn.LSTM": Cell(gates=4, states=2, each=5, between=2, onednn=True),
+    "nn.GRU": Cell(gates=3, states=1, each=6, between=1),
+    "nn.RNN": Cell(gates=1, states=1, each=1, between=0),
+}
+
+
+def recurrent(machine: Machine, layer: Layer, x: Tensor, state: Any = None) -> Any:
+    """The whole sequence, and the last states of every layer and direction."""
+    cell = CELLS[layer.kind]
+    hidden = dim(layer.option("hidden_size", place=1))
+    layers = int(layer.option("num_layers", 1))
+    directions = 2 if layer.option("bidirectional", False) else 1
+    initial = _initial(machine, cell, x, state, layers * directions, hidden)
+    sequence = contiguous_copy(machine, transpose(machine, x, 0, 1))
+    rate = layer.option("dropout", 0)
+    finals: list[tuple[Tensor, ...]] = []
+    for place in range(layers):
+        made = [
+            _direction(machine, layer, cell, sequence, initial, place, reverse, hidden)
+            for reverse in range(directions)
+        ]
+        finals.extend(states for _, states in made)
+        parts = [output for output, _ in made]
+        del made
+        sequence = parts[0] if directions == 1 else concatenate(machine, parts, -1)
+        del parts
+        if rate != 0 and place < layers - 1 and machine.drops and layer.training:
+            sequence = dropped(machine, sequence)
+    output = transpose(machine, sequence, 0, 1)
+    stacked = [stack(machine, [each[i] for each in finals]) for i in range(cell.states)]
+    return output, tuple(stacked) if cell.states > 1 else stacked[0]
+
+
+def _initial(
+    machine: Machine, cell: Cell, x: Tensor, state: Any, count: int, hidden: Dim
+) -> tuple[Tensor, ...]:
+    if state is not None:
+        return state if isinstance(state, tuple) else (state,)
+    shape = (dim(count), x.shape[0], hidden)
+    return tuple(machine.empty(shape, x.dtype) for _ in range(cell.states))
+
+
+def _direction(
+    machine: Machine,
+    layer: Layer,
+    cell: Cell,
+    x: Tensor,
+    initial: tuple[Tensor, ...],
+    place: int,
+    reverse: int,
+    hidden: Dim,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    suffix = f"l{place}" + "_reverse" * reverse
+    weights = [
+        tensor for name, tensor in layer.weights.items() if name.endswith(f"_{suffix}")
+    ]
+    fused = cell.onednn and machine.onednn and x.dtype is DType.FLOAT
+    run = _in_onednn if fused and machine.element(DType.FLOAT) == 4 else _by_steps
+    return run(machine, cell, x, weights, initial, hidden)
+
+
+def _in_onednn(
+    machine: Machine,
+    cell: Cell,
+    x: Tensor,
+    weights: Sequence[Tensor],
+    initial: tuple[Tensor, ...],
+    hidden: Dim,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Kept are input, output, states and a workspace.
+
+    The workspace holds, for each step, 4 gates, and for each step and the beginning 2 states of
+    output and cell each and 7 widths of their gradients: 15 T + 11 widths of the state. oneDNN rounds
+    each part up to pages, which is left out here.
+    """
+    steps, batch = x.shape[0], x.shape[1]
+    output = machine.empty((steps, batch, hidden), x.dtype)
+    finals = tuple(machine.empty((batch, hidden), x.dtype) for _ in initial)
+    wide = (15 * steps + 11) * batch * hidden * machine.element(x.dtype)
+    workspace = Storage(machine, wide) if machine.recording else None
+    return _recorded(
+        machine, x, weights, initial, output, finals, workspace, (x, output, *finals)
+    )
+
+
+def _by_steps(
+    machine: Machine,
+    cell: Cell,
+    x: Tensor,
+    weights: Sequence[Tensor],
+    initial: tuple[Tensor, ...],
+    hidden: Dim,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """One product with all inputs, then for each step one with the state, and the gates."""
+    steps, batch = x.shape[0], x.shape[1]
+    inputs = machine.empty((steps, batch, cell.gates * hidden), x.dtype)
+    biased = fresh(inputs)
+    del inputs
+    state = batch * hidden * machine.element(x.dtype)
+    kept = (steps * cell.each + (steps - 1) * cell.between) * state
+    lump = Storage(machine, kept if machine.recording else steps * state)
+    finals = tuple(machine.empty((batch, hidden), x.dtype) for _ in initial)
+    output = machine.empty((steps, batch, hidden), x.dtype)
+    del biased
+    made = _recorded(machine, x, weights, initial, output, finals, lump, (x,))
+    del lump
+    return made
+
+
+def _recorded(
+    machine: Machine,
+    x: Tensor,
+    weights: Sequence[Tensor],
+    initial: tuple[Tensor, ...],
+    output: Tensor,
+    finals: tuple[Tensor, ...],
+    lump: Storage | None,
+    saved: Sequence[Tensor],
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    shapes = [each.shape for each in (x, *weights, *initial)]
+    dtype = x.dtype
+    inputs = [x, *weights, *initial]
+    wants = [each.source is not None for each in inputs]
+    gates = weights[0].shape[0]
+
+    def backward(*grads: Any) -> tuple[Tensor | None, ...]:
+        between = machine.empty((*output_shape[:2], gates), dtype)
+        made = [
+            machine.empty(shape, dtype) if wanted else None
+            for shape, wanted in zip(shapes, wants, strict=True)
+        ]
+        del between
+        return tuple(made)
+
+    output_shape = output.shape
+    kept = [*saved, *initial]
+    machine.record(inputs, (output, *finals), kept, backward, lump)
+    return output, finals
+
+
+def lstm_with_states(
+    machine: Machine, layer: Layer, x: Tensor, state: Any = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The helper of emitted files: the sequence, and both last states."""
+    output, (hidden, cell) = recurrent(machine, layer, x, state)
+    return output, hidden, cell
+
+
+# ---- cells ----------------------------------------------------------------------------------------
+
+
+def _cell(machine: Machine, layer: Layer, x: Tensor, state: Any) -> Any:
+    """One step: gates and states are kept."""
+    lstm = layer.kind == "nn.LSTMCell"
+    states = tuple(state) if isinstance(state, tuple) else (state,)
+    hidden = states[0].shape
+    weights = list(layer.weights.values())
+    gates = 4 if lstm else 3
+    size = machine.bytes(hidden, x.dtype)
+    from_input = machine.empty((x.shape[0], gates * hidden[1]), x.dtype)
+    widths = gates + 1 if lstm else 2 * gates + 3 - gates
+    lump = Storage(machine, size * widths) if machine.recording else None
+    results = tuple(machine.empty(hidden, x.dtype) for _ in states)
+    del from_input
+    inputs = [x, *weights, *states]
+    shapes = [each.shape for each in inputs]
+    wants = [each.source is not None for each in inputs]
+    dtype = x.dtype
+
+    def backward(*_: Any) -> tuple[Tensor | None, ...]:
+        return tuple(
+            machine.empty(shape, dtype) if wanted else None
+            for shape, wanted in zip(shapes, wants, strict=True)
+        )
+
+    machine.record(inputs, results, (x, *states), backward, lump)
+    return results if lstm else results[0]
+
+
+RECURRENT: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(CELLS, recurrent),
+    "lstm_with_states": lstm_with_states,
+    "nn.LSTMCell": _cell,
+    "nn.GRUCell": _cell,
+}
+
+__all__ = ["RECURRENT", "ZERO"]

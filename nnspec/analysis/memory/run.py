@@ -1,0 +1,65 @@
+"""A whole program on the machine: what it keeps for its backward pass, and the most that lives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nnspec.analysis.memory.calls import Calls
+from nnspec.analysis.memory.frame import Frame, port_values
+from nnspec.analysis.memory.gradients import run_loss
+from nnspec.analysis.memory.layout import contiguous
+from nnspec.analysis.memory.machine import (
+    Machine,
+    Storage,
+    Tensor,
+    kept_storages,
+    reached,
+)
+from nnspec.analysis.memory.policy import Modes
+from nnspec.ir.dims import Dim, total
+from nnspec.ir.graph import Program
+
+
+@dataclass(frozen=True)
+class Training:
+    """What autograd keeps of a forward pass, and the amounts of which the largest is the peak of forward and backward."""
+
+    saved: Dim
+    peaks: Sequence[Dim]
+
+
+def inference(program: Program, modes: Modes) -> Sequence[Dim]:
+    """The amounts of which the largest is the peak of a forward pass, weights and inputs left out."""
+    calls = Calls(program, modes)
+    machine = calls.machine(recording=False)
+    _run(calls, machine)
+    machine.mark()
+    return machine.peaks.amounts
+
+
+def training(program: Program, modes: Modes) -> Training:
+    """A forward and a backward pass from the sum of the outputs, weights and inputs left out."""
+    calls = Calls(program, modes)
+    machine = calls.machine(recording=True)
+    results = _run(calls, machine)
+    machine.mark()
+    kept = kept_storages(reached([each.source for each in results]))
+    saved = total(each.size for each in kept if each.outside is None)
+    run_loss(machine, results)
+    return Training(saved, machine.peaks.amounts)
+
+
+def _run(calls: Calls, machine: Machine) -> list[Tensor]:
+    main = calls.program.main
+    outputs = port_values(main, outputs=True)
+    frame = Frame(
+        calls, machine, main, main.marks.frozen, tuple(True for _ in outputs)
+    )
+    given: list[Tensor] = []
+    for group, value in enumerate(port_values(main, outputs=False)):
+        kind = main.types[value]
+        shape = tuple(size.value for size in kind.shape)
+        storage = Storage(machine, machine.bytes(shape, kind.dtype), outside=group)
+        given.append(Tensor(storage, shape, contiguous(shape), kind.dtype))
+    return frame.run(given)
