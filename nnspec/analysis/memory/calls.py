@@ -295,8 +295,7 @@ class Calls:
         ]
         machine.restart()
         machine.again = situation.again
-        for storage, held in zip(outside, situation.held, strict=True):
-            storage.counted = not held
+        _leave(outside, situation.held)
         del outside[:], results[:], given[:]
         handed: dict[int, Storage] = {}
         for leaf, gradient in zip(leaves, situation.before, strict=True):
@@ -439,6 +438,12 @@ def _kept_outside(
         *(groups[group] for group in effect.kept_groups),
         *(fresh[place] for place in effect.kept_fresh),
     ]
+
+
+def _leave(storages: Sequence[Storage], held: Sequence[bool]) -> None:
+    """From now on the end of a storage that nobody else holds is counted here."""
+    for storage, others in zip(storages, held, strict=True):
+        storage.counted = not others
 
 
 def _handed(

@@ -8,6 +8,7 @@ written again or the function returns. The frame follows the emitter's choices (
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnspec.analysis.memory.layout import contiguous
@@ -71,8 +72,9 @@ class Frame:
         self.mattering = _mattering(function, self.outputs, used)
         self.left = dict(self.plan.uses)
         self.tensors: dict[int, Tensor] = {}
-        self.pending: dict[int, Node] = {}
-        self.depths: dict[int, int] = {}
+        # Expressions: those that nothing reads yet, and those that stand inside others.
+        self.pending: dict[int, _Expression] = {}
+        self.inside: dict[int, Node] = {}
         self.variables: dict[str, int] = {}
         self.leaves: dict[tuple[Path, str], Leaf] = {}
 
@@ -81,7 +83,7 @@ class Frame:
         inputs = port_values(self.function, outputs=False)
         self.tensors.update(zip(inputs, given, strict=True))
         self._items(self.function.structure)
-        results = [self._read(value) for value in self.outputs]
+        results = [self._returned(value) for value in self.outputs]
         self.tensors.clear()
         self.variables.clear()
         return results
@@ -111,24 +113,34 @@ class Frame:
     def _step(self, node: Node, following: Sequence[Item]) -> None:
         if not any(self.plan.uses.get(value) for value in node.outputs):
             return
-        self._shorten(node)
+        expression = self._expression(node)
         if len(node.outputs) > 1:
             self._several(node, following)
             return
         (value,) = node.outputs
-        self.pending[value] = node
-        inner = max((self.depths.get(each, 0) for each in node.values()), default=0)
-        self.depths[value] = inner + self._calls(node)
+        self.pending[value] = expression
         if self.plan.uses[value] > 1 and value not in self.plan.names:
             self._settle(value)
 
-    def _shorten(self, node: Node) -> None:
-        """Gives long expressions a variable before they are written into another."""
+    def _expression(self, node: Node) -> _Expression:
+        """A node with what it reads: variables, and expressions that go into it."""
+        calls = self._calls(node)
+        depth = 0
+        reads: set[int] = set()
         for value in node.values():
-            if value not in self.pending:
-                continue
-            if self.depths[value] >= MOST_NESTED_CALLS and self._calls(node):
+            known = self.pending.get(value)
+            if known is not None and known.depth >= MOST_NESTED_CALLS and calls:
                 self._settle(value)
+                known = None
+            if known is None:
+                if value in self.left:
+                    self.left[value] -= 1
+                reads.add(value)
+            else:
+                self.inside[value] = self.pending.pop(value).node
+                depth = max(depth, known.depth)
+                reads |= known.reads
+        return _Expression(node, depth + calls, reads)
 
     def _calls(self, node: Node) -> int:
         if node.callee is not None:
@@ -149,12 +161,21 @@ class Frame:
     def _bind(self, name: str, value: int) -> None:
         if self.plan.uses.get(value) == 1 and [value] == self.outputs:
             return
+        self._save(name, value)
         self._assign(name, value, self._force(value))
 
     def _settle(self, value: int) -> None:
         hint = self.plan.hint(value)
         name = hint if hint is not None and self._is_free(hint) else self._temporary()
+        self._save(name, value)
         self._assign(name, value, self._force(value))
+
+    def _save(self, name: str, value: int) -> None:
+        """Evaluates what reads a variable before it is written."""
+        written = self.variables.get(name)
+        for other, expression in list(self.pending.items()):
+            if other != value and written in expression.reads:
+                self._assign(f"{name}{len(self.variables)}", other, self._force(other))
 
     def _settle_all(self) -> None:
         for value in list(self.pending):
@@ -167,7 +188,6 @@ class Frame:
         before = self.variables.get(name)
         self.tensors[value] = tensor
         self.variables[name] = value
-        self.depths[value] = 0
         if before is None or before == value or self._is_needed(before):
             return
         if before not in self.variables.values():
@@ -188,15 +208,18 @@ class Frame:
 
     # ---- values ----
 
-    def _read(self, value: int) -> Tensor:
-        """A value for whoever reads it; an expression that nothing has held is evaluated now."""
-        self.left[value] -= 1
-        if value in self.pending:
-            return self._force(value)
-        return self.tensors[value]
+    def _returned(self, value: int) -> Tensor:
+        return self._force(value) if value in self.pending else self.tensors[value]
 
     def _force(self, value: int) -> Tensor:
-        (found,) = self._evaluated(self.pending.pop(value))
+        """What an expression comes to."""
+        (found,) = self._evaluated(self.pending.pop(value).node)
+        return found
+
+    def _read(self, value: int) -> Tensor:
+        if value not in self.inside:
+            return self.tensors[value]
+        (found,) = self._evaluated(self.inside.pop(value))
         return found
 
     def _evaluated(self, node: Node) -> list[Tensor]:
@@ -248,6 +271,15 @@ class Frame:
                 self.leaves[key] = Leaf(key, True, kind.shape, strides)
             tensor.source = self.leaves[key]
         return tensor
+
+
+@dataclass(frozen=True)
+class _Expression:
+    """A node that is not evaluated yet, how deeply its calls are nested, and the values that it reads."""
+
+    node: Node
+    depth: int
+    reads: set[int]
 
 
 class _Plan:
