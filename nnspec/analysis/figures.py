@@ -12,7 +12,7 @@ from enum import StrEnum
 from fractions import Fraction
 from functools import partial
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from nnspec.analysis import rules
 from nnspec.analysis.setting import Setting
@@ -21,6 +21,8 @@ from nnspec.analysis.uses import Uses
 from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.ir.dims import ONE, Dim, DimError, Size
 from nnspec.ir.graph import Program
+
+Made = TypeVar("Made")
 
 
 class Unit(StrEnum):
@@ -74,6 +76,13 @@ class Analysis:
         self.uses = Uses(program)
         self._totals: dict[str, Totals] = {}
         self._figures: dict[str, Measured] = {}
+        self._made: dict[str, Any] = {}
+
+    def once(self, key: str, make: Callable[[], Made]) -> Made:
+        """What several figures are read from, made when the first one asks."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
     def measured(self, name: str) -> Measured:
         """A figure of the whole program. Raises `SpecError` for a name that is none."""
@@ -172,6 +181,34 @@ def figure_named(name: str) -> Figure:
 
 def _owned(rule: Callable[..., Dim]) -> Callable[[Setting], Additive]:
     return lambda _: Additive(rule, owned=True)
+
+
+def _lying(name: str) -> Callable[[Setting], Additive]:
+    """A figure of memory that belongs to instances, by its rule in `memory.measures`."""
+
+    def quantity(setting: Setting) -> Additive:
+        from nnspec.analysis.memory import measures
+
+        return Additive(partial(getattr(measures, name), setting=setting), owned=True)
+
+    return quantity
+
+
+def _cached(setting: Setting) -> Additive:
+    from nnspec.analysis.memory import measures
+
+    return Additive(partial(measures.kv_cache, setting=setting))
+
+
+def _running(name: str) -> Callable[[Analysis], Dim]:
+    """A figure of memory that comes and goes, by its function in `memory.measures`."""
+
+    def whole(analysis: Analysis) -> Dim:
+        from nnspec.analysis.memory import measures
+
+        return getattr(measures, name)(analysis)
+
+    return whole
 
 
 def _each_use(rule: Callable[..., Dim]) -> Callable[[Setting], Additive]:
@@ -280,6 +317,73 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                     others.figure("flops"),
                     others.figure("bytes_read") + others.figure("bytes_written"),
                 ),
+            ),
+            Figure(
+                "weight_bytes",
+                "weights",
+                Unit.BYTE,
+                "parameters and buffers, as the policy stores them",
+                _lying("weight_bytes"),
+            ),
+            Figure(
+                "gradient_bytes",
+                "gradients",
+                Unit.BYTE,
+                "one for each trained parameter",
+                _lying("gradient_bytes"),
+                usual=False,
+            ),
+            Figure(
+                "optimizer_bytes",
+                "optimizer state",
+                Unit.BYTE,
+                "as torch.optim keeps it, master weights included",
+                _lying("optimizer_bytes"),
+            ),
+            Figure(
+                "kv_cache",
+                "keys and values",
+                Unit.BYTE,
+                "what decoding keeps of causal attention and of attention across",
+                _cached,
+                usual=False,
+            ),
+            Figure(
+                "saved_bytes",
+                "saved activations",
+                Unit.BYTE,
+                "what PyTorch keeps for the backward pass, each storage once",
+                whole=_running("saved_bytes"),
+            ),
+            Figure(
+                "inference_activations",
+                "activations in inference",
+                Unit.BYTE,
+                "the most alive at once in a forward pass, weights and inputs left out",
+                whole=_running("inference_activations"),
+                usual=False,
+            ),
+            Figure(
+                "inference_peak",
+                "peak of inference",
+                Unit.BYTE,
+                "weights, inputs and activations",
+                whole=_running("inference_peak"),
+            ),
+            Figure(
+                "backward_peak",
+                "peak of forward + backward",
+                Unit.BYTE,
+                "weights, inputs, activations and gradients",
+                whole=_running("backward_peak"),
+                usual=False,
+            ),
+            Figure(
+                "train_peak",
+                "peak of training",
+                Unit.BYTE,
+                "weights, inputs, activations, gradients and optimizer state",
+                whole=_running("train_peak"),
             ),
         )
     }

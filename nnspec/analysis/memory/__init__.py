@@ -1,0 +1,1 @@
+"""Memory: what a program keeps, and the most that lives at once, by running it on sizes alone."""

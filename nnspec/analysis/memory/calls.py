@@ -334,8 +334,7 @@ def _context(
         same = next(
             i
             for i, each in enumerate(given)
-            if i == place
-            or (each.source is not None and each.source == tensor.source)
+            if i == place or (each.source is not None and each.source == tensor.source)
         )
         arguments.append(
             Argument(
@@ -410,13 +409,11 @@ def _effect(
     kept = list(kept_storages(records))
     inner = [each for each in kept if each.outside is None and each not in fresh]
     return Effect(
-        machine.peaks,
+        machine.peaks.settled(),
         tuple(found),
         tuple(each.size for each in fresh),
         total(each.size for each in inner),
-        tuple(
-            sorted(each.outside for each in kept if each.outside is not None)
-        ),
+        tuple(sorted(each.outside for each in kept if each.outside is not None)),
         tuple(place for place, each in enumerate(fresh) if each in kept),
     )
 
@@ -446,9 +443,7 @@ def _leave(storages: Sequence[Storage], held: Sequence[bool]) -> None:
         storage.counted = not others
 
 
-def _handed(
-    machine: Machine, gradient: Gradient, handed: dict[int, Storage]
-) -> Tensor:
+def _handed(machine: Machine, gradient: Gradient, handed: dict[int, Storage]) -> Tensor:
     if gradient.group not in handed:
         storage = Storage(machine, gradient.size, outside=gradient.group)
         storage.counted = not gradient.held
@@ -481,7 +476,7 @@ def _backward_effect(
             )
         )
     parameters = total(each.size for each in machine.gradients.values())
-    return BackwardEffect(machine.peaks, tuple(found), parameters)
+    return BackwardEffect(machine.peaks.settled(), tuple(found), parameters)
 
 
 class _Tokens:

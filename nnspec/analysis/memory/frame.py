@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnspec.analysis.memory.layout import contiguous
-from nnspec.analysis.memory.lowered import Evaluation
+from nnspec.analysis.memory.lowered import Evaluation, NoRule
 from nnspec.analysis.memory.machine import Leaf, Machine, Storage, Tensor
-from nnspec.ir.dims import dim
+from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import (
     Argument,
     Binding,
@@ -117,7 +117,7 @@ class Frame:
         if len(node.outputs) > 1:
             self._several(node, following)
             return
-        (value,) = node.outputs
+        value = next(iter(node.outputs))
         self.pending[value] = expression
         if self.plan.uses[value] > 1 and value not in self.plan.names:
             self._settle(value)
@@ -125,13 +125,16 @@ class Frame:
     def _expression(self, node: Node) -> _Expression:
         """A node with what it reads: variables, and expressions that go into it."""
         calls = self._calls(node)
+        for place, value in enumerate(node.values()):
+            known = self.pending.get(value)
+            if known is None:
+                continue
+            if (known.depth >= MOST_NESTED_CALLS and calls) or self._twice(node, place):
+                self._settle(value)
         depth = 0
         reads: set[int] = set()
         for value in node.values():
             known = self.pending.get(value)
-            if known is not None and known.depth >= MOST_NESTED_CALLS and calls:
-                self._settle(value)
-                known = None
             if known is None:
                 if value in self.left:
                     self.left[value] -= 1
@@ -141,6 +144,11 @@ class Frame:
                 depth = max(depth, known.depth)
                 reads |= known.reads
         return _Expression(node, depth + calls, reads)
+
+    def _twice(self, node: Node, place: int) -> bool:
+        if node.callee is not None or node.weight is not None:
+            return False
+        return self.calls.lowered(self.function, node).reads(place) > 1
 
     def _calls(self, node: Node) -> int:
         if node.callee is not None:
@@ -156,7 +164,9 @@ class Frame:
         }
         for value, tensor in zip(node.outputs, results, strict=True):
             if self.plan.uses.get(value):
-                self._assign(names.get(value) or self._temporary(), value, tensor)
+                name = names.get(value) or self._temporary()
+                self._save(name, value)
+                self._assign(name, value, tensor)
 
     def _bind(self, name: str, value: int) -> None:
         if self.plan.uses.get(value) == 1 and [value] == self.outputs:
@@ -255,7 +265,16 @@ class Frame:
             self.machine.training,
             frozen,
         )
-        return list(evaluation.results())
+        try:
+            return list(evaluation.results())
+        except NoRule as error:
+            raise SpecError(
+                "E0901",
+                f"`{error.operator}` runs `{error.operation}` in PyTorch, whose use of memory "
+                "is not known",
+                node.location,
+                hint="add its rule to `nnspec/analysis/memory/operations`",
+            ) from error
 
     def _is_frozen(self, node: Node) -> bool:
         return self.frozen or node.marks.frozen
@@ -333,4 +352,4 @@ def _mattering(
     return found
 
 
-__all__ = ["Frame", "Result", "dim", "port_values", "spread"]
+__all__ = ["Frame", "Result", "port_values", "spread"]

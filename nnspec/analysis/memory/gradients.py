@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import cast
 
 from nnspec.analysis.memory.layout import elementwise, is_dense
 from nnspec.analysis.memory.machine import (
     Edge,
+    Gradients,
     Leaf,
     Machine,
     Record,
@@ -44,9 +46,8 @@ def run_loss(machine: Machine, outputs: list[Tensor]) -> None:
         sums.append(given.pop())
     sums.clear()
     if loss is not None and loss.source is not None:
-        ones = machine.empty((), loss.dtype)
-        roots = [(loss.source, ones)]
-        del ones, loss
+        roots = [(loss.source, machine.empty((), loss.dtype))]
+        loss.source = None  # the loss itself stays until all is done
         run_backward(machine, roots)
 
 
@@ -155,7 +156,9 @@ def _applied(
     """The gradients of an operation's inputs, summed over what was stretched."""
     if grads is None or all(grad is None for grad in grads) or record.backward is None:
         return [None] * len(record.edges)
-    made = list(record.backward(*grads, *record.saved))
+    # Which results have no gradient is for operations of several results to bear.
+    run = cast("Callable[..., Gradients]", record.backward)
+    made = list(run(*grads, *record.saved))
     del grads
     made.extend([None] * (len(record.edges) - len(made)))
     for place, shape in enumerate(record.shapes):

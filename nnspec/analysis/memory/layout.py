@@ -9,18 +9,23 @@ that happens to have a single element.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
-from nnspec.ir.dims import ONE, ZERO, Atom, Dim, dim
+from nnspec.ir.dims import ONE, ZERO, Atom, Dim, dim, product
 
 Sizes: TypeAlias = tuple[Dim, ...]
 Placed: TypeAlias = tuple[Sizes, Sizes]
 """A shape, and the stride of each axis."""
 
+# Equal layers ask the same again and again.
+_remembered = lru_cache(maxsize=4096)
+
 # Stands for a symbol where strides are compared; no size in a spec divides it.
 LARGE = 10007
 
 
+@_remembered
 def contiguous(shape: Sizes) -> Sizes:
     """The strides of a tensor whose last axis lies densest."""
     strides: list[Dim] = []
@@ -31,6 +36,7 @@ def contiguous(shape: Sizes) -> Sizes:
     return tuple(reversed(strides))
 
 
+@_remembered
 def is_contiguous(shape: Sizes, strides: Sizes) -> bool:
     """Whether the elements lie in order, without gaps."""
     step = ONE
@@ -43,6 +49,7 @@ def is_contiguous(shape: Sizes, strides: Sizes) -> bool:
     return True
 
 
+@_remembered
 def is_dense(shape: Sizes, strides: Sizes) -> bool:
     """Whether the elements fill their storage without gaps or overlaps, in some order of axes."""
     axes = [axis for axis, size in enumerate(shape) if size.constant != 1]
@@ -55,6 +62,7 @@ def is_dense(shape: Sizes, strides: Sizes) -> bool:
     return True
 
 
+@_remembered
 def magnitude(size: Dim) -> int:
     """A size at large values of its symbols, for comparisons."""
     if size.constant is not None:
@@ -66,6 +74,7 @@ def _large(atom: Atom) -> Dim | None:
     return dim(LARGE) if atom.kind == "symbol" else None
 
 
+@_remembered
 def viewed(shape: Sizes, strides: Sizes, wanted: Sizes) -> Sizes | None:
     """The strides of the same elements in another shape; None where they must be copied for it.
 
@@ -93,6 +102,7 @@ def viewed(shape: Sizes, strides: Sizes, wanted: Sizes) -> Sizes | None:
     return tuple(found) if place == -1 else None
 
 
+@_remembered
 def expanded(shape: Sizes, strides: Sizes, wanted: Sizes) -> Sizes:
     """The strides of a tensor that is stretched to a larger shape: 0 along what repeats."""
     missing = len(wanted) - len(shape)
@@ -103,6 +113,12 @@ def expanded(shape: Sizes, strides: Sizes, wanted: Sizes) -> Sizes:
 
 
 def elementwise(shape: Sizes, operands: Sequence[Placed]) -> Sizes:
+    """The strides of a new element-wise result, see `_elementwise`."""
+    return _elementwise(shape, tuple(operands))
+
+
+@_remembered
+def _elementwise(shape: Sizes, operands: tuple[Placed, ...]) -> Sizes:
     """The strides of a new element-wise result: the order of axes of its operands, the first one first.
 
     The rule of `TensorIterator`: operands that lie alike give their order to the result; otherwise
@@ -117,6 +133,18 @@ def elementwise(shape: Sizes, operands: Sequence[Placed]) -> Sizes:
             return first
     spread = [expanded(*placed, shape) for placed in operands]
     return dense(shape, _sorted_axes(shape, spread))
+
+
+@_remembered
+def volume(shape: Sizes) -> Dim:
+    """The number of elements."""
+    return product(shape).value
+
+
+@_remembered
+def volume_in_bytes(shape: Sizes, width: int) -> Dim:
+    """The bytes of a tensor without gaps, of elements of a width."""
+    return volume(shape) * width
 
 
 def dense(shape: Sizes, order: Sequence[int]) -> Sizes:

@@ -59,6 +59,14 @@ class Lowered:
         """How deeply the calls of its (first) result are nested."""
         return nested_calls(self.results[0])
 
+    def reads(self, place: int) -> int:
+        """How often an input is read."""
+        return sum(
+            isinstance(part, tree.Input) and part.index == place
+            for result in self.results
+            for part in tree.walk(result)
+        )
+
 
 def nested_calls(expression: Expr) -> int:
     """How deeply calls are nested in an expression."""
@@ -97,7 +105,7 @@ class _Place(Io):
         for other, given in self.given.items():
             if other == name:
                 break
-            count += len(given) if isinstance(given, tuple) else given is not None
+            count += _count(given)
         return count
 
     def arg(self, field: str) -> Expr:
@@ -123,8 +131,15 @@ class _Place(Io):
 
     def size(self, axis: int, name: str | None = None) -> Expr:
         given = self.given[name or next(iter(self.given))]
-        first = given[0] if isinstance(given, tuple) else given
+        first: TensorType = given if isinstance(given, TensorType) else given[0]
         return tree.Size(first.shape[axis])
+
+
+def _count(given: Any) -> int:
+    """How many tensors an input is."""
+    if given is None or isinstance(given, TensorType):
+        return int(given is not None)
+    return len(given)
 
 
 _FLOAT = tree.Attribute(tree.Name("torch"), "float")
@@ -155,7 +170,7 @@ class Evaluation:
     def results(self) -> tuple[Any, ...]:
         """The results of the node, one expression after another."""
         found = tuple(self.value(each) for each in self.lowered.results)
-        if len(found) == 1 and isinstance(found[0], tuple | list):
+        if len(found) == 1 and not isinstance(found[0], Tensor):
             return tuple(found[0])
         return found
 

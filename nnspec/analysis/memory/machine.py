@@ -13,9 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from nnspec.analysis.memory.layout import Sizes, contiguous, is_contiguous
+from nnspec.analysis.memory.layout import (
+    Sizes,
+    contiguous,
+    is_contiguous,
+    volume,
+    volume_in_bytes,
+)
 from nnspec.analysis.memory.peaks import Peaks
-from nnspec.ir.dims import ZERO, Dim, product
+from nnspec.ir.dims import ZERO, Dim
 from nnspec.ir.types import DType, TensorType
 
 
@@ -62,16 +68,10 @@ class Record:
     edges: tuple[Edge | None, ...]
     shapes: tuple[Sizes, ...]
     saved: tuple[Tensor, ...]
-    backward: Callable[..., Any] | None
+    backward: Backward | None
     results: int
     lump: Storage | None = None
     call: CallBackward | None = None
-
-
-CallBackward: TypeAlias = (
-    "Callable[[Record, list[Tensor | None], list[Tensor | None]], list[Tensor | None]]"
-)
-Edge: TypeAlias = "tuple[Record, int] | Leaf"
 
 
 @dataclass(eq=False, slots=True)
@@ -105,7 +105,7 @@ class Tensor:
 
     @property
     def elements(self) -> Dim:
-        return product(self.shape)
+        return volume(self.shape)
 
     @property
     def placed(self) -> tuple[Sizes, Sizes]:
@@ -125,6 +125,16 @@ class Tensor:
         return Tensor(self.storage, shape, strides, self.dtype)
 
 
+Edge: TypeAlias = tuple[Record, int] | Leaf
+Gradients: TypeAlias = Sequence[Tensor | None]
+Backward: TypeAlias = (
+    Callable[[Tensor], Gradients]
+    | Callable[[Tensor, Tensor], Gradients]
+    | Callable[..., Gradients]
+)
+CallBackward: TypeAlias = Callable[
+    [Record, list[Tensor | None], list[Tensor | None]], list[Tensor | None]
+]
 Element: TypeAlias = Callable[[DType], int]
 
 
@@ -177,13 +187,11 @@ class Machine:
 
     def bytes(self, shape: Sizes, dtype: DType) -> Dim:
         """The bytes of a dense tensor."""
-        return product(shape) * self.element(dtype)
+        return volume_in_bytes(shape, self.element(dtype))
 
     # ---- tensors ----
 
-    def empty(
-        self, shape: Sizes, dtype: DType, strides: Sizes | None = None
-    ) -> Tensor:
+    def empty(self, shape: Sizes, dtype: DType, strides: Sizes | None = None) -> Tensor:
         """A new tensor, contiguous unless strides without gaps are given."""
         storage = Storage(self, self.bytes(shape, dtype))
         return Tensor(storage, shape, strides or contiguous(shape), dtype)
@@ -193,16 +201,14 @@ class Machine:
         inputs: Sequence[Tensor | None],
         results: Sequence[Tensor],
         saved: Sequence[Tensor],
-        backward: Callable[..., Any] | None,
+        backward: Backward | None,
         lump: Storage | None = None,
         call: CallBackward | None = None,
         always: bool = False,
     ) -> None:
         """Enters an operation into the graph, if one is built and an input needs a gradient."""
         edges = tuple(None if each is None else each.source for each in inputs)
-        if not self.recording or (
-            not always and all(edge is None for edge in edges)
-        ):
+        if not self.recording or (not always and all(edge is None for edge in edges)):
             return
         self._numbers += 1
         shapes = tuple(() if each is None else each.shape for each in inputs)
@@ -213,6 +219,24 @@ class Machine:
         for place, result in enumerate(results):
             if result.dtype.is_float:
                 result.source = (made, place)
+
+
+def filling(machine: Machine, *shapes: Sizes) -> Backward:
+    """A backward pass that makes a new gradient for each input, of its shape."""
+
+    def backward(grad: Tensor, *_: Tensor) -> Gradients:
+        return [machine.empty(shape, grad.dtype) for shape in shapes]
+
+    return backward
+
+
+def through(function: Callable[[Tensor], Tensor]) -> Backward:
+    """A backward pass of one input that keeps nothing, from a function of the gradient."""
+
+    def backward(grad: Tensor) -> Gradients:
+        return (function(grad),)
+
+    return backward
 
 
 def needs(*tensors: Tensor | None) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnspec.analysis.memory.calls import Calls
@@ -26,16 +25,16 @@ class Training:
     """What autograd keeps of a forward pass, and the amounts of which the largest is the peak of forward and backward."""
 
     saved: Dim
-    peaks: Sequence[Dim]
+    peaks: list[Dim]
 
 
-def inference(program: Program, modes: Modes) -> Sequence[Dim]:
+def inference(program: Program, modes: Modes) -> list[Dim]:
     """The amounts of which the largest is the peak of a forward pass, weights and inputs left out."""
     calls = Calls(program, modes)
     machine = calls.machine(recording=False)
     _run(calls, machine)
     machine.mark()
-    return machine.peaks.amounts
+    return machine.peaks.settled().amounts
 
 
 def training(program: Program, modes: Modes) -> Training:
@@ -47,15 +46,13 @@ def training(program: Program, modes: Modes) -> Training:
     kept = kept_storages(reached([each.source for each in results]))
     saved = total(each.size for each in kept if each.outside is None)
     run_loss(machine, results)
-    return Training(saved, machine.peaks.amounts)
+    return Training(saved, machine.peaks.settled().amounts)
 
 
 def _run(calls: Calls, machine: Machine) -> list[Tensor]:
     main = calls.program.main
     outputs = port_values(main, outputs=True)
-    frame = Frame(
-        calls, machine, main, main.marks.frozen, tuple(True for _ in outputs)
-    )
+    frame = Frame(calls, machine, main, main.marks.frozen, tuple(True for _ in outputs))
     given: list[Tensor] = []
     for group, value in enumerate(port_values(main, outputs=False)):
         kind = main.types[value]

@@ -102,6 +102,4 @@ def _square(q: Tensor, k: Tensor) -> Sizes:
     return (q.shape[-2], k.shape[-2])
 
 
-ATTENTION: dict[str, Callable[..., Any]] = {
-    "F.scaled_dot_product_attention": attention
-}
+ATTENTION: dict[str, Callable[..., Any]] = {"F.scaled_dot_product_attention": attention}

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
-from nnspec.analysis.memory.machine import Machine, Tensor
-from nnspec.analysis.memory.operations.pointwise import fresh, zeros_like
+from nnspec.analysis.memory.layout import Sizes
+from nnspec.analysis.memory.machine import (
+    Backward,
+    Gradients,
+    Machine,
+    Tensor,
+)
+from nnspec.analysis.memory.operations.pointwise import fresh, plain, zeros_like
 from nnspec.analysis.memory.operations.views import (
     axis_of,
     contiguous_copy,
     flatten,
+    listed,
     part,
     reshaped,
     select,
@@ -18,13 +25,12 @@ from nnspec.analysis.memory.operations.views import (
     to_shape,
     unsqueeze,
 )
-from nnspec.ir.dims import ONE, Dim, dim
+from nnspec.ir.dims import ONE, Dim, dim, maximum, minimum
 from nnspec.ir.types import DType
 
 
 def _shape(sizes: Sequence[Any]) -> tuple[Dim, ...]:
-    given = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else sizes
-    return tuple(dim(size) for size in given)
+    return tuple(dim(size) for size in listed(sizes))
 
 
 def filled(machine: Machine, *sizes: Any, dtype: Any = None, **_: Any) -> Tensor:
@@ -60,10 +66,11 @@ def eye(machine: Machine, size: Any, dtype: Any = None, **_: Any) -> Tensor:
 def literal(machine: Machine, values: Any, dtype: Any = None, **_: Any) -> Tensor:
     """`torch.tensor`"""
     shape: list[Dim] = []
-    inner = values
+    inner: Any = values
     while isinstance(inner, list | tuple):
-        shape.append(dim(len(inner)))
-        inner = inner[0]
+        several = cast("Sequence[Any]", inner)
+        shape.append(dim(len(several)))
+        inner = several[0]
     kind = (
         DType.BOOL
         if isinstance(inner, bool)
@@ -81,7 +88,7 @@ def subscript(machine: Machine, x: Any, places: Any) -> Any:
     """`x[...]`: views for numbers and slices, a copy for indices."""
     if not isinstance(x, Tensor):
         return x[places if isinstance(places, slice) else int(places)]
-    items = list(places) if isinstance(places, tuple) else [places]
+    items = list(cast("tuple[Any, ...]", places)) if type(places) is tuple else [places]
     used = sum(1 for item in items if item is not None and item is not Ellipsis)
     if Ellipsis in [item for item in items if not isinstance(item, Tensor)]:
         at = next(i for i, item in enumerate(items) if item is Ellipsis)
@@ -120,8 +127,8 @@ def _bound(bound: Any, size: Dim, default: Dim) -> Dim:
         return default
     found = dim(bound)
     if found.constant is not None and found.constant < 0:
-        return size + found
-    return found
+        return maximum(size + found, 0)
+    return minimum(found, size)
 
 
 def indexed(machine: Machine, x: Tensor, axis: int, index: Tensor) -> Tensor:
@@ -155,6 +162,15 @@ def gather(machine: Machine, x: Tensor, dim: Any, index: Tensor) -> Tensor:
     return result
 
 
+def _passing(machine: Machine, shape: Sizes) -> Backward:
+    """The gradient goes to the first input as it is, and is looked up for the second."""
+
+    def backward(grad: Tensor, *_: Tensor) -> Gradients:
+        return grad, machine.empty(shape, grad.dtype)
+
+    return backward
+
+
 def index_add(
     machine: Machine, x: Tensor, dim: Any, index: Tensor, updates: Tensor
 ) -> Tensor:
@@ -165,7 +181,7 @@ def index_add(
         (x, updates),
         (result,),
         (index, updates),
-        lambda grad, *_: (grad, machine.empty(shape, grad.dtype)),
+        _passing(machine, shape),
     )
     return result
 
@@ -192,15 +208,13 @@ def scatter_add(
         (x, laid),
         (result,),
         (wide,),
-        lambda grad, *_: (grad, machine.empty(shape, grad.dtype)),
+        _passing(machine, shape),
     )
     return result
 
 
 CREATION: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(
-        ("torch.zeros", "torch.ones", "torch.randn", "torch.rand"), filled
-    ),
+    **dict.fromkeys(("torch.zeros", "torch.ones", "torch.randn", "torch.rand"), filled),
     "torch.zeros_like": zeros_like,
     "torch.ones_like": zeros_like,
     "torch.full": full,
@@ -208,7 +222,7 @@ CREATION: dict[str, Callable[..., Any]] = {
     "torch.arange": arange,
     "torch.eye": eye,
     "torch.tensor": literal,
-    "Tensor.tril": lambda machine, x: fresh(x),
+    "Tensor.tril": plain,
     "[]": subscript,
     "torch.gather": gather,
     "Tensor.index_add": index_add,

@@ -6,27 +6,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnspec.analysis.memory.layout import Sizes, dense, is_contiguous
-from nnspec.analysis.memory.machine import Machine, Tensor, needs
+from nnspec.analysis.memory.layout import Sizes, dense, volume
+from nnspec.analysis.memory.machine import (
+    Backward,
+    Gradients,
+    Machine,
+    Tensor,
+    filling,
+    needs,
+    through,
+)
 from nnspec.analysis.memory.operations.pointwise import (
-    add,
+    POINTWISE,
     divide,
     empty_like,
     fresh,
     multiply,
     power,
 )
-from nnspec.analysis.memory.operations.pointwise import (
-    POINTWISE,
-)
 from nnspec.analysis.memory.operations.products import linear
 from nnspec.analysis.memory.operations.reductions import mean
 from nnspec.analysis.memory.operations.views import (
     contiguous_copy,
+    listed,
     sum_to,
     to_shape,
 )
-from nnspec.ir.dims import ONE, Dim, dim, product
+from nnspec.ir.dims import ONE, Dim, dim
 from nnspec.ir.types import DType
 
 
@@ -118,8 +124,8 @@ def _conv_padded(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
 
 
 def _each(value: Any, axes: int) -> list[Dim]:
-    given = value if isinstance(value, tuple | list) else (value,) * axes
-    return [dim(each) for each in given]
+    given = listed(value)
+    return [dim(each) for each in (given * axes if len(given) == 1 else given)]
 
 
 # ---- padding and resizing -------------------------------------------------------------------------
@@ -142,15 +148,13 @@ def pad(
     result = machine.empty(tuple(shape), x.dtype)
     source = x.shape
     saved = (x,) if mode in ("reflect", "replicate") else ()
-    machine.record(
-        (x,), (result,), saved, lambda grad, *_: (machine.empty(source, grad.dtype),)
-    )
+    machine.record((x,), (result,), saved, filling(machine, source))
     return result
 
 
 def _copy(machine: Machine, x: Tensor) -> Tensor:
     result = fresh(x)
-    machine.record((x,), (result,), (), lambda grad: (fresh(grad),))
+    machine.record((x,), (result,), (), through(lambda grad: fresh(grad)))
     return result
 
 
@@ -189,17 +193,20 @@ def _taken(machine: Machine, x: Tensor, axis: int, places: Tensor) -> Tensor:
     shape = (*x.shape[:axis], places.shape[0], *x.shape[axis + 1 :])
     result = machine.empty(shape, x.dtype)
     source = x.shape
-    machine.record(
-        (x,), (result,), (places,), lambda grad, _: (_laid(machine, grad, source),)
-    )
+    machine.record((x,), (result,), (places,), _laying(machine, source))
     return result
 
 
-def _laid(machine: Machine, grad: Tensor, shape: Sizes) -> Tensor:
-    zeros = machine.empty(shape, grad.dtype)
-    made = machine.empty(shape, grad.dtype)
-    del zeros
-    return made
+def _laying(machine: Machine, shape: Sizes) -> Backward:
+    """The gradient is laid into zeros, and so into a second tensor."""
+
+    def backward(grad: Tensor, *_: Tensor) -> Gradients:
+        zeros = machine.empty(shape, grad.dtype)
+        made = machine.empty(shape, grad.dtype)
+        del zeros
+        return (made,)
+
+    return backward
 
 
 def resized(machine: Machine, x: Tensor, *_: Any, **__: Any) -> Tensor:
@@ -207,9 +214,7 @@ def resized(machine: Machine, x: Tensor, *_: Any, **__: Any) -> Tensor:
     (result_type,) = machine.expected
     result = machine.empty(result_type.shape, x.dtype)
     source = x.shape
-    machine.record(
-        (x,), (result,), (), lambda grad: (machine.empty(source, grad.dtype),)
-    )
+    machine.record((x,), (result,), (), filling(machine, source))
     return result
 
 
@@ -226,7 +231,7 @@ def maximum_pool(machine: Machine, x: Tensor, *_: Any, **__: Any) -> Tensor:
         (x,),
         (result,),
         (x, places),
-        lambda grad, *_: (machine.empty(source, grad.dtype),),
+        filling(machine, source),
     )
     return result
 
@@ -236,9 +241,7 @@ def average_pool(machine: Machine, x: Tensor, *_: Any, **__: Any) -> Tensor:
     (result_type,) = machine.expected
     result = machine.empty(result_type.shape, x.dtype)
     source = x.shape
-    machine.record(
-        (x,), (result,), (x,), lambda grad, _: (machine.empty(source, grad.dtype),)
-    )
+    machine.record((x,), (result,), (x,), filling(machine, source))
     return result
 
 
@@ -333,7 +336,7 @@ def batch_norm(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
 def layer_norm(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
     """Statistics of each place."""
     sizes = layer.option("normalized_shape", place=0)
-    inner = len(sizes) if isinstance(sizes, tuple | list) else 1
+    inner = len(listed(sizes))
     shape = (*x.shape[: x.rank - inner], *(ONE for _ in range(inner)))
     return normalized(
         machine,
@@ -364,12 +367,12 @@ def group_norm(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
 def instance_norm(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
     """A batch norm of one sample with a channel for each channel of each sample."""
     rows = x.shape[0] * x.shape[1]
-    weights = [
+    weight, bias = (
         _repeated(machine, layer.weights.get(name), x.shape[0])
         for name in ("weight", "bias")
-    ]
+    )
     flat = to_shape(machine, x, (ONE, rows, *x.shape[2:]))
-    made = normalized(machine, flat, *weights, (rows,), empty_like(flat))
+    made = normalized(machine, flat, weight, bias, (rows,), empty_like(flat))
     return to_shape(machine, made, x.shape)
 
 
@@ -389,13 +392,13 @@ def _repeated(machine: Machine, weight: Tensor | None, times: Dim) -> Tensor | N
 def rms_norm(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
     """`x * rsqrt(mean(x ** 2) + eps) * weight`, in so many operations."""
     sizes = layer.option("normalized_shape", place=0)
-    inner = len(sizes) if isinstance(sizes, tuple | list) else 1
+    inner = len(listed(sizes))
     axes = list(range(x.rank - inner, x.rank))
     # One name for all: what a step has read may go as soon as the next one stands.
-    made = power(machine, x, 2)
-    made = mean(machine, made, dim=axes, keepdim=True)
-    made = POINTWISE["torch.rsqrt"](machine, made)
-    made = multiply(machine, x, made)
+    factor = power(machine, x, 2)
+    factor = mean(machine, factor, dim=axes, keepdim=True)
+    factor = POINTWISE["torch.rsqrt"](machine, factor)
+    made = multiply(machine, x, factor)
     weight = layer.weights.get("weight")
     return made if weight is None else multiply(machine, made, weight)
 
@@ -417,7 +420,7 @@ def embedding(machine: Machine, layer: Layer, index: Tensor) -> Tensor:
         (weight,),
         (result,),
         (index,),
-        lambda grad, _: (machine.empty(shape, grad.dtype),),
+        filling(machine, shape),
     )
     return result
 
@@ -478,7 +481,7 @@ def prelu(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
 def _flat(x: Tensor) -> Tensor:
     """As one axis of channels, for the shape of the slopes."""
     channels = x.shape[1] if x.rank > 1 else ONE
-    return x.alias((product(x.shape) // channels, channels), (channels, ONE))
+    return x.alias((volume(x.shape) // channels, channels), (channels, ONE))
 
 
 def modules(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
@@ -518,5 +521,3 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys([f"F.adaptive_avg_pool{n}d" for n in (1, 2, 3)], adaptive_average),
     "average_pool": average_pool_helper,
 }
-
-__all__ = ["FUNCTIONS", "LAYERS", "Layer", "add", "is_contiguous"]

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from nnspec.analysis.memory.layout import Sizes, elementwise, like
-from nnspec.analysis.memory.machine import Machine, Tensor, needs
+from nnspec.analysis.memory.machine import (
+    Backward,
+    Gradients,
+    Machine,
+    Tensor,
+    needs,
+    through,
+)
 from nnspec.ir.dims import ONE
 from nnspec.ir.types import DType
 
@@ -114,9 +121,11 @@ def identity(machine: Machine, x: Tensor, *_: Any, **__: Any) -> Tensor:
 def log_sigmoid(machine: Machine, x: Tensor) -> Tensor:
     """On a CPU a buffer is kept beside the input."""
     result, buffer = fresh(x), fresh(x)
-    machine.record(
-        (x,), (result,), (x, buffer), lambda grad, *kept: (fresh(grad, *kept),)
-    )
+
+    def backward(grad: Tensor, *kept: Tensor) -> Gradients:
+        return (fresh(grad, *kept),)
+
+    machine.record((x,), (result,), (x, buffer), backward)
     return result
 
 
@@ -158,7 +167,7 @@ def _binary(
     x: Operand,
     y: Operand,
     saved: Sequence[Tensor],
-    backward: Callable[..., Any],
+    backward: Backward,
     dtype: DType | None = None,
 ) -> Tensor:
     result = fresh(x, y, dtype=dtype)
@@ -169,15 +178,21 @@ def _binary(
 
 def add(machine: Machine, x: Operand, y: Operand) -> Tensor:
     """The gradient goes to both operands as it is."""
-    return _binary(machine, x, y, (), lambda grad: (grad, grad))
+
+    def backward(grad: Tensor) -> Gradients:
+        return grad, grad
+
+    return _binary(machine, x, y, (), backward)
 
 
 def subtract(machine: Machine, x: Operand, y: Operand) -> Tensor:
     """The second operand's gradient is negated."""
     second = needs(*tensors(y))
-    return _binary(
-        machine, x, y, (), lambda grad: (grad, fresh(grad) if second else None)
-    )
+
+    def backward(grad: Tensor) -> Gradients:
+        return grad, fresh(grad) if second else None
+
+    return _binary(machine, x, y, (), backward)
 
 
 def multiply(machine: Machine, x: Operand, y: Operand) -> Tensor:
@@ -216,7 +231,7 @@ def power(machine: Machine, x: Operand, y: Operand) -> Tensor:
     if not isinstance(y, Tensor):
         return Unary("input", through=2)(machine, x)
     if not isinstance(x, Tensor):
-        return Unary("output", through=1)(machine, y)
+        return Unary("input output", through=1)(machine, y)
 
     def backward(grad: Tensor, *kept: Tensor) -> tuple[Tensor, Tensor]:
         return chain(grad, *kept, through=4), chain(grad, *kept, through=4)
@@ -292,9 +307,14 @@ def convert(machine: Machine, x: Tensor, dtype: Any, **_: Any) -> Tensor:
     source = x.dtype
     if dtype.is_float:
         machine.record(
-            (x,), (result,), (), lambda grad: (empty_like(grad, source),)
+            (x,), (result,), (), through(lambda grad: empty_like(grad, source))
         )
     return result
+
+
+def to_long(machine: Machine, x: Tensor) -> Tensor:
+    """`x.long()`"""
+    return convert(machine, x, DType.I64)
 
 
 def same_type(machine: Machine, one: DType, other: DType) -> bool:
@@ -354,5 +374,5 @@ POINTWISE: dict[str, Callable[..., Any]] = {
     "torch.maximum": extreme,
     "torch.where": where,
     "Tensor.to": convert,
-    "Tensor.long": lambda machine, x: convert(machine, x, DType.I64),
+    "Tensor.long": to_long,
 }

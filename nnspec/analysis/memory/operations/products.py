@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nnspec.analysis.memory.layout import Sizes, is_contiguous
-from nnspec.analysis.memory.machine import Machine, Tensor, needs
+from nnspec.analysis.memory.layout import Sizes, is_contiguous, volume
+from nnspec.analysis.memory.machine import Machine, Tensor, filling, needs
 from nnspec.analysis.memory.operations.pointwise import add, broadcast, multiply
 from nnspec.analysis.memory.operations.views import (
     permute,
@@ -74,7 +74,7 @@ def linear(
     if x.rank == 2:
         return product_of(machine, x, turned, bias)
     shape = (*x.shape[:-1], weight.shape[0])
-    rows = to_shape(machine, x, (product(x.shape[:-1]), x.shape[-1]))
+    rows = to_shape(machine, x, (volume(x.shape[:-1]), x.shape[-1]))
     if bias is None or x.is_contiguous:
         return to_shape(machine, product_of(machine, rows, turned, bias), shape)
     made = to_shape(machine, product_of(machine, rows, turned), shape)
@@ -85,14 +85,26 @@ def matmul(machine: Machine, x: Tensor, y: Tensor) -> Tensor:
     """The product of matrices or vectors, leading axes broadcast."""
     if x.rank == 1 and y.rank == 1:
         return _dot(machine, x, y)
+    if x.rank == 1 and y.rank > 2:
+        return _times_vector(machine, transpose(machine, y, -2, -1), x)
+    if y.rank == 1 and x.rank > 1:
+        return _times_vector(machine, x, y)
     left = unsqueeze(machine, x, 0) if x.rank == 1 else x
-    right = unsqueeze(machine, y, 1) if y.rank == 1 else y
-    made = _matrices(machine, left, right)
+    made = _matrices(machine, left, y)
     if x.rank == 1:
         made = to_shape(machine, made, (*made.shape[:-2], made.shape[-1]))
-    if y.rank == 1:
-        made = to_shape(machine, made, made.shape[:-1])
     return made
+
+
+def _times_vector(machine: Machine, x: Tensor, vector: Tensor) -> Tensor:
+    """Matrices times one vector: all their rows at once."""
+    rows = to_shape(machine, x, (volume(x.shape[:-1]), x.shape[-1]))
+    result = machine.empty((rows.shape[0],), x.dtype)
+    shapes = (rows.shape, vector.shape)
+    machine.record(
+        (rows, vector), (result,), (rows, vector), filling(machine, *shapes)
+    )
+    return to_shape(machine, result, x.shape[:-1])
 
 
 def _dot(machine: Machine, x: Tensor, y: Tensor) -> Tensor:
@@ -102,7 +114,7 @@ def _dot(machine: Machine, x: Tensor, y: Tensor) -> Tensor:
         (x, y),
         (result,),
         (x, y),
-        lambda grad, *_: tuple(machine.empty(shape, grad.dtype) for shape in shapes),
+        filling(machine, *shapes),
     )
     return result
 
@@ -111,7 +123,7 @@ def _matrices(machine: Machine, x: Tensor, y: Tensor) -> Tensor:
     if x.rank == 2 and y.rank == 2:
         return product_of(machine, x, y)
     if y.rank == 2 and x.rank > 2:
-        rows = to_shape(machine, x, (product(x.shape[:-1]), x.shape[-1]))
+        rows = to_shape(machine, x, (volume(x.shape[:-1]), x.shape[-1]))
         made = product_of(machine, rows, y)
         return to_shape(machine, made, (*x.shape[:-1], y.shape[-1]))
     leading = broadcast([x.shape[:-2] or (ONE,), y.shape[:-2] or (ONE,)])
@@ -123,7 +135,7 @@ def _matrices(machine: Machine, x: Tensor, y: Tensor) -> Tensor:
 
 def _batched(machine: Machine, x: Tensor, leading: Sizes) -> Tensor:
     wide = stretched(machine, x, (*leading, *x.shape[-2:]))
-    return to_shape(machine, wide, (product(leading), *x.shape[-2:]))
+    return to_shape(machine, wide, (volume(leading), *x.shape[-2:]))
 
 
 def einsum(machine: Machine, equation: str, *given: Tensor) -> Tensor:
@@ -155,9 +167,7 @@ def _two(
     spelled: list[str] = []
     for x, own in zip(given, names, strict=True):
         alone = [i for i, n in enumerate(own) if n not in both and n not in result]
-        operands.append(
-            REDUCTIONS["Tensor.sum"](machine, x, dim=alone) if alone else x
-        )
+        operands.append(REDUCTIONS["Tensor.sum"](machine, x, dim=alone) if alone else x)
         spelled.append("".join(n for i, n in enumerate(own) if i not in alone))
     inner = [n for n in spelled[0] if n in both and n not in result]
     aligned = [
@@ -189,17 +199,16 @@ def _contracted(
     shared = [n for n in result if n in names[0] and n in names[1]]
     rows = [n for n in result if n not in names[1]]
     columns = [n for n in result if n not in names[0]]
-    sizes = {
-        name: _size(given, place)
-        for place, name in enumerate(order)
-    }
+    sizes = {name: _size(given, place) for place, name in enumerate(order)}
     left = permute(
         machine, given[0], *(order.index(n) for n in (*shared, *rows, *inner, *columns))
     )
     right = permute(
         machine, given[1], *(order.index(n) for n in (*shared, *inner, *columns, *rows))
     )
-    counts = [product(sizes[n] for n in each) for each in (shared, rows, inner, columns)]
+    counts = [
+        product(sizes[n] for n in each) for each in (shared, rows, inner, columns)
+    ]
     made = product_of(
         machine,
         to_shape(machine, left, (counts[0], counts[1], counts[2])),

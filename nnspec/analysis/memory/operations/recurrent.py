@@ -17,6 +17,7 @@ from nnspec.analysis.memory.operations.pointwise import fresh
 from nnspec.analysis.memory.operations.views import (
     concatenate,
     contiguous_copy,
+    listed,
     stack,
     transpose,
 )
@@ -53,7 +54,9 @@ def recurrent(machine: Machine, layer: Layer, x: Tensor, state: Any = None) -> A
     layers = int(layer.option("num_layers", 1))
     directions = 2 if layer.option("bidirectional", False) else 1
     initial = _initial(machine, cell, x, state, layers * directions, hidden)
-    sequence = contiguous_copy(machine, transpose(machine, x, 0, 1))
+    sequence = transpose(machine, x, 0, 1)
+    if _is_fused(machine, cell, x):
+        sequence = contiguous_copy(machine, sequence)
     rate = layer.option("dropout", 0)
     finals: list[tuple[Tensor, ...]] = []
     for place in range(layers):
@@ -77,7 +80,7 @@ def _initial(
     machine: Machine, cell: Cell, x: Tensor, state: Any, count: int, hidden: Dim
 ) -> tuple[Tensor, ...]:
     if state is not None:
-        return state if isinstance(state, tuple) else (state,)
+        return tuple(listed(state))
     shape = (dim(count), x.shape[0], hidden)
     return tuple(machine.empty(shape, x.dtype) for _ in range(cell.states))
 
@@ -96,9 +99,14 @@ def _direction(
     weights = [
         tensor for name, tensor in layer.weights.items() if name.endswith(f"_{suffix}")
     ]
-    fused = cell.onednn and machine.onednn and x.dtype is DType.FLOAT
-    run = _in_onednn if fused and machine.element(DType.FLOAT) == 4 else _by_steps
+    run = _in_onednn if _is_fused(machine, cell, x) else _by_steps
     return run(machine, cell, x, weights, initial, hidden)
+
+
+def _is_fused(machine: Machine, cell: Cell, x: Tensor) -> bool:
+    """Whether oneDNN runs the layer."""
+    single = x.dtype is DType.FLOAT and machine.element(DType.FLOAT) == 4
+    return cell.onednn and machine.onednn and single
 
 
 def _in_onednn(
@@ -134,6 +142,7 @@ def _by_steps(
     hidden: Dim,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """One product with all inputs, then for each step one with the state, and the gates."""
+    x = contiguous_copy(machine, x)
     steps, batch = x.shape[0], x.shape[1]
     inputs = machine.empty((steps, batch, cell.gates * hidden), x.dtype)
     biased = fresh(inputs)
@@ -194,7 +203,7 @@ def lstm_with_states(
 def _cell(machine: Machine, layer: Layer, x: Tensor, state: Any) -> Any:
     """One step: gates and states are kept."""
     lstm = layer.kind == "nn.LSTMCell"
-    states = tuple(state) if isinstance(state, tuple) else (state,)
+    states: list[Tensor] = listed(state)
     hidden = states[0].shape
     weights = list(layer.weights.values())
     gates = 4 if lstm else 3

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nnspec.analysis.memory.layout import Sizes, expanded
-from nnspec.analysis.memory.machine import Machine, Tensor
+from nnspec.analysis.memory.machine import Gradients, Machine, Tensor
 from nnspec.analysis.memory.operations.pointwise import (
     INPUT,
     OUTPUT,
@@ -47,9 +47,7 @@ def _spread(grad: Tensor, shape: Sizes, axes: list[int]) -> Tensor:
 
 def _kept(grad: Tensor, shape: Sizes, axes: list[int]) -> Tensor:
     """A gradient of a reduction with the axes that were reduced, of one element each."""
-    ones = tuple(
-        ONE if axis in axes else size for axis, size in enumerate(shape)
-    )
+    ones = tuple(ONE if axis in axes else size for axis, size in enumerate(shape))
     return grad if grad.shape == ones else _spread(grad, ones, axes)
 
 
@@ -75,12 +73,11 @@ def reduction(
             kind = DType.I64 if not keeps else kind
         result = machine.empty(reduced(x, axes, keepdim), kind)
         saved = [x] * ("input" in keeps) + [result] * ("output" in keeps)
-        machine.record(
-            (x,),
-            (result,),
-            saved,
-            lambda grad, *kept: (backward(grad, shape, axes, *kept),),
-        )
+
+        def behind(grad: Tensor, *kept: Tensor) -> Gradients:
+            return (backward(grad, shape, axes, *kept),)
+
+        machine.record((x,), (result,), saved, behind)
         return result
 
     return rule
@@ -158,7 +155,9 @@ def normalize(machine: Machine, x: Tensor, dim: Any = 1, **_: Any) -> Tensor:
     return divide(machine, x, stretched(machine, length, x.shape))
 
 
-def cumulated(machine: Machine, x: Tensor, dim: Any = None, dtype: Any = None) -> Tensor:
+def cumulated(
+    machine: Machine, x: Tensor, dim: Any = None, dtype: Any = None
+) -> Tensor:
     """A running sum; its gradient is one from the other end, between two reversals."""
     result = fresh(x, dtype=dtype or (DType.I64 if x.dtype.is_integer else None))
 
@@ -214,8 +213,8 @@ REDUCTIONS: dict[str, Callable[..., Any]] = {
     "Tensor.argmin": reduction(_of_nothing, result_type=DType.I64),
     "torch.logsumexp": reduction(_of_logsumexp, "input output"),
     "torch.linalg.vector_norm": norm,
-    "F.softmax": lambda machine, x, dim: OUTPUT(machine, x),
-    "F.log_softmax": lambda machine, x, dim: OUTPUT(machine, x),
+    "F.softmax": OUTPUT,
+    "F.log_softmax": OUTPUT,
     "F.normalize": normalize,
     "torch.cumsum": cumulated,
     "F.glu": glu,

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
-from nnspec.analysis.memory.layout import Sizes, contiguous, expanded, viewed
-from nnspec.analysis.memory.machine import Machine, Tensor
+from nnspec.analysis.memory.layout import (
+    Sizes,
+    contiguous,
+    expanded,
+    viewed,
+    volume,
+)
+from nnspec.analysis.memory.machine import (
+    Gradients,
+    Machine,
+    Tensor,
+    through,
+)
 from nnspec.analysis.memory.operations.pointwise import fresh
 from nnspec.ir.dims import ONE, Dim, dim, product
 
@@ -16,10 +27,19 @@ def axis_of(axis: Any, rank: int) -> int:
     return int(axis) % rank
 
 
+def listed(values: Any) -> list[Any]:
+    """One value or several, or a call's arguments that are one tuple, as a list."""
+    if not isinstance(values, tuple | list):
+        return [values]
+    several = cast("Sequence[Any]", values)
+    if len(several) == 1 and isinstance(several[0], tuple | list):
+        return list(cast("Sequence[Any]", several[0]))
+    return list(several)
+
+
 def axes_of(axes: Any, rank: int) -> list[int]:
     """Axes from 0, from one or several."""
-    given = axes if isinstance(axes, tuple | list) else (axes,)
-    return [axis_of(axis, rank) for axis in given]
+    return [axis_of(axis, rank) for axis in listed(axes)]
 
 
 def sizes_of(sizes: Sequence[Any], elements: Dim) -> Sizes:
@@ -37,10 +57,10 @@ def _view(
     x: Tensor,
     shape: Sizes,
     strides: Sizes,
-    backward: Callable[[Tensor], Any],
+    backward: Callable[[Tensor], Tensor],
 ) -> Tensor:
     result = x.alias(shape, strides)
-    machine.record((x,), (result,), (), lambda grad: (backward(grad),))
+    machine.record((x,), (result,), (), through(backward))
     return result
 
 
@@ -54,7 +74,7 @@ def reshaped(x: Tensor, shape: Sizes) -> Tensor:
 
 def reshape(machine: Machine, x: Tensor, *sizes: Any) -> Tensor:
     """A view where the strides allow, else a contiguous copy."""
-    given = sizes[0] if sizes and isinstance(sizes[0], tuple | list) else sizes
+    given = listed(sizes)
     return to_shape(machine, x, sizes_of(given, x.elements))
 
 
@@ -64,7 +84,7 @@ def to_shape(machine: Machine, x: Tensor, shape: Sizes) -> Tensor:
         return x
     source = x.shape
     result = reshaped(x, shape)
-    machine.record((x,), (result,), (), lambda grad: (reshaped(grad, source),))
+    machine.record((x,), (result,), (), through(lambda grad: reshaped(grad, source)))
     return result
 
 
@@ -75,7 +95,7 @@ def flatten(machine: Machine, x: Tensor, start: Any = 0, stop: Any = -1) -> Tens
     first, last = axis_of(start, x.rank), axis_of(stop, x.rank)
     if first == last:
         return x
-    inner = product(x.shape[first : last + 1])
+    inner = volume(x.shape[first : last + 1])
     return to_shape(machine, x, (*x.shape[:first], inner, *x.shape[last + 1 :]))
 
 
@@ -95,8 +115,8 @@ def permuted(x: Tensor, order: Sequence[int]) -> Tensor:
 
 def permute(machine: Machine, x: Tensor, *order: Any) -> Tensor:
     """Axes in another order."""
-    given = order[0] if order and isinstance(order[0], tuple | list) else order
-    places = axes_of(tuple(given), x.rank)
+    given = listed(order)
+    places = axes_of(given, x.rank)
     back = [places.index(axis) for axis in range(x.rank)]
     found = permuted(x, places)
     return _view(
@@ -124,7 +144,7 @@ def movedim(machine: Machine, x: Tensor, source: Any, target: Any) -> Tensor:
 
 def expand(machine: Machine, x: Tensor, *sizes: Any) -> Tensor:
     """Stretched: an axis of one element is repeated without a copy."""
-    given = sizes[0] if sizes and isinstance(sizes[0], tuple | list) else sizes
+    given = listed(sizes)
     missing = len(given) - x.rank
     shape = tuple(
         x.shape[axis - missing] if dim(size).constant == -1 else dim(size)
@@ -192,16 +212,14 @@ def contiguous_copy(machine: Machine, x: Tensor) -> Tensor:
     if x.is_contiguous:
         return x
     result = machine.empty(x.shape, x.dtype)
-    machine.record((x,), (result,), (), lambda grad: (grad,))
+    machine.record((x,), (result,), (), through(lambda grad: grad))
     return result
 
 
 # ---- parts ----------------------------------------------------------------------------------------
 
 
-def part(
-    machine: Machine, x: Tensor, axis: int, size: Dim, step: Dim = ONE
-) -> Tensor:
+def part(machine: Machine, x: Tensor, axis: int, size: Dim, step: Dim = ONE) -> Tensor:
     """Some elements along an axis; the gradient is laid into zeros."""
     shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
     strides = (*x.strides[:axis], x.strides[axis] * step, *x.strides[axis + 1 :])
@@ -281,13 +299,11 @@ def _size(size: Any) -> Dim:
 def moved(machine: Machine, x: Tensor, *_: Any, **__: Any) -> Tensor:
     """A copy with its elements in other places (`roll`, `flip`): so is the gradient."""
     result = fresh(x)
-    machine.record((x,), (result,), (), lambda grad: (fresh(grad),))
+    machine.record((x,), (result,), (), through(lambda grad: fresh(grad)))
     return result
 
 
-def concatenate(
-    machine: Machine, given: Sequence[Tensor], dim: Any = 0
-) -> Tensor:
+def concatenate(machine: Machine, given: Sequence[Tensor], dim: Any = 0) -> Tensor:
     """Put together along an axis; the gradients are views of the whole."""
     axis = axis_of(dim, given[0].rank)
     size = sum((each.shape[axis] for each in given[1:]), given[0].shape[axis])
@@ -297,7 +313,9 @@ def concatenate(
 
     def backward(grad: Tensor) -> list[Tensor]:
         return [
-            grad.alias((*grad.shape[:axis], size, *grad.shape[axis + 1 :]), grad.strides)
+            grad.alias(
+                (*grad.shape[:axis], size, *grad.shape[axis + 1 :]), grad.strides
+            )
             for size in sizes
         ]
 
@@ -313,9 +331,11 @@ def stack(machine: Machine, given: Sequence[Tensor], dim: Any = 0) -> Tensor:
     shape = (*first[:axis], count, *first[axis:])
     result = machine.empty(shape, given[0].dtype)
     number = len(given)
-    machine.record(
-        given, (result,), (), lambda grad: [_without(grad, (axis,))] * number
-    )
+
+    def backward(grad: Tensor) -> Gradients:
+        return [_without(grad, (axis,))] * number
+
+    machine.record(given, (result,), (), backward)
     return result
 
 

@@ -1,0 +1,197 @@
+"""The figures of memory: what lies still (weights, gradients, states), and what comes and goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from nnspec.analysis.memory import run
+from nnspec.analysis.memory.peaks import reduced
+from nnspec.analysis.memory.policy import Modes
+from nnspec.analysis.optimizers import OPTIMIZERS, Parameter, state_width
+from nnspec.analysis.setting import Policy, Setting
+from nnspec.analysis.uses import Site, values_of
+from nnspec.ir.dims import ZERO, Dim, maximum, product, total
+from nnspec.ir.types import TensorType
+from nnspec.ops.base import Weight
+
+if TYPE_CHECKING:
+    from nnspec.analysis.figures import Analysis
+
+# PyTorch counts the batches that statistics were taken of, in an int64 beside them.
+BATCH_COUNTER = 8
+
+
+# ---- what lies still ------------------------------------------------------------------------------
+
+
+def weight_bytes(site: Site, setting: Setting) -> Dim:
+    """Parameters and buffers, as the policy stores them."""
+    weights = site.weights.values()
+    found = total(_stored(each, setting.policy) for each in weights)
+    counts = any(not each.trainable for each in weights)
+    return found + BATCH_COUNTER if counts else found
+
+
+def _stored(weight: Weight, policy: Policy) -> Dim:
+    """A weight in memory; of integers with a scale for each row, where it is a matrix."""
+    elements = product(weight.shape)
+    width = policy.weights.bytes
+    if policy.weights.is_float:
+        return elements * width
+    if len(weight.shape) < 2 or not weight.trainable:
+        return elements * policy.activations.bytes
+    return elements * width + weight.shape[0] * policy.activations.bytes
+
+
+def gradient_bytes(site: Site, setting: Setting) -> Dim:
+    """A gradient for each trained weight."""
+    if not setting.policy.trains:
+        return ZERO
+    width = setting.policy.gradients.bytes
+    return total(each.elements * width for each in parameters(site))
+
+
+def optimizer_bytes(site: Site, setting: Setting) -> Dim:
+    """The optimizer's state, the master copy of the weights in it."""
+    policy = setting.policy
+    if not policy.trains:
+        return ZERO
+    width = state_width(policy)
+    state = OPTIMIZERS[setting.optimizer].state
+    return total(
+        state(each, width) + each.elements * policy.master for each in parameters(site)
+    )
+
+
+def parameters(site: Site) -> Iterator[Parameter]:
+    """The trained weights of a node."""
+    if site.is_frozen:
+        return
+    assert site.node.op is not None
+    is_table = site.node.op.op_name() == "Embedding"
+    for weight in site.weights.values():
+        if weight.trainable:
+            yield Parameter(weight.shape, is_table)
+
+
+def kv_cache(site: Site, setting: Setting) -> Dim:
+    """Keys and values that later tokens read again: of causal attention, and of attention across."""
+    operator = site.node.op
+    assert operator is not None
+    if operator.op_name() != "attention":
+        return ZERO
+    q, k, v = site.types[:3]
+    across = k.shape[-2] != q.shape[-2]
+    if not (getattr(operator, "causal", False) or across):
+        return ZERO
+    return (k.elements + v.elements) * setting.policy.bytes(k.dtype)
+
+
+# ---- what comes and goes --------------------------------------------------------------------------
+
+
+def modes(setting: Setting, *, training: bool) -> Modes:
+    """How a program runs under a setting."""
+    return Modes(
+        width=setting.policy.activations.bytes,
+        training=training,
+        fused=setting.attention == "fused",
+        drops=setting.dropout == "configured",
+    )
+
+
+def saved_bytes(analysis: Analysis) -> Dim:
+    """What autograd keeps of a forward pass in training."""
+    if not analysis.setting.policy.trains:
+        return ZERO
+    return _training(analysis).saved
+
+
+def _training(analysis: Analysis) -> run.Training:
+    return analysis.once(
+        "training",
+        lambda: run.training(analysis.program, modes(analysis.setting, training=True)),
+    )
+
+
+def inference_activations(analysis: Analysis) -> Dim:
+    """The most that a forward pass has alive besides weights and inputs."""
+    return _largest(_inference(analysis))
+
+
+def _inference(analysis: Analysis) -> list[Dim]:
+    return analysis.once(
+        "inference",
+        lambda: run.inference(
+            analysis.program, modes(analysis.setting, training=False)
+        ),
+    )
+
+
+def inference_peak(analysis: Analysis) -> Dim:
+    """The most that a forward pass has alive, weights and inputs included."""
+    base = _base(analysis)
+    return _largest(each + base for each in _inference(analysis))
+
+
+def backward_peak(analysis: Analysis) -> Dim:
+    """The most that forward and backward have alive, weights and inputs included."""
+    return _largest(_backward(analysis))
+
+
+def _backward(analysis: Analysis) -> list[Dim]:
+    if not analysis.setting.policy.trains:
+        return []
+    base = _base(analysis)
+    return [each + base for each in _training(analysis).peaks]
+
+
+def train_peak(analysis: Analysis) -> Dim:
+    """The most that a training step has alive once the optimizer has its state."""
+    states = analysis.figure("optimizer_bytes")
+    passes = [each + states for each in _backward(analysis)]
+    if not passes:
+        return ZERO
+    still = _base(analysis) + states + analysis.figure("gradient_bytes")
+    return _largest([*passes, still + _step(analysis)])
+
+
+def _step(analysis: Analysis) -> Dim:
+    """What the optimizer makes while it changes the largest weight."""
+    width = state_width(analysis.setting.policy)
+    step = OPTIMIZERS[analysis.setting.optimizer].step
+    found = {step(each, width) for each in _trained(analysis)}
+    return maximum(*found, 0)
+
+
+def _trained(analysis: Analysis) -> set[Parameter]:
+    found: set[Parameter] = set()
+    waiting = [analysis.uses.main]
+    seen = set(waiting)
+    while waiting:
+        for site in analysis.uses.inside(waiting.pop()).sites:
+            if site.node.callee is None:
+                found.update(parameters(site) if site.node.owns else ())
+            elif site.use not in seen:
+                seen.add(site.use)
+                waiting.append(site.use)
+    return found
+
+
+def _base(analysis: Analysis) -> Dim:
+    """Weights, buffers and inputs, which live all the time."""
+    main = analysis.program.main
+    inputs = [main.types[value] for value in values_of(main.inputs)]
+    return analysis.figure("weight_bytes") + _bytes(inputs, analysis.setting)
+
+
+def _bytes(tensors: Iterable[TensorType], setting: Setting) -> Dim:
+    return total(
+        each.elements.value * setting.policy.bytes(each.dtype) for each in tensors
+    )
+
+
+def _largest(amounts: Iterable[Dim]) -> Dim:
+    found = reduced(amounts)
+    return maximum(*found) if found else ZERO

@@ -1,0 +1,125 @@
+"""What optimizers keep for each weight, and what a step makes on the way.
+
+Of PyTorch's own optimizers both are as `torch.optim` allocates them with `foreach=False`, one weight after
+another; 8-bit Adam is as torchao and bitsandbytes store it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from nnspec.analysis.setting import Policy
+from nnspec.ir.dims import ZERO, Dim, dim, product
+
+# Blocks of 8-bit states share a float32 factor; small weights keep float32 states.
+BLOCK = 256
+LEAST_8_BIT = 4096
+# The step counter of Adam and Adafactor is a float32 tensor of one element.
+COUNTER = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A trained weight as an optimizer sees it. `is_table`: rows that are looked up, which Muon leaves out."""
+
+    shape: tuple[Dim, ...]
+    is_table: bool = False
+
+    @property
+    def elements(self) -> Dim:
+        """The number of elements."""
+        return product(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """Bytes of state for a weight, and of what one step has alive at once, by the bytes of an element."""
+
+    state: Callable[[Parameter, int], Dim]
+    step: Callable[[Parameter, int], Dim]
+
+
+def state_width(policy: Policy) -> int:
+    """Bytes of an element of the states: float32 beside master weights, else as the weights are."""
+    return policy.master or policy.gradients.bytes
+
+
+def nothing(parameter: Parameter, width: int) -> Dim:
+    """No bytes."""
+    return ZERO
+
+
+def momentum(parameter: Parameter, width: int) -> Dim:
+    """One running mean."""
+    return parameter.elements * width
+
+
+def adam(parameter: Parameter, width: int) -> Dim:
+    """Two running means and a counter (Kingma and Ba, 2015)."""
+    return 2 * parameter.elements * width + COUNTER
+
+
+def adam_step(parameter: Parameter, width: int) -> Dim:
+    """The root of the second mean, and the same divided."""
+    return 2 * parameter.elements * width
+
+
+def adafactor(parameter: Parameter, width: int) -> Dim:
+    """A mean for each row and each column of a matrix (Shazeer and Stern, 2018), and a counter."""
+    shape = parameter.shape
+    if len(shape) < 2:
+        return parameter.elements * width + COUNTER
+    rows, columns = product(shape[:-1]), product(shape[:-2]) * shape[-1]
+    return (rows + columns) * width + COUNTER
+
+
+def adafactor_step(parameter: Parameter, width: int) -> Dim:
+    """The estimate of the variance, from which the update is made in place."""
+    return parameter.elements * width
+
+
+def adam_8_bit(parameter: Parameter, width: int) -> Dim:
+    """Two means of a byte an element and a factor for each block (Dettmers et al., 2022)."""
+    elements = parameter.elements
+    if elements.is_constant and int(elements) < LEAST_8_BIT:
+        return 2 * elements * 4
+    return 2 * (elements + 4 * elements.ceil_divide(BLOCK))
+
+
+def muon(parameter: Parameter, width: int) -> Dim:
+    """One mean of a matrix (Jordan et al., 2024); tables and vectors are left to Adam."""
+    return (
+        momentum(parameter, width) if _is_matrix(parameter) else adam(parameter, width)
+    )
+
+
+def muon_step(parameter: Parameter, width: int) -> Dim:
+    """The update, and two matrices and two squares in bfloat16 while it is made orthogonal."""
+    if not _is_matrix(parameter):
+        return adam_step(parameter, width)
+    rows = parameter.shape[0]
+    columns = product(parameter.shape[1:])
+    side = rows if rows.is_constant and rows <= columns else columns
+    return parameter.elements * (width + 4) + 4 * side * side
+
+
+def _is_matrix(parameter: Parameter) -> bool:
+    """Whether Muon takes a weight; kernels of convolutions count as matrices of their filters."""
+    return len(parameter.shape) > 1 and not parameter.is_table
+
+
+OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
+    {
+        "sgd": Optimizer(nothing, nothing),
+        "momentum": Optimizer(momentum, nothing),
+        "adam": Optimizer(adam, adam_step),
+        "adamw": Optimizer(adam, adam_step),
+        "adafactor": Optimizer(adafactor, adafactor_step),
+        "adam8bit": Optimizer(adam_8_bit, nothing),
+        "muon": Optimizer(muon, muon_step),
+    }
+)
+
+__all__ = ["OPTIMIZERS", "Optimizer", "Parameter", "dim", "state_width"]
