@@ -7,11 +7,10 @@ two others (`2 b <= a + c` means that `b` exceeds not both), which is what becom
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
 
-from nnspec.ir.dims import Dim, Monomial, maximum
-
-LONGEST_PERIOD = 6
+from nnspec.ir.dims import Atom, Dim, Monomial
 
 
 class Peaks:
@@ -37,10 +36,6 @@ class Peaks:
         found.amounts = reduced(self.amounts)
         return found
 
-    def largest(self) -> Dim:
-        """The peak: one amount, or the maximum of those that exceed each other at different sizes."""
-        return maximum(*reduced(self.amounts), 0)
-
 
 def _append(amounts: list[Dim], amount: Dim) -> None:
     """Adds an amount behind others; what then lies between two goes."""
@@ -51,30 +46,118 @@ def _append(amounts: list[Dim], amount: Dim) -> None:
 
 def reduced(amounts: Iterable[Dim]) -> list[Dim]:
     """The amounts without those that are never the largest, as far as can be told."""
-    found = _undominated(list(dict.fromkeys(amounts)))
-    for period in range(1, LONGEST_PERIOD + 1):
-        if len(found) > 2:
-            found = _without_rows(found, period)
-    return _undominated(found)
+    found = list(dict.fromkeys(amounts))
+    if len(found) < 2:
+        return found
+    trial = Trial(found)
+    found = _undominated(found, trial)
+    return _outside(found, trial)
 
 
-def _without_rows(amounts: list[Dim], period: int) -> list[Dim]:
-    """Each `period`-th amount in a row of its own, of which only the ends stay where it is straight."""
-    rows: list[list[Dim]] = [[] for _ in range(period)]
-    for place, amount in enumerate(amounts):
-        _append(rows[place % period], amount)
-    kept = {amount for row in rows for amount in row}
-    return [amount for amount in amounts if amount in kept]
-
-
-def _undominated(amounts: list[Dim]) -> list[Dim]:
+def _undominated(amounts: list[Dim], trial: Trial) -> list[Dim]:
     found: list[Dim] = []
     for amount in amounts:
-        if any(at_least(known, amount) for known in found):
+        if any(trial.at_least(known, amount) for known in found):
             continue
-        found = [known for known in found if not at_least(amount, known)]
+        found = [known for known in found if not trial.at_least(amount, known)]
         found.append(amount)
     return found
+
+
+def _outside(amounts: list[Dim], trial: Trial) -> list[Dim]:
+    """The amounts without those that lie between two others."""
+    found = list(amounts)
+    for amount in amounts:
+        others = [each for each in found if each is not amount]
+        if any(
+            trial.between(amount, one, other)
+            for place, one in enumerate(others)
+            for other in others[place + 1 :]
+        ):
+            found = others
+    return found
+
+
+# Sizes at which amounts are tried before anything is proven of them.
+TRIED = (1, 3, 60, 4000)
+FINEST = 10**6
+
+
+class Trial:
+    """Amounts at a few sizes: what does not hold there need not be proven."""
+
+    def __init__(self, amounts: Iterable[Dim]) -> None:
+        self._values: dict[Monomial, tuple[int, ...]] = {}
+        self._symbols: dict[str, int] = {}
+        self._at = {id(amount): self._sampled(amount) for amount in amounts}
+
+    def at_least(self, one: Dim, other: Dim) -> bool:
+        """Whether an amount is no less than another, see `at_least`."""
+        pairs = zip(self._at[id(one)], self._at[id(other)], strict=True)
+        return all(a >= b for a, b in pairs) and at_least(one, other)
+
+    def between(self, amount: Dim, one: Dim, other: Dim) -> bool:
+        """Whether an amount is never more than some mean of two others, and so than the larger."""
+        share = self._share(
+            self._at[id(amount)], self._at[id(one)], self._at[id(other)]
+        )
+        if share is None:
+            return False
+        first, second = share.numerator, share.denominator - share.numerator
+        return at_least(first * one + second * other, share.denominator * amount)
+
+    def _share(
+        self, amounts: Sequence[int], ones: Sequence[int], others: Sequence[int]
+    ) -> Fraction | None:
+        """The share of the first in a mean that is no less at any of the tried sizes."""
+        low, high = 0.0, 1.0
+        for amount, one, other in zip(amounts, ones, others, strict=True):
+            if one == other:
+                if amount > one:
+                    return None
+                continue
+            bound = (amount - other) / (one - other)
+            if one > other:
+                low = max(low, bound)
+            else:
+                high = min(high, bound)
+            if low > high:
+                return None
+        return Fraction((low + high) / 2).limit_denominator(FINEST)
+
+    def _sampled(self, amount: Dim) -> list[int]:
+        count = len(TRIED) ** 2
+        if amount.constant is not None:
+            return [amount.constant] * count
+        found = [0] * count
+        for monomial, coefficient in amount.terms:
+            for place, value in enumerate(self._monomial(monomial)):
+                found[place] += coefficient * value
+        return found
+
+    def _monomial(self, monomial: Monomial) -> tuple[int, ...]:
+        if monomial not in self._values:
+            values = [1] * len(TRIED) ** 2
+            for atom, power in monomial:
+                for place in range(len(values)):
+                    values[place] *= self._atom(atom, place) ** power
+            self._values[monomial] = tuple(values)
+        return self._values[monomial]
+
+    def _atom(self, atom: Atom, place: int) -> int:
+        """An atom at the sizes of one trial: each symbol takes the sizes in an order of its own."""
+        if atom.kind == "symbol":
+            number = self._symbols.setdefault(atom.symbol, len(self._symbols))
+            shift = place // len(TRIED) * number
+            return TRIED[(place + shift) % len(TRIED)]
+        return max(
+            1, max((self._dim(each, place) for each in atom.arguments), default=1)
+        )
+
+    def _dim(self, size: Dim, place: int) -> int:
+        if size.constant is not None:
+            return size.constant
+        return sum(c * self._monomial(m)[place] for m, c in size.terms)
 
 
 def at_least(one: Dim, other: Dim) -> bool:

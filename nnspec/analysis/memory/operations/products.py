@@ -101,9 +101,7 @@ def _times_vector(machine: Machine, x: Tensor, vector: Tensor) -> Tensor:
     rows = to_shape(machine, x, (volume(x.shape[:-1]), x.shape[-1]))
     result = machine.empty((rows.shape[0],), x.dtype)
     shapes = (rows.shape, vector.shape)
-    machine.record(
-        (rows, vector), (result,), (rows, vector), filling(machine, *shapes)
-    )
+    machine.record((rows, vector), (result,), (rows, vector), filling(machine, *shapes))
     return to_shape(machine, result, x.shape[:-1])
 
 
