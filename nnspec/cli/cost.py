@@ -92,7 +92,7 @@ def cost(
     if timed and (as_formulas or as_csv or names is not None):
         raise click.UsageError("--device gives times, not figures, formulas or CSV")
     with spec_errors_reported(as_json):
-        wanted = _figures(names)
+        wanted = _figures(names, closed=constants is not None)
         setting = setting_of(assumed)
         models = load_models(spec, settings)
         if timed:
@@ -114,14 +114,22 @@ def cost(
     return 0
 
 
-def _figures(names: str | None) -> list[Figure]:
-    """The figures that are asked for, those that are usually of interest if none are."""
+def _figures(names: str | None, *, closed: bool = False) -> list[Figure]:
+    """The figures that are asked for, those that are usually of interest if none are.
+
+    With `closed`, all are those that have a formula in constants.
+    """
     from nnspec.analysis.figures import FIGURES, figure_named
+    from nnspec.analysis.generic.closed import has_closed_form
 
     if names is None:
         return [figure for figure in FIGURES.values() if figure.usual]
     if names == "all":
-        return list(FIGURES.values())
+        return [
+            figure
+            for figure in FIGURES.values()
+            if not closed or has_closed_form(figure.name)
+        ]
     return [figure_named(name.strip()) for name in names.split(",")]
 
 

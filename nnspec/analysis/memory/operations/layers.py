@@ -83,18 +83,14 @@ def convolution(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
         result_type.shape, x.dtype, _image_strides(x, result_type.shape)
     )
     wants = [needs(each) for each in (x, weight, bias)]
-    shapes = [
-        () if each is None else (each.shape, _image_strides(x, each.shape))
-        for each in (x, weight, bias)
-    ]
+    shapes = [None if each is None else each.shape for each in (x, weight, bias)]
+    strides = [_image_strides(x, x.shape), None, None]
     dtype = x.dtype
 
     def backward(grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         return tuple(
-            machine.empty(placed[0], dtype, placed[1] if place == 0 else None)
-            if wanted and placed
-            else None
-            for place, (wanted, placed) in enumerate(zip(wants, shapes, strict=True))
+            machine.empty(shape, dtype, laid) if wanted and shape else None
+            for wanted, shape, laid in zip(wants, shapes, strides, strict=True)
         )
 
     machine.record((x, weight, bias), (result,), (x, weight), backward)
