@@ -35,12 +35,21 @@ LAYERS = (
 
 FRAMEWORKS = {"jax", "keras", "tensorflow", "torch"}
 ARRAYS = {"numpy", "safetensors"}
+SOLVERS = {"ortools"}
 HOMES = {
     **dict.fromkeys(FRAMEWORKS, ("verify",)),
     **dict.fromkeys(
         ARRAYS,
         ("verify", "ops/weight_steps.py", "targets/weights.py", "targets/convert.py"),
     ),
+    "numpy": (
+        "verify",
+        "ops/weight_steps.py",
+        "targets/weights.py",
+        "targets/convert.py",
+        "placement",
+    ),
+    **dict.fromkeys(SOLVERS, ("placement",)),
     "rich": ("cli/render.py",),
     "networkx": ("ir", "placement"),
     "lark": ("syntax/generate.py",),
@@ -59,7 +68,7 @@ TEXTS = {
 }
 """Parts of emitted programs: read as text, never imported."""
 
-LAZY = FRAMEWORKS | ARRAYS | {"networkx", "rich"}
+LAZY = FRAMEWORKS | ARRAYS | SOLVERS | {"networkx", "rich"}
 """Packages that are imported inside functions only (save in verify)."""
 
 

@@ -59,11 +59,34 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "nodes, `node1/h100:0`.",
     ),
     _told(
+        "E1009",
+        "pins that contradict each other, or the operator",
+        "Operators of a group share a device, so their pins name the same one, and one "
+        "that can run them. Shared weights put their operators into a group.",
+    ),
+    _told(
+        "E1010",
+        "an operator that no device can run",
+        "An operator gives its time by kinds of devices or by single devices; of these "
+        "at least one is in the cluster, and one can run all of a group.",
+    ),
+    _told(
+        "E1011",
+        "a graph that does not fit",
+        "The hint says how much memory, or how many devices, would do.",
+    ),
+    _told(
         "E1012",
         "a plan that does not hold",
         "A plan that was edited is checked as a whole: its form, every operator on a "
         "device that can run it, pins and groups kept, memory enough, and an order in "
         "which operators stand behind what they read.",
+    ),
+    _told(
+        "E1013",
+        "no backward pass to train",
+        "`train` places the forward and the backward pass of a graph together, so some "
+        "operators are marked as `backward`.",
     ),
     Explanation(
         "E1030",

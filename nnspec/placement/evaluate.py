@@ -98,42 +98,49 @@ def value_of(
     order: Sequence[int],
 ) -> float:
     """What an assignment, with an order of the operators, gives for an objective."""
+    run = scheduled(graph, cluster, placed, order)
+    return _value(cluster, objective, loads(graph, cluster, placed), run)
+
+
+def _value(
+    cluster: Cluster, objective: Objective, found: Loads, run: Schedule
+) -> float:
     if objective == "latency":
-        return scheduled(graph, cluster, placed, order).makespan
-    found = loads(graph, cluster, placed)
-    if objective == "fit":
-        return share_in_use(cluster, found.held)
-    return found.largest
+        return run.makespan
+    return share_in_use(cluster, found.held) if objective == "fit" else found.largest
 
 
 def is_contiguous(graph: WeightedGraph, placed: Sequence[int]) -> bool:
-    """Whether the devices can stand in a line that the forward pass goes along and the
-    backward pass comes back along.
+    """Whether the devices can stand in a line that the forward pass goes along, and
+    the backward pass all back or all along.
 
     Each device then holds a convex part of either pass, and no stages wait for each
     other in a circle; parts that are convex one by one may do that.
     """
-    follows: dict[int, set[int]] = {device: set() for device in placed}
-    for source, targets in enumerate(graph.successors):
-        for target in targets:
-            pair = _in_line(graph, placed, source, target)
-            if pair is not None:
-                follows[pair[0]].add(pair[1])
-    return not _has_circle(follows)
+    forward, backward = _follows(graph, placed)
+    turned = {(last, first) for first, last in backward}
+    return not (_has_circle(forward | turned) and _has_circle(forward | backward))
 
 
-def _in_line(
-    graph: WeightedGraph, placed: Sequence[int], source: int, target: int
-) -> tuple[int, int] | None:
-    first, last = placed[source], placed[target]
-    back = graph.operators[source].backward
-    if first == last or back != graph.operators[target].backward:
-        return None
-    return (last, first) if back else (first, last)
+Pairs = set[tuple[int, int]]
 
 
-def _has_circle(follows: dict[int, set[int]]) -> bool:
-    left = {device: set(others) for device, others in follows.items()}
+def _follows(graph: WeightedGraph, placed: Sequence[int]) -> tuple[Pairs, Pairs]:
+    """Which device hands something to which in the forward and in the backward pass."""
+    found: tuple[Pairs, Pairs] = (set(), set())
+    for value in graph.values:
+        backward = graph.operators[value.source].backward
+        for target in value.targets:
+            pair = (placed[value.source], placed[target])
+            if pair[0] != pair[1] and graph.operators[target].backward == backward:
+                found[backward].add(pair)
+    return found
+
+
+def _has_circle(pairs: Pairs) -> bool:
+    left: dict[int, set[int]] = {}
+    for first, last in pairs:
+        left.setdefault(first, set()).add(last)
     while left:
         ends = [device for device, others in left.items() if not others & left.keys()]
         if not ends:
@@ -185,9 +192,9 @@ def plan_of(
     method: str,
 ) -> Plan:
     """The plan of an assignment and an order, with all that follows from them."""
-    value = value_of(graph, cluster, objective, placed, order)
     found = loads(graph, cluster, placed)
     run = scheduled(graph, cluster, placed, order)
+    value = _value(cluster, objective, found, run)
     proven = min(bound, value)
     gap = (value - proven) / value if value > 0 else 0.0
     names = [operator.name for operator in graph.operators]

@@ -67,8 +67,8 @@ class Plan(BaseModel):
     same `objective` and `contiguous` gives less than `bound`; `gap` is
     (value - bound) / value. `optimal` plans have no gap above 1e-9. `order` is the
     sequence in which devices take up their operators. `contiguous` plans have devices
-    in a line: no value of the forward pass goes back along it, and none of the backward
-    pass goes forth. `limits` says what keeps the value from being smaller, `method`
+    in a line: no value of the forward pass goes back along it, and those of the backward
+    pass all go back, or all along. `limits` says what keeps the value from being smaller, `method`
     which algorithm found the plan.
     """
 

@@ -56,6 +56,17 @@ class Clock:
         self.crossed: dict[tuple[int, str], Span] = {}
         self.received: dict[tuple[int, int], Span] = {}
 
+    def copy(self) -> Clock:
+        """Another clock that stands where this one does."""
+        other = Clock(self.graph, self.cluster, list(self.placed))
+        other.free = list(self.free)
+        other.links = dict(self.links)
+        other.spans = list(self.spans)
+        other.sent = dict(self.sent)
+        other.crossed = dict(self.crossed)
+        other.received = dict(self.received)
+        return other
+
     def run(self, place: int, seconds: float) -> None:
         """Puts an operator behind all that its device has done so far."""
         device = self.placed[place]
@@ -132,7 +143,7 @@ def scheduled(
     `order` holds every operator behind those that it reads.
     """
     clock = Clock(graph, cluster, placed)
-    seconds = _all_seconds(graph, cluster, placed)
+    seconds = seconds_of(graph, cluster, placed)
     for place in order:
         clock.run(place, seconds[place])
     found = Schedule(clock.spans, clock.sent, clock.received)
@@ -141,9 +152,10 @@ def scheduled(
     return found
 
 
-def _all_seconds(
+def seconds_of(
     graph: WeightedGraph, cluster: Cluster, placed: Sequence[int]
 ) -> list[float]:
+    """The time of each operator where it is."""
     names = [(device.name, device.kind) for device in cluster.devices]
     found: list[float] = []
     for operator, device in zip(graph.operators, placed, strict=True):

@@ -1,0 +1,120 @@
+"""The public placement benchmark: what is found, what is proven, and how long that takes.
+
+`python -m benchmarks.placement FOLDER` reads every graph below the folder in the format of
+"Efficient Algorithms for Device Placement of DNN Graph Operators" (Tarnawski et al.,
+NeurIPS 2020). Graphs below a folder `latency` are placed for the time of one sample,
+others for the largest load, with the devices in a line and without. Expert splits below
+a folder `experts` are costed. `--json` prints a list for programs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.placement_graphs import read_graph
+from nnspec.placement.evaluate import loads
+from nnspec.placement.place import Options, place
+from nnspec.placement.plan import Objective
+
+
+@dataclass(frozen=True)
+class Row:
+    """One placement. `expert` rows cost a published split instead of looking for one."""
+
+    graph: str
+    objective: str
+    contiguous: bool
+    value: float
+    bound: float
+    seconds: float
+    method: str
+
+
+def tasks(path: Path, folder: Path) -> Iterator[tuple[Objective, bool]]:
+    """What is asked of a graph: the objective, and whether devices stand in a line."""
+    if "latency" in path.relative_to(folder).parts or folder.name == "latency":
+        yield "latency", False
+        return
+    graph, _ = read_graph(path)
+    backward = any(operator.backward for operator in graph.operators)
+    for contiguous in (True, False):
+        yield "train" if backward else "throughput", contiguous
+
+
+def measured(path: Path, folder: Path, effort: float) -> Iterator[Row]:
+    for objective, contiguous in tasks(path, folder):
+        start = time.perf_counter()
+        graph, cluster = read_graph(path)
+        plan = place(graph, cluster, objective, Options(contiguous, effort))
+        seconds = time.perf_counter() - start
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        yield Row(
+            name, objective, contiguous, plan.value, plan.bound, seconds, plan.method
+        )
+
+
+def expert(path: Path, folder: Path) -> Row | None:
+    """The largest load of a published split of a graph below `throughput`."""
+    stem = path.stem.removesuffix("_expert")
+    graphs = sorted((folder / "throughput" / "LayerGraphs").glob(f"{stem}.json"))
+    if not graphs:
+        return None
+    start = time.perf_counter()
+    graph, cluster = read_graph(graphs[0])
+    split = json.loads(path.read_text())
+    placed = [-1] * len(graph.operators)
+    for kind, parts in (("accelerator", split["fpgas"]), ("cpu", split["cpus"])):
+        for number, part in enumerate(parts):
+            for node in part["nodes"]:
+                placed[graph.index[str(node)]] = cluster.index[f"{kind}:{number}"]
+    value = loads(graph, cluster, placed).largest
+    seconds = time.perf_counter() - start
+    name = path.relative_to(folder).with_suffix("").as_posix()
+    return Row(name, "throughput", True, value, 0.0, seconds, "published split")
+
+
+def rows(folder: Path, effort: float) -> Iterator[Row]:
+    for path in sorted(folder.rglob("*.json")):
+        if path.parent.name == "experts":
+            found = expert(path, folder)
+            if found is not None:
+                yield found
+        elif "nodes" in json.loads(path.read_text()):
+            yield from measured(path, folder, effort)
+
+
+def as_text(row: Row) -> str:
+    line = "in a line" if row.contiguous else "free"
+    return (
+        f"{row.graph:<42} {row.objective:<10} {line:<9} {row.value:>11.4f} "
+        f"{row.bound:>11.4f} {row.seconds:>7.1f} s  {row.method}"
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.placement")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--json", action="store_true", help="print a list for programs")
+    parser.add_argument("--effort", type=float, default=10.0, help="see `Options`")
+    given = parser.parse_args(arguments)
+    if not given.folder.is_dir():
+        parser.error(f"there is no folder {given.folder}")
+    found: list[dict[str, Any]] = []
+    for row in rows(given.folder, given.effort):
+        found.append(asdict(row))
+        if not given.json:
+            print(as_text(row), flush=True)
+    if given.json:
+        print(json.dumps(found, indent=2))
+    return 0 if found else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

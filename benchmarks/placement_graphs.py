@@ -1,0 +1,57 @@
+"""Reads the graphs of "Efficient Algorithms for Device Placement of DNN Graph Operators".
+
+The files give times instead of sizes: a value takes `cost` through the port of an
+accelerator; the host's cores move values in no time.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nnspec.placement.cluster import Cluster
+from nnspec.placement.cluster_file import cluster_of
+from nnspec.placement.graph import Operator, Value, WeightedGraph
+
+
+def read_graph(path: Path) -> tuple[WeightedGraph, Cluster]:
+    """The graph of a file and the machine that it is for."""
+    data = json.loads(path.read_text())
+    at = {node["id"]: place for place, node in enumerate(data["nodes"])}
+    operators = tuple(_operator(node) for node in data["nodes"])
+    targets: dict[tuple[int, float], list[int]] = {}
+    for edge in data["edges"]:
+        key = (at[edge["sourceId"]], float(edge["cost"]))
+        targets.setdefault(key, []).append(at[edge["destId"]])
+    values = tuple(
+        Value(source, tuple(dict.fromkeys(readers)), seconds=cost)
+        for (source, cost), readers in targets.items()
+    )
+    return WeightedGraph(operators, values), _cluster(path.stem, data)
+
+
+def _operator(node: dict[str, Any]) -> Operator:
+    seconds = {"cpu": float(node["cpuLatency"])}
+    if node["supportedOnFpga"]:
+        seconds["accelerator"] = float(node["fpgaLatency"])
+    color = node.get("colorClass")
+    return Operator(
+        name=str(node["id"]),
+        seconds=seconds,
+        memory=float(node["size"]),
+        group=None if color is None else str(color),
+        backward=bool(node["isBackwardNode"]),
+    )
+
+
+def _cluster(name: str, data: dict[str, Any]) -> Cluster:
+    accelerator = {
+        "memory": int(data["maxSizePerFPGA"]),
+        "port": {"bandwidth": 1.0},
+    }
+    # Memory binds accelerators only: the catalogue's figure for hosts does not count.
+    kinds = {"accelerator": accelerator, "cpu": {"memory": None, "port": None}}
+    devices = {"accelerator": data["maxFPGAs"], "cpu": data["maxCPUs"]}
+    counted = {kind: count for kind, count in devices.items() if count}
+    return cluster_of({"name": name, "kinds": kinds, "nodes": [{"devices": counted}]})

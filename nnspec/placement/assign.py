@@ -1,0 +1,90 @@
+"""Plans without a line: which algorithm, and what it proves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+
+from nnspec.placement.contiguous import (
+    Candidate,
+    by_constraints,
+    is_in_reach,
+    largest_load,
+)
+from nnspec.placement.problem import Problem, work_bound
+from nnspec.placement.search import Loads, improved, least_assignment
+
+MOST_UNITS_TO_EXHAUST = 14
+MOST_UNITS_TO_IMPROVE = 3000
+MOVES = 500
+STEPS = 20_000
+
+
+def best_assignment(
+    problem: Problem, starts: Sequence[Sequence[int]], effort: float
+) -> Candidate:
+    """The best assignment that is found, from some others, with a proven bound.
+
+    Exact if there are few units, or CP-SAT gets that far.
+    """
+    best = Candidate(None, inf, work_bound(problem), "local search")
+    if best.settled:
+        return best
+    for start in [*starts, first_fit(problem)]:
+        best = _better(problem, start, best, effort)
+    if best.settled:
+        return best
+    if problem.count <= MOST_UNITS_TO_EXHAUST:
+        return _exhausted(problem, best, effort)
+    if is_in_reach(problem):
+        return by_constraints(problem, best, effort)
+    return best
+
+
+def _better(
+    problem: Problem, start: Sequence[int] | None, best: Candidate, effort: float
+) -> Candidate:
+    if start is None or not is_allowed(problem, start):
+        return best
+    devices = list(start)
+    if problem.count <= MOST_UNITS_TO_IMPROVE:
+        devices = improved(problem, start, int(MOVES * effort))
+    value = largest_load(problem, devices)
+    if value >= best.value:
+        return best
+    return Candidate(devices, value, min(best.bound, value), best.method)
+
+
+def is_allowed(problem: Problem, devices: Sequence[int]) -> bool:
+    """Whether each unit can be where it is, and memory is enough."""
+    loads = Loads(problem)
+    for unit, device in enumerate(devices):
+        if not loads.fits(unit, device):
+            return False
+        loads.put(unit, device)
+    return True
+
+
+def first_fit(problem: Problem) -> list[int] | None:
+    """Each unit, the largest first, where it makes the least load; None if one fits nowhere."""
+    loads = Loads(problem)
+    for unit in sorted(range(problem.count), key=lambda each: -problem.memory[each]):
+        able = [device for device in problem.kinds if loads.fits(unit, device)]
+        if not able:
+            return None
+        best = min(able, key=lambda device: _load_with(loads, unit, device))
+        loads.put(unit, best)
+    return loads.devices
+
+
+def _load_with(loads: Loads, unit: int, device: int) -> float:
+    kind = loads.problem.kinds[device]
+    return loads.load[device] + loads.problem.seconds[kind][unit]
+
+
+def _exhausted(problem: Problem, best: Candidate, effort: float) -> Candidate:
+    steps = int(STEPS * effort)
+    value, devices, all_tried = least_assignment(problem, best.value, steps)
+    bound = value if all_tried else best.bound
+    method = "exhaustive search" if all_tried else best.method
+    return Candidate(devices or best.devices, value, bound, method)

@@ -1,0 +1,221 @@
+"""The least time of one sample: list scheduling, local search, exact for few operators.
+
+Candidates come from list scheduling, from plans for throughput, and from the division of
+a line with the least sum of loads. Local search then moves runs of operators. What few
+operators can do is tried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+
+from nnspec.placement.cluster import Cluster
+from nnspec.placement.evaluate import is_contiguous
+from nnspec.placement.exhaust import MOST_TO_EXHAUST, Exhaustive
+from nnspec.placement.graph import WeightedGraph
+from nnspec.placement.listing import Lister, by_rank, mean_ranks, ranks
+from nnspec.placement.moves import Mover
+from nnspec.placement.orders import line_orders
+from nnspec.placement.problem import INFINITE, Problem, problem_of
+from nnspec.placement.schedule import Clock, seconds_of
+from nnspec.placement.serial import MOST_UNITS, least_sum
+
+RUNS = 60_000
+"""How many operators local search may schedule for each unit of effort."""
+STEPS = 100_000
+"""How many steps the exact search may take for each unit of effort."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fastest:
+    """An assignment and an order of operators, their time, and a bound of it."""
+
+    placed: list[int]
+    order: list[int]
+    value: float
+    bound: float
+    method: str
+
+
+def best_latency(
+    graph: WeightedGraph,
+    cluster: Cluster,
+    starts: Sequence[Sequence[int]],
+    contiguous: bool,
+    effort: float,
+) -> Fastest | None:
+    """The fastest schedule that is found, or None if memory allows none that is tried.
+
+    `starts` are assignments to begin with.
+    """
+    problem = scheduling_problem(graph, cluster)
+    candidates = [
+        _timed(graph, cluster, placed, order)
+        for placed in _assignments(graph, cluster, problem, starts)
+        if problem.allows(placed) and (not contiguous or is_contiguous(graph, placed))
+        for order in _orders(graph, cluster, placed)
+    ]
+    bound = latency_bound(graph, cluster, problem)
+    best = min(candidates, key=lambda each: each.value, default=None)
+    if best is not None:
+        mover = Mover(graph, cluster, problem, contiguous)
+        runs = int(RUNS * effort) // max(1, len(graph.operators))
+        placed = mover.improve(best.placed, best.order, runs)
+        moved = [
+            _timed(graph, cluster, placed, o) for o in _orders(graph, cluster, placed)
+        ]
+        best = min(best, _timed(graph, cluster, placed, best.order), *moved, key=_value)
+        best = replace(best, bound=min(bound, best.value))
+    if len(graph.operators) > MOST_TO_EXHAUST:
+        return best
+    return _exhausted(graph, cluster, problem, contiguous, best, int(STEPS * effort))
+
+
+def _value(candidate: Fastest) -> float:
+    return candidate.value
+
+
+def scheduling_problem(graph: WeightedGraph, cluster: Cluster) -> Problem:
+    """The units, classes and limits; of units, groups only."""
+    return problem_of(graph, cluster, "latency")
+
+
+def _assignments(
+    graph: WeightedGraph,
+    cluster: Cluster,
+    problem: Problem,
+    starts: Sequence[Sequence[int]],
+) -> Iterator[list[int]]:
+    yield from (list(start) for start in starts)
+    order = by_rank(graph, mean_ranks(graph, cluster, problem))
+    for each in (order, graph.order):
+        placed = Lister(graph, cluster, problem).run(each)
+        if placed is not None:
+            yield placed
+    yield from _serial(graph, cluster)
+
+
+def _serial(graph: WeightedGraph, cluster: Cluster) -> Iterator[list[int]]:
+    problem = problem_of(graph, cluster, "latency", "returns")
+    if problem.count <= MOST_UNITS:
+        for order in line_orders(problem.line):
+            devices = least_sum(problem, order)
+            if devices is not None:
+                yield problem.placed(devices)
+
+
+def _orders(
+    graph: WeightedGraph, cluster: Cluster, placed: Sequence[int]
+) -> Iterator[list[int]]:
+    """The graph's own order, and by rank, the transfers of this assignment counted."""
+    yield graph.order
+    moved = {value.source: value for value in graph.values}
+
+    def moving(source: int, target: int) -> float:
+        first, last = placed[source], placed[target]
+        if first == last:
+            return 0.0
+        ports = (
+            cluster.port_seconds(device, moved[source]) for device in (first, last)
+        )
+        return sum(ports)
+
+    yield by_rank(graph, ranks(graph, seconds_of(graph, cluster, placed), moving))
+
+
+def _timed(
+    graph: WeightedGraph,
+    cluster: Cluster,
+    placed: Sequence[int],
+    order: Sequence[int],
+) -> Fastest:
+    clock = Clock(graph, cluster, placed)
+    seconds = seconds_of(graph, cluster, placed)
+    for place in order:
+        clock.run(place, seconds[place])
+    value = max((end for _, end in clock.spans), default=0.0)
+    return Fastest(
+        list(placed), list(order), value, 0.0, "list scheduling, local search"
+    )
+
+
+def latency_bound(graph: WeightedGraph, cluster: Cluster, problem: Problem) -> float:
+    """A time that no schedule is below.
+
+    The longest way through the graph, each operator on the class of devices that is
+    best for what follows, with the transfer where the class changes; and all work, each
+    at its least time, shared perfectly.
+    """
+    ends = _earliest_ends(graph, cluster, problem)
+    longest = max((min(row) for row in ends), default=0.0)
+    least = [min(times) for times in zip(*problem.seconds, strict=True)]
+    return max(longest, sum(least) / len(cluster.devices))
+
+
+def _earliest_ends(
+    graph: WeightedGraph, cluster: Cluster, problem: Problem
+) -> list[list[float]]:
+    """For each operator and class, a time before which it does not end there."""
+    kinds = range(len(problem.classes))
+    first = [members[0] for members in problem.classes]
+    ends = [[0.0 for _ in kinds] for _ in graph.operators]
+    for place in graph.order:
+        for kind in kinds:
+            seconds = seconds_on_class(graph, cluster, problem, place, kind)
+            start = 0.0
+            for value in graph.inputs[place]:
+                moved = graph.values[value]
+                ports = [cluster.port_seconds(device, moved) for device in first]
+                arrivals = (
+                    ends[moved.source][other]
+                    + (
+                        0.0
+                        if other == kind
+                        else _moving(cluster, ports[other], ports[kind])
+                    )
+                    for other in kinds
+                )
+                start = max(start, min(arrivals))
+            ends[place][kind] = start + seconds
+    return ends
+
+
+def _moving(cluster: Cluster, sending: float, receiving: float) -> float:
+    return max(sending, receiving) if cluster.cut_through else sending + receiving
+
+
+def seconds_on_class(
+    graph: WeightedGraph, cluster: Cluster, problem: Problem, place: int, kind: int
+) -> float:
+    """The time of an operator on a class of devices, infinite where its unit cannot be."""
+    if problem.seconds[kind][problem.unit_of[place]] == INFINITE:
+        return inf
+    device = cluster.devices[problem.classes[kind][0]]
+    seconds = graph.operators[place].seconds
+    return seconds.get(device.name, seconds.get(device.kind, inf))
+
+
+def _exhausted(
+    graph: WeightedGraph,
+    cluster: Cluster,
+    problem: Problem,
+    contiguous: bool,
+    best: Fastest | None,
+    most_steps: int,
+) -> Fastest | None:
+    kinds = range(len(problem.classes))
+    least = [
+        min(seconds_on_class(graph, cluster, problem, place, kind) for kind in kinds)
+        for place in range(len(graph.operators))
+    ]
+    tails = ranks(graph, least, lambda _source, _target: 0.0)
+    known = inf if best is None else best.value
+    search = Exhaustive(graph, cluster, problem, tails, contiguous, known, most_steps)
+    through = search.run()
+    if search.found is not None:
+        best = _timed(graph, cluster, *search.found)
+    if best is None or not through:
+        return best
+    return replace(best, bound=best.value, method="exhaustive search")

@@ -1,0 +1,209 @@
+"""The one entry: any weighted graph, any cluster, an objective; out comes a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import inf
+
+from nnspec.diagnostics import Diagnostic, SpecErrors
+from nnspec.placement.assign import best_assignment
+from nnspec.placement.cluster import Cluster
+from nnspec.placement.contiguous import Candidate, best_in_line
+from nnspec.placement.evaluate import TOLERANCE, plan_of
+from nnspec.placement.graph import WeightedGraph, check_graph
+from nnspec.placement.latency import best_latency
+from nnspec.placement.plan import Objective, Plan
+from nnspec.placement.problem import Problem, check_placeable, problem_of
+from nnspec.placement.room import does_not_fit
+
+MOST_TRIES = 4
+FEW_OPERATORS = 10
+"""So few are placed without a line to start from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to look for a plan.
+
+    `contiguous` asks for devices in a line. `effort` bounds the work of CP-SAT and of
+    local search, in their own deterministic units of about a second.
+    """
+
+    contiguous: bool = False
+    effort: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The device of each operator, their order, what they give, a proven bound of that,
+    and the method.
+    """
+
+    placed: list[int]
+    order: list[int]
+    value: float
+    bound: float
+    method: str
+
+
+def place(
+    graph: WeightedGraph,
+    cluster: Cluster,
+    objective: Objective = "throughput",
+    options: Options | None = None,
+) -> Plan:
+    """The best plan that is found, with a bound that is proven. Deterministic.
+
+    Raises SpecErrors and SpecError: E1006 and E1007 (the graph), E1008 to E1010 (pins,
+    and operators that nothing can run), E1011 (memory, with what would do), E1013 (no
+    backward pass to train).
+    """
+    options = options or Options()
+    check_graph(graph)
+    check_placeable(graph, cluster)
+    if objective == "train" and not any(each.backward for each in graph.operators):
+        raise SpecErrors([_NO_BACKWARD])
+    answer = _answer(graph, cluster, objective, options)
+    plan = _planned(graph, cluster, objective, options, answer)
+    return _within_memory(graph, cluster, plan, options)
+
+
+_NO_BACKWARD = Diagnostic(
+    "E1013",
+    "the graph has no backward pass to train",
+    hint="mark its operators as `backward`, or place for `throughput`",
+)
+
+
+def _planned(
+    graph: WeightedGraph,
+    cluster: Cluster,
+    objective: Objective,
+    options: Options,
+    answer: Answer,
+) -> Plan:
+    return plan_of(
+        graph,
+        cluster,
+        objective,
+        answer.placed,
+        answer.order,
+        contiguous=options.contiguous,
+        bound=answer.bound,
+        method=answer.method,
+    )
+
+
+def _within_memory(
+    graph: WeightedGraph, cluster: Cluster, plan: Plan, options: Options
+) -> Plan:
+    """A plan whose values in flight fit as well.
+
+    The solvers count what operators hold. Where the values that are alive do not fit
+    beside that, as much more is reserved, and all is placed again; the bound, of a
+    problem with fewer limits, still holds.
+    """
+    tight, tries, found = cluster, 0, plan
+    while over := _overflow(found):
+        tries += 1
+        if tries > MOST_TRIES:
+            raise does_not_fit(graph, cluster, lambda _: inf)
+        kinds = {
+            name: kind.model_copy(
+                update={"reserved": kind.reserved + over.get(name, 0)}
+            )
+            for name, kind in tight.kinds.items()
+        }
+        tight = replace(tight, kinds=kinds)
+        answer = _answer(graph, tight, plan.objective, options)
+        answer = replace(answer, bound=plan.bound)
+        found = _planned(graph, cluster, plan.objective, options, answer)
+    return found
+
+
+def _overflow(plan: Plan) -> dict[str, int]:
+    """By kind, the most bytes that a device uses beyond what it has."""
+    found: dict[str, int] = {}
+    for use in plan.devices:
+        if use.usable is not None and use.peak > use.usable * (1 + TOLERANCE):
+            beyond = int(use.peak - use.usable) + 1
+            found[use.kind] = max(found.get(use.kind, 0), beyond)
+    return found
+
+
+def _answer(
+    graph: WeightedGraph, cluster: Cluster, objective: Objective, options: Options
+) -> Answer:
+    found = _best(graph, cluster, objective, options)
+    if found is None or (objective == "fit" and found.value > 1 + TOLERANCE):
+        raise does_not_fit(graph, cluster, lambda other: _share(graph, other, options))
+    return found
+
+
+def _share(graph: WeightedGraph, cluster: Cluster, options: Options) -> float:
+    found = _best(graph, cluster, "fit", options)
+    return inf if found is None else found.value
+
+
+def _best(
+    graph: WeightedGraph, cluster: Cluster, objective: Objective, options: Options
+) -> Answer | None:
+    if not graph.operators:
+        return Answer([], [], 0.0, 0.0, "nothing to place")
+    exact = options.contiguous and objective != "latency"
+    in_line: Candidates = []
+    if exact or len(graph.operators) > FEW_OPERATORS:
+        effort = options.effort if exact else 0.0
+        for problem in _lines(graph, cluster, objective):
+            in_line.append((problem, best_in_line(problem, effort)))
+    if objective == "latency":
+        return _fastest(graph, cluster, in_line, options)
+    if options.contiguous:
+        problem, best = min(in_line, key=lambda each: each[1].value)
+        bound = min(candidate.bound for _, candidate in in_line)
+    else:
+        problem = problem_of(graph, cluster, objective)
+        best = best_assignment(problem, _starts(problem, in_line), options.effort)
+        bound = best.bound
+    if best.devices is None:
+        return None
+    placed = problem.placed(best.devices)
+    return Answer(placed, graph.order, best.value, bound, best.method)
+
+
+def _lines(
+    graph: WeightedGraph, cluster: Cluster, objective: Objective
+) -> Iterator[Problem]:
+    """The problems with the devices in a line: the backward pass may go either way."""
+    yield problem_of(graph, cluster, objective, "returns")
+    if any(operator.backward for operator in graph.operators):
+        yield problem_of(graph, cluster, objective, "repeats")
+
+
+Candidates = list[tuple[Problem, Candidate]]
+
+
+def _starts(problem: Problem, candidates: Candidates) -> list[list[int]]:
+    """The assignments of other problems of the same graph, unit by unit of this one."""
+    first = {unit: place for place, unit in reversed([*enumerate(problem.unit_of)])}
+    found: list[list[int]] = []
+    for other, candidate in candidates:
+        if candidate.devices is not None:
+            placed = other.placed(candidate.devices)
+            found.append([placed[first[unit]] for unit in range(problem.count)])
+    return found
+
+
+def _fastest(
+    graph: WeightedGraph, cluster: Cluster, in_line: Candidates, options: Options
+) -> Answer | None:
+    starts = [
+        problem.placed(candidate.devices)
+        for problem, candidate in in_line
+        if candidate.devices is not None
+    ]
+    found = best_latency(graph, cluster, starts, options.contiguous, options.effort)
+    if found is None:
+        return None
+    return Answer(found.placed, found.order, found.value, found.bound, found.method)

@@ -1,0 +1,78 @@
+"""What is said when memory is not enough: how much, or how many devices, would do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import ceil, inf
+
+from nnspec.diagnostics import Diagnostic, SpecErrors
+from nnspec.placement.cluster import Cluster, Device
+from nnspec.placement.graph import WeightedGraph
+
+MOST_DEVICES = 512
+"""Beyond so many, the number that would do is not looked for."""
+
+Share = Callable[[Cluster], float]
+"""The least possible largest share of a device's usable memory, for a cluster."""
+
+
+def does_not_fit(graph: WeightedGraph, cluster: Cluster, share: Share) -> SpecErrors:
+    """The error E1011, with the least memory and number of devices that would do."""
+    held = sum(operator.memory for operator in graph.operators)
+    usable = sum(cluster.kinds[device.kind].usable for device in cluster.devices)
+    message = f"the graph does not fit: it holds {in_bytes(held)}"
+    if usable < inf:
+        message += f", and {cluster.name} has {in_bytes(usable)}"
+    ways = [*_enough_memory(cluster, share), *_enough_devices(graph, cluster, share)]
+    hint = f"it would fit {', or '.join(ways)}" if ways else None
+    return SpecErrors([Diagnostic("E1011", message, hint=hint)])
+
+
+def _enough_memory(cluster: Cluster, share: Share) -> list[str]:
+    least = share(cluster)
+    kinds = {device.kind for device in cluster.devices}
+    if not 1 < least < inf:
+        return []
+    if len(kinds) > 1:
+        return [f"if each device had {least:.4g} times the usable memory"]
+    kind = cluster.kinds[kinds.pop()]
+    memory = ceil(least * kind.usable * (1 - 1e-12)) + kind.reserved
+    return [f"with {in_bytes(memory)} on each device"]
+
+
+def _enough_devices(graph: WeightedGraph, cluster: Cluster, share: Share) -> list[str]:
+    """The least number of devices of the roomiest kind that would do, if any."""
+    if share(cluster) <= 1:
+        return []
+    kind = max(
+        (device.kind for device in cluster.devices),
+        key=lambda name: cluster.kinds[name].usable,
+    )
+    present = sum(device.kind == kind for device in cluster.devices)
+    most = min(MOST_DEVICES, present + len(graph.operators))
+    if share(_with_devices(cluster, kind, most)) > 1:
+        return []
+    low, high = present, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        if share(_with_devices(cluster, kind, middle)) > 1:
+            low = middle
+        else:
+            high = middle
+    return [f"on {high} devices `{kind}` of this size"]
+
+
+def _with_devices(cluster: Cluster, kind: str, count: int) -> Cluster:
+    """The cluster with more devices of a kind; links between nodes do not matter here."""
+    present = sum(device.kind == kind for device in cluster.devices)
+    more = tuple(Device(f"+{kind}:{n}", kind) for n in range(count - present))
+    return replace(cluster, devices=cluster.devices + more)
+
+
+def in_bytes(amount: float) -> str:
+    """An amount of memory for people to read, rounded up: 12 B, 3.21 GiB."""
+    for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if amount >= size:
+            return f"{ceil(amount / size * 100) / 100:g} {unit}"
+    return f"{amount:g} B"
