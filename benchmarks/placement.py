@@ -5,6 +5,10 @@
 NeurIPS 2020). Graphs below a folder `latency` are placed for the time of one sample,
 others for the largest load, with the devices in a line and without. Expert splits below
 a folder `experts` are costed. `--json` prints a list for programs.
+
+For latency, values stream through host memory from one accelerator to another; `--staged`
+lets them arrive there as a whole first. An accelerator that moves a value does nothing
+else meanwhile, in either case.
 """
 
 from __future__ import annotations
@@ -48,10 +52,10 @@ def tasks(path: Path, folder: Path) -> Iterator[tuple[Objective, bool]]:
         yield "train" if backward else "throughput", contiguous
 
 
-def measured(path: Path, folder: Path, effort: float) -> Iterator[Row]:
+def measured(path: Path, folder: Path, effort: float, staged: bool) -> Iterator[Row]:
     for objective, contiguous in tasks(path, folder):
         start = time.perf_counter()
-        graph, cluster = read_graph(path)
+        graph, cluster = read_graph(path, staged)
         plan = place(graph, cluster, objective, Options(contiguous, effort))
         seconds = time.perf_counter() - start
         name = path.relative_to(folder).with_suffix("").as_posix()
@@ -80,14 +84,14 @@ def expert(path: Path, folder: Path) -> Row | None:
     return Row(name, "throughput", True, value, 0.0, seconds, "published split")
 
 
-def rows(folder: Path, effort: float) -> Iterator[Row]:
+def rows(folder: Path, effort: float, staged: bool) -> Iterator[Row]:
     for path in sorted(folder.rglob("*.json")):
         if path.parent.name == "experts":
             found = expert(path, folder)
             if found is not None:
                 yield found
         elif "nodes" in json.loads(path.read_text()):
-            yield from measured(path, folder, effort)
+            yield from measured(path, folder, effort, staged)
 
 
 def as_text(row: Row) -> str:
@@ -103,11 +107,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", action="store_true", help="print a list for programs")
     parser.add_argument("--effort", type=float, default=10.0, help="see `Options`")
+    parser.add_argument(
+        "--staged",
+        action="store_true",
+        help="accelerators receive a value only when host memory has all of it",
+    )
     given = parser.parse_args(arguments)
     if not given.folder.is_dir():
         parser.error(f"there is no folder {given.folder}")
     found: list[dict[str, Any]] = []
-    for row in rows(given.folder, given.effort):
+    for row in rows(given.folder, given.effort, given.staged):
         found.append(asdict(row))
         if not given.json:
             print(as_text(row), flush=True)

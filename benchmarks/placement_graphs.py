@@ -1,7 +1,7 @@
 """Reads the graphs of "Efficient Algorithms for Device Placement of DNN Graph Operators".
 
-The files give times instead of sizes: a value takes `cost` through the port of an
-accelerator; the host's cores move values in no time.
+The files give times instead of sizes: a value takes `cost` between an accelerator and
+host memory; the host's cores move values in no time.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from nnspec.placement.cluster_file import cluster_of
 from nnspec.placement.graph import Operator, Value, WeightedGraph
 
 
-def read_graph(path: Path) -> tuple[WeightedGraph, Cluster]:
-    """The graph of a file and the machine that it is for."""
+def read_graph(path: Path, staged: bool = False) -> tuple[WeightedGraph, Cluster]:
+    """The graph of a file and the machine that it is for.
+
+    Values between accelerators stream through host memory: the receiver may start when
+    the sender starts. If `staged`, only when it has ended. Loads are the same.
+    """
     data = json.loads(path.read_text())
     at = {node["id"]: place for place, node in enumerate(data["nodes"])}
     operators = tuple(_operator(node) for node in data["nodes"])
@@ -28,7 +32,7 @@ def read_graph(path: Path) -> tuple[WeightedGraph, Cluster]:
         Value(source, tuple(dict.fromkeys(readers)), seconds=cost)
         for (source, cost), readers in targets.items()
     )
-    return WeightedGraph(operators, values), _cluster(path.stem, data)
+    return WeightedGraph(operators, values), _cluster(path.stem, data, staged)
 
 
 def _operator(node: dict[str, Any]) -> Operator:
@@ -45,7 +49,7 @@ def _operator(node: dict[str, Any]) -> Operator:
     )
 
 
-def _cluster(name: str, data: dict[str, Any]) -> Cluster:
+def _cluster(name: str, data: dict[str, Any], staged: bool) -> Cluster:
     accelerator = {
         "memory": int(data["maxSizePerFPGA"]),
         "port": {"bandwidth": 1.0},
@@ -54,4 +58,11 @@ def _cluster(name: str, data: dict[str, Any]) -> Cluster:
     kinds = {"accelerator": accelerator, "cpu": {"memory": None, "port": None}}
     devices = {"accelerator": data["maxFPGAs"], "cpu": data["maxCPUs"]}
     counted = {kind: count for kind, count in devices.items() if count}
-    return cluster_of({"name": name, "kinds": kinds, "nodes": [{"devices": counted}]})
+    return cluster_of(
+        {
+            "name": name,
+            "kinds": kinds,
+            "nodes": [{"devices": counted}],
+            "cut_through": not staged,
+        }
+    )

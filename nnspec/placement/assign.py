@@ -15,7 +15,7 @@ from nnspec.placement.problem import Problem, work_bound
 from nnspec.placement.search import Loads, improved, least_assignment
 
 MOST_UNITS_TO_EXHAUST = 14
-MOST_UNITS_TO_IMPROVE = 3000
+MOST_UNITS_TO_IMPROVE = 500
 MOVES = 500
 STEPS = 20_000
 

@@ -27,8 +27,8 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nnspec.diagnostics import Diagnostic, SpecErrors, did_you_mean
-from nnspec.placement.catalogue import known_kinds
+from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors, did_you_mean
+from nnspec.placement.catalogue import kind_fields, known_kinds
 from nnspec.placement.cluster import Cluster, Device, DeviceKind, Link, LinkKind
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
@@ -93,6 +93,8 @@ def cluster_of(given: Mapping[str, Any]) -> Cluster:
         file = ClusterFile.model_validate(_with_known_kinds(given))
     except ValidationError as error:
         raise SpecErrors(_diagnostics(error)) from error
+    except SpecError as error:
+        raise SpecErrors([error.diagnostic]) from error
     return _built(file)
 
 
@@ -134,12 +136,20 @@ def _with_known_kinds(given: Mapping[str, Any]) -> dict[str, Any]:
     raw = given.get("kinds", {})
     if not isinstance(raw, dict):
         return dict(given)
-    kinds = cast("dict[str, Any]", raw)
-    filled = {name: _over(known_kinds().get(name), own) for name, own in kinds.items()}
-    missing = {
-        name: fields for name, fields in known_kinds().items() if name not in filled
-    }
-    return {**given, "kinds": {**missing, **filled}}
+    own = cast("dict[str, Any]", raw)
+    names = {*own, *_kinds_of_nodes(given.get("nodes"))}.intersection(known_kinds())
+    known = {name: kind_fields(name) for name in sorted(names)}
+    filled = {name: _over(known.get(name), fields) for name, fields in own.items()}
+    return {**given, "kinds": {**known, **filled}}
+
+
+def _kinds_of_nodes(nodes: object) -> Iterator[str]:
+    """The kinds that the nodes name, as far as the tables have the right form."""
+    for group in cast("list[Any]", nodes) if isinstance(nodes, list) else []:
+        fields = cast("dict[str, Any]", group) if isinstance(group, dict) else {}
+        devices = fields.get("devices")
+        if isinstance(devices, dict):
+            yield from cast("dict[str, Any]", devices)
 
 
 def _over(known: Mapping[str, object] | None, own: object) -> object:

@@ -17,7 +17,7 @@ FEW_DOWNSETS = 200
 """What is so small needs no start."""
 MOST_FOR_ALL_ORDERS = 3000
 MOST_FOR_DOWNSETS = 1000
-MOST_LITERALS = 20_000
+MOST_LITERALS = 4000
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from nnspec.placement.problem import INFINITE, Cut, Problem
@@ -45,16 +44,15 @@ def solve(
     known: Sequence[int] | None,
     floor: float,
     effort: float,
-    total: bool = False,
 ) -> Solved:
-    """The assignment of least largest, or least `total`, load that is found.
+    """The assignment of least largest load that is found with a limited effort.
 
     `known` is an assignment to start from, `floor` a proven bound, `effort` a limit in
     CP-SAT's deterministic seconds. Deterministic. Needs OR-tools.
     """
     slots = _slots(problem)
     scale = _scale(problem)
-    model = _Model(problem, slots, scale, total)
+    model = _Model(problem, slots, scale)
     if known is not None:
         model.hint(known)
     model.least(math.floor(floor * scale * (1 - 1e-12)))
@@ -93,9 +91,7 @@ def _finite(times: Iterable[float]) -> list[float]:
 
 
 class _Model:
-    def __init__(
-        self, problem: Problem, slots: Sequence[Slot], scale: float, total: bool
-    ) -> None:
+    def __init__(self, problem: Problem, slots: Sequence[Slot], scale: float) -> None:
         from ortools.sat.python import cp_model
 
         self.problem = problem
@@ -105,10 +101,8 @@ class _Model:
         self.at: Literals = [self._choice(unit) for unit in range(problem.count)]
         self.splits: list[tuple[Cut, int, cp_model.IntVar, cp_model.IntVar]] = []
         self.load = self.model.new_int_var(0, self._most(), "load")
-        terms = [self._terms(place, slot) for place, slot in enumerate(slots)]
-        for each in [[*chain.from_iterable(terms)]] if total else terms:
-            self.model.add(sum(each) <= self.load)
         for place, slot in enumerate(slots):
+            self.model.add(sum(self._terms(place, slot)) <= self.load)
             self._limit_memory(place, slot)
         if problem.line:
             self._keep_line()
@@ -130,8 +124,7 @@ class _Model:
             max(map(self._whole, _finite(times)))
             for times in zip(*self.problem.seconds, strict=True)
         )
-        moving = sum(self._whole(max(cut.costs)) for cut in self.problem.cuts)
-        return worst + moving * len(self.slots)
+        return worst + sum(self._whole(max(cut.costs)) for cut in self.problem.cuts)
 
     def _choice(self, unit: int) -> list[cp_model.IntVar]:
         """One literal for each slot; exactly one of those where the unit can be."""

@@ -22,8 +22,10 @@ from nnspec.placement.problem import INFINITE, Problem, problem_of
 from nnspec.placement.schedule import Clock, seconds_of
 from nnspec.placement.serial import MOST_UNITS, least_sum
 
-RUNS = 60_000
+RUNS = 400_000
 """How many operators local search may schedule for each unit of effort."""
+MOST_RUNS = 4000
+"""How many schedules it may try for each unit of effort."""
 STEPS = 100_000
 """How many steps the exact search may take for each unit of effort."""
 
@@ -58,19 +60,29 @@ def best_latency(
         for order in _orders(graph, cluster, placed)
     ]
     bound = latency_bound(graph, cluster, problem)
-    best = min(candidates, key=lambda each: each.value, default=None)
+    best = min(candidates, key=_value, default=None)
     if best is not None:
-        mover = Mover(graph, cluster, problem, contiguous)
-        runs = int(RUNS * effort) // max(1, len(graph.operators))
-        placed = mover.improve(best.placed, best.order, runs)
-        moved = [
-            _timed(graph, cluster, placed, o) for o in _orders(graph, cluster, placed)
-        ]
-        best = min(best, _timed(graph, cluster, placed, best.order), *moved, key=_value)
+        if len(graph.operators) > MOST_TO_EXHAUST:
+            mover = Mover(graph, cluster, problem, contiguous)
+            best = _improved(graph, cluster, best, mover, effort)
         best = replace(best, bound=min(bound, best.value))
     if len(graph.operators) > MOST_TO_EXHAUST:
         return best
     return _exhausted(graph, cluster, problem, contiguous, best, int(STEPS * effort))
+
+
+def _improved(
+    graph: WeightedGraph, cluster: Cluster, best: Fastest, mover: Mover, effort: float
+) -> Fastest:
+    """The best after moves that all gain, random ones, and again those that gain."""
+    runs = int(min(RUNS / len(graph.operators), MOST_RUNS) * effort)
+    placed = mover.improve(best.placed, best.order, runs // 4)
+    placed = mover.anneal(placed, best.order, runs // 2)
+    placed = mover.improve(placed, best.order, runs // 4)
+    orders = (best.order, *_orders(graph, cluster, placed))
+    return min(
+        best, *(_timed(graph, cluster, placed, order) for order in orders), key=_value
+    )
 
 
 def _value(candidate: Fastest) -> float:
@@ -101,9 +113,10 @@ def _serial(graph: WeightedGraph, cluster: Cluster) -> Iterator[list[int]]:
     problem = problem_of(graph, cluster, "latency", "returns")
     if problem.count <= MOST_UNITS:
         for order in line_orders(problem.line):
-            devices = least_sum(problem, order)
-            if devices is not None:
-                yield problem.placed(devices)
+            for moving in (1.0, 0.5) if cluster.cut_through else (1.0,):
+                devices = least_sum(problem, order, moving)
+                if devices is not None:
+                    yield problem.placed(devices)
 
 
 def _orders(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 
 from nnspec.placement.cluster import Cluster
@@ -9,6 +10,9 @@ from nnspec.placement.evaluate import is_contiguous
 from nnspec.placement.graph import WeightedGraph
 from nnspec.placement.problem import Problem
 from nnspec.placement.schedule import Clock
+
+FIRST_THRESHOLD = 0.05
+"""The share of the time that the first random moves may cost."""
 
 Move = tuple[tuple[int, ...], int]
 """Units, and the device that they all go to."""
@@ -57,6 +61,52 @@ class Mover:
             if value == before:
                 break
         return best
+
+    def anneal(
+        self, placed: Sequence[int], order: Sequence[int], runs: int
+    ) -> list[int]:
+        """An assignment at least as fast in this order, after `runs` random moves.
+
+        Simulated annealing (Kirkpatrick et al., 1983) by threshold accepting (Dueck and
+        Scheuer, 1990): a move may cost a share of the time, which shrinks to nothing.
+        The random numbers are the same each time.
+        """
+        draw = random.Random(len(order))
+        now = best = list(placed)
+        time = least = self._time(best, order)
+        units = list(dict.fromkeys(self.problem.unit_of[place] for place in order))
+        for run in range(runs):
+            moved = self._random_move(draw, now, units)
+            if moved is None:
+                continue
+            limit = time + least * FIRST_THRESHOLD * (1 - run / runs) ** 2
+            found = self._time(moved, order, limit)
+            if found < limit:
+                now, time = moved, found
+                if time < least * (1 - 1e-12):
+                    best, least = now, time
+        return best
+
+    def _random_move(
+        self, draw: random.Random, placed: Sequence[int], units: Sequence[int]
+    ) -> list[int] | None:
+        """Some units in turn, all on one device, to the device of a neighbour or a spare."""
+        at = draw.randrange(len(units))
+        home = self._device(placed, units[at])
+        most = 1 << draw.randrange(6)
+        run = [
+            unit for unit in units[at : at + most] if self._device(placed, unit) == home
+        ]
+        others = self._neighbours(run, placed)
+        if draw.random() < 0.1:
+            others |= self._spare(placed)
+        others.discard(home)
+        if not others:
+            return None
+        return self._moved(placed, run, draw.choice(sorted(others)))
+
+    def _device(self, placed: Sequence[int], unit: int) -> int:
+        return placed[self.members[unit][0]]
 
     def _time(
         self, placed: Sequence[int], order: Sequence[int], limit: float = float("inf")

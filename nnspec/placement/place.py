@@ -16,10 +16,11 @@ from nnspec.placement.latency import best_latency
 from nnspec.placement.plan import Objective, Plan
 from nnspec.placement.problem import Problem, check_placeable, problem_of
 from nnspec.placement.room import does_not_fit
+from nnspec.placement.serial import MOST_UNITS
 
 MOST_TRIES = 4
 FEW_OPERATORS = 10
-"""So few are placed without a line to start from."""
+"""So few are placed without the loads of a line to start from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,8 @@ def _best(
         return Answer([], [], 0.0, 0.0, "nothing to place")
     exact = options.contiguous and objective != "latency"
     in_line: Candidates = []
-    if exact or len(graph.operators) > FEW_OPERATORS:
+    few = MOST_UNITS if objective == "latency" else FEW_OPERATORS
+    if exact or len(graph.operators) > few:
         effort = options.effort if exact else 0.0
         for problem in _lines(graph, cluster, objective):
             in_line.append((problem, best_in_line(problem, effort)))

@@ -7,11 +7,12 @@ of their loads is the time of a sample. It is also what is paid for in transfers
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nnspec.placement.interval import Stages
 from nnspec.placement.line import Line, line_of
-from nnspec.placement.problem import Problem
+from nnspec.placement.problem import Cut, Problem
 
 if TYPE_CHECKING:
     from nnspec.placement.line import Floats, Ints
@@ -20,11 +21,20 @@ MOST_UNITS = 1500
 MOST_STATES = 256
 
 
-def least_sum(problem: Problem, order: Sequence[int]) -> list[int] | None:
-    """The device of each unit; None if memory allows no division of this order."""
+def least_sum(
+    problem: Problem, order: Sequence[int], moving: float = 1.0
+) -> list[int] | None:
+    """The device of each unit; None if memory allows no division of this order.
+
+    `moving` weighs transfers: each is paid for twice, but may take its time only once.
+    """
     import numpy as np
 
-    line = line_of(problem, order)
+    weighed = [
+        Cut(cut.points, tuple(moving * cost for cost in cut.costs))
+        for cut in problem.cuts
+    ]
+    line = line_of(replace(problem, cuts=weighed), order)
     tables = [_table(line, kind) for kind in range(len(problem.classes))]
     stages = Stages([len(members) for members in problem.classes])
     best = [np.full(line.count + 1, np.inf) for _ in stages.states]

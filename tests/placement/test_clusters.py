@@ -6,10 +6,11 @@ import math
 
 import pytest
 
+from nnspec.analysis.quantities import BYTES, SECONDS, Unit
 from nnspec.diagnostics import SpecError, SpecErrors
 from nnspec.placement.cluster_file import preset, read_cluster
 from nnspec.placement.graph import Value
-from nnspec.placement.quantities import RATES, SIZES, SPEEDS, TIMES, amount
+from nnspec.placement.quantities import BANDWIDTH, RATE, amount
 
 TWO_NODES = """
 [kinds.h100]
@@ -75,30 +76,30 @@ def test_routes_can_be_given() -> None:
 def test_the_time_of_an_operator_is_its_roofline() -> None:
     kind = read_cluster(TWO_NODES).kinds["h100"]
     launch = kind.launch
-    assert kind.seconds(989e12 / 2, 0, "bfloat16") == pytest.approx(1 + launch)
-    assert kind.seconds(1, 3.35e12, "bfloat16") == pytest.approx(1 + launch)
+    assert kind.seconds(989.4e12 / 2, 0, "bf16") == pytest.approx(1 + launch)
+    assert kind.seconds(1, 3.35e12, "bf16") == pytest.approx(1 + launch)
     with pytest.raises(SpecError) as caught:
         kind.seconds(1, 0, "int4")
     assert caught.value.diagnostic.code == "E1004"
 
 
 @pytest.mark.parametrize(
-    ("written", "units", "base"),
+    ("written", "unit", "base"),
     [
-        ("80GiB", SIZES, 80 * 2**30),
-        ("80 GB", SIZES, 80 * 10**9),
-        (1024, SIZES, 1024),
-        ("1.5KiB", SIZES, 1536),
-        ("3.35TB/s", RATES, 3.35e12),
-        ("400Gbit/s", RATES, 50e9),
-        ("989TFLOPs", SPEEDS, 989e12),
-        ("989TFLOP/s", SPEEDS, 989e12),
-        ("4us", TIMES, 4e-6),
-        ("2.5ms", TIMES, 2.5e-3),
+        ("80GiB", BYTES, 80 * 2**30),
+        ("80 GB", BYTES, 80 * 10**9),
+        (1024, BYTES, 1024),
+        ("1.5KiB", BYTES, 1536),
+        ("3.35TB/s", BANDWIDTH, 3.35e12),
+        ("400Gbit/s", BANDWIDTH, 50e9),
+        ("989TFLOPs", RATE, 989e12),
+        ("989TFLOP/s", RATE, 989e12),
+        ("4us", SECONDS, 4e-6),
+        ("2.5ms", SECONDS, 2.5e-3),
     ],
 )
-def test_amounts(written: object, units: dict[str, float], base: float) -> None:
-    assert math.isclose(amount(written, units, "x"), base, rel_tol=1e-15)
+def test_amounts(written: object, unit: Unit, base: float) -> None:
+    assert math.isclose(amount(written, unit), base, rel_tol=1e-15)
 
 
 WRONG = {
@@ -118,7 +119,7 @@ WRONG = {
         "[kinds.h100]\nmemory = true\n[[nodes]]\ndevices = { h100 = 1 }",
         '[kinds.h100]\nmemory = "0.3B"\n[[nodes]]\ndevices = { h100 = 1 }',
         '[links.l]\nbandwidth = "4us"\n[[nodes]]\ndevices = { h100 = 1 }',
-        '[kinds.h100.flops]\nbfloat16 = "9TB"\n[[nodes]]\ndevices = { h100 = 1 }',
+        '[kinds.h100.flops]\nbf16 = "9TB"\n[[nodes]]\ndevices = { h100 = 1 }',
     ],
     "E1004": ["[[nodes]]\ndevices = { h1000 = 1 }"],
     "E1005": [
@@ -144,7 +145,7 @@ def test_the_message_names_the_field_and_an_example() -> None:
         read_cluster(WRONG["E1003"][0])
     (found,) = caught.value.diagnostics
     assert found.message == (
-        '`kinds.h100.memory`: `potatoes` is no unit here; write for example "80GiB"'
+        "`kinds.h100.memory`: `potatoes` is no unit of bytes; write bytes as in `80GB`"
     )
 
 
