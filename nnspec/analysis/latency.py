@@ -23,6 +23,11 @@ SECOND = 10**15
 """Femtoseconds."""
 
 
+def in_seconds(femtoseconds: int) -> Fraction:
+    """A sum of times in seconds."""
+    return Fraction(femtoseconds, SECOND)
+
+
 class Latency:
     """The time of one forward pass, or of one training step, on one device."""
 

@@ -146,11 +146,14 @@ def refuse_errors(model: Spec) -> None:
 
 @contextmanager
 def spec_errors_reported(as_json: bool) -> Generator[None]:
-    """Turns the faults of a spec into output and exit code 1."""
+    """Turns the faults of a spec, and sizes beyond all bounds, into output and exit code 1."""
     from nnspec.diagnostics import SpecError, SpecErrors
+    from nnspec.ir.dims import DimTooLarge
 
     try:
         yield
+    except DimTooLarge as error:
+        diagnostics = (SpecError("E0329", str(error)).diagnostic,)
     except SpecErrors as errors:
         diagnostics = errors.diagnostics
     except SpecError as error:

@@ -63,6 +63,8 @@ def significant(value: Fraction) -> str:
         return f"{significant(value / Fraction(10) ** power)}e{power}"
     decimals = max(_DIGITS - 1 - power, 0)
     scaled = round(value * 10**decimals)
+    if decimals and scaled == 10**_DIGITS:  # 9.999 is 10.0
+        decimals, scaled = decimals - 1, scaled // 10
     whole, part = divmod(scaled, 10**decimals)
     return f"{whole:,}.{part:0{decimals}}" if decimals else f"{whole:,}"
 

@@ -127,7 +127,7 @@ class TimesView:
     def _part(self, row: SummaryTree) -> dict[str, Any]:
         times = {
             mode: {
-                "at_least_s": _femtoseconds(row, mode) / 1e15,
+                "at_least_s": number(_seconds(row, mode)),
                 "bottleneck": _bottleneck(row, mode),
             }
             for mode in self.forecasts
@@ -194,8 +194,6 @@ class TimesView:
         return found
 
     def _parts_table(self, depth: int) -> str:
-        from fractions import Fraction
-
         from nnspec.cli.cost import part_name, unfolded
         from nnspec.cli.render import table
 
@@ -203,9 +201,7 @@ class TimesView:
         whole = self.forecasts[last].bound.seconds
         rows: list[list[str]] = []
         for row, level in unfolded(self.parts, depth):
-            times = [
-                Fraction(_femtoseconds(row, mode), 10**15) for mode in self.forecasts
-            ]
+            times = [_seconds(row, mode) for mode in self.forecasts]
             name, bound = part_name(row, level), _bottleneck(row, last)
             texts = map(seconds_text, times)
             rows.append([name, row.kind, *texts, bound, _share(times[-1], whole)])
@@ -266,8 +262,10 @@ def _object(forecast: Forecast) -> dict[str, Any]:
     return found
 
 
-def _femtoseconds(row: SummaryTree, mode: Mode) -> int:
-    return sum(_by_bottleneck(row, mode).values())
+def _seconds(row: SummaryTree, mode: Mode) -> Fraction:
+    from nnspec.analysis.latency import in_seconds
+
+    return in_seconds(sum(_by_bottleneck(row, mode).values()))
 
 
 def _by_bottleneck(row: SummaryTree, mode: Mode) -> dict[str, int]:

@@ -25,6 +25,10 @@ class DimError(Exception):
     """An integer expression that has no value, or is too large to handle."""
 
 
+class DimTooLarge(DimError):
+    """An integer expression beyond the bounds that keep everything fast."""
+
+
 class Opaque(Protocol):
     """An integer that only the spec's own expression describes (a conditional, a list element)."""
 
@@ -59,7 +63,7 @@ class Atom:
         else:
             self.key = f"{kind}({','.join(a.key for a in arguments)})"
         if len(self.key) > LONGEST_KEY:
-            raise DimError("this size is described by too long an expression")
+            raise DimTooLarge("this size is described by too long an expression")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Atom) and self.key == other.key
@@ -291,7 +295,7 @@ def dim(value: Size) -> Dim:
     if found is not None:
         return found
     if value.bit_length() > MOST_BITS:
-        raise DimError(f"this integer has more than {MOST_BITS} bits")
+        raise DimTooLarge(f"this integer has more than {MOST_BITS} bits")
     return Dim((), int(value))
 
 
@@ -419,10 +423,10 @@ def _of_terms(table: dict[Monomial, int]) -> Dim:
     if len(terms) == 1 and not terms[0][0]:
         return dim(terms[0][1])
     if len(terms) > MOST_TERMS:
-        raise DimError(f"this size is a sum of more than {MOST_TERMS} terms")
+        raise DimTooLarge(f"this size is a sum of more than {MOST_TERMS} terms")
     terms.sort(key=_term_order)
     if max(abs(c).bit_length() for _, c in terms) > MOST_BITS:
-        raise DimError(f"this size has coefficients of more than {MOST_BITS} bits")
+        raise DimTooLarge(f"this size has coefficients of more than {MOST_BITS} bits")
     return Dim(tuple(terms), None)
 
 
@@ -459,7 +463,7 @@ def _multiply(left: Dim, right: Dim) -> Dim:
         return left.value
     left_table, right_table = _table(left), _table(right)
     if len(left_table) * len(right_table) > 4 * MOST_TERMS:
-        raise DimError(f"this size is a sum of more than {MOST_TERMS} terms")
+        raise DimTooLarge(f"this size is a sum of more than {MOST_TERMS} terms")
     table: dict[Monomial, int] = {}
     for one, c in left_table.items():
         for other, d in right_table.items():
@@ -592,7 +596,7 @@ def _power(left: Dim, right: Dim) -> Dim:
 
 def _bounded_power(base: int, exponent: int) -> int:
     if abs(base) > 1 and exponent * (abs(base).bit_length() - 1) > MOST_BITS:
-        raise DimError(f"`{base} ^ {exponent}` has more than {MOST_BITS} bits")
+        raise DimTooLarge(f"`{base} ^ {exponent}` has more than {MOST_BITS} bits")
     return base**exponent
 
 

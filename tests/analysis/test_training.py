@@ -135,6 +135,7 @@ def test_a_device_without_power_has_no_energy() -> None:
         (Fraction(231, 10**5), "2.31 ms"),
         (Fraction(1, 10**9), "1.00 ns"),
         (Fraction(999, 10**3), "999 ms"),
+        (Fraction(9999, 10**6), "10.0 ms"),
         (Fraction(61), "1.02 min"),
         (Fraction(86400 * 3), "3.00 days"),
         (Fraction(86400 * 365 * 10**40), "1.00e40 years"),
@@ -143,6 +144,18 @@ def test_a_device_without_power_has_no_energy() -> None:
 )
 def test_times_are_shown_with_three_digits(amount: Fraction, text: str) -> None:
     assert seconds_text(amount) == text
+
+
+def test_sizes_beyond_any_float_still_have_times(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    net = "specs/vision/digits.nns"
+    command = ["cost", net, "B=10^400", "--device", "h100", "--images", "1M"]
+    assert main([*command, "--per", "image"]) == 0
+    assert "e391 years" in capsys.readouterr().out
+    assert main([*command, "--per", "image", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert isinstance(found["forward"]["at_least_s"], str)
 
 
 def test_energies_are_shown_with_three_digits() -> None:
