@@ -77,7 +77,7 @@ class Pipeline:
         self.groups = [tied_group(copies) for copies in TIED]
         self.tie()
         stages = [
-            PipelineStage(module, number, len(STAGES), self.device)
+            PipelineStage(Exchanged(module), number, len(STAGES), self.device)
             for number, module in zip(self.numbers, self.modules, strict=True)
         ]
         single = SCHEDULE in ("GPipe", "1F1B")
@@ -169,6 +169,23 @@ class Pipeline:
             for number, path in copies
             if number in held
         ]
+
+
+class Exchanged(nn.Module):
+    """A stage whose inputs and outputs processes send and receive, which have to lie in order."""
+
+    def __init__(self, stage: nn.Module) -> None:
+        super().__init__()
+        self.stage = stage
+
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        for x in inputs:
+            if x.requires_grad:
+                x.register_hook(Tensor.contiguous)  # its gradient is sent back
+        outputs = self.stage(*inputs)
+        if isinstance(outputs, Tensor):
+            return outputs.contiguous()
+        return tuple(output.contiguous() for output in outputs)
 
 
 def tied_group(copies: Sequence[tuple[int, str]]) -> dist.ProcessGroup | None:

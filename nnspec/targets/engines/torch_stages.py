@@ -77,7 +77,10 @@ def emit_pipeline(
         _table("SCHEDULE", Literal(schedule)),
     ]
     engine = Engine(
-        (*tables, *verbatim(TEXT, "Pipeline", "tied_group", "whole_name")),
+        (
+            *tables,
+            *verbatim(TEXT, "Exchanged", "Pipeline", "tied_group", "whole_name"),
+        ),
         _IMPORTS,
         _MODULES,
         ("Pipeline",),

@@ -1,0 +1,74 @@
+"""Models that are cut into stages: a chain, tied weights, values that skip stages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnspec.compiler import Spec, load_source
+from nnspec.source import Source
+
+ROOT = Path(__file__).parents[2]
+
+MLP = """
+model MLP {
+  input x: [B, 12]
+  for _ in range(4) { x = x -> layers: Linear(16) -> tanh }
+  output y = x -> head: Linear(5)
+}
+"""
+UNET = """
+block Double(x: [B, C, H, W], width: int) {
+  return x -> conv1: Conv(width, 3, padding=1) -> norm: GroupNorm(2) -> relu -> conv2: Conv(width, 3, padding=1)
+}
+model UNet(width: int = 4) {
+  input image: [B, 3, H, W]
+  require H % 4 == 0 and W % 4 == 0
+  a = image -> down1: Double(width)
+  b = a -> max_pool(2) -> down2: Double(2 * width)
+  c = b -> max_pool(2) -> bottom: Double(4 * width)
+  x = concat([b, c -> up2: ConvTranspose(2 * width, 2, stride=2)], dim=1) -> merge2: Double(2 * width)
+  x = concat([a, x -> up1: ConvTranspose(width, 2, stride=2)], dim=1) -> merge1: Double(width)
+  output mask = x -> head: Conv(2, 1)
+}
+"""
+NORMS = """
+model Norms {
+  input x: [B, 6]
+  x = x -> Linear(8) -> BatchNorm -> relu
+  output y = x -> Linear(3)
+}
+"""
+
+
+def spec_of(text: str) -> Spec:
+    (spec,) = load_source(Source("spec.nns", text), None, {})
+    return spec
+
+
+def gpt2() -> Spec:
+    """GPT-2 with its tied embeddings, made small."""
+    from nnspec.compiler import load
+
+    return load(
+        str(ROOT / "specs/language/gpt2.nns"),
+        "GPT2",
+        depth=4,
+        width=16,
+        heads=2,
+        vocab=40,
+        context=16,
+    )
+
+
+def even(spec: Spec, stages: int) -> list[int]:
+    """The stage of each node: as many nodes in each stage."""
+    count = len(spec.program.main.nodes)
+    return [place * stages // count for place in range(count)]
+
+
+def bytes_of(sizes: Sequence[int]) -> int:
+    total = 1
+    for size in sizes:
+        total *= size
+    return total
