@@ -44,6 +44,9 @@ for name in names:
         if spec.name == one:
             for target in ("torch", "keras"):
                 said[target + " " + spec.name] = emit(spec.program, target)
+            for form in ("svg", "dot", "mmd", "html"):
+                said[form + " " + spec.name] = spec.picture(form, depth=2)
+            said["report " + spec.name] = spec.report()
 json.dump(said, sys.stdout)
 """
 SETTINGS: dict[str, dict[str, str]] = {
