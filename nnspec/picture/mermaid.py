@@ -22,6 +22,11 @@ def mermaid(tree: Tree) -> str:
         *_boxes(tree, "  "),
         *_edges(tree, "  "),
         *(_class(name) for name in used),
+        *(
+            f"  class {box.id} {box.card.family.value}"
+            for box in _all(tree)
+            if box.inner is not None
+        ),
     ]
     return "\n".join(lines) + "\n"
 
@@ -57,6 +62,7 @@ def _boxes(tree: Tree, indent: str) -> Iterator[str]:
             yield f'{indent}{box.id}{left}"{text}"{right}:::{family.value}'
             continue
         yield f'{indent}subgraph {box.id}["{encoded(box.heading)}"]'
+        yield f"{indent}  direction TB"
         yield from _boxes(box.inner, indent + "  ")
         yield from _edges(box.inner, indent + "  ")
         yield f"{indent}end"

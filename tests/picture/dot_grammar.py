@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from html import unescape
 
 _TOKEN = re.compile(
     r"""\s+|//[^\n]*|(?P<string>"(?:[^"\\]|\\.)*")|(?P<id>[A-Za-z_][A-Za-z_0-9]*)"""
@@ -89,7 +90,8 @@ class _Reader:
         self.at += 1
         if not token.startswith('"'):
             return token
-        return re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], token[1:-1])
+        text = re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], token[1:-1])
+        return unescape(text)
 
     def _take(self, token: str) -> None:
         if self._peek() != token:

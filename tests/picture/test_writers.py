@@ -119,6 +119,7 @@ def test_hostile_text_is_only_text_in_dot(text: str) -> None:
     graph = dot_grammar.read(drawn(hostile(text), "dot", text))
     assert graph.nodes.keys() == calm.nodes.keys()
     assert graph.edges == calm.edges
+    assert any(plain(text)[:20] in label for label in graph.nodes.values())
 
 
 # ---- Mermaid ------------------------------------------------------------------------------------------
@@ -127,6 +128,7 @@ _TEXT = r'"(?:[A-Za-z0-9 ,.:+\-*/=_()\[\]]|\#\d+;|<br/>)*"'
 _MERMAID = re.compile(
     rf"""flowchart[ ]TD | [ ]+%%[ ]Generated[ ]by[ ]nnspec
     | [ ]+n\d+(?:\(\[{_TEXT}\]\)|\(\({_TEXT}\)\)|\[{_TEXT}\]):::[a-z]+
+    | [ ]+direction[ ]TB | [ ]+class[ ]n\d+[ ][a-z]+
     | [ ]+subgraph[ ]n\d+\[{_TEXT}\] | [ ]+end
     | [ ]+n\d+[ ]-->\|{_TEXT}\|[ ]n\d+
     | [ ]+classDef[ ][a-z]+[ ]fill:\#[0-9a-f]+,stroke:\#[0-9a-f]+,color:\#[0-9a-f]+""",
