@@ -27,6 +27,7 @@ from nnspec.ir.types import DType, TensorType
 from nnspec.ops import OPS
 from nnspec.ops.base import Layout, Operator, Weight
 from nnspec.verify.measured import allowance
+from nnspec.verify.process import QUICK_COMPILATION
 
 KERAS_BACKENDS = ("tensorflow", "jax", "torch")
 TOLERANCE = {np.dtype("float64"): 1e-9, np.dtype("float32"): 1e-5}
@@ -351,6 +352,7 @@ class KerasWorker:
             env=os.environ
             | quiet
             | threads
+            | {"XLA_FLAGS": QUICK_COMPILATION}
             | {"KERAS_BACKEND": backend, "PYTHONPATH": paths},
         )
 

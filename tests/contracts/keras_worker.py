@@ -96,7 +96,8 @@ def run(draw: Draw, last: bool) -> Outcome:
     """Results and gradients in the logical order and PyTorch's layout of weights."""
     host = make(draw, draw.types, last)
     arrays = [array.transpose(order_of(array.ndim, last)) for array in draw.flat()]
-    host([ops.convert_to_tensor(array) for array in arrays])
+    # Layers make their variables from shapes alone.
+    host([keras.KerasTensor(array.shape, array.dtype.name) for array in arrays])
     found = assign(draw, host)
     orders = (
         draw.result_orders() if last else [tuple(range(r.rank)) for r in draw.results]
@@ -147,7 +148,11 @@ def _dynamic(
     assign(draw, host)
     tensors = [ops.convert_to_tensor(array) for array in arrays]
     if BACKEND != "tensorflow":
-        outputs: Any = keras.tree.flatten(model(tensors))
+        outputs: Any = keras.tree.flatten(
+            jax.jit(_pure(model))(_values(model), tensors)
+            if BACKEND == "jax"
+            else model(tensors)
+        )
         return [np.asarray(ops.convert_to_numpy(output)) for output in outputs]
     signature = [tf.TensorSpec(i.shape, i.dtype) for i in inputs]
     traced = tf.function(lambda *xs: model(list(xs)), input_signature=signature)
@@ -183,39 +188,61 @@ def _tensorflow(
     return values, dict(zip(floats, dense, strict=False)), dense[len(floats) :]
 
 
+def _values(layer: Any) -> list[Any]:
+    return [variable.value for variable in layer.variables]
+
+
+def _pure(layer: Any, **options: Any) -> Any:
+    """A layer as a function of the values of its variables and of its inputs, as JAX compiles it."""
+
+    def function(values: Any, tensors: Any) -> list[Any]:
+        pairs = list(zip(layer.variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=pairs):
+            return keras.tree.flatten(layer(tensors, **options))
+
+    return function
+
+
 def _jax(
     host: Any, arrays: Any, variables: Any, cotangents: Any, training: bool
 ) -> Any:
     floats = _floats(arrays)
-    state = [v for v in host.variables if not any(v is w for w in variables)]
+    order = {id(variable): place for place, variable in enumerate(host.variables)}
+    chosen = [order[id(variable)] for variable in variables]
+    call = _pure(host, training=training)
 
-    def loss(moving: Any, values: Any) -> Any:
-        tensors = [ops.convert_to_tensor(array) for array in arrays]
-        for i, tensor in zip(floats, moving, strict=True):
-            tensors[i] = tensor
-        pairs = [*zip(variables, values, strict=True), *((v, v.value) for v in state)]
-        with keras.StatelessScope(state_mapping=pairs):
-            outputs = host(tensors, training=training)
+    def loss(moving: Any, trained: Any, values: Any, tensors: Any, over: Any) -> Any:
+        outputs = call(
+            _replaced(values, chosen, trained), _replaced(tensors, floats, moving)
+        )
         terms = [
             (o * c).sum()
-            for o, c in zip(outputs, cotangents, strict=True)
+            for o, c in zip(outputs, over, strict=True)
             if o.dtype.kind == "f"
         ]
         return sum(terms, start=jax.numpy.zeros(())), outputs
 
-    moving = [jax.numpy.asarray(arrays[i]) for i in floats]
-    values = [v.value for v in variables]
-    (of_inputs, of_variables), outputs = jax.grad(loss, argnums=(0, 1), has_aux=True)(
-        moving, values
+    # Compiled as a whole: operation by operation takes four times as long.
+    gradient = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))
+    (of_inputs, of_variables), outputs = gradient(
+        [arrays[i] for i in floats],
+        [v.value for v in variables],
+        _values(host),
+        arrays,
+        cotangents,
     )
-    found = dict(zip(floats, map(np.asarray, of_inputs), strict=True))
+    values = [np.asarray(o) for o in outputs]
     if not any(o.dtype.kind == "f" for o in outputs):
-        return [np.asarray(o) for o in outputs], {}, []
-    return (
-        [np.asarray(o) for o in outputs],
-        found,
-        [np.asarray(g) for g in of_variables],
-    )
+        return values, {}, []
+    found = dict(zip(floats, map(np.asarray, of_inputs), strict=True))
+    return values, found, [np.asarray(g) for g in of_variables]
+
+
+def _replaced(entries: Any, places: Any, others: Any) -> list[Any]:
+    found = list(entries)
+    for place, other in zip(places, others, strict=True):
+        found[place] = other
+    return found
 
 
 def _torch(
@@ -255,11 +282,8 @@ def main() -> None:
             module, index, last = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        keras.backend.clear_session()
-        if BACKEND == "jax":  # what was compiled for the last case is never used again
-            import jax
-
-            jax.clear_caches()
+        # Collecting what each case leaves behind takes longer than the case.
+        keras.backend.clear_session(free_memory=False)
         try:
             case = importlib.import_module(module).CASES[index]
             answer: Any = run(Draw(case), last)

@@ -59,26 +59,27 @@ def places(draw: Draw, host: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def run(draw: Draw) -> Outcome:
-    """Results, gradients, FLOPs, and the results of the program exported with open sizes."""
+    """Results, gradients and FLOPs."""
     host = make(draw, draw.types)
-    weights = places(draw, host)
-    with torch.no_grad():
-        for name, tensor in weights.items():
-            tensor.copy_(torch.from_numpy(draw.weights[name]))
+    weights = _assign(draw, host)
     inputs = [torch.from_numpy(array.copy()) for array in draw.flat()]
     for tensor in inputs:
         tensor.requires_grad_(tensor.is_floating_point())
     with FlopCounterMode(display=False) as counter:
         outputs = host(*inputs)
     gradients = _gradients(draw, outputs, inputs, weights)
-    dynamic = None
-    symbolic = draw.symbolic()
-    if symbolic is not None:
-        dynamic = _exported(
-            draw, symbolic, weights, [tensor.detach() for tensor in inputs]
-        )
     _check_meta(draw)
-    return Outcome(_arrays(outputs), gradients, dynamic, counter.get_total_flops())
+    flops = counter.get_total_flops()
+    return Outcome(_arrays(outputs), gradients, flops=flops)
+
+
+def _assign(draw: Draw, host: nn.Module) -> dict[str, torch.Tensor]:
+    """Gives every weight its value; the weights by their names."""
+    found = places(draw, host)
+    with torch.no_grad():
+        for name, tensor in found.items():
+            tensor.copy_(torch.from_numpy(draw.weights[name]))
+    return found
 
 
 def _arrays(tensors: Any) -> list[np.ndarray]:
@@ -107,13 +108,14 @@ def _gradients(
     }
 
 
-def _exported(
-    draw: Draw, types: list[Any], weights: dict[str, Any], inputs: list[Any]
-) -> list[np.ndarray]:
+def exported(draw: Draw) -> list[np.ndarray] | None:
+    """The results of the program exported with open sizes, where the case names any."""
+    types = draw.symbolic()
+    if types is None:
+        return None
     host = make(draw, types)
-    with torch.no_grad():
-        for name, tensor in places(draw, host).items():
-            tensor.copy_(weights[name])
+    _assign(draw, host)
+    inputs = [torch.from_numpy(array.copy()) for array in draw.flat()]
     # Small sizes that a window does not fit are left out of what is claimed.
     names: dict[str, Any] = {}
     shapes = []
