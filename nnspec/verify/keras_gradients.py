@@ -1,8 +1,13 @@
-"""How each Keras backend differentiates: a forward pass in training mode with its gradients.
+"""How each Keras backend runs a model, and how it differentiates: a forward pass in training mode with its
+gradients.
 
-Each function takes the model, the forward pass (which moves the statistics when it is run), the trained
-variables and a cotangent for each output (none where it is not differentiated), and gives the outputs
-and a gradient for each variable.
+JAX compiles the whole of either. Operation by operation it would compile each on its own at each size,
+which takes several times as long.
+
+Each function of `RUNNERS` takes a model and the forward pass, and gives the function of the inputs to call.
+Each function of `GRADIENTS` takes the model, the forward pass (which moves the statistics when it is run), its inputs, the
+trained variables and a cotangent for each output (none where it is not differentiated), and gives the
+outputs and a gradient for each variable.
 """
 
 # TensorFlow, JAX and Keras have no annotations, or partial ones.
@@ -18,7 +23,8 @@ import numpy as np
 
 from nnspec.verify.exchange import Array
 
-Forward = Callable[[], list[Any]]
+Inputs = Sequence[Any]
+Forward = Callable[[Inputs], Any]
 Cotangents = Sequence["Array | None"]
 
 
@@ -34,13 +40,37 @@ def prepare(backend: str) -> None:
         torch.set_num_threads(1)
 
 
+def _as_it_is(model: Any, forward: Forward) -> Forward:
+    return forward
+
+
+def _compiled(model: Any, forward: Forward) -> Forward:
+    import jax
+    import keras
+
+    @jax.jit
+    def pure(values: Any, tensors: Any) -> Any:
+        pairs = list(zip(model.variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=pairs):
+            return forward(tensors)
+
+    return lambda inputs: pure(_values(model.variables), list(inputs))
+
+
+RUNNERS = {"tensorflow": _as_it_is, "jax": _compiled, "torch": _as_it_is}
+
+
 def _tensorflow(
-    model: Any, forward: Forward, variables: Sequence[Any], cotangents: Cotangents
+    model: Any,
+    forward: Forward,
+    inputs: Inputs,
+    variables: Sequence[Any],
+    cotangents: Cotangents,
 ) -> tuple[list[Any], list[Array]]:
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
-        outputs = forward()
+        outputs = forward(inputs)
         pairs = zip(outputs, cotangents, strict=True)
         terms = [
             tf.reduce_sum(o * tf.cast(c, o.dtype)) for o, c in pairs if c is not None
@@ -55,7 +85,11 @@ def _tensorflow(
 
 
 def _jax(
-    model: Any, forward: Forward, variables: Sequence[Any], cotangents: Cotangents
+    model: Any,
+    forward: Forward,
+    inputs: Inputs,
+    variables: Sequence[Any],
+    cotangents: Cotangents,
 ) -> tuple[list[Any], list[Array]]:
     import jax
     import keras
@@ -63,17 +97,18 @@ def _jax(
     chosen = {id(variable) for variable in variables}
     state = [variable for variable in model.variables if id(variable) not in chosen]
 
-    def loss(values: Any) -> Any:
-        pairs = [*zip(variables, values, strict=True), *((v, v.value) for v in state)]
-        with keras.StatelessScope(state_mapping=pairs) as scope:
-            outputs = forward()
+    def loss(values: Any, held: Any, tensors: Any, over: Any) -> Any:
+        pairs = zip([*variables, *state], [*values, *held], strict=True)
+        with keras.StatelessScope(state_mapping=list(pairs)) as scope:
+            outputs = forward(tensors)
         moved = [scope.get_current_value(variable) for variable in state]
-        both = zip(outputs, cotangents, strict=True)
+        both = zip(outputs, over, strict=True)
         terms = [(o * c).sum() for o, c in both if c is not None]
         return sum(terms, start=jax.numpy.zeros(())), (outputs, moved)
 
-    values = [variable.value for variable in variables]
-    found, (outputs, moved) = jax.grad(loss, has_aux=True)(values)
+    differentiated = jax.jit(jax.grad(loss, has_aux=True))
+    arguments = _values(variables), _values(state), list(inputs), list(cotangents)
+    found, (outputs, moved) = differentiated(*arguments)
     for variable, value in zip(state, moved, strict=True):
         if value is not None:
             variable.assign(value)
@@ -81,11 +116,15 @@ def _jax(
 
 
 def _torch(
-    model: Any, forward: Forward, variables: Sequence[Any], cotangents: Cotangents
+    model: Any,
+    forward: Forward,
+    inputs: Inputs,
+    variables: Sequence[Any],
+    cotangents: Cotangents,
 ) -> tuple[list[Any], list[Array]]:
     import torch
 
-    outputs = forward()
+    outputs = forward(inputs)
     pairs = zip(outputs, cotangents, strict=True)
     terms = [
         (o * torch.from_numpy(np.ascontiguousarray(c)).to(o.dtype)).sum()
@@ -103,6 +142,10 @@ def _torch(
         np.zeros(tuple(source.shape)) if gradient is None else gradient.numpy()
         for source, gradient in zip(sources, found, strict=True)
     ]
+
+
+def _values(variables: Sequence[Any]) -> list[Any]:
+    return [variable.value for variable in variables]
 
 
 def _zeros(variables: Sequence[Any]) -> list[Array]:

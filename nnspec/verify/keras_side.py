@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import tempfile
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 from nnspec.targets.probes import PROBE
 from nnspec.verify.build import import_source
 from nnspec.verify.exchange import Array, Call, Described, Outcome, Program
-from nnspec.verify.keras_gradients import GRADIENTS, prepare
+from nnspec.verify.keras_gradients import GRADIENTS, RUNNERS, prepare
 from nnspec.verify.probing import Recorder
 from nnspec.verify.randomness import Draws, replaced
 
@@ -30,6 +31,8 @@ class KerasSide:
     def __init__(self, backend: str) -> None:
         prepare(backend)
         self.keras = _keras(backend)
+        gc.freeze()  # what the framework has loaded stays: no collection goes through it
+        self._runner = RUNNERS[backend]
         self._train = GRADIENTS[backend]
         self._model: Any = None
         self._probed: Any = None
@@ -42,7 +45,7 @@ class KerasSide:
     def build(
         self, program: Program, floats: str, inputs: Sequence[Array]
     ) -> dict[str, Described]:
-        """Builds the model and calls it once; gives its variables."""
+        """Builds the model; gives its variables."""
         self._model = self._probed = None
         self.keras.backend.clear_session()
         if (
@@ -52,8 +55,11 @@ class KerasSide:
 
             jax.clear_caches()
         self.keras.config.set_floatx(floats)
-        self._model = getattr(import_source(program.source), program.factory)()
-        self._call(self._model, inputs, training=False)
+        factory = getattr(import_source(program.source), program.factory)
+        with self._same_draws():  # no draw is compiled for values that are replaced
+            self._model = factory()
+            if not self._model.built:
+                self._call(self._model, inputs, training=False)
         disarm(self._model)
         trained = {self._path(variable) for variable in self._model.trainable_variables}
         return {
@@ -122,12 +128,12 @@ class KerasSide:
         """Runs the model in training mode and differentiates sum(output * cotangent)."""
         trained = {self._path(v): v for v in self._model.trainable_variables}
 
-        def run() -> list[Any]:
+        def run(tensors: Sequence[Any]) -> list[Any]:
             with self._same_draws():
-                return self._flat(self._call(self._model, inputs, training=True))
+                return self._flat(self._call(self._model, tensors, training=True))
 
         outputs, found = self._train(
-            self._model, run, list(trained.values()), cotangents
+            self._model, run, inputs, list(trained.values()), cotangents
         )
         variables = self._variables(self._model)
         state = {
@@ -162,13 +168,16 @@ class KerasSide:
             raise AssertionError(
                 f"{len(before)} variables were saved, {len(after)} loaded"
             )
-        with self._same_draws():
-            saved = self._arrays(self._call(loaded, inputs, training=False))
+
+        def forward(tensors: Sequence[Any]) -> Any:
+            with self._same_draws():
+                return self._call(loaded, tensors, training=False)
+
+        run = self._runner(loaded, forward)
+        saved = self._arrays(run(inputs))
         for name, variable in zip(before, after, strict=True):
             variable.assign(weights[name])
-        with self._same_draws():
-            others = self._arrays(self._call(loaded, inputs, training=False))
-        return saved, others
+        return saved, self._arrays(run(inputs))
 
     # ---- calls and variables ----
 
@@ -247,8 +256,14 @@ class KerasSide:
 
             return draw
 
-        functions = {"normal": drawn(draws.normal), "uniform": drawn(draws.uniform)}
-        with replaced(self.keras.random, **functions):
+        normal, uniform = drawn(draws.normal), drawn(draws.uniform)
+        functions = {"normal": normal, "uniform": uniform, "truncated_normal": normal}
+        from keras.src.backend import random  # what initializers draw from
+
+        with (
+            replaced(self.keras.random, **functions),
+            replaced(random, **functions),
+        ):
             yield
 
 
