@@ -54,7 +54,10 @@ def _compiled(model: Any, forward: Forward) -> Forward:
         with keras.StatelessScope(state_mapping=pairs):
             return forward(tensors)
 
-    return lambda inputs: pure(_values(model.variables), list(inputs))
+    def run(inputs: Inputs) -> Any:
+        return pure(_values(model.variables), list(inputs))
+
+    return run
 
 
 RUNNERS = {"tensorflow": _as_it_is, "jax": _compiled, "torch": _as_it_is}

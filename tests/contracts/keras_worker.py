@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import pickle
 import sys
@@ -11,6 +12,8 @@ import traceback
 from typing import Any
 
 BACKEND = os.environ["KERAS_BACKEND"]
+KEPT = 50
+"""After how many cases a worker forgets what they left behind."""
 if BACKEND == "jax":
     import jax
 
@@ -277,13 +280,15 @@ def main() -> None:
     """Answers requests until the parent closes the pipe; what Keras prints goes to standard error."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    while True:
+    for answered in itertools.count(1):
         try:
             module, index, last = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        # Collecting what each case leaves behind takes longer than the case.
-        keras.backend.clear_session(free_memory=False)
+        # Collecting what each case leaves behind would take longer than the case.
+        keras.backend.clear_session(free_memory=answered % KEPT == 0)
+        if BACKEND == "jax" and answered % KEPT == 0:
+            jax.clear_caches()
         try:
             case = importlib.import_module(module).CASES[index]
             answer: Any = run(Draw(case), last)
