@@ -16,6 +16,8 @@ PIP := -m pip --disable-pip-version-check --quiet
 # More threads than cores make the frameworks slower, and each worker has its own.
 export OMP_NUM_THREADS ?= 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# The tests start hundreds of processes, which are not to compile the package each.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-fast bench lint clean chromium
 
@@ -63,16 +65,15 @@ $(DEMO_VENV)/.installed: pyproject.toml
 	$(DEMO_BIN)/python $(PIP) install --editable .
 	touch $@
 
-# torch comes first and pinned: any later requirement on it is then satisfied, and
-# none can bring in a build with gigabytes of accelerator libraries. torchvision and
-# timm would replace it, so they come without their requirements.
+# torch is pinned, so that no other requirement on it can bring in a build with gigabytes
+# of accelerator libraries. torchvision and timm would replace it, so they come without
+# their requirements.
 $(VENV)/.installed: pyproject.toml
 	@echo 'Setting up everything in $(VENV) (once) ...'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python $(PIP) install torch==2.13.0
-	$(BIN)/python $(PIP) install --no-deps torchvision==0.28.0 timm
-	$(BIN)/python $(PIP) install 'tensorflow==2.21.*' 'keras==3.15.*' \
+	$(BIN)/python $(PIP) install torch==2.13.0 'tensorflow==2.21.*' 'keras==3.15.*' \
 		--editable '.[keras,weights,placement,dev]'
+	$(BIN)/python $(PIP) install --no-deps torchvision==0.28.0 timm
 	touch $@
 
 clean:
