@@ -59,13 +59,18 @@ class KerasSide:
         with self._same_draws():  # no draw is compiled for values that are replaced
             self._model = factory()
             if not self._model.built:
-                self._call(self._model, inputs, training=False)
+                self._make_variables(inputs)
         disarm(self._model)
         trained = {self._path(variable) for variable in self._model.trainable_variables}
         return {
             name: Described(tuple(variable.shape), name in trained)
             for name, variable in self._variables(self._model).items()
         }
+
+    def _make_variables(self, inputs: Sequence[Array]) -> None:
+        """Calls the model with shapes alone."""
+        like = [self.keras.KerasTensor(a.shape, a.dtype.name) for a in inputs]
+        self._model(like[0] if len(like) == 1 else like, training=False)
 
     def assign(self, weights: Mapping[str, Array]) -> None:
         """Gives every variable its value."""
@@ -156,7 +161,8 @@ class KerasSide:
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder, "model.keras"))
             self._model.save(path)
-            loaded = self.keras.saving.load_model(path)
+            with self._same_draws():
+                loaded = self.keras.saving.load_model(path)
         # By place, since Keras forgets the outer part of some paths when it loads.
         before = self._variables(self._model)
         after = [v for v in loaded.variables if not v.path.endswith(SEED)]
