@@ -1,8 +1,8 @@
 """How each Keras backend runs a model, and how it differentiates: a forward pass in training mode with its
 gradients.
 
-JAX compiles the whole of either. Operation by operation it would compile each on its own at each size,
-which takes several times as long.
+JAX compiles the whole of it. Operation by operation it would compile each on its own at each size, which
+takes several times as long.
 
 Each function of `RUNNERS` takes a model and the forward pass, and gives the function of the inputs to call.
 Each function of `GRADIENTS` takes the model, the forward pass (which moves the statistics when it is run), its inputs, the

@@ -34,6 +34,7 @@ class KerasSide:
         gc.freeze()  # what the framework has loaded stays: no collection goes through it
         self._runner = RUNNERS[backend]
         self._train = GRADIENTS[backend]
+        self._source = ""
         self._model: Any = None
         self._probed: Any = None
         self._recorder = Recorder(self._arrays)
@@ -48,18 +49,14 @@ class KerasSide:
         """Builds the model; gives its variables."""
         self._model = self._probed = None
         self.keras.backend.clear_session()
-        if (
-            self.keras.backend.backend() == "jax"
-        ):  # what was compiled serves the last model alone
-            import jax
-
-            jax.clear_caches()
+        if program.source != self._source:
+            self._forget()
+        self._source = program.source
         self.keras.config.set_floatx(floats)
         factory = getattr(import_source(program.source), program.factory)
         with self._same_draws():  # no draw is compiled for values that are replaced
             self._model = factory()
-            if not self._model.built:
-                self._make_variables(inputs)
+            self._make_variables(self._model, inputs)
         disarm(self._model)
         trained = {self._path(variable) for variable in self._model.trainable_variables}
         return {
@@ -67,10 +64,19 @@ class KerasSide:
             for name, variable in self._variables(self._model).items()
         }
 
-    def _make_variables(self, inputs: Sequence[Array]) -> None:
-        """Calls the model with shapes alone."""
+    def _forget(self) -> None:
+        """What JAX has compiled serves one program alone."""
+        if self.keras.backend.backend() == "jax":
+            import jax
+
+            jax.clear_caches()
+
+    def _make_variables(self, model: Any, inputs: Sequence[Array]) -> None:
+        """Calls a model with shapes alone, if it has not made its variables yet."""
+        if model.built:
+            return
         like = [self.keras.KerasTensor(a.shape, a.dtype.name) for a in inputs]
-        self._model(like[0] if len(like) == 1 else like, training=False)
+        model(like[0] if len(like) == 1 else like, training=False)
 
     def assign(self, weights: Mapping[str, Array]) -> None:
         """Gives every variable its value."""
@@ -98,11 +104,12 @@ class KerasSide:
         module = import_source(program.source, **{PROBE: self._probe})
         self._fixed, self._making = [], True
         try:
-            with self._followed(None):
+            with self._same_draws(), self._followed(None):
                 self._probed = getattr(module, program.factory)()
         finally:
             self._making = False
-        self._call(self._probed, inputs, training=False)
+        with self._same_draws():
+            self._make_variables(self._probed, inputs)
         disarm(self._probed)
         self._assign(self._probed, self._weights)
 
