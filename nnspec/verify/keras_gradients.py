@@ -4,10 +4,10 @@ gradients.
 JAX compiles the whole of it. Operation by operation it would compile each on its own at each size, which
 takes several times as long.
 
-Each function of `RUNNERS` takes a model and the forward pass, and gives the function of the inputs to call.
-Each function of `GRADIENTS` takes the model, the forward pass (which moves the statistics when it is run), its inputs, the
-trained variables and a cotangent for each output (none where it is not differentiated), and gives the
-outputs and a gradient for each variable.
+Each function of `RUNNERS` takes a model and the forward pass, and gives the function of the inputs to
+call. Each function of `GRADIENTS` takes the model, the forward pass (which moves the statistics when it
+is run), its inputs, the trained variables and a cotangent for each output (none where it is not
+differentiated), and gives the outputs and a gradient for each variable.
 """
 
 # TensorFlow, JAX and Keras have no annotations, or partial ones.
