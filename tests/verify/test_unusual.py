@@ -1,0 +1,66 @@
+"""Specs of which a proof once said something wrong, and how many values it compares of each."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnspec.compiler import load_source
+from nnspec.source import Source
+
+pytestmark = pytest.mark.framework
+
+# Keras runs the uses of one instance in another order; one class serves inputs of three ranks.
+RANKS = """
+block Trunk(x: [*S, D], hidden: int) {
+  h: [*S, hidden] = x -> up: Linear(hidden) -> act: gelu(approximate="tanh")
+  return h -> down: Linear(D), h
+}
+
+model M {
+  input flat: [B, 6]
+  input seq: [B, T, 6]
+  input deep: [B, T, 2, 6]
+  shared = Trunk(8)
+  norm = LayerNorm()
+  a, ah = shared(flat)
+  b, _ = shared(seq)
+  c, ch = shared(deep)
+  same = norm(b)
+  merged = (c -> pooled: mean(dim=2)) + same
+  output y = norm(merged) + (a -> unsqueeze(1))
+  output hidden = ah
+  output both = ch -> top: max(dim=[1, 2])
+}
+"""
+
+# Models that models use, one of them twice, one of them frozen.
+MODELS = """
+model Encoder(width: int = 6) {
+  input image: [B, 3, 8, 10]
+  x = image -> c1: Conv(width, 3, stride=2, padding=1) -> bn: BatchNorm -> r: relu
+  x = x -> c2: Conv(2 * width, 3, padding="same", groups=2) -> relu
+  output code = x -> flatten -> fc: Linear(7)
+  output features = x
+}
+model M {
+  input left: [B, 3, 8, 10]
+  input right: [B, 3, 8, 10]
+  twin = Encoder(width=4)
+  @frozen
+  fixed = Encoder(width=2)
+  a, fa = twin(left)
+  b, fb = twin(right)
+  c, _ = fixed(left)
+  d = abs(a - b) -> dist: sum(dim=1, keep=true)
+  output score = concat([d, c], dim=1) -> Linear(1) -> sigmoid
+  output maps = fa * fb
+}
+"""
+
+
+@pytest.mark.parametrize(("text", "compared"), [(RANKS, 19), (MODELS, 31)])
+def test_every_value_is_compared(text: str, compared: int) -> None:
+    (spec,) = load_source(Source("unusual.nns", text), ["M"], {})
+    report = spec.verify(backends=("torch",))
+    assert report.ok, report.text()
+    assert report.compared == compared
