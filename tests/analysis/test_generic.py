@@ -83,6 +83,12 @@ def resnet(chance: Chance) -> dict[str, Any]:
     return {"depths": depths, "classes": chance.randint(1, 40)}
 
 
+def convnext(chance: Chance) -> dict[str, Any]:
+    depths = [chance.randint(1, 5) for _ in range(4)]
+    widths = [chance.randint(1, 30) for _ in range(4)]
+    return {"depths": depths, "widths": widths, "classes": chance.randint(1, 40)}
+
+
 def unet(chance: Chance) -> dict[str, Any]:
     return {
         "channels": chance.randint(1, 9),
@@ -98,10 +104,11 @@ def mlp(chance: Chance) -> dict[str, Any]:
 MODELS: dict[str, tuple[str, Callable[[Chance], dict[str, Any]]]] = {
     "GPT2Small": ("language/gpt2.nns", gpt2),
     "ViTB16": ("vision/vit.nns", vit),
-    "Llama3_8B": ("language/llama3.nns", llama),
+    "Llama3_8B": ("language/llama.nns", llama),
     "T5Small": ("language/t5.nns", t5),
     "ResNet18": ("vision/resnet.nns", resnet),
     "ResNet50": ("vision/resnet.nns", resnet),
+    "ConvNextT": ("vision/convnext.nns", convnext),
     "UNet64": ("vision/unet.nns", unet),
     "RegressionMLP": ("basic/mlp.nns", mlp),
 }

@@ -94,7 +94,12 @@ def digest(text: str) -> str:
 
 
 def key_of(value: Any) -> str:
-    """A text that is equal for values that say the same in the constants of the model."""
+    """A text that is equal for values that count the same in the constants of the model.
+
+    Of a number that is no integer, such as the rate of dropout, only whether it is 0 counts.
+    """
+    if isinstance(value, float):
+        return "real" if value else "0.0"
     if isinstance(value, Dim):
         return value.generic.key
     if isinstance(value, TensorType):

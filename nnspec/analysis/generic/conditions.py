@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from nnspec.ir.assumptions import Assumptions
@@ -49,6 +49,8 @@ class Condition:
 
     def is_certain(self, assumptions: Assumptions) -> bool:
         """Whether it holds whatever the constants are."""
+        if self.turns and self.turns[0].stop.is_constant:
+            return all(each.is_certain(assumptions) for each in self._turn_by_turn())
         return any(
             assumptions.holds(self.operator, left, right)
             for left, right in self._counted_from_either_end()
@@ -80,6 +82,12 @@ class Condition:
             name = str(symbol(turns.symbol))
             text = f"{text} for each {name} from {turns.first} to {turns.stop - 1}"
         return text
+
+    def _turn_by_turn(self) -> Iterator[Condition]:
+        """The condition in each of the outermost turns, whose number is known."""
+        turns, *rest = self.turns
+        for turn in range(turns.first, int(turns.stop)):
+            yield replace(self, turns=tuple(rest)).at({turns.symbol: turn})
 
     def _counted_from_either_end(self) -> list[tuple[Dim, Dim]]:
         """Both sides, a turn as so many after the first one, and as so many before the last one."""

@@ -109,6 +109,8 @@ class Constants:
                 return self.size(value, names)
             case Traced(term=None):
                 return value.value
+            case Traced(value=float(), term=Term() as term):
+                return Real(value.value, _behind(term, names))
             case Traced(term=Term() as term):
                 return self.term_or(term, names, value.value)
             case Sequence(term=Term() as term):
@@ -201,7 +203,12 @@ class Constants:
         """Notes that what a value was computed from has to stay as it is."""
         if isinstance(value, Dim):
             self.note("==", value.generic, value.value, COMPUTED)
-        for name in names_behind(value) if not isinstance(value, Dim) else ():
+            return
+        for name in names_behind(value):
+            if (
+                name not in self.known
+            ):  # the number of a turn, which is not the same in all
+                raise Unsaid(name)
             self.note("==", symbol(name), self.known[name], COMPUTED)
 
     def fix_names(self, used: Iterable[str], names: Names) -> None:
@@ -249,6 +256,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_plain(item) for item in cast("tuple[Any, ...]", value))
     return value
+
+
+def _behind(term: Term, names: Names) -> frozenset[str]:
+    """The constants of the model that a term is computed from."""
+    used = (names_behind(names.get(name)) for name in names_in(term))
+    return frozenset[str]().union(*used)
 
 
 def names_behind(value: Any) -> frozenset[str]:

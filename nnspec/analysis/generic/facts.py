@@ -52,12 +52,17 @@ def divided(fact: Fact) -> Iterable[Fact]:
 
 
 def _weight(value: Dim) -> int:
-    """How much there is to read in a value: what is no plain name counts by all that it is made of."""
-    return sum(
+    """How much there is to read in a value: names, numbers, and all that quotients and the like are made of."""
+    signs = max(0, len(value.terms) - 1)
+    return signs + sum(_term_weight(*term) for term in value.terms)
+
+
+def _term_weight(monomial: Monomial, coefficient: int) -> int:
+    factors = (
         power * (1 if atom.kind == "symbol" else 2 + sum(map(_weight, atom.arguments)))
-        for monomial, _ in value.terms
         for atom, power in monomial
-    ) + max(0, len(value.terms) - 1)
+    )
+    return sum(factors) + (coefficient != 1)
 
 
 class Facts:

@@ -238,10 +238,10 @@ class Activation:
 
     def _operator(self, node: Node, op: Operator) -> Operator:
         """The operator with its arguments in the constants of the model."""
-        for (
-            term
-        ) in node.terms.values():  # for the conditions that its arguments hang on
-            self.constants.term_or(term, self.names, None)
+        for name, term in node.terms.items():
+            # What is no number may hang on a condition.
+            if isinstance(getattr(op, name), bool | str | tuple):
+                self.constants.term_or(term, self.names, None)
         fields = {
             name: self._field(getattr(op, name)) for name in type(op).model_fields
         }
