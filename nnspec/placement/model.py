@@ -2,7 +2,7 @@
 
 A call of a block is one operator. Its time is that of the kernels in it, one after
 another (`nnspec.analysis.kernels`); its memory is that of its weights and, to train it,
-of their gradients, of the optimizer's state and of what the backward pass reads again.
+of their gradients, of the optimizer's state and of what is kept for the backward pass.
 With `train` each operator has a second one for its backward pass, on the same device.
 """
 
@@ -16,9 +16,11 @@ from functools import cached_property
 from nnspec.analysis.figures import Analysis
 from nnspec.analysis.kernels import Kernel
 from nnspec.analysis.latency import Workload, require_sizes
+from nnspec.analysis.memory.measures import modes
+from nnspec.analysis.memory.run import kept_inside
 from nnspec.analysis.uses import Site, values_of
 from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors, did_you_mean
-from nnspec.ir.dims import Size
+from nnspec.ir.dims import Dim, Size
 from nnspec.ir.graph import Marks, Node, Path, Program, dotted
 from nnspec.placement.cluster import Cluster, DeviceKind
 from nnspec.placement.graph import Operator, Value, WeightedGraph
@@ -29,9 +31,6 @@ BACKWARD = "/backward"
 
 DTYPES = {"fp64": "float64", "fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 """What clusters call the elements of kernels."""
-
-STATES = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
-"""Numbers that an optimizer keeps for each trained weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +45,8 @@ class Pin:
 class ModelGraph:
     """A model at given sizes on a cluster.
 
-    `batch` figures are those of one pass over the sizes as given. Raises SpecError
-    while a size is open (E1105), and for an optimizer whose state is not known in
-    numbers for each weight (E1014).
+    Times and sizes are those of one pass over the batch as given. Raises SpecError while
+    a size is open (E1105), and for types that cannot be trained with (E1014).
     """
 
     def __init__(
@@ -159,28 +157,24 @@ class ModelGraph:
         return found
 
     def _memory(self, site: Site) -> int:
-        policy = self.analysis.setting.policy
-        held = self._amount("parameters", site) * policy.weights.bytes
-        held += self._amount("state", site) * policy.gradients.bytes
+        held = self._amount("weight_bytes", site)
         if not self.trains:
             return held
-        held += self._amount("trainable", site) * self._training_bytes
+        held += self._amount("gradient_bytes", site)
+        held += self._amount("optimizer_bytes", site)
         return held + self._kept_inside(site)
 
     def _kept_inside(self, site: Site) -> int:
-        """What a block keeps for its backward pass: at most all results in it."""
+        """What a block keeps for its backward pass beside its inputs and results."""
         if site.node.callee is None or not site.is_reached:
             return 0
-        written = self._amount("bytes_written", site)
-        return max(0, written - sum(self._bytes(v) for v in site.node.outputs))
+        kept = self._kept.get(site.node.callee)
+        return 0 if kept is None else int(kept.at(self.sizes))
 
     @cached_property
-    def _training_bytes(self) -> int:
-        """Beside a trained weight: its gradient, master copy and state."""
+    def _kept(self) -> Mapping[str, Dim]:
         setting = self.analysis.setting
-        policy = setting.policy
-        width = policy.master or policy.gradients.bytes
-        return policy.gradients.bytes + policy.master + STATES[setting.optimizer] * width
+        return kept_inside(self.program, modes(setting, training=True))
 
     @cached_property
     def _update_bytes(self) -> int:
@@ -235,7 +229,9 @@ class ModelGraph:
             for device in sorted(self._marked(node)):
                 yield place, Pin(self.names[place], device, "the spec")
         for pin in self._requested:
-            places = [p for p, name in enumerate(self.names) if selects(pin.label, name)]
+            places = [
+                p for p, name in enumerate(self.names) if selects(pin.label, name)
+            ]
             if not places:
                 faults.append(_unknown_label(pin.label, self.names))
             yield from ((place, pin) for place in places)
@@ -324,18 +320,11 @@ def kernel_seconds(kind: DeviceKind, kernel: Kernel) -> float:
 
 
 def _check_trainable(analysis: Analysis) -> None:
-    setting = analysis.setting
-    if setting.optimizer not in STATES:
+    policy = analysis.setting.policy
+    if not policy.trains:
         raise SpecError(
             "E1014",
-            f"what {setting.optimizer} keeps for each weight depends on its shape, and "
-            "placement does not count it",
-            hint=f"choose one of: {', '.join(STATES)}",
-        )
-    if not setting.policy.trains:
-        raise SpecError(
-            "E1014",
-            f"{setting.policy.name} has no gradients to train with",
+            f"{policy.name} has no gradients to train with",
             hint="choose mixed_bf16, or another objective",
         )
 

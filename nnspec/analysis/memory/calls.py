@@ -143,6 +143,14 @@ class Calls:
             )
         return self._lowered[key]
 
+    def kept(self) -> dict[str, set[Dim]]:
+        """What calls of each function, by its key, were found to keep inside."""
+        found: dict[str, set[Dim]] = {}
+        for context, effect in self._effects.items():
+            if context.recording:
+                found.setdefault(context.function, set()).add(effect.kept)
+        return found
+
     # ---- forward ----
 
     def call(

@@ -16,7 +16,7 @@ from nnspec.analysis.memory.machine import (
     reached,
 )
 from nnspec.analysis.memory.policy import Modes
-from nnspec.ir.dims import Dim, total
+from nnspec.ir.dims import Dim, maximum, total
 from nnspec.ir.graph import Program
 
 
@@ -47,6 +47,19 @@ def training(program: Program, modes: Modes) -> Training:
     saved = total(each.size for each in kept if each.outside is None)
     run_loss(machine, results)
     return Training(saved, machine.peaks.settled().amounts)
+
+
+def kept_inside(program: Program, modes: Modes) -> dict[str, Dim]:
+    """What a call of each function keeps for its backward pass beside its arguments and results.
+
+    By the function's key; where calls differ, the most of them.
+    """
+    calls = Calls(program, modes)
+    machine = calls.machine(recording=True)
+    results = _run(calls, machine)
+    found = calls.kept()
+    del results
+    return {key: maximum(*amounts) for key, amounts in found.items()}
 
 
 def _run(calls: Calls, machine: Machine) -> list[Tensor]:
