@@ -42,6 +42,7 @@ COMMANDS = {
     "diff": Entry("diff", "diff", "What a change does to a model."),
     "sweep": Entry("sweep", "sweep", "Many models at once, and the best of them."),
     "fit": Entry("fit", "fit", "The largest batch, sequence or width that fits."),
+    "place": Entry("place", "place", "Which device runs what, and how good that is."),
     "compile": Entry("compile", "compile_", "Write the PyTorch or Keras program."),
     "verify": Entry("verify", "verify", "Prove that both programs agree."),
     "fmt": Entry("format", "fmt", "Lay a spec out in the one canonical way."),

@@ -189,6 +189,11 @@ def bar(thousandths: int, width: int) -> str:
     return ("█" * whole + ("", *"▏▎▍▌▋▊▉")[rest]).ljust(width)
 
 
+def shown_as(drawn: str, plain: str) -> str:
+    """The characters to draw with, or plain ones where the output cannot show them."""
+    return drawn if _encodes(drawn) else plain
+
+
 def _width() -> int:
     if sys.stdout is None or not sys.stdout.isatty():
         return _UNBOUNDED_WIDTH

@@ -1,0 +1,176 @@
+"""`nnspec place`: which device runs what, with a proof of how good that is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from nnspec.cli.arguments import (
+    SpecArgument,
+    json_option,
+    load_model,
+    refuse_errors,
+    spec_arguments,
+    spec_errors_reported,
+)
+from nnspec.cli.settings import setting_of, setting_options
+
+if TYPE_CHECKING:
+    from nnspec.placement.model import ModelGraph
+    from nnspec.placement.plan import Plan
+
+OBJECTIVES = ("fit", "latency", "throughput", "train")
+SCHEDULES = (
+    "GPipe",
+    "1F1B",
+    "Interleaved1F1B",
+    "InterleavedZeroBubble",
+    "ZBVZeroBubble",
+)
+
+
+@click.command()
+@spec_arguments
+@click.option(
+    "--cluster",
+    metavar="FILE|NAME",
+    required=True,
+    help="A TOML file, or a name such as 4xcpu, 8xh100, 64x8xh200.",
+)
+@click.option(
+    "--objective", type=click.Choice(OBJECTIVES), help="Default: throughput."
+)
+@click.option("--devices", type=int, metavar="N", help="Use only the first N devices.")
+@click.option(
+    "--free",
+    is_flag=True,
+    help="Any operator anywhere; otherwise devices stand in a line.",
+)
+@click.option(
+    "--pin",
+    "pins",
+    multiple=True,
+    metavar="PATH=DEVICE",
+    help="What has to be where: blocks.0-5=h100:0.",
+)
+@click.option("--plan", "given", metavar="FILE", help="Check and cost this plan.")
+@click.option(
+    "--schedule", type=click.Choice(SCHEDULES), help="Noted in the plan, for compile."
+)
+@click.option(
+    "--microbatches",
+    type=click.IntRange(1),
+    metavar="N",
+    help="The batch must divide into them.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Write the plan here, as JSON.")
+@click.option("--svg", metavar="FILE", help="Write the timeline here.")
+@click.option("--force", is_flag=True, help="Overwrite a plan that is there.")
+@setting_options
+@json_option
+def place(
+    spec: SpecArgument,
+    settings: dict[str, str],
+    cluster: str,
+    objective: str | None,
+    devices: int | None,
+    free: bool,
+    pins: tuple[str, ...],
+    given: str | None,
+    schedule: str | None,
+    microbatches: int | None,
+    output: str | None,
+    svg: str | None,
+    force: bool,
+    as_json: bool,
+    **assumed: str | None,
+) -> int:
+    """Decide which device runs what, and say how far from the best that can be.
+
+    Operators are those of the model itself: a block that it calls is placed as a whole.
+    A plan is JSON that can be edited and given back with --plan; only `assignment` (and
+    `order`, `objective`, `contiguous`, `schedule`, `microbatches`) is read.
+
+    \b
+    Examples:
+      nnspec place gpt2.nns:GPT2Small --cluster 4xcpu B=8 T=1024
+      nnspec place gpt2.nns:GPT2XL --cluster 8xh100 --objective train B=8 T=1024
+      nnspec place gpt2.nns:GPT2Small --cluster my.toml B=1 T=64 --pin wte=cpu:0
+      nnspec place gpt2.nns:GPT2Small --cluster 4xcpu B=8 T=1024 --plan plan.json
+    """
+    from nnspec.cli.placement import checked, load_cluster, load_plan, model_graph
+    from nnspec.cli.placement import read_pins
+    from nnspec.placement.request import check_batch
+
+    with spec_errors_reported(as_json):
+        model = load_model(spec, settings)
+        refuse_errors(model)
+        wanted = None if given is None else load_plan(given)
+        noted = _noted(wanted, schedule, microbatches)
+        check_batch(model.program, model.symbols, int(noted["microbatches"] or 1))
+        chosen = objective or ("throughput" if wanted is None else wanted.objective)
+        graph = model_graph(
+            model,
+            setting_of(assumed),
+            load_cluster(cluster, devices),
+            trains=chosen == "train",
+            pins=read_pins(pins),
+        )
+        if wanted is not None:
+            plan = checked(wanted.model_copy(update={"objective": chosen}), graph)
+        else:
+            plan = _found(graph, chosen, contiguous=not free)
+        plan = plan.model_copy(update=noted)
+    inputs = [spec.path, *([given] if given else [])]
+    _write_files(plan, graph, model.name, output, svg, force, inputs)
+    _show(plan, graph, model.name, as_json)
+    return 0
+
+
+def _noted(
+    wanted: Plan | None, schedule: str | None, microbatches: int | None
+) -> dict[str, str | int | None]:
+    """The schedule and the micro-batches: as asked for, or as the plan says."""
+    if wanted is not None:
+        schedule = schedule or wanted.schedule
+        microbatches = microbatches or wanted.microbatches
+    return {"schedule": schedule, "microbatches": microbatches or 1}
+
+
+def _found(graph: ModelGraph, objective: str, *, contiguous: bool) -> Plan:
+    from nnspec.placement.place import Options
+    from nnspec.placement.place import place as placed
+
+    options = Options(contiguous=contiguous)
+    return placed(graph.graph, graph.cluster, objective, options)  # pyright: ignore[reportArgumentType] -- one of OBJECTIVES
+
+
+def _write_files(
+    plan: Plan,
+    graph: ModelGraph,
+    name: str,
+    output: str | None,
+    svg: str | None,
+    force: bool,
+    inputs: list[str],
+) -> None:
+    from nnspec.cli.placement_text import picture_of
+    from nnspec.files import write_generated, write_new
+
+    if output is not None:
+        text = plan.to_json() + "\n"
+        write_new(output, text.encode("utf-8"), force, inputs=inputs)
+    if svg is not None:
+        write_generated(svg, picture_of(plan, graph, name), force, inputs=inputs)
+
+
+def _show(plan: Plan, graph: ModelGraph, name: str, as_json: bool) -> None:
+    from nnspec.cli.render import write, write_json
+
+    if as_json:
+        write_json(plan.model_dump(mode="json"))
+        return
+    from nnspec.cli.placement_text import plan_text
+
+    write(plan_text(plan, graph, name))

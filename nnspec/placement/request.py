@@ -1,0 +1,106 @@
+"""What a person asks for: some devices of a cluster, and plans written or changed by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors
+from nnspec.ir.graph import Program
+from nnspec.placement.cluster import Cluster
+from nnspec.placement.graph import WeightedGraph
+from nnspec.placement.labels import selects
+from nnspec.placement.model import BACKWARD
+from nnspec.placement.plan import Plan, plan_from_json
+
+_COMPUTED: Mapping[str, Any] = {
+    "status": "checked",
+    "value": 0,
+    "bound": 0,
+    "gap": 0,
+    "limits": [],
+    "method": "given",
+    "cluster": "cluster",
+    "devices": [],
+}
+"""What a plan that a person writes need not say."""
+
+
+def first_devices(cluster: Cluster, count: int) -> Cluster:
+    """The cluster with its first devices only. Raises SpecError (E1008) for too many."""
+    if not 1 <= count <= len(cluster.devices):
+        raise SpecError(
+            "E1008",
+            f"{cluster.name} has {len(cluster.devices)} devices, not {count}",
+            hint=f"ask for 1 to {len(cluster.devices)}",
+        )
+    kept = cluster.devices[:count]
+    names = {device.name for device in kept}
+    return replace(
+        cluster,
+        devices=kept,
+        ports={name: link for name, link in cluster.ports.items() if name in names},
+        uplinks={name: link for name, link in cluster.uplinks.items() if name in names},
+    )
+
+
+def read_plan(text: str) -> Plan:
+    """A plan of which only the decisions need to be there.
+
+    Raises SpecErrors (E1012) for what is no plan.
+    """
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        message = f"the plan is no JSON: {error}"
+        raise SpecErrors([Diagnostic("E1012", message)]) from error
+    if not isinstance(given, dict):
+        raise SpecErrors([Diagnostic("E1012", "the plan is no JSON object")])
+    fields = cast("dict[str, Any]", given)
+    return plan_from_json(json.dumps({**_COMPUTED, **fields}))
+
+
+def completed(plan: Plan, graph: WeightedGraph) -> Plan:
+    """The plan with labels spelled out, and backward passes beside their forward passes.
+
+    Of several labels that name an operator the longest counts.
+    """
+    labels = sorted(plan.assignment, key=lambda label: (label.count("."), label))
+    found: dict[str, str] = {}
+    used: set[str] = set()
+    for operator in graph.operators:
+        name = operator.name.removesuffix(BACKWARD)
+        for label in labels:
+            if operator.name == label or selects(label, name):
+                found[operator.name] = plan.assignment[label]
+                used.add(label)
+    unknown = {
+        label: device for label, device in plan.assignment.items() if label not in used
+    }
+    exact = {
+        name: plan.assignment[name]
+        for name in graph.index
+        if name in plan.assignment
+    }
+    return plan.model_copy(update={"assignment": {**found, **exact, **unknown}})
+
+
+def check_batch(
+    program: Program, sizes: Mapping[str, int], microbatches: int
+) -> None:
+    """Raises SpecError (E1016) for a batch that does not divide into micro-batches."""
+    for port in program.main.inputs:
+        values = port.values if isinstance(port.values, tuple) else (port.values,)
+        for value in values:
+            if value is None or not program.main.types[value].shape:
+                continue
+            batch = program.main.types[value].shape[0].at(sizes)
+            if batch.is_constant and int(batch) % microbatches:
+                raise SpecError(
+                    "E1016",
+                    f"a batch of {int(batch)} (`{port.name}`) does not divide into "
+                    f"{microbatches} micro-batches",
+                    hint="choose a batch that is a multiple",
+                )
