@@ -38,9 +38,7 @@ SCHEDULES = (
     required=True,
     help="A TOML file, or a name such as 4xcpu, 8xh100, 64x8xh200.",
 )
-@click.option(
-    "--objective", type=click.Choice(OBJECTIVES), help="Default: throughput."
-)
+@click.option("--objective", type=click.Choice(OBJECTIVES), help="Default: throughput.")
 @click.option("--devices", type=int, metavar="N", help="Use only the first N devices.")
 @click.option(
     "--free",
@@ -99,8 +97,13 @@ def place(
       nnspec place gpt2.nns:GPT2Small --cluster my.toml B=1 T=64 --pin wte=cpu:0
       nnspec place gpt2.nns:GPT2Small --cluster 4xcpu B=8 T=1024 --plan plan.json
     """
-    from nnspec.cli.placement import checked, load_cluster, load_plan, model_graph
-    from nnspec.cli.placement import read_pins
+    from nnspec.cli.placement import (
+        checked,
+        load_cluster,
+        load_plan,
+        model_graph,
+        read_pins,
+    )
     from nnspec.placement.request import check_batch
 
     with spec_errors_reported(as_json):

@@ -133,7 +133,7 @@ def _end(rows: Iterable[Row]) -> float:
 
 
 def _drawn(rows: Sequence[Row], end: float) -> Iterable[str]:
-    signs = dict(
+    signs: dict[str, str] = dict(
         zip(("forward", "backward", "moving"), shown_as("█▓░", "#=."), strict=True)
     )
     width = max((len(row.name) for row in rows), default=0)
@@ -154,7 +154,7 @@ def _line(row: Row, end: float, signs: dict[str, str]) -> str:
         first, last = span.start * scale, span.end * scale
         for cell in range(int(first), min(CELLS, int(last) + 1)):
             busy[cell][span.kind] += max(0.0, min(last, cell + 1) - max(first, cell))
-    return "".join(map(lambda cell: _sign(cell, signs), busy)).rstrip()
+    return "".join(_sign(cell, signs) for cell in busy).rstrip()
 
 
 def _sign(cell: dict[str, float], signs: dict[str, str]) -> str:

@@ -88,6 +88,24 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "`train` places the forward and the backward pass of a graph together, so some "
         "operators are marked as `backward`.",
     ),
+    _told(
+        "E1014",
+        "types that cannot be trained with",
+        "To place training, gradients must have a type. `--policy int8` is for inference.",
+    ),
+    _told(
+        "E1015",
+        "a pin that names no operator",
+        "Operators are named by their paths in the model; a label such as `blocks.3` names "
+        "also all below it, and `blocks.0-5` several. A block that the model calls is "
+        "placed as a whole, so nothing inside it can be pinned.",
+    ),
+    _told(
+        "E1016",
+        "a batch that does not divide into micro-batches",
+        "Every micro-batch has the same size, so their number divides the first axis of "
+        "each input.",
+    ),
     Explanation(
         "E1030",
         "batch statistics under micro-batches",

@@ -29,9 +29,6 @@ from nnspec.placement.labels import selects
 BACKWARD = "/backward"
 """What the name of an operator of the backward pass ends with."""
 
-DTYPES = {"fp64": "float64", "fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-"""What clusters call the elements of kernels."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pin:
@@ -314,9 +311,8 @@ class ModelGraph:
 
 def kernel_seconds(kind: DeviceKind, kernel: Kernel) -> float:
     """The time of a kernel on a kind of devices. Raises SpecError (E1004)."""
-    dtype = DTYPES.get(kernel.element, kernel.element)
     more = (kernel.launches - 1) * kind.launch
-    return kind.seconds(kernel.flops, kernel.bytes, dtype) + more
+    return kind.seconds(kernel.flops, kernel.bytes, kernel.element) + more
 
 
 def _check_trainable(analysis: Analysis) -> None:

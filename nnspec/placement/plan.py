@@ -1,7 +1,7 @@
 """Plans: what is placed where, what that gives, and how far from the best it can be.
 
 A plan is written as JSON and may be edited by hand: only `objective`, `contiguous`,
-`assignment` and `order` are decisions, all else is computed from them again when the
+`assignment`, `order`, `schedule` and `microbatches` are decisions, all else is computed from them again when the
 plan is checked (`nnspec.placement.evaluate.check_plan`).
 """
 
@@ -69,7 +69,8 @@ class Plan(BaseModel):
     sequence in which devices take up their operators. `contiguous` plans have devices
     in a line: no value of the forward pass goes back along it, and those of the backward
     pass all go back, or all along. `limits` says what keeps the value from being smaller, `method`
-    which algorithm found the plan.
+    which algorithm found the plan. `schedule` and `microbatches` say how a pipeline of
+    processes is to run it; they do not change the value, which is that of one batch.
     """
 
     model_config = _STRICT
@@ -87,6 +88,8 @@ class Plan(BaseModel):
     links: tuple[LinkUse, ...] = ()
     assignment: Mapping[str, str]
     order: tuple[str, ...] = ()
+    schedule: str | None = None
+    microbatches: Annotated[int, Field(ge=1)] = 1
 
     def to_json(self) -> str:
         """The plan as JSON, readable and for `plan_from_json`."""

@@ -80,16 +80,12 @@ def completed(plan: Plan, graph: WeightedGraph) -> Plan:
         label: device for label, device in plan.assignment.items() if label not in used
     }
     exact = {
-        name: plan.assignment[name]
-        for name in graph.index
-        if name in plan.assignment
+        name: plan.assignment[name] for name in graph.index if name in plan.assignment
     }
     return plan.model_copy(update={"assignment": {**found, **exact, **unknown}})
 
 
-def check_batch(
-    program: Program, sizes: Mapping[str, int], microbatches: int
-) -> None:
+def check_batch(program: Program, sizes: Mapping[str, int], microbatches: int) -> None:
     """Raises SpecError (E1016) for a batch that does not divide into micro-batches."""
     for port in program.main.inputs:
         values = port.values if isinstance(port.values, tuple) else (port.values,)
