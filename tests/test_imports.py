@@ -65,6 +65,7 @@ TEXTS = {
     "targets/helpers_keras.py",
     "targets/helpers_torch.py",
     "targets/engines/pipeline_torch.py",
+    "targets/engines/sharded_torch.py",
 }
 """Parts of emitted programs: read as text, never imported."""
 

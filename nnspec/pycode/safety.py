@@ -28,6 +28,7 @@ _BUILTINS = frozenset(
         "super",
         "range",
         "sorted",
+        "hasattr",
         "slice",
         "enumerate",
         "zip",

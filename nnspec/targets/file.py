@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import nnspec.targets.keras as keras
 import nnspec.targets.keras_functional as keras_functional
@@ -61,7 +61,8 @@ class Engine:
     """What a file holds beside its models: statements that run them, and what these need.
 
     `imports` are by the name that they bind, `modules` are those that may be imported, `exported` the
-    names that users want, `header` a sentence on how the file is used.
+    names that users want, `header` a sentence on how the file is used. `classes` are tables of the
+    classes of functions, given by their keys.
     """
 
     statements: tuple[statements.Statement, ...]
@@ -69,6 +70,9 @@ class Engine:
     modules: frozenset[str]
     exported: tuple[str, ...]
     header: str
+    classes: Mapping[str, Sequence[str]] = field(
+        default_factory=dict[str, Sequence[str]]
+    )
 
 
 _MODULES = {"torch": torch, "keras": keras}
@@ -104,7 +108,7 @@ def _made(
     for program in programs:
         for function in program.functions.values():
             require_distinct(function, target)
-    _, plans, body = _written(programs, target)
+    planner, plans, body = _written(programs, target)
     made = [
         *(plan.name for plan in plans),
         *(factory_name(program) for program in programs),
@@ -112,9 +116,17 @@ def _made(
     names = list(dict.fromkeys((*made, *(engine.exported if engine else ()))))
     helpers = _helpers(body, target)
     whole: list[statements.Statement] = [*helpers, *body]
-    whole += engine.statements if engine else ()
+    whole += [*_class_tables(planner, engine), *engine.statements] if engine else ()
     table = {**_IMPORTS[target], **(engine.imports if engine else {})}
     return [*_imports(whole, names, table), *whole]
+
+
+def _class_tables(planner: Planner, engine: Engine) -> Iterator[statements.Statement]:
+    """Which classes the functions of a table became, each once."""
+    for table, keys in engine.classes.items():
+        classes = dict.fromkeys(planner.class_of[0, key].name for key in keys)
+        shown = tree.Display("tuple", tuple(Name(name) for name in classes))
+        yield statements.Assign((Name(table),), shown)
 
 
 def _text(
