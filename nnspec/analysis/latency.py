@@ -132,11 +132,15 @@ class Workload:
 
 
 def update(analysis: Analysis) -> Kernel:
-    """The optimizer's step: it reads gradients, and reads and writes what it keeps of each weight."""
+    """The optimizer's step: gradients are read, states read and written, and so are the weights.
+
+    Where there are master weights, which lie among the states, the others are only written.
+    """
     policy = analysis.setting.policy
-    weights = policy.weights.bytes + policy.master
-    moved = analysis.figure("trainable") * (2 * weights + policy.gradients.bytes)
-    return Kernel(0, "", 0, int(moved))
+    weights = policy.weights.bytes * (1 if policy.master else 2)
+    each = weights + policy.gradients.bytes
+    states = 2 * analysis.figure("optimizer_bytes")
+    return Kernel(0, "", 0, int(analysis.figure("trainable") * each + states))
 
 
 def require_sizes(analysis: Analysis, sizes: Mapping[str, Size]) -> None:

@@ -32,7 +32,7 @@ ESTIMATE = (
 )
 BACKWARD = (
     "Backward kernels read the gradients that come in and the operands of products, no more; "
-    "{optimizer} reads and writes the weights once."
+    "{optimizer} reads the gradients, and reads and writes weights and states once."
 )
 _BAR = 12
 

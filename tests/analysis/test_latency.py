@@ -13,7 +13,7 @@ import pytest
 from nnspec.analysis.device import Device, load_device
 from nnspec.analysis.figures import Analysis
 from nnspec.analysis.kernels import MODES, Kernel, Kernels, Mode
-from nnspec.analysis.latency import SECOND, Latency, Workload
+from nnspec.analysis.latency import SECOND, Latency, Workload, update
 from nnspec.analysis.roofline import Duration, Factors, Roofline
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.summary import summary
@@ -128,6 +128,26 @@ def test_an_unfused_attention_writes_its_scores_and_launches_more() -> None:
     assert apart.bytes - fused.bytes == 2 * 2 * scores
     assert (fused.launches, apart.launches) == (1, 3)
     assert apart.flops == fused.flops
+
+
+@pytest.mark.parametrize(
+    ("policy", "optimizer", "bytes_a_weight"),
+    [
+        ("fp32", "sgd", 4 + 2 * 4),
+        ("fp32", "momentum", 4 + 2 * 4 + 2 * 4),
+        ("fp32", "adam", 4 + 2 * 4 + 2 * 8),
+        ("mixed_bf16", "adam", 2 + 2 + 2 * (4 + 8)),
+    ],
+)
+def test_the_optimizers_step_by_hand(
+    policy: str, optimizer: str, bytes_a_weight: int
+) -> None:
+    """Gradients read; weights and states read and written; of mixed weights the copy is only written."""
+    spec = spec_of("input x: [B, 30]\noutput y = x -> fc: Linear(50)", B=8)
+    setting = Setting.named(policy=policy, optimizer=optimizer)
+    moved = update(Analysis(spec.program, setting)).bytes
+    counters = 2 * 2 * 4  # Adam counts the steps of each weight
+    assert 0 <= moved - (30 * 50 + 50) * bytes_a_weight <= counters
 
 
 # ---- the roofline -----------------------------------------------------------------------------------
