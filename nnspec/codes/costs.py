@@ -111,7 +111,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E0906",
         "a figure without a formula in constants",
         "Sums over the program have one, and what is composed of them. A peak depends on which of "
-        "many places is the highest, which other constants may change.",
+        "many places is the highest, which other constants may change; saved activations depend on "
+        "which layers keep the same storage.",
         "",
         "",
     ),
