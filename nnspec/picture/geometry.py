@@ -76,7 +76,7 @@ class _Placing:
         self._columns()
         height = self._layers()
         layer_of = self.plan.layer_of
-        wires = tuple(self._corners(wire) for wire in range(len(self.bones.routes)))
+        wires = tuple(self._corners(wire) for wire in range(len(self.bones.runs)))
         least = min(x - box.left for x, box in zip(self.x, self.boxes, strict=True))
         most = max(x + box.right for x, box in zip(self.x, self.boxes, strict=True))
         return Placed(
@@ -183,7 +183,7 @@ class _Placing:
         return self.x[each.lower] + at * step
 
     def _corners(self, wire: int) -> tuple[tuple[float, float], ...]:
-        run = self.plan.runs[wire]
+        run = self.bones.runs[wire]
         first, last = (
             self.bones.segments[run[0]].upper,
             self.bones.segments[run[-1]].lower,

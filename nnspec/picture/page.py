@@ -120,7 +120,7 @@ def _level(plan: Plan) -> dict[str, Any]:
         "leftOf": plan.left,
         "rightOf": plan.right,
         "gaps": plan.gaps,
-        "runs": plan.runs,
+        "runs": bones.runs,
     }
 
 

@@ -17,7 +17,7 @@ class Plan:
     `labels` are those of the outlets of each card from left to right. `outlets` says for each wire
     which of them it leaves by; `inlets` where it enters: its place from the axis in steps (0 is on the axis)
     and that of the furthest. `left` and `right` are the neighbours of each item, -1 for none. `gaps` are the
-    segments below each layer, those of one outlet together; `runs` are those of each wire.
+    segments below each layer, those of one outlet together.
     """
 
     level: Level
@@ -29,39 +29,34 @@ class Plan:
     right: tuple[int, ...]
     layer_of: Mapping[int, int]
     gaps: tuple[tuple[tuple[int, ...], ...], ...]
-    runs: tuple[tuple[int, ...], ...]
 
 
 def plan(level: Level) -> Plan:
     """Plans a level. Raises `TooLarge` where its wires pass too many layers."""
-    pairs = [(wire.source, wire.target) for wire in level.wires]
-    bones = skeleton(len(level.cards), pairs)
+    wires = [(wire.source, wire.outlet, wire.target) for wire in level.wires]
+    bones = skeleton(len(level.cards), wires)
     spot = {item: at for layer in bones.layers for at, item in enumerate(layer)}
-    runs: list[list[int]] = [[] for _ in pairs]
-    for number, segment in enumerate(bones.segments):
-        runs[segment.wire].append(number)
-    labels, outlets = _outlets(level, bones, spot, runs)
+    labels, outlets = _outlets(level, bones, spot)
     layer_of = {item: at for at, layer in enumerate(bones.layers) for item in layer}
     return Plan(
         level,
         bones,
         labels,
         outlets,
-        _inlets(level, bones, spot, runs, outlets),
+        _inlets(level, bones, spot, outlets),
         *_neighbours(bones),
         layer_of,
         _gaps(bones, layer_of, outlets),
-        tuple(map(tuple, runs)),
     )
 
 
 def _outlets(
-    level: Level, bones: Skeleton, spot: dict[int, int], runs: list[list[int]]
+    level: Level, bones: Skeleton, spot: dict[int, int]
 ) -> tuple[tuple[tuple[str, ...], ...], tuple[int, ...]]:
     """Outlets in the order of what is below them."""
     below: dict[tuple[int, int], list[int]] = {}
     for number, wire in enumerate(level.wires):
-        lower = bones.segments[runs[number][0]].lower
+        lower = bones.segments[bones.runs[number][0]].lower
         below.setdefault((wire.source, wire.outlet), []).append(spot[lower])
     labels: list[tuple[str, ...]] = []
     order: dict[tuple[int, int], int] = {}
@@ -83,7 +78,6 @@ def _inlets(
     level: Level,
     bones: Skeleton,
     spot: dict[int, int],
-    runs: list[list[int]],
     outlets: tuple[int, ...],
 ) -> tuple[tuple[float, float], ...]:
     """Where wires enter: in the order of what is above, that which comes straight down on the axis."""
@@ -93,7 +87,7 @@ def _inlets(
         into.setdefault(wire.target, []).append(number)
     found: dict[int, tuple[float, float]] = {}
     for target, wires in into.items():
-        upper = {wire: bones.segments[runs[wire][-1]].upper for wire in wires}
+        upper = {wire: bones.segments[bones.runs[wire][-1]].upper for wire in wires}
         wires.sort(key=lambda wire: (spot[upper[wire]], outlets[wire]))
         straight = [
             at for at, wire in enumerate(wires) if column[upper[wire]] == column[target]

@@ -26,7 +26,10 @@ class TooLarge(Exception):
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of a wire from an item of one layer to one of the next."""
+    """A piece of a wire, or of several from one outlet, from an item of one layer to one of the next.
+
+    `wire` is the first of them.
+    """
 
     upper: int
     lower: int
@@ -47,8 +50,8 @@ class Skeleton:
     right: tuple[int, ...]
     left: tuple[int, ...]
     segments: tuple[Segment, ...]
-    routes: tuple[tuple[int, ...], ...]
-    """By wire its items, from source to target."""
+    runs: tuple[tuple[int, ...], ...]
+    """By wire its segments, from source to target."""
 
     @property
     def items(self) -> int:
@@ -56,18 +59,15 @@ class Skeleton:
         return sum(len(layer) for layer in self.layers)
 
 
-def skeleton(cards: int, wires: Sequence[tuple[int, int]]) -> Skeleton:
-    """The layers and columns of a graph. `wires` lead from cards to later ones (by their places).
+def skeleton(cards: int, wires: Sequence[tuple[int, int, int]]) -> Skeleton:
+    """The layers and columns of a graph.
 
-    Raises `TooLarge` where wires pass too many layers.
+    `wires` lead from an outlet of a card to a later card: (card, outlet, card). Those from one outlet run
+    together as far as they go the same way. Raises `TooLarge` where they pass too many layers.
     """
-    depth = _layers(cards, wires)
+    depth = _layers(cards, [(source, target) for source, _, target in wires])
     routes, layer_of = _routes(depth, wires)
-    segments = [
-        Segment(upper, lower, wire)
-        for wire, route in enumerate(routes)
-        for upper, lower in pairwise(route)
-    ]
+    segments, runs = _segments(routes)
     spine = _spine(cards, layer_of, segments)
     layers = _ordered(cards, layer_of, segments)
     columns = _columns(cards, layers, segments, spine)
@@ -79,7 +79,7 @@ def skeleton(cards: int, wires: Sequence[tuple[int, int]]) -> Skeleton:
         tuple(right),
         tuple(left),
         tuple(segments),
-        tuple(map(tuple, routes)),
+        tuple(map(tuple, runs)),
     )
 
 
@@ -106,21 +106,44 @@ def _layers(cards: int, wires: Sequence[tuple[int, int]]) -> list[int]:
 
 
 def _routes(
-    depth: list[int], wires: Sequence[tuple[int, int]]
+    depth: list[int], wires: Sequence[tuple[int, int, int]]
 ) -> tuple[list[list[int]], list[int]]:
     """The items that each wire passes, and the layer of each item."""
-    passed = sum(depth[b] - depth[a] - 1 for a, b in wires)
+    furthest: dict[tuple[int, int], int] = {}
+    for source, outlet, target in wires:
+        key = (source, outlet)
+        furthest[key] = max(furthest.get(key, 0), depth[target])
+    passed = sum(last - depth[source] - 1 for (source, _), last in furthest.items())
     if passed > MOST_JOINTS:
         raise TooLarge(f"its wires pass {passed:,} layers together")
     layer_of = list(depth)
-    routes: list[list[int]] = []
-    for source, target in wires:
-        route = [source]
-        for layer in range(depth[source] + 1, depth[target]):
-            route.append(len(layer_of))
-            layer_of.append(layer)
-        routes.append([*route, target])
+    joints: dict[tuple[int, int], range] = {}
+    for (source, outlet), last in furthest.items():
+        layers = range(depth[source] + 1, last)
+        joints[(source, outlet)] = range(len(layer_of), len(layer_of) + len(layers))
+        layer_of += layers
+    routes = [
+        [source, *joints[(source, outlet)][: depth[target] - depth[source] - 1], target]
+        for source, outlet, target in wires
+    ]
     return routes, layer_of
+
+
+def _segments(routes: Sequence[list[int]]) -> tuple[list[Segment], list[list[int]]]:
+    """The different pieces of all wires, and those of each."""
+    numbers: dict[tuple[int, int, int], int] = {}
+    segments: list[Segment] = []
+    runs: list[list[int]] = []
+    for wire, route in enumerate(routes):
+        runs.append([])
+        for upper, lower in pairwise(route):
+            # What ends at a card is of this wire alone; cards may have several between them.
+            own = wire if lower == route[-1] else -1
+            number = numbers.setdefault((upper, lower, own), len(segments))
+            if number == len(segments):
+                segments.append(Segment(upper, lower, wire))
+            runs[-1].append(number)
+    return segments, runs
 
 
 def _spine(cards: int, layer_of: list[int], segments: Sequence[Segment]) -> list[int]:
