@@ -2,6 +2,7 @@
 # make test       everything: all tests, lint, format, types; installs the frameworks
 # make test-fast  the tests that need no framework and no browser, but for the slow ones
 # make bench      start-up times and memory of the commands, against their goals
+# make bench-cost costs by nnspec and by other tools, side by side; installs those
 # make clean      removes what the targets above have made
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # The tests start hundreds of processes, which are not to compile the package each.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-fast bench lint clean chromium
+.PHONY: demo test test-fast bench bench-cost lint clean chromium
 
 demo: $(DEMO_VENV)/.installed
 	@printf '\n== Is it a correct network?  nnspec check $(SPEC)\n\n'
@@ -58,6 +59,12 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/cold.py
+
+# Without their requirements, which would bring another build of torch.
+bench-cost: $(VENV)/.installed
+	$(BIN)/python $(PIP) install --no-deps torchinfo==1.8.0 ptflops==0.7.5 \
+		fvcore==0.1.5.post20221221 iopath==0.1.10 portalocker yacs tabulate termcolor
+	$(BIN)/python -m benchmarks.cost
 
 $(DEMO_VENV)/.installed: pyproject.toml
 	@echo 'Setting up the light core in $(DEMO_VENV) (once) ...'

@@ -21,6 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 RESNET = "specs/vision/resnet.nns:ResNet50"
 GPT2 = "specs/language/gpt2.nns:GPT2"
+LLAMA = "specs/language/llama.nns:Llama31_405B"
+SWEEP = ("depth=1..100", "width=64..6400..64", "heads=4")
 GPT3 = ("width=12288", "heads=96", "vocab=50257", "context=2048")
 FRAMEWORKS = {"jax", "keras", "numpy", "tensorflow", "torch"}
 _IMPORTED = re.compile(r"import time:.*\|\s+(\w+)[\w.]*$", re.MULTILINE)
@@ -101,6 +103,17 @@ def command_figures(runs: int) -> list[Figure]:
     return figures
 
 
+def cost_figures(runs: int) -> list[Figure]:
+    """A model of 405 billion parameters, and ten thousand points of a sweep."""
+    sizes = ("B=1", "T=2048")
+    llama = measure(command("cost", LLAMA, *sizes), runs)
+    swept = command("sweep", GPT2, *SWEEP, "B=1", "T=1024", "--csv")
+    return [
+        Figure("cost Llama-3.1-405B", "ms CPU", llama.cpu_ms, 300),
+        Figure("sweep of GPT-2, 10,000 points", "ms CPU", run(swept).cpu_ms, 5000),
+    ]
+
+
 def depth_figures(runs: int) -> list[Figure]:
     """A transformer of 96 layers and 175 billion parameters against one of 2 layers."""
     commands = {
@@ -143,7 +156,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--runs", type=int, default=5, help="runs of each command")
     options = parser.parse_args()
-    figures = command_figures(options.runs) + depth_figures(options.runs)
+    figures = command_figures(options.runs) + cost_figures(options.runs)
+    figures += depth_figures(options.runs)
     parameters = parameters_of_gpt3()
     if options.json:
         rows = [{**asdict(each), "met": each.met} for each in figures]
