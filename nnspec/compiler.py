@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
     from nnspec.analysis.summary import SummaryTree
     from nnspec.ops.base import Operator
+    from nnspec.placement.plan import Plan
     from nnspec.verify import VerifyReport
 
 Target = Literal["torch", "keras"]
@@ -154,6 +155,23 @@ class Spec:
         from nnspec.targets import emit
 
         return emit(self.program, target)
+
+    def placed_source(self, plan: Plan, schedule: str | None = None) -> str:
+        """The PyTorch program of a plan: one process, or with a schedule a pipeline of processes.
+
+        Raises `SpecErrors` for a plan of another model or without a line of devices, and `SpecError`
+        for what the engine cannot run.
+        """
+        from nnspec.placement.stages import line_of
+        from nnspec.targets.engines import torch_stages as engine
+
+        wanted = schedule or plan.schedule
+        if wanted is None:
+            line = line_of(self.program, plan)
+            return engine.emit_on_devices(self.program, line.stage_of)
+        rounds = wanted in engine.SEVERAL
+        line = line_of(self.program, plan, copies=True, rounds=rounds)
+        return engine.emit_pipeline(self.program, line.stage_of, line.ranks, wanted)
 
     def compile_warnings(self) -> tuple[Diagnostic, ...]:
         """What the spec says and the emitted programs do not act on."""

@@ -26,6 +26,18 @@ TARGETS = ("torch", "keras")
 @click.option(
     "--target", type=click.Choice(TARGETS), required=True, help="The framework."
 )
+@click.option("--plan", metavar="FILE", help="On several devices (see `nnspec place`).")
+@click.option(
+    "--schedule",
+    metavar="NAME",
+    help="A pipeline of processes: GPipe, 1F1B, Interleaved1F1B, ...",
+)
+@click.option(
+    "--microbatches",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Check that the batch divides into them.",
+)
 @click.option(
     "-o",
     "--output",
@@ -40,6 +52,9 @@ def compile_(
     spec: SpecArgument,
     settings: dict[str, str],
     target: Target,
+    plan: str | None,
+    schedule: str | None,
+    microbatches: int | None,
     output: str | None,
     force: bool,
     as_json: bool,
@@ -51,17 +66,25 @@ def compile_(
       nnspec compile --target torch resnet.nns:ResNet50
       nnspec compile --target keras resnet.nns:ResNet50 -o resnet50.py
       nnspec compile --target torch gpt2.nns:GPT2 depth=6 width=384 heads=6
+      nnspec compile --target torch gpt2.nns:GPT2Small --plan plan.json --schedule 1F1B
     """
     from nnspec.cli.render import write
 
+    if plan is None and (schedule or microbatches):
+        raise click.UsageError("--schedule and --microbatches say how to run a --plan")
     with spec_errors_reported(as_json):
         model = load_model(spec, settings)
         refuse_errors(model)
-        source = model.source(target)
+        source = (
+            model.source(target)
+            if plan is None
+            else _placed(model, target, plan, schedule, microbatches)
+        )
     if output is not None:
         from nnspec.files import write_generated
 
-        write_generated(output, source, force, inputs=[spec.path])
+        inputs = [spec.path, *([] if plan is None else [plan])]
+        write_generated(output, source, force, inputs=inputs)
     if as_json:
         _write_json(model, target, source if output is None else None, output)
         return 0
@@ -69,6 +92,29 @@ def compile_(
     if output is None:
         write(source)
     return 0
+
+
+def _placed(
+    model: Spec,
+    target: Target,
+    path: str,
+    schedule: str | None,
+    microbatches: int | None,
+) -> str:
+    """The program of a plan. Raises SpecErrors and SpecError (E1012 to E1018, E103x)."""
+    from nnspec.cli.placement import load_plan
+    from nnspec.diagnostics import SpecError
+    from nnspec.placement.request import check_batch
+
+    plan = load_plan(path)
+    if target != "torch":
+        raise SpecError(
+            "E1018",
+            f"plans are not emitted for {target}",
+            hint="compile with `--target torch`",
+        )
+    check_batch(model.program, model.symbols, microbatches or plan.microbatches)
+    return model.placed_source(plan, schedule)
 
 
 def _write_warnings(model: Spec) -> None:

@@ -106,6 +106,19 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Every micro-batch has the same size, so their number divides the first axis of "
         "each input.",
     ),
+    _told(
+        "E1017",
+        "a plan whose stages go back and forth",
+        "A program in stages hands values along a line of devices. `nnspec place` without "
+        "`--free` finds plans with such a line; `--schedule Interleaved1F1B` lets the line "
+        "pass each device several times.",
+    ),
+    _told(
+        "E1018",
+        "a plan that is not emitted",
+        "Plans are emitted for PyTorch: one process with several devices or, with a "
+        "schedule, a pipeline of processes. Nothing is written for others.",
+    ),
     Explanation(
         "E1030",
         "batch statistics under micro-batches",

@@ -77,16 +77,8 @@ class ModelGraph:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The operator of each node: its path, numbered where several have the same."""
-        seen: Counter[str] = Counter()
-        found: list[str] = []
-        for node in self.main.nodes:
-            name = dotted(node.path)
-            if node.weight is not None:
-                name = f"{name}.{node.weight}"
-            seen[name] += 1
-            found.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-        return tuple(found)
+        """The operator of each node."""
+        return operator_names(self.program)
 
     @cached_property
     def graph(self) -> WeightedGraph:
@@ -95,10 +87,6 @@ class ModelGraph:
         operators += [self._backward_operator(place) for place in self._returning]
         values = [*self._forward_values(), *self._gradients()]
         return WeightedGraph(tuple(operators), tuple(values))
-
-    def stage_of(self, assignment: Mapping[str, str]) -> list[str]:
-        """The device of each node, by an assignment of the operators."""
-        return [assignment[name] for name in self.names]
 
     # ---- operators -----------------------------------------------------------------------
 
@@ -307,6 +295,19 @@ class ModelGraph:
     def _gradient_bytes(self, value: int) -> int:
         elements = int(self.main.types[value].elements.at(self.sizes))
         return elements * self.analysis.setting.policy.gradients.bytes
+
+
+def operator_names(program: Program) -> tuple[str, ...]:
+    """The operator of each node: its path, numbered where several have the same."""
+    seen: Counter[str] = Counter()
+    found: list[str] = []
+    for node in program.main.nodes:
+        name = dotted(node.path)
+        if node.weight is not None:
+            name = f"{name}.{node.weight}"
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return tuple(found)
 
 
 def kernel_seconds(kind: DeviceKind, kernel: Kernel) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -63,26 +63,31 @@ def read_plan(text: str) -> Plan:
 
 
 def completed(plan: Plan, graph: WeightedGraph) -> Plan:
-    """The plan with labels spelled out, and backward passes beside their forward passes.
+    """The plan with labels spelled out, and backward passes beside their forward passes."""
+    assignment = spelled_out(plan.assignment, list(graph.index))
+    return plan.model_copy(update={"assignment": assignment})
 
-    Of several labels that name an operator the longest counts.
+
+def spelled_out(assignment: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """The device of each operator that a label names; of several the longest counts.
+
+    What names no operator is left as it is. An operator of the backward pass is also
+    named by the label of its forward pass.
     """
-    labels = sorted(plan.assignment, key=lambda label: (label.count("."), label))
+    labels = sorted(assignment, key=lambda label: (label.count("."), label))
     found: dict[str, str] = {}
     used: set[str] = set()
-    for operator in graph.operators:
-        name = operator.name.removesuffix(BACKWARD)
+    for name in names:
         for label in labels:
-            if operator.name == label or selects(label, name):
-                found[operator.name] = plan.assignment[label]
+            if selects(label, name.removesuffix(BACKWARD)):
+                found[name] = assignment[label]
                 used.add(label)
-    unknown = {
-        label: device for label, device in plan.assignment.items() if label not in used
+    given = {
+        label: device
+        for label, device in assignment.items()
+        if label in names or label not in used
     }
-    exact = {
-        name: plan.assignment[name] for name in graph.index if name in plan.assignment
-    }
-    return plan.model_copy(update={"assignment": {**found, **exact, **unknown}})
+    return {**found, **given}
 
 
 def check_batch(program: Program, sizes: Mapping[str, int], microbatches: int) -> None:

@@ -28,7 +28,9 @@ SCHEDULES = (
 )
 """The schedules of torch.distributed.pipelining that are emitted."""
 
-_SEVERAL = frozenset(SCHEDULES[2:])
+SEVERAL = frozenset(SCHEDULES[2:])
+"""Those that run several stages in each process."""
+
 _IMPORTS = {
     "dist": Import("torch.distributed", alias="dist"),
     "PipelineStage": Import("torch.distributed.pipelining", ("PipelineStage",)),
@@ -113,13 +115,13 @@ def _check_schedule(ranks: Sequence[int], schedule: str) -> None:
         )
     count = max(ranks) + 1
     wanted = [_rank(number, count, schedule) for number in range(len(ranks))]
-    if schedule in _SEVERAL and list(ranks) != wanted:
+    if schedule in SEVERAL and list(ranks) != wanted:
         raise SpecError(
             "E1031",
             f"{schedule} on {count} processes runs the stages on the ranks {wanted}, not {list(ranks)}",
             hint="give each process as many stages as the others, in that order",
         )
-    if schedule not in _SEVERAL and sorted(ranks) != list(range(len(ranks))):
+    if schedule not in SEVERAL and sorted(ranks) != list(range(len(ranks))):
         raise SpecError(
             "E1031",
             f"{schedule} runs one stage in each process, and here are {len(ranks)} stages in {count}",

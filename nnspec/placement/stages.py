@@ -1,0 +1,135 @@
+"""From plans to stages: the line of devices along which a program is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from nnspec.diagnostics import Diagnostic, SpecErrors, did_you_mean
+from nnspec.ir.graph import Program
+from nnspec.placement.model import BACKWARD, operator_names
+from nnspec.placement.plan import Plan
+from nnspec.placement.request import spelled_out
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The stage of each node of the main function, and the device of each stage."""
+
+    stage_of: tuple[int, ...]
+    devices: tuple[str, ...]
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """The number of each stage's device, in the order in which the line meets them."""
+        met = list(dict.fromkeys(self.devices))
+        return tuple(met.index(device) for device in self.devices)
+
+
+def line_of(
+    program: Program, plan: Plan, *, copies: bool = False, rounds: bool = False
+) -> Line:
+    """The stages of a plan: one for each device or, with `rounds`, for each visit to one.
+
+    With `copies` a stage that reads a weight of another has a copy of it; otherwise the
+    weight comes along the line. Raises SpecErrors: E1012 for a plan of another model,
+    E1017 where no line passes each device once.
+    """
+    devices = _devices(program, plan)
+    if copies:
+        devices = _at_readers(program, devices)
+    if rounds:
+        return _visits(program, devices)
+    follows = _follows(program, devices)
+    order = _line(list(dict.fromkeys(devices)), follows)
+    return Line(tuple(order.index(device) for device in devices), tuple(order))
+
+
+def _devices(program: Program, plan: Plan) -> list[str]:
+    names = operator_names(program)
+    assignment = spelled_out(plan.assignment, names)
+    known = {*names, *(name + BACKWARD for name in names)}
+    faults = [
+        f"the plan places no `{name}`" for name in names if name not in assignment
+    ]
+    found = [Diagnostic("E1012", message) for message in faults]
+    for label in assignment:
+        if label not in known:
+            message = f"the plan places `{label}`, which is no operator"
+            hint = did_you_mean(label, names)
+            found.append(Diagnostic("E1012", message, hint=hint))
+    if found:
+        raise SpecErrors(found)
+    return [assignment[name] for name in names]
+
+
+def _at_readers(program: Program, devices: Sequence[str]) -> list[str]:
+    """Reads of weights where the first operator is that uses them."""
+    found = list(devices)
+    reader: dict[int, int] = {}
+    for place, node in enumerate(program.main.nodes):
+        for value in node.values():
+            reader.setdefault(value, place)
+    for place, node in enumerate(program.main.nodes):
+        if node.weight is not None and node.outputs[0] in reader:
+            found[place] = devices[reader[node.outputs[0]]]
+    return found
+
+
+def _edges(program: Program) -> Iterator[tuple[int, int]]:
+    """Which node reads from which, by their places."""
+    made: dict[int, int] = {}
+    for place, node in enumerate(program.main.nodes):
+        for value in dict.fromkeys(node.values()):
+            if value in made:
+                yield made[value], place
+        made.update((value, place) for value in node.outputs)
+
+
+def _follows(program: Program, devices: Sequence[str]) -> Mapping[str, set[str]]:
+    """By device those from which it takes values."""
+    found: dict[str, set[str]] = {device: set() for device in devices}
+    for source, target in _edges(program):
+        if devices[source] != devices[target]:
+            found[devices[target]].add(devices[source])
+    return found
+
+
+def _line(devices: Sequence[str], follows: Mapping[str, set[str]]) -> list[str]:
+    order: list[str] = []
+    waiting = list(devices)
+    while waiting:
+        free = next((each for each in waiting if follows[each] <= set(order)), None)
+        if free is None:
+            raise SpecErrors([_back_and_forth(waiting)])
+        order.append(free)
+        waiting.remove(free)
+    return order
+
+
+def _back_and_forth(waiting: Sequence[str]) -> Diagnostic:
+    named = ", ".join(waiting[:4]) + (", ..." if len(waiting) > 4 else "")
+    return Diagnostic(
+        "E1017",
+        f"the stages go back and forth: {named} wait for values of each other",
+        hint="place the model without --free, so that devices stand in a line",
+    )
+
+
+def _visits(program: Program, devices: Sequence[str]) -> Line:
+    """A stage for each stretch of nodes on one device, in the order in which they run.
+
+    A node joins the last stage on its device that does not precede what it reads.
+    """
+    stages: list[str] = []
+    stage_of: list[int] = []
+    reads: dict[int, list[int]] = {}
+    for source, target in _edges(program):
+        reads.setdefault(target, []).append(source)
+    for place, device in enumerate(devices):
+        least = max((stage_of[source] for source in reads.get(place, [])), default=0)
+        later = [n for n in range(least, len(stages)) if stages[n] == device]
+        if not later:
+            stages.append(device)
+        stage_of.append(later[0] if later else len(stages) - 1)
+    return Line(tuple(stage_of), tuple(stages))
