@@ -14,6 +14,7 @@ from functools import cached_property
 from nnspec.analysis.figures import Analysis
 from nnspec.analysis.kernels import Kernel, Kernels, Mode
 from nnspec.analysis.roofline import BOTTLENECKS, Bottleneck, Duration, Roofline
+from nnspec.analysis.setting import Policy
 from nnspec.analysis.totals import Additive, Totals
 from nnspec.analysis.uses import Site, Use
 from nnspec.diagnostics import SpecError
@@ -132,15 +133,20 @@ class Workload:
 
 
 def update(analysis: Analysis) -> Kernel:
-    """The optimizer's step: gradients are read, states read and written, and so are the weights.
+    """The optimizer's step."""
+    trainable = int(analysis.figure("trainable"))
+    states = int(analysis.figure("optimizer_bytes"))
+    return Kernel(0, "", 0, step_bytes(analysis.setting.policy, trainable, states))
 
-    Where there are master weights, which lie among the states, the others are only written.
+
+def step_bytes(policy: Policy, trainable: int, states: int) -> int:
+    """What the optimizer moves for weights with so many elements and bytes of state.
+
+    Gradients are read, states read and written, and so are the weights. Where there are
+    master weights, which lie among the states, the others are only written.
     """
-    policy = analysis.setting.policy
     weights = policy.weights.bytes * (1 if policy.master else 2)
-    each = weights + policy.gradients.bytes
-    states = 2 * analysis.figure("optimizer_bytes")
-    return Kernel(0, "", 0, int(analysis.figure("trainable") * each + states))
+    return trainable * (weights + policy.gradients.bytes) + 2 * states
 
 
 def require_sizes(analysis: Analysis, sizes: Mapping[str, Size]) -> None:

@@ -15,7 +15,7 @@ from functools import cached_property
 
 from nnspec.analysis.figures import Analysis
 from nnspec.analysis.kernels import Kernel
-from nnspec.analysis.latency import Workload, require_sizes
+from nnspec.analysis.latency import Workload, require_sizes, step_bytes
 from nnspec.analysis.memory.measures import modes
 from nnspec.analysis.memory.run import kept_inside
 from nnspec.analysis.uses import Site, values_of
@@ -104,7 +104,11 @@ class ModelGraph:
         site = self.sites[place]
         both = self._kernels(self._both, site)
         both.subtract(self._kernels(self._forward, site))
-        update = self._amount("trainable", site) * self._update_bytes
+        update = step_bytes(
+            self.analysis.setting.policy,
+            self._amount("trainable", site),
+            self._amount("optimizer_bytes", site),
+        )
         if update:
             both[Kernel(0, "", 0, update)] += 1
         return Operator(
@@ -160,12 +164,6 @@ class ModelGraph:
     def _kept(self) -> Mapping[str, Dim]:
         setting = self.analysis.setting
         return kept_inside(self.program, modes(setting, training=True))
-
-    @cached_property
-    def _update_bytes(self) -> int:
-        """What a step moves for each weight, as `nnspec.analysis.latency.update` counts."""
-        policy = self.analysis.setting.policy
-        return 2 * (policy.weights.bytes + policy.master) + policy.gradients.bytes
 
     def _amount(self, figure: str, site: Site) -> int:
         return int(self.analysis.totals(figure).of_site(site).at(self.sizes))
