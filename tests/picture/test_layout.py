@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nnspec.compiler import Spec, load
 from nnspec.ir.types import tensor
 from nnspec.picture.cards import Family, Row
+from nnspec.picture.geometry import STRAIGHT
 from nnspec.picture.opening import opened
 from nnspec.picture.outline import Card, Level, Outlet, Outline, Wire
 from nnspec.picture.outlining import outline
@@ -52,7 +53,7 @@ def pieces(stroke: Stroke) -> list[Rectangle]:
     """The straight pieces of a wire, as thin rectangles."""
     found: list[Rectangle] = []
     for (a, b), (c, d) in zip(stroke.points, stroke.points[1:], strict=False):
-        assert a == c or b == d, "wires run down and across"
+        assert abs(a - c) <= STRAIGHT or b == d, "wires run down and across"
         found.append(
             Rectangle(
                 min(a, c) - 0.1, min(b, d) - 0.1, max(a, c) + 0.1, max(b, d) + 0.1, ""
