@@ -30,8 +30,10 @@ def best_assignment(
     best = Candidate(None, inf, work_bound(problem), "local search")
     if best.settled:
         return best
-    for start in [*starts, first_fit(problem)]:
+    for start in starts:
         best = _better(problem, start, best, effort)
+    if best.devices is None or problem.count <= MOST_UNITS_TO_IMPROVE:
+        best = _better(problem, first_fit(problem), best, effort)
     if best.settled:
         return best
     if problem.count <= MOST_UNITS_TO_EXHAUST:

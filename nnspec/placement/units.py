@@ -77,7 +77,12 @@ def line_between_units(
 
 
 def join_circles(units: Units, graph: WeightedGraph, returns: bool) -> None:
-    """Joins units that wait for each other in a circle."""
+    """Joins units that wait for each other in a circle.
+
+    Without groups and a backward pass there are none: graphs are acyclic.
+    """
+    if not any(each.group or each.backward for each in graph.operators):
+        return
     unit_of = units.numbered()
     first: dict[int, int] = {}
     for place, unit in enumerate(unit_of):
@@ -147,6 +152,8 @@ def join_leaves(units: Units, graph: WeightedGraph, memory_binds: bool) -> None:
     value stays the same. Where memory binds, only what holds none is joined.
     """
     idle = _idle_units(units, graph, memory_binds)
+    if not idle:
+        return
     ties = _ties(units, graph)
     waiting = sorted(idle)
     while waiting:
