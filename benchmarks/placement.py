@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.placement")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", action="store_true", help="print a list for programs")
-    parser.add_argument("--effort", type=float, default=10.0, help="see `Options`")
+    parser.add_argument("--effort", type=float, default=25.0, help="see `Options`")
     parser.add_argument(
         "--staged",
         action="store_true",

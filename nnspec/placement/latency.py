@@ -22,10 +22,12 @@ from nnspec.placement.problem import INFINITE, Problem, problem_of
 from nnspec.placement.schedule import Clock, seconds_of
 from nnspec.placement.serial import MOST_UNITS, least_sum
 
-RUNS = 400_000
+RUNS = 1_000_000
 """How many operators local search may schedule for each unit of effort."""
 MOST_RUNS = 4000
 """How many schedules it may try for each unit of effort."""
+ROUNDS = 4
+"""How many times random moves start, each time from the best so far."""
 STEPS = 100_000
 """How many steps the exact search may take for each unit of effort."""
 
@@ -76,9 +78,10 @@ def _improved(
 ) -> Fastest:
     """The best after moves that all gain, random ones, and again those that gain."""
     runs = int(min(RUNS / len(graph.operators), MOST_RUNS) * effort)
-    placed = mover.improve(best.placed, best.order, runs // 4)
-    placed = mover.anneal(placed, best.order, runs // 2)
-    placed = mover.improve(placed, best.order, runs // 4)
+    placed = best.placed
+    for seed in range(ROUNDS):
+        placed = mover.anneal(placed, best.order, runs // ROUNDS, seed)
+        placed = mover.improve(placed, best.order, runs // ROUNDS)
     orders = (best.order, *_orders(graph, cluster, placed))
     return min(
         best, *(_timed(graph, cluster, placed, order) for order in orders), key=_value

@@ -63,15 +63,15 @@ class Mover:
         return best
 
     def anneal(
-        self, placed: Sequence[int], order: Sequence[int], runs: int
+        self, placed: Sequence[int], order: Sequence[int], runs: int, seed: int
     ) -> list[int]:
         """An assignment at least as fast in this order, after `runs` random moves.
 
         Simulated annealing (Kirkpatrick et al., 1983) by threshold accepting (Dueck and
         Scheuer, 1990): a move may cost a share of the time, which shrinks to nothing.
-        The random numbers are the same each time.
+        The random numbers are the same for the same seed.
         """
-        draw = random.Random(len(order))
+        draw = random.Random(seed)
         now = best = list(placed)
         time = least = self._time(best, order)
         units = list(dict.fromkeys(self.problem.unit_of[place] for place in order))

@@ -18,7 +18,7 @@ from nnspec.placement.problem import Problem, check_placeable, problem_of
 from nnspec.placement.room import does_not_fit
 from nnspec.placement.serial import MOST_UNITS
 
-MOST_TRIES = 4
+MOST_TRIES = 12
 FEW_OPERATORS = 10
 """So few are placed without the loads of a line to start from."""
 
@@ -105,22 +105,31 @@ def _within_memory(
     beside that, as much more is reserved, and all is placed again; the bound, of a
     problem with fewer limits, still holds.
     """
-    tight, tries, found = cluster, 0, plan
-    while over := _overflow(found):
-        tries += 1
-        if tries > MOST_TRIES:
-            raise does_not_fit(graph, cluster, lambda _: inf)
-        kinds = {
-            name: kind.model_copy(
-                update={"reserved": kind.reserved + over.get(name, 0)}
-            )
-            for name, kind in tight.kinds.items()
-        }
-        tight = replace(tight, kinds=kinds)
-        answer = _answer(graph, tight, plan.objective, options)
+    tight, found = cluster, plan
+    for _ in range(MOST_TRIES):
+        over = _overflow(found)
+        if not over:
+            return found
+        tight = _with_reserve(tight, over)
+        answer = _best(graph, tight, plan.objective, options)
+        if answer is None:
+            break
         answer = replace(answer, bound=plan.bound)
         found = _planned(graph, cluster, plan.objective, options, answer)
-    return found
+    raise does_not_fit(graph, cluster, lambda _: _fullest(plan))
+
+
+def _with_reserve(cluster: Cluster, more: dict[str, int]) -> Cluster:
+    kinds = {
+        name: kind.model_copy(update={"reserved": kind.reserved + more.get(name, 0)})
+        for name, kind in cluster.kinds.items()
+    }
+    return replace(cluster, kinds=kinds)
+
+
+def _fullest(plan: Plan) -> float:
+    """The largest share of its memory that a device uses."""
+    return max(use.peak / use.usable for use in plan.devices if use.usable)
 
 
 def _overflow(plan: Plan) -> dict[str, int]:
