@@ -39,18 +39,18 @@ def run(rank: int, job: dict[str, Any], shape: dict[str, int]) -> dict[str, Any]
     found = sharded(x[mine])
     mean_square(found, target[mine]).backward()
     expected = dict(model.named_parameters())
-    worst, held = 0.0, 0
+    worst = 0.0
+    shapes: dict[str, list[int]] = {}
     for name, weight in sharded.named_parameters():
         gradient = weight.grad
         full = gradient.full_tensor() if isinstance(gradient, DTensor) else gradient
         worst = max(worst, (full - expected[name].grad).abs().max().item())
         local = weight.to_local() if isinstance(weight, DTensor) else weight
-        held += local.numel()
+        shapes[name] = list(local.shape)
     return {
         "output": (found - output[mine]).abs().max().item(),
         "gradient": worst,
-        "elements": held,
-        "names": len(list(sharded.named_parameters())),
+        "shapes": shapes,
     }
 
 

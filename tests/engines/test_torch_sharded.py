@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import nnspec
 from nnspec.targets import emit
 from nnspec.targets.classes import factory_name
 from nnspec.targets.engines.pairs import pairs
+from nnspec.targets.engines.shares import held
 from nnspec.targets.engines.torch_sharded import emit_sharded
 from tests.engines.specs import ROOT, gpt2, spec_of
 
@@ -59,16 +61,21 @@ def test_sharded_models_compute_what_one_process_does(
 ) -> None:
     said = launched(tmp_path, meshes, count)
     spec = gpt2()
-    parameters = int(spec.figure("parameters"))
-    split = sum(2 * p.width * 16 + p.width for p in pairs(spec.program))
     for place, mesh in enumerate(meshes):
         found = [process[place] for process in said]
         assert max(each["output"] for each in found) < 1e-12, mesh
         assert max(each["gradient"] for each in found) < 1e-12, mesh
-        total = sum(each["elements"] for each in found)
-        copies = mesh.get("tensor", 1)
-        # Split layers are held once by each group; what is not split, by each of its processes.
-        assert total == split + (parameters - split) * copies, mesh
+        for rank, each in enumerate(found):
+            shapes = held(spec.program, mesh, stood(rank, mesh))
+            assert each["shapes"] == {n: list(s) for n, s in shapes.items()}, mesh
+
+
+def stood(rank: int, mesh: dict[str, int]) -> dict[str, int]:
+    """Where a process stands on the axes of a mesh, the last of which runs fastest."""
+    place: dict[str, int] = {}
+    for axis, size in reversed(mesh.items()):
+        rank, place[axis] = divmod(rank, size)
+    return place
 
 
 def test_pairs_are_linear_layers_with_elements_between() -> None:
@@ -83,14 +90,15 @@ model M {
   y = x -> seven: Linear(16)
   x = y -> gelu -> eight: Linear(8)
   output z = y
-  output w = x -> Gated
+  output w = x -> gated: Gated
 }
 """.replace(" ; ", "\n")
     )
     assert [(pair.columns, pair.rows, pair.width) for pair in pairs(spec.program)] == [
-        ("one", "two", 16),
-        ("four", "five", 8),
-        ("six", "seven", 8),
+        (("one",), "two", 16),
+        (("four",), "five", 8),
+        (("six",), "seven", 8),
+        (("gated.up", "gated.gate"), "gated.down", 32),
     ]
 
 
@@ -98,7 +106,54 @@ def test_every_transformer_has_a_pair_in_each_layer() -> None:
     for path, name, layers in (
         ("specs/vision/vit.nns", "ViTB16", 12),
         ("specs/language/gpt2.nns", "GPT2Small", 12),
+        ("specs/language/llama.nns", "Llama2_7B", 32),
     ):
         found = pairs(nnspec.load(str(ROOT / path), name).program)
         assert len(found) == layers, name
-        assert {pair.width for pair in found} == {3072}
+        assert len({pair.width for pair in found}) == 1
+        assert sum(len(pair.columns) for pair in found) == layers * (
+            1 + ("llama" in path)
+        )
+
+
+DRY_RUN = """
+import importlib.util, resource, sys, time
+import torch.distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
+from torch.testing._internal.distributed.fake_pg import FakeStore
+dist.init_process_group("fake", rank=5, world_size=512, store=FakeStore())
+spec = importlib.util.spec_from_file_location("sharded", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+start = time.process_time()
+mesh = init_device_mesh("cpu", (64, 8), mesh_dim_names=("data", "tensor"))
+model = module.build(getattr(module, sys.argv[2]), mesh, device="meta")
+held = sum(weight.to_local().numel() for weight in model.parameters())
+print(held, sum(weight.numel() for weight in model.parameters()), time.process_time() - start)
+"""
+
+
+@pytest.mark.framework
+def test_a_plan_for_512_processes_is_tried_without_any(tmp_path: Path) -> None:
+    """On the fake process group and the meta device: the shards of one of 512, nothing allocated."""
+    spec = nnspec.load(str(ROOT / "specs/language/llama.nns"), "Llama2_7B")
+    (tmp_path / "sharded.py").write_text(emit_sharded(spec.program))
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            DRY_RUN,
+            str(tmp_path / "sharded.py"),
+            factory_name(spec.program),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    own, whole, seconds = done.stdout.split()
+    assert int(whole) == int(spec.figure("parameters"))
+    place = {"data": 0, "tensor": 5}
+    shapes = held(spec.program, {"data": 64, "tensor": 8}, place).values()
+    assert int(own) == sum(math.prod(shape) for shape in shapes)
+    assert float(seconds) < 30

@@ -31,7 +31,9 @@ def emit_sharded(program: Program) -> str:
     """The program with `shard` (FSDP2), `split` (tensor parallelism) and `build`, which does either or both."""
     found = pairs(program)
     tables = (
-        Assign((Name("COLUMNS"),), _names(pair.columns for pair in found)),
+        Assign(
+            (Name("COLUMNS"),), _names(name for pair in found for name in pair.columns)
+        ),
         Assign((Name("ROWS"),), _names(pair.rows for pair in found)),
     )
     engine = Engine(
