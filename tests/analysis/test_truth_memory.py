@@ -54,7 +54,7 @@ def compare(spec: Spec, dropout: str, *, real: bool = False) -> None:
     sizes = chosen(spec)
     analysis = Analysis(spec.program, Setting.named(dropout=dropout))
     with contextlib.nullcontext() if real else FakeTensorMode():
-        model, inputs = spec.torch(), inputs_of(spec, sizes)
+        model, inputs = measured.built(spec), inputs_of(spec, sizes)
         if dropout == "off":
             without_dropout(model)
         inference = measured.inference_peak(model, inputs)

@@ -158,6 +158,8 @@ def _applied(
         return [None] * len(record.edges)
     # Which results have no gradient is for operations of several results to bear.
     run = cast("Callable[..., Gradients]", record.backward)
+    # What is kept besides tensors is given back step by step: gone before all is made.
+    record.lump = None
     made = list(run(*grads, *record.saved))
     del grads
     made.extend([None] * (len(record.edges) - len(made)))

@@ -21,7 +21,7 @@ from nnspec.analysis.memory.operations.views import (
     stack,
     transpose,
 )
-from nnspec.ir.dims import ZERO, Dim, dim
+from nnspec.ir.dims import ZERO, Dim, dim, maximum
 from nnspec.ir.types import DType
 
 
@@ -40,6 +40,9 @@ class Cell:
     onednn: bool = False
 
 
+# The elements of a cache line in float32.
+LINE = 16
+
 CELLS = {
     "nn.LSTM": Cell(gates=4, states=2, each=5, between=2, onednn=True),
     "nn.GRU": Cell(gates=3, states=1, each=6, between=1),
@@ -54,9 +57,10 @@ def recurrent(machine: Machine, layer: Layer, x: Tensor, state: Any = None) -> A
     layers = int(layer.option("num_layers", 1))
     directions = 2 if layer.option("bidirectional", False) else 1
     initial = _initial(machine, cell, x, state, layers * directions, hidden)
-    sequence = transpose(machine, x, 0, 1)
+    first = transpose(machine, x, 0, 1)
     if _is_fused(machine, cell, x):
-        sequence = contiguous_copy(machine, sequence)
+        first = contiguous_copy(machine, first)
+    sequence = first
     rate = layer.option("dropout", 0)
     finals: list[tuple[Tensor, ...]] = []
     for place in range(layers):
@@ -117,20 +121,35 @@ def _in_onednn(
     initial: tuple[Tensor, ...],
     hidden: Dim,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Kept are input, output, states and a workspace.
-
-    The workspace holds, for each step, 4 gates, and for each step and the beginning 2 states of
-    output and cell each and 7 widths of their gradients: 15 T + 11 widths of the state. oneDNN rounds
-    each part up to pages, which is left out here.
-    """
+    """Kept are input, output, states and a workspace of oneDNN."""
     steps, batch = x.shape[0], x.shape[1]
     output = machine.empty((steps, batch, hidden), x.dtype)
     finals = tuple(machine.empty((batch, hidden), x.dtype) for _ in initial)
-    wide = (15 * steps + 11) * batch * hidden * machine.element(x.dtype)
-    workspace = Storage(machine, wide) if machine.recording else None
-    return _recorded(
-        machine, x, weights, initial, output, finals, workspace, (x, output, *finals)
-    )
+    saved = [x, output, *finals]
+    if machine.recording:
+        size = batch * _workspace(steps, x.shape[2], hidden)
+        saved.append(machine.empty((size,), x.dtype))
+    return _recorded(machine, x, weights, initial, output, finals, saved)
+
+
+def _workspace(steps: Dim, inputs: Dim, hidden: Dim) -> Dim:
+    """The elements of oneDNN's workspace for each sample, measured: it rounds parts up to pages besides.
+
+    For each step there are the gates, and for each step and the beginning 6 rows as wide as inputs or
+    states, 2 of cells and 3 more. Rows are as long as whole cache lines, and longer by one where they
+    would lie a multiple of 256 elements apart.
+    """
+    wide = maximum(inputs, hidden)
+    rows = 6 * _row(wide) + 2 * _row(hidden) + 3 * hidden
+    return steps * _lines(4 * hidden) + (steps + 1) * rows
+
+
+def _row(width: Dim) -> Dim:
+    return width + LINE if width % 256 == 0 else _lines(width)
+
+
+def _lines(width: Dim) -> Dim:
+    return width.ceil_divide(LINE) * LINE
 
 
 def _by_steps(
@@ -142,18 +161,21 @@ def _by_steps(
     hidden: Dim,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """One product with all inputs, then for each step one with the state, and the gates."""
-    x = contiguous_copy(machine, x)
     steps, batch = x.shape[0], x.shape[1]
-    inputs = machine.empty((steps, batch, cell.gates * hidden), x.dtype)
-    biased = fresh(inputs)
-    del inputs
+    copied = contiguous_copy(machine, x)
+    products = machine.empty((steps, batch, cell.gates * hidden), x.dtype)
+    saved = [copied] if machine.recording else []
+    if copied is not x:
+        copied = copied if saved else x
+        products = fresh(products)  # the bias is added by itself then
+    x = copied
     state = batch * hidden * machine.element(x.dtype)
     kept = (steps * cell.each + (steps - 1) * cell.between) * state
     lump = Storage(machine, kept if machine.recording else steps * state)
     finals = tuple(machine.empty((batch, hidden), x.dtype) for _ in initial)
     output = machine.empty((steps, batch, hidden), x.dtype)
-    del biased
-    made = _recorded(machine, x, weights, initial, output, finals, lump, (x,))
+    del products
+    made = _recorded(machine, x, weights, initial, output, finals, saved, lump)
     del lump
     return made
 
@@ -165,8 +187,8 @@ def _recorded(
     initial: tuple[Tensor, ...],
     output: Tensor,
     finals: tuple[Tensor, ...],
-    lump: Storage | None,
     saved: Sequence[Tensor],
+    lump: Storage | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     shapes = [each.shape for each in (x, *weights, *initial)]
     dtype = x.dtype
@@ -175,7 +197,7 @@ def _recorded(
     gates = weights[0].shape[0]
 
     def backward(*grads: Any) -> tuple[Tensor | None, ...]:
-        between = machine.empty((*output_shape[:2], gates), dtype)
+        between = [machine.empty(between_shape, dtype) for _ in range(stages)]
         made = [
             machine.empty(shape, dtype) if wanted else None
             for shape, wanted in zip(shapes, wants, strict=True)
@@ -183,7 +205,9 @@ def _recorded(
         del between
         return tuple(made)
 
-    output_shape = output.shape
+    # The gradients of the gates of each step, and the same in one tensor.
+    between_shape = (*output.shape[:2], gates)
+    stages = 0 if lump is None else 2
     kept = [*saved, *initial]
     machine.record(inputs, (output, *finals), kept, backward, lump)
     return output, finals
