@@ -173,11 +173,11 @@ class Spec:
         line = line_of(self.program, plan, copies=True, rounds=rounds)
         return engine.emit_pipeline(self.program, line.stage_of, line.ranks, wanted)
 
-    def compile_warnings(self) -> tuple[Diagnostic, ...]:
-        """What the spec says and the emitted programs do not act on."""
+    def compile_warnings(self, target: str = "") -> tuple[Diagnostic, ...]:
+        """What the spec says and the program of a target (or of none) does not act on."""
         from nnspec.ir.unheeded import warnings
 
-        return warnings(self.program)
+        return warnings(self.program, target)
 
     def program_after(self, name: str) -> Program:
         """The program as it is after the pass of that name."""

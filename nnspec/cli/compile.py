@@ -88,7 +88,7 @@ def compile_(
     if as_json:
         _write_json(model, target, source if output is None else None, output)
         return 0
-    _write_warnings(model)
+    _write_warnings(model, target)
     if output is None:
         write(source)
     return 0
@@ -117,8 +117,8 @@ def _placed(
     return model.placed_source(plan, schedule)
 
 
-def _write_warnings(model: Spec) -> None:
-    warnings = model.compile_warnings()
+def _write_warnings(model: Spec, target: str) -> None:
+    warnings = model.compile_warnings(target)
     if not warnings:
         return
     from nnspec.cli.findings import render_all
@@ -134,5 +134,5 @@ def _write_json(
     from nnspec.cli.render import write_json
 
     place = {"file": output} if source is None else {"source": source}
-    warnings = as_json(model.compile_warnings())
+    warnings = as_json(model.compile_warnings(target))
     write_json({"name": model.name, "target": target, **place, "warnings": warnings})

@@ -8,9 +8,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "W0601",
         "an annotation without effect in the emitted program",
-        "`@checkpoint` and `@device` plan memory and placement. They are carried in the "
-        "program, for tools that plan; the emitted code does not act on them, and its "
-        "values are the same with and without them.",
+        "`@checkpoint` and `@device` plan memory and placement. Emitted PyTorch computes blocks "
+        "that are marked `@checkpoint` again in the backward pass; all else is carried in the "
+        "program, for tools that plan. Values are the same with and without them.",
         "",
         "",
     ),

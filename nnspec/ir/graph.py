@@ -262,6 +262,12 @@ class Program:
         """The function of the model itself."""
         return self.functions[self.entry]
 
+    def recomputes(self, node: Node) -> bool:
+        """Whether a call's activations are computed again in the backward pass (`@checkpoint`)."""
+        if node.callee is None:
+            return False
+        return node.marks.checkpoint or self.functions[node.callee].marks.checkpoint
+
     def callees(self, function: Function) -> Iterator[Function]:
         """The functions that a function calls, each once, in order of first call."""
         seen: set[str] = set()

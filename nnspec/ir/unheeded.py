@@ -1,22 +1,29 @@
-"""Annotations that a program carries and no emitted code acts on.
+"""Annotations that a program carries and an emitted program does not act on.
 
 `@checkpoint` and `@device` plan memory and placement; they change no value. Whoever plans reads them
-from the program (`Function.marks`, `Node.marks`); whoever compiles is told that they have no effect.
+from the program (`Function.marks`, `Node.marks`); whoever compiles is told which have no effect: `@device`
+nowhere, and `@checkpoint` in PyTorch on calls of blocks only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from nnspec.diagnostics import Diagnostic, Severity
 from nnspec.ir.graph import Marks, Program
 from nnspec.source import Location
 
+_CARRIED = "it is carried in the program, as `nnspec ir` shows, and changes no value"
+_HINTS = {
+    "@checkpoint": "PyTorch computes whole blocks again: put what is marked into a block"
+}
 
-def unheeded(program: Program) -> dict[str, Location]:
-    """The annotations without effect, each with the first place that it marks."""
+
+def unheeded(program: Program, target: str = "") -> dict[str, Location]:
+    """The annotations without effect in a target, each with the first place that it marks."""
     found: dict[str, Location] = {}
-    for marks, location in _marked(program):
+    for marks, location in _marked(program, target):
         if marks.checkpoint:
             found.setdefault("@checkpoint", location)
         if marks.device is not None:
@@ -24,22 +31,29 @@ def unheeded(program: Program) -> dict[str, Location]:
     return dict(sorted(found.items()))
 
 
-def _marked(program: Program) -> Iterator[tuple[Marks, Location]]:
+def _marked(program: Program, target: str) -> Iterator[tuple[Marks, Location]]:
     for function in program.functions.values():
-        yield function.marks, function.location
+        heeded = target == "torch" and function is not program.main
+        yield _left(function.marks, heeded), function.location
         for node in function.nodes:
-            yield node.marks, node.location
+            heeded = target == "torch" and node.callee is not None
+            yield _left(node.marks, heeded), node.location
 
 
-def warnings(program: Program) -> tuple[Diagnostic, ...]:
+def _left(marks: Marks, heeded: bool) -> Marks:
+    """What a target does not act on."""
+    return replace(marks, checkpoint=False) if heeded else marks
+
+
+def warnings(program: Program, target: str = "") -> tuple[Diagnostic, ...]:
     """What to tell whoever compiles the program."""
     return tuple(
         Diagnostic(
             "W0601",
             f"`{name}` has no effect in the emitted program",
             location,
-            hint="it is carried in the program, as `nnspec ir` shows, and changes no value",
+            hint=_HINTS.get(name if target == "torch" else "", _CARRIED),
             severity=Severity.WARNING,
         )
-        for name, location in unheeded(program).items()
+        for name, location in unheeded(program, target).items()
     )

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from nnspec.ir.graph import Program
 from nnspec.ir.verify import VerificationError, verify_program
 from nnspec.passes.base import Pass
+from nnspec.passes.checkpoint import Checkpoint
 from nnspec.passes.dead import Dead
 from nnspec.passes.debug import debug_hook
 from nnspec.passes.freeze import Freeze
@@ -21,7 +22,7 @@ from nnspec.passes.simplify import Simplify
 __all__ = ["PASSES", "Hook", "Pass", "PassError", "run_passes", "run_until"]
 
 PASSES: Mapping[str, type[Pass]] = {
-    each.name: each for each in (Freeze, Simplify, Dead)
+    each.name: each for each in (Freeze, Checkpoint, Simplify, Dead)
 }
 
 # What sees each pass: its name, the program before and after, and the seconds that it took.

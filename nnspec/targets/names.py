@@ -47,7 +47,7 @@ _LAYER = frozenset(
 )
 _FILE = {
     "torch": frozenset(
-        "torch F Tensor nn math self device dtype options annotations Sequence".split()
+        "torch F Tensor nn checkpoint math self device dtype options annotations Sequence".split()
     ),
     "keras": frozenset(
         "keras ops layers initializers math self options annotations Sequence training".split()

@@ -338,6 +338,8 @@ class Planner:
                 tree.Display("list", given),
             )  # a Keras model takes its inputs as one
         call = tree.Call(tree.Module(""), given)
+        if self.target == "torch" and self.programs[place].recomputes(node):
+            call = Name("checkpoint")(tree.Module(""), *given, use_reentrant=False)
         return Lowered((construct,), (call,), len(node.outputs))
 
     def _argument(

@@ -67,7 +67,7 @@ class Model:
     def source(self, target: str) -> str:
         return PROGRAM + f"# {target} {self.settings}\n"
 
-    def compile_warnings(self) -> tuple[Diagnostic, ...]:
+    def compile_warnings(self, target: str = "") -> tuple[Diagnostic, ...]:
         return ()
 
     def verify(self, **options: object) -> Agreement:

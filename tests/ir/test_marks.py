@@ -141,7 +141,21 @@ def test_the_emitted_program_says_so(target: Target) -> None:
     assert "Without effect here: @checkpoint, @device." in source
 
 
-@pytest.mark.parametrize("target", ["torch", "keras"])
+def test_pytorch_acts_on_checkpointed_blocks() -> None:
+    source = spec(TEXT).source("torch")
+    assert "from torch.utils.checkpoint import checkpoint\n" in source
+    assert "checkpoint(self.layers[0], x, use_reentrant=False)" in source
+    text = """
+    @checkpoint
+    block Layer(x: [*S, D]) { return x -> Linear(D) }
+    model M { input x: [B, 4]
+      output y = x -> Layer }
+    """
+    assert spec(text).compile_warnings("torch") == ()
+    assert len(spec(text).compile_warnings("keras")) == 1
+
+
+@pytest.mark.parametrize("target", ["keras"])
 def test_the_program_is_the_same_without_them(target: Target) -> None:
     lines = [
         line

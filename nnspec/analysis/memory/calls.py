@@ -8,8 +8,8 @@ for them all. A call adds what one run of the function came to: its peaks, what 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from nnspec.analysis.memory.frame import Frame
 from nnspec.analysis.memory.gradients import run_backward
@@ -24,7 +24,7 @@ from nnspec.analysis.memory.machine import (
     kept_storages,
     reached,
 )
-from nnspec.analysis.memory.peaks import Peaks
+from nnspec.analysis.memory.peaks import Peaks, reduced
 from nnspec.analysis.memory.policy import Modes
 from nnspec.ir.dims import ZERO, Dim, total
 from nnspec.ir.graph import Function, Node, Program
@@ -74,9 +74,11 @@ class Effect:
     """What a call does: `sizes` of the new storages of its results, `kept` bytes inside besides.
 
     `kept_groups` and `kept_fresh` number the storages of arguments and results that are kept inside.
+    `again` are the peaks of computing it once more, as far as the last operation that keeps something.
     """
 
     peaks: Peaks
+    again: tuple[Dim, ...]
     results: tuple[Result, ...]
     sizes: tuple[Dim, ...]
     kept: Dim
@@ -168,8 +170,11 @@ class Calls:
             node.callee, frozen, machine.recording, given, used
         )
         effect = self.effect(context)
+        again = machine.recording and self.program.recomputes(node)
         machine.mark()
-        for peak in effect.peaks.amounts:
+        # What is computed again later keeps nothing now.
+        now = self.effect(_unrecorded(context)) if again else effect
+        for peak in now.peaks.amounts:
             machine.peaks.add(machine.live + peak)
         fresh = [Storage(machine, size) for size in effect.sizes]
         results = [
@@ -205,10 +210,17 @@ class Calls:
                 zip(given, context.arguments, strict=True)
             )
         ]
-        kept = [storages[group] for group in effect.kept_groups]
-        kept.extend(fresh[place] for place in effect.kept_fresh)
+        again = self.program.recomputes(node)
+        kept = (
+            list(storages)
+            if again
+            else [
+                *(storages[group] for group in effect.kept_groups),
+                *(fresh[place] for place in effect.kept_fresh),
+            ]
+        )
         saved = [Tensor(each, (), (), DType.FLOAT) for each in kept]
-        lump = Storage(machine, effect.kept) if effect.kept != 0 else None
+        lump = Storage(machine, effect.kept) if effect.kept and not again else None
 
         def call(
             record: Record, grads: list[Tensor | None], before: list[Tensor | None]
@@ -262,9 +274,16 @@ class Calls:
         tokens = _Tokens([*grads, *before])
         incoming = [tokens.describe(each) for each in grads]
         having = [tokens.describe(each) for each in before]
-        kept = [weakref.ref(tensor.storage) for tensor in record.saved]
         grads.clear()
         before.clear()
+        arguments: tuple[Tensor, ...] = ()
+        if self.program.recomputes(node):
+            # The arguments stay to the end; what is computed again is there at once.
+            arguments = record.saved
+            base = self._again(machine, context, base) if flows else base
+            kept = self._unshared(context)
+        else:
+            kept = [weakref.ref(tensor.storage) for tensor in record.saved]
         record.saved, record.lump, record.call = (), None, None
         tokens.release()
         if not flows:
@@ -277,11 +296,26 @@ class Calls:
             machine.again or node.path in machine.gradients,
         )
         effect = self.behind(situation)
+        del arguments
         for peak in effect.peaks.amounts:
             machine.peaks.add(base + peak)
         if not situation.again and effect.parameters != 0:
             machine.gradients[node.path] = Storage(machine, effect.parameters)
         return [tokens.tensor(machine, each) for each in effect.grads]
+
+    def _again(self, machine: Machine, context: Context, base: Dim) -> Dim:
+        """Computes a function again: what lives once it has run."""
+        effect = self.effect(context)
+        for peak in effect.again:
+            machine.peaks.add(base + peak)
+        results = total(effect.sizes[place] for place in effect.kept_fresh)
+        return base + effect.kept + results
+
+    def _unshared(self, context: Context) -> list[Callable[[], object | None]]:
+        """Who else keeps what a function keeps that was computed again: its arguments are held besides."""
+        effect = self.effect(context)
+        held: list[Callable[[], object | None]] = [_held for _ in effect.kept_groups]
+        return [*held, *(_gone for _ in effect.kept_fresh)]
 
     def behind(self, situation: Behind) -> BackwardEffect:
         """What the backward pass of a call in a situation does."""
@@ -321,6 +355,20 @@ class Calls:
 
 
 # ---- what goes in and out -------------------------------------------------------------------------
+
+
+def _unrecorded(context: Context) -> Context:
+    """The same call where no graph is built."""
+    arguments = tuple(replace(each, needs=False) for each in context.arguments)
+    return replace(context, recording=False, arguments=arguments)
+
+
+def _held() -> object | None:
+    return True
+
+
+def _gone() -> object | None:
+    return None
 
 
 def _context(
@@ -418,6 +466,7 @@ def _effect(
     inner = [each for each in kept if each.outside is None and each not in fresh]
     return Effect(
         machine.peaks.settled(),
+        tuple(reduced(machine.needed)),
         tuple(found),
         tuple(each.size for each in fresh),
         total(each.size for each in inner),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 # Deeper expressions are given a variable in between.
 MOST_NESTED_CALLS = 3
+WIDEST = 72
 TEMPORARIES = ("y", "z", "h", "u", "v", "w")
 
 
@@ -82,6 +83,9 @@ class Frame:
         """The results, for arguments that whoever calls keeps alive."""
         inputs = port_values(self.function, outputs=False)
         self.tensors.update(zip(inputs, given, strict=True))
+        for port in self.function.inputs:
+            if isinstance(port.values, int):
+                self.variables[port.name] = port.values
         self._items(self.function.structure)
         results = [self._returned(value) for value in self.outputs]
         self.tensors.clear()
@@ -129,9 +133,13 @@ class Frame:
             known = self.pending.get(value)
             if known is None:
                 continue
-            if (known.depth >= MOST_NESTED_CALLS and calls) or self._twice(node, place):
+            if (
+                (known.depth >= MOST_NESTED_CALLS and calls)
+                or known.width + self._width(node) > WIDEST
+                or self._twice(node, place)
+            ):
                 self._settle(value)
-        depth = 0
+        depth, width = 0, self._width(node)
         reads: set[int] = set()
         for value in node.values():
             known = self.pending.get(value)
@@ -139,16 +147,28 @@ class Frame:
                 if value in self.left:
                     self.left[value] -= 1
                 reads.add(value)
+                width += len(self.plan.names.get(value, "y")) - 2
             else:
                 self.inside[value] = self.pending.pop(value).node
                 depth = max(depth, known.depth)
+                width += known.width - 2
                 reads |= known.reads
-        return _Expression(node, depth + calls, reads)
+        if node.owns:
+            width += len(f"self.{node.path[0]}") - 2
+        return _Expression(node, depth + calls, width, reads)
 
     def _twice(self, node: Node, place: int) -> bool:
         if node.callee is not None or node.weight is not None:
             return False
         return self.calls.lowered(self.function, node).reads(place) > 1
+
+    def _width(self, node: Node) -> int:
+        """How wide a node is written, with two letters for whatever is filled in."""
+        if node.callee is not None:
+            return 4 + 4 * len(node.inputs)
+        if node.weight is not None:
+            return 2 + 1 + len(node.weight)
+        return self.calls.lowered(self.function, node).width
 
     def _calls(self, node: Node) -> int:
         if node.callee is not None:
@@ -294,10 +314,11 @@ class Frame:
 
 @dataclass(frozen=True)
 class _Expression:
-    """A node that is not evaluated yet, how deeply its calls are nested, and the values that it reads."""
+    """A node that is not evaluated yet, how deep and how wide it is written, and the values that it reads."""
 
     node: Node
     depth: int
+    width: int
     reads: set[int]
 
 

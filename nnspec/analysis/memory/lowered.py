@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from nnspec.analysis.memory.machine import Machine, Tensor
@@ -54,7 +55,12 @@ class Lowered:
     layers: Mapping[str, tree.Call]
     results: tuple[Expr, ...]
 
-    @property
+    @cached_property
+    def width(self) -> int:
+        """How wide its (widest) result is written, with two letters for what is filled in."""
+        return max(written_width(each) for each in self.results)
+
+    @cached_property
     def calls(self) -> int:
         """How deeply the calls of its (first) result are nested."""
         return nested_calls(self.results[0])
@@ -66,6 +72,43 @@ class Lowered:
             for result in self.results
             for part in tree.walk(result)
         )
+
+
+def written_width(expression: Expr) -> int:
+    """About how many characters an expression takes on one line."""
+    match expression:
+        case tree.Name(id=name):
+            return len(name)
+        case tree.Literal(value=value):
+            return len(repr(value))
+        case tree.Attribute(object=object, name=name):
+            return written_width(object) + 1 + len(name)
+        case tree.Default(value=value):
+            return written_width(value)
+        case tree.Call(function=function, arguments=arguments, keywords=keywords):
+            widths = [written_width(each) for each in arguments]
+            widths += [
+                written_width(each) + len(name) + 1
+                for name, each in keywords
+                if not _is_left_out(each)
+            ]
+            inside = sum(widths) + 2 * max(0, len(widths) - 1)
+            return written_width(function) + 2 + inside
+        case tree.Binary(operator=operator, left=left, right=right):
+            return written_width(left) + written_width(right) + len(operator) + 2
+        case tree.Display(items=items):
+            return sum(written_width(each) + 2 for each in items)
+        case tree.Subscript(object=object, subscript=subscript):
+            return written_width(object) + written_width(subscript) + 2
+        case _:
+            return 2
+
+
+def _is_left_out(value: Expr) -> bool:
+    """Whether a keyword is not written, since it says the default."""
+    if not isinstance(value, tree.Default) or not isinstance(value.value, tree.Literal):
+        return False
+    return value.value.value == value.default
 
 
 def nested_calls(expression: Expr) -> int:

@@ -160,6 +160,9 @@ class Machine:
         default_factory=dict[tuple[Any, ...], Storage]
     )
     again: bool = False
+    # The amounts up to the last operation that keeps something: what is computed again stops there.
+    needed: list[Dim] = field(default_factory=list[Dim])
+    _before: list[Dim] = field(default_factory=list[Dim])
     _numbers: int = 0
     _rising: bool = False
 
@@ -210,6 +213,8 @@ class Machine:
         edges = tuple(None if each is None else each.source for each in inputs)
         if not self.recording or (not always and all(edge is None for edge in edges)):
             return
+        if saved or lump is not None:
+            self.needed = self._before
         self._numbers += 1
         shapes = tuple(() if each is None else each.shape for each in inputs)
         kept = tuple(each.detached() for each in saved)
@@ -219,6 +224,7 @@ class Machine:
         for place, result in enumerate(results):
             if result.dtype.is_float:
                 result.source = (made, place)
+        self._before = [*self.peaks.amounts, self.live]
 
 
 def filling(machine: Machine, *shapes: Sizes) -> Backward:

@@ -196,7 +196,14 @@ def _recorded(
     wants = [each.source is not None for each in inputs]
     gates = weights[0].shape[0]
 
+    held = [] if lump is None else [lump]
+    del lump
+
     def backward(*grads: Any) -> tuple[Tensor | None, ...]:
+        # The gradient of the state's weights grows step by step: what was, what comes, their sum.
+        growing = [machine.empty(shapes[2], dtype) for _ in range(3 * len(held))]
+        del growing
+        held.clear()
         between = [machine.empty(between_shape, dtype) for _ in range(stages)]
         made = [
             machine.empty(shape, dtype) if wanted else None
@@ -207,9 +214,9 @@ def _recorded(
 
     # The gradients of the gates of each step, and the same in one tensor.
     between_shape = (*output.shape[:2], gates)
-    stages = 0 if lump is None else 2
+    stages = 2 * len(held)
     kept = [*saved, *initial]
-    machine.record(inputs, (output, *finals), kept, backward, lump)
+    machine.record(inputs, (output, *finals), kept, backward, next(iter(held), None))
     return output, finals
 
 
