@@ -17,6 +17,10 @@ from nnspec.cli.arguments import (
 from nnspec.cli.settings import setting_of, setting_options
 
 if TYPE_CHECKING:
+    from nnspec.analysis.setting import Setting
+    from nnspec.compiler import Spec
+    from nnspec.placement.cluster import Cluster
+    from nnspec.placement.mesh import MeshPlan
     from nnspec.placement.model import ModelGraph
     from nnspec.placement.plan import Plan
 
@@ -62,6 +66,11 @@ SCHEDULES = (
     metavar="N",
     help="The batch must divide into them.",
 )
+@click.option(
+    "--mesh",
+    metavar="AXES",
+    help="Train on a mesh of equal devices: any, or tensor=2,pipeline=4.",
+)
 @click.option("-o", "--output", metavar="FILE", help="Write the plan here, as JSON.")
 @click.option("--svg", metavar="FILE", help="Write the timeline here.")
 @click.option("--force", is_flag=True, help="Overwrite a plan that is there.")
@@ -78,6 +87,7 @@ def place(
     given: str | None,
     schedule: str | None,
     microbatches: int | None,
+    mesh: str | None,
     output: str | None,
     svg: str | None,
     force: bool,
@@ -96,6 +106,7 @@ def place(
       nnspec place gpt2.nns:GPT2XL --cluster 8xh100 --objective train B=8 T=1024
       nnspec place gpt2.nns:GPT2Small --cluster my.toml B=1 T=64 --pin wte=cpu:0
       nnspec place gpt2.nns:GPT2Small --cluster 4xcpu B=8 T=1024 --plan plan.json
+      nnspec place gpt2.nns:GPT2XL --cluster 2x8xh100 --mesh any B=256 T=1024
     """
     from nnspec.cli.placement import (
         checked,
@@ -106,9 +117,22 @@ def place(
     )
     from nnspec.placement.request import check_batch
 
+    if mesh is not None:
+        idle = (free, pins, given, schedule, microbatches, svg)
+        if any(idle) or objective not in (None, "train"):
+            raise click.UsageError(
+                "--mesh places training as a whole: leave out --free, --pin, --plan, "
+                "--schedule, --microbatches, --svg and other objectives"
+            )
     with spec_errors_reported(as_json):
         model = load_model(spec, settings)
         refuse_errors(model)
+        if mesh is not None:
+            setting = setting_of(assumed)
+            on = load_cluster(cluster, devices)
+            found = _mesh(model, setting, on, mesh)
+            _show_mesh(found, model.name, output, force, as_json, spec.path)
+            return 0
         wanted = None if given is None else load_plan(given)
         noted = _noted(wanted, schedule, microbatches)
         check_batch(model.program, model.symbols, int(noted["microbatches"] or 1))
@@ -177,3 +201,32 @@ def _show(plan: Plan, graph: ModelGraph, name: str, as_json: bool) -> None:
     from nnspec.cli.placement_text import plan_text
 
     write(plan_text(plan, graph, name))
+
+
+def _mesh(model: Spec, setting: Setting, cluster: Cluster, axes: str) -> MeshPlan:
+    from nnspec.analysis.figures import Analysis
+    from nnspec.placement.mesh import best_mesh, read_axes
+
+    analysis = Analysis(model.program, setting)
+    return best_mesh(analysis, cluster, model.symbols, read_axes(axes))
+
+
+def _show_mesh(
+    plan: MeshPlan,
+    name: str,
+    output: str | None,
+    force: bool,
+    as_json: bool,
+    spec: str,
+) -> None:
+    from nnspec.cli.mesh_text import mesh_text
+    from nnspec.cli.render import write, write_json
+    from nnspec.files import write_new
+
+    if output is not None:
+        text = plan.model_dump_json(indent=2) + "\n"
+        write_new(output, text.encode("utf-8"), force, inputs=[spec])
+    if as_json:
+        write_json(plan.model_dump(mode="json"))
+    else:
+        write(mesh_text(plan, name))

@@ -73,11 +73,12 @@ def _cells(use: DeviceUse, plan: Plan) -> list[str]:
         seconds_text(use.sending + use.receiving),
         bytes_text(round(use.peak)),
         "-" if use.usable is None else bytes_text(int(use.usable)),
-        _shortened(", ".join(folded(held))),
+        shortened(", ".join(folded(held))),
     ]
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """A list that is cut off where it gets long."""
     return text if len(text) <= HELD_WIDTH else f"{text[: HELD_WIDTH - 4]} ..."
 
 

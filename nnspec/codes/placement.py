@@ -119,6 +119,18 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "Plans are emitted for PyTorch: one process with several devices or, with a "
         "schedule, a pipeline of processes. Nothing is written for others.",
     ),
+    _told(
+        "E1019",
+        "a mesh where there can be none",
+        "A mesh divides the batch over equal devices in equal nodes, so all inputs start "
+        "with the same size, and the cluster has one kind of devices.",
+    ),
+    _told(
+        "E1020",
+        "a mesh that is not there",
+        "`--mesh any` looks at all meshes of the devices; `--mesh tensor=2,pipeline=4` at "
+        "those with the axes that are named.",
+    ),
     Explanation(
         "E1030",
         "batch statistics under micro-batches",

@@ -151,9 +151,9 @@ class ModelGraph:
             return held
         held += self._amount("gradient_bytes", site)
         held += self._amount("optimizer_bytes", site)
-        return held + self._kept_inside(site)
+        return held + self.kept_inside(site)
 
-    def _kept_inside(self, site: Site) -> int:
+    def kept_inside(self, site: Site) -> int:
         """What a block keeps for its backward pass beside its inputs and results."""
         if site.node.callee is None or not site.is_reached:
             return 0
