@@ -163,7 +163,6 @@ def test_intervals_are_exact_on_chains_and_an_upper_bound_elsewhere() -> None:
 
 @pytest.mark.parametrize("line", [None, "returns"])
 def test_constraint_programming_is_exact(line) -> None:
-    pytest.importorskip("ortools")
     for instance, brute in placeable(range(4000, 4060)):
         largest = brute.largest_loads()
         best = optimum(largest if line is None else largest[brute.contiguous()])
