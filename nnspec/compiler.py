@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
     from nnspec.analysis.summary import SummaryTree
     from nnspec.ops.base import Operator
+    from nnspec.placement.mesh_plan import MeshPlan
     from nnspec.placement.plan import Plan
     from nnspec.verify import VerifyReport
 
@@ -172,6 +173,28 @@ class Spec:
         rounds = wanted in engine.SEVERAL
         line = line_of(self.program, plan, copies=True, rounds=rounds)
         return engine.emit_pipeline(self.program, line.stage_of, line.ranks, wanted)
+
+    def mesh_source(self, plan: MeshPlan) -> str:
+        """The PyTorch program of a mesh: a pipeline, or weights sharded over the data axis.
+
+        Raises `SpecErrors` for a plan of another model, and `SpecError` for meshes that are not emitted.
+        """
+        from nnspec.placement.stages import line_of_mesh
+        from nnspec.targets.engines.torch_sharded import emit_sharded
+        from nnspec.targets.engines.torch_stages import emit_pipeline
+
+        mesh, line = plan.mesh, line_of_mesh(self.program, plan)
+        if mesh.schedule is not None and mesh.data == mesh.tensor == 1:
+            return emit_pipeline(self.program, line.stage_of, line.ranks, mesh.schedule)
+        if mesh.pipeline == mesh.tensor == 1 and mesh.sharded == "weights":
+            return emit_sharded(self.program)
+        raise SpecError(
+            "E1018",
+            f"no program is emitted for a mesh of data {mesh.data}, tensor {mesh.tensor} and "
+            f"pipeline {mesh.pipeline} with {mesh.sharded} sharded",
+            hint="place it with `--mesh data=1,tensor=1` for a pipeline, or "
+            "`--mesh tensor=1,pipeline=1,sharded=weights`",
+        )
 
     def compile_warnings(self, target: str = "") -> tuple[Diagnostic, ...]:
         """What the spec says and the program of a target (or of none) does not act on."""

@@ -102,17 +102,20 @@ def _placed(
     microbatches: int | None,
 ) -> str:
     """The program of a plan. Raises SpecErrors and SpecError (E1012 to E1018, E103x)."""
-    from nnspec.cli.placement import load_plan
+    from nnspec.cli.placement import load_plan_or_mesh
     from nnspec.diagnostics import SpecError
+    from nnspec.placement.mesh_plan import MeshPlan
     from nnspec.placement.request import check_batch
 
-    plan = load_plan(path)
+    plan = load_plan_or_mesh(path)
     if target != "torch":
         raise SpecError(
             "E1018",
             f"plans are not emitted for {target}",
             hint="compile with `--target torch`",
         )
+    if isinstance(plan, MeshPlan):
+        return model.mesh_source(plan)
     check_batch(model.program, model.symbols, microbatches or plan.microbatches)
     return model.placed_source(plan, schedule)
 

@@ -12,7 +12,7 @@ from nnspec.picture.timeline import seconds_text
 from nnspec.placement.labels import folded
 
 if TYPE_CHECKING:
-    from nnspec.placement.mesh import MeshPlan, StageUse
+    from nnspec.placement.mesh_plan import MeshPlan, StageUse
 
 HEADINGS = ("stage", "devices", "passes", "synchronising", "memory", "of", "holds")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
     from nnspec.compiler import Spec
     from nnspec.placement.cluster import Cluster
-    from nnspec.placement.mesh import MeshPlan
+    from nnspec.placement.mesh_plan import MeshPlan
     from nnspec.placement.model import ModelGraph
     from nnspec.placement.plan import Plan
 
@@ -205,7 +205,8 @@ def _show(plan: Plan, graph: ModelGraph, name: str, as_json: bool) -> None:
 
 def _mesh(model: Spec, setting: Setting, cluster: Cluster, axes: str) -> MeshPlan:
     from nnspec.analysis.figures import Analysis
-    from nnspec.placement.mesh import best_mesh, read_axes
+    from nnspec.placement.mesh import best_mesh
+    from nnspec.placement.mesh_plan import read_axes
 
     analysis = Analysis(model.program, setting)
     return best_mesh(analysis, cluster, model.symbols, read_axes(axes))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
     from nnspec.compiler import Spec
     from nnspec.placement.cluster import Cluster
+    from nnspec.placement.mesh_plan import MeshPlan
     from nnspec.placement.model import ModelGraph, Pin
     from nnspec.placement.plan import Plan
 
@@ -36,6 +37,15 @@ def load_plan(path: str) -> Plan:
     from nnspec.placement.request import read_plan
 
     return read_plan(_text(path, "E1012"))
+
+
+def load_plan_or_mesh(path: str) -> Plan | MeshPlan:
+    """The plan of a file, of either kind. Raises SpecErrors (E1012), and OSError."""
+    from nnspec.placement.mesh_plan import mesh_from_json
+    from nnspec.placement.request import is_mesh, read_plan
+
+    text = _text(path, "E1012")
+    return mesh_from_json(text) if is_mesh(text) else read_plan(text)
 
 
 def _text(path: str, code: str) -> str:

@@ -62,6 +62,15 @@ def read_plan(text: str) -> Plan:
     return plan_from_json(json.dumps({**_COMPUTED, **fields}))
 
 
+def is_mesh(text: str) -> bool:
+    """Whether a JSON text says a plan of a mesh, right or wrong."""
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(given, dict) and "mesh" in given
+
+
 def completed(plan: Plan, graph: WeightedGraph) -> Plan:
     """The plan with labels spelled out, and backward passes beside their forward passes."""
     assignment = spelled_out(plan.assignment, list(graph.index))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nnspec.diagnostics import Diagnostic, SpecErrors, did_you_mean
 from nnspec.ir.graph import Program
+from nnspec.placement.mesh_plan import MeshPlan
 from nnspec.placement.model import BACKWARD, operator_names
 from nnspec.placement.plan import Plan
 from nnspec.placement.request import spelled_out
@@ -35,7 +36,7 @@ def line_of(
     weight comes along the line. Raises SpecErrors: E1012 for a plan of another model,
     E1017 where no line passes each device once.
     """
-    devices = _devices(program, plan)
+    devices = _assigned(program, plan.assignment)
     if copies:
         devices = _at_readers(program, devices)
     if rounds:
@@ -45,9 +46,20 @@ def line_of(
     return Line(tuple(order.index(device) for device in devices), tuple(order))
 
 
-def _devices(program: Program, plan: Plan) -> list[str]:
+def line_of_mesh(program: Program, plan: MeshPlan) -> Line:
+    """The stages of a mesh. Raises SpecErrors as `line_of`, for the operators of its stages."""
+    assignment = {
+        name: str(stage.stage) for stage in plan.stages for name in stage.operators
+    }
+    devices = _at_readers(program, _assigned(program, assignment))
+    follows = _follows(program, devices)
+    order = _line(list(dict.fromkeys(devices)), follows)
+    return Line(tuple(order.index(device) for device in devices), tuple(order))
+
+
+def _assigned(program: Program, given: Mapping[str, str]) -> list[str]:
     names = operator_names(program)
-    assignment = spelled_out(plan.assignment, names)
+    assignment = spelled_out(given, names)
     known = {*names, *(name + BACKWARD for name in names)}
     faults = [
         f"the plan places no `{name}`" for name in names if name not in assignment

@@ -134,3 +134,24 @@ def test_a_pipeline_that_passes_each_process_twice(tmp_path: Path) -> None:
     stages, worst = said(tmp_path, PIPELINE, *TORCHRUN)
     assert stages == 4
     assert worst < 2e-6
+
+
+@pytest.mark.framework
+def test_a_mesh_that_is_a_pipeline(tmp_path: Path) -> None:
+    compiled(tmp_path, ["--mesh", "data=1,tensor=1,microbatches=2"])
+    stages, worst = said(tmp_path, PIPELINE, *TORCHRUN)
+    assert stages == 2
+    assert worst < 2e-6
+
+
+def test_meshes_are_emitted_or_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compiled(tmp_path, ["--mesh", "tensor=1,pipeline=1,sharded=weights"])
+    assert "fully_shard" in (tmp_path / "placed.py").read_text()
+    (tmp_path / "plan.json").unlink()
+    (tmp_path / "placed.py").unlink()
+    with pytest.raises(AssertionError):
+        compiled(tmp_path, ["--mesh", "tensor=2"])
+    assert "error[E1018]" in capsys.readouterr().err
+    assert not (tmp_path / "placed.py").exists()
