@@ -263,10 +263,29 @@ class Program:
         return self.functions[self.entry]
 
     def recomputes(self, node: Node) -> bool:
-        """Whether a call's activations are computed again in the backward pass (`@checkpoint`)."""
+        """Whether a call's activations are computed again in the backward pass (`@checkpoint`).
+
+        Blocks that keep statistics of batches are not: these would be updated twice.
+        """
         if node.callee is None:
             return False
-        return node.marks.checkpoint or self.functions[node.callee].marks.checkpoint
+        callee = self.functions[node.callee]
+        marked = node.marks.checkpoint or callee.marks.checkpoint
+        return marked and not self.keeps_statistics(callee)
+
+    def keeps_statistics(self, function: Function) -> bool:
+        """Whether a function, or one that it calls, has weights that change without being trained."""
+        waiting, seen = [function], {function.key}
+        while waiting:
+            current = waiting.pop()
+            for node in current.nodes:
+                weights = current.node_weights(node).values()
+                if any(not each.trainable for each in weights):
+                    return True
+                if node.callee is not None and node.callee not in seen:
+                    seen.add(node.callee)
+                    waiting.append(self.functions[node.callee])
+        return False
 
     def callees(self, function: Function) -> Iterator[Function]:
         """The functions that a function calls, each once, in order of first call."""

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from nnspec.diagnostics import Diagnostic, Severity
-from nnspec.ir.graph import Marks, Program
+from nnspec.ir.graph import Function, Marks, Program
 from nnspec.source import Location
 
 _CARRIED = "it is carried in the program, as `nnspec ir` shows, and changes no value"
 _HINTS = {
-    "@checkpoint": "PyTorch computes whole blocks again: put what is marked into a block"
+    "@checkpoint": "PyTorch computes blocks again, and none that keeps batch statistics, "
+    "which would be updated twice"
 }
 
 
@@ -33,11 +34,16 @@ def unheeded(program: Program, target: str = "") -> dict[str, Location]:
 
 def _marked(program: Program, target: str) -> Iterator[tuple[Marks, Location]]:
     for function in program.functions.values():
-        heeded = target == "torch" and function is not program.main
+        heeded = target == "torch" and _is_computed_again(program, function)
         yield _left(function.marks, heeded), function.location
         for node in function.nodes:
-            heeded = target == "torch" and node.callee is not None
+            heeded = target == "torch" and program.recomputes(node)
             yield _left(node.marks, heeded), node.location
+
+
+def _is_computed_again(program: Program, function: Function) -> bool:
+    """Whether PyTorch can compute a function again: not the whole model, nor statistics."""
+    return function is not program.main and not program.keeps_statistics(function)
 
 
 def _left(marks: Marks, heeded: bool) -> Marks:

@@ -19,6 +19,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from nnspec.verify.build import build
+
 
 @dataclass
 class Live(TorchDispatchMode):
@@ -67,10 +69,10 @@ class Measured:
     train_peak: int
 
 
-def built(spec: Any) -> torch.nn.Module:
+def built(spec: Any, **options: Any) -> torch.nn.Module:
     """The emitted model, its weights left as they come: fake tensors hold no numbers to draw again."""
     with mock.patch("torch.nn.init.trunc_normal_", lambda tensor, **_: tensor):
-        return spec.torch()
+        return build(spec, "torch", **options)
 
 
 def total(outputs: Any) -> Tensor:

@@ -144,6 +144,29 @@ def test_attention_by_matrix_products(path: str) -> None:
     compare(smallest(ROOT / "specs" / path), "configured", attention="materialised")
 
 
+@pytest.mark.framework
+@pytest.mark.parametrize("path", ["language/transformer_block.nns", "language/t5.nns"])
+def test_saved_activations_in_bfloat16(path: str) -> None:
+    import torch
+    from torch._subclasses import FakeTensorMode
+
+    from tests.analysis import measured
+    from tests.analysis.counted import inputs_of
+
+    spec = smallest(ROOT / "specs" / path)
+    sizes = chosen(spec)
+    analysis = Analysis(spec.program, Setting.named(policy="bf16"))
+    with FakeTensorMode():
+        model = measured.built(spec, dtype=torch.bfloat16)
+        inputs = [
+            each.to(torch.bfloat16) if each.is_floating_point() else each
+            for each in inputs_of(spec, sizes)
+        ]
+        outside = [*measured.state_of(model), *inputs]
+        saved, _ = measured.saved_bytes(lambda: model(*inputs), outside)
+    assert int(analysis.figure("saved_bytes").at(sizes)) == saved
+
+
 CHECKPOINTED = """
 @checkpoint
 block Block(x: [B, T, D], heads: int) {
@@ -153,7 +176,7 @@ block Block(x: [B, T, D], heads: int) {
   return x + (x -> LayerNorm -> Linear(4 * D) -> gelu -> Dropout(0.1) -> Linear(D))
 }
 block Layer(x: [B, C, H, W], width: int) {
-  return x -> Conv(width, 3, padding=1) -> BatchNorm -> relu
+  return x -> Conv(width, 3, padding=1) -> GroupNorm(4) -> relu
 }
 model Sequence(depth: int = 4) {
   input x: [B, T, 32]
@@ -181,6 +204,23 @@ def test_checkpointed_blocks(name: str, tmp_path: Path) -> None:
     assert "use_reentrant=False" in spec.source("torch")
     compare(spec, "configured")
     compare(spec, "off")
+
+
+def test_statistics_are_not_updated_twice(tmp_path: Path) -> None:
+    path = tmp_path / "statistics.nns"
+    path.write_text(CHECKPOINTED.replace("GroupNorm(4)", "BatchNorm"))
+    spec = nnspec.load(str(path), "Image")
+    assert "use_reentrant" not in spec.source("torch")
+    (warning,) = spec.compile_warnings("torch")
+    assert warning.hint is not None
+    assert "statistics" in warning.hint
+    plain = Analysis(spec.program).figure("saved_bytes")
+    path.write_text(
+        CHECKPOINTED.replace("GroupNorm(4)", "BatchNorm").replace("@checkpoint\n", "")
+    )
+    assert (
+        Analysis(nnspec.load(str(path), "Image").program).figure("saved_bytes") == plain
+    )
 
 
 def test_checkpointing_by_block_changes_the_program(tmp_path: Path) -> None:
@@ -212,16 +252,16 @@ model Net(depth: int = 3) {{
 """
 
 
-def analysis(**sizes: int | str) -> Analysis:
+def analysed(**sizes: int | str) -> Analysis:
     """Of a model that has these sizes, open or not, from the beginning."""
     return Analysis(program(TEXT.format(**sizes)))
 
 
 def test_formulas_give_what_numbers_give() -> None:
     names = ("saved_bytes", "inference_peak", "backward_peak", "train_peak")
-    whole = analysis(B="B", T="T")
+    whole = analysed(B="B", T="T")
     for sizes in ({"B": 2, "T": 7}, {"B": 31, "T": 1024}, {"B": 1000, "T": 3}):
-        fixed = analysis(**sizes)
+        fixed = analysed(**sizes)
         for name in names:
             assert not whole.figure(name).is_constant
             assert int(whole.figure(name).at(sizes)) == int(fixed.figure(name))

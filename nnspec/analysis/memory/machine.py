@@ -192,6 +192,11 @@ class Machine:
         """The bytes of a dense tensor."""
         return volume_in_bytes(shape, self.element(dtype))
 
+    @property
+    def precise(self) -> DType:
+        """The float in which kernels add up: float32 for narrower ones."""
+        return DType.F32 if self.element(DType.FLOAT) < 4 else DType.FLOAT
+
     # ---- tensors ----
 
     def empty(self, shape: Sizes, dtype: DType, strides: Sizes | None = None) -> Tensor:

@@ -8,7 +8,12 @@ from typing import Any
 from nnspec.analysis.memory.layout import Sizes, dense, like
 from nnspec.analysis.memory.machine import Machine, Tensor, needs
 from nnspec.analysis.memory.operations.layers import dropped
-from nnspec.analysis.memory.operations.pointwise import OUTPUT, add, multiply
+from nnspec.analysis.memory.operations.pointwise import (
+    OUTPUT,
+    add,
+    convert,
+    multiply,
+)
 from nnspec.analysis.memory.operations.products import matmul
 from nnspec.analysis.memory.operations.views import repeat_interleave, transpose
 from nnspec.ir.types import DType
@@ -54,7 +59,7 @@ def _fused(
 ) -> Tensor:
     """Kept are queries, keys, values, the result, and the logarithm of each row's sum."""
     result = machine.empty((*q.shape[:-1], v.shape[-1]), q.dtype, like(*q.placed))
-    sums = machine.empty(q.shape[:-1], q.dtype)
+    sums = machine.empty(q.shape[:-1], machine.precise)
     shapes = [each.shape for each in (q, k, v)]
 
     def backward(grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
@@ -78,7 +83,11 @@ def _materialised(
     is_causal: bool,
     grouped: bool,
 ) -> Tensor:
-    """Scores of every query with every key, and their softmax, stand in memory."""
+    """Scores of every query with every key, and their softmax, stand in memory, in float32 at least."""
+    given = q.dtype
+    q, k, v = (convert(machine, each, machine.precise) for each in (q, k, v))
+    if mask is not None:
+        mask = convert(machine, mask, machine.precise)
     scaled = multiply(machine, q, 0.5)
     if is_causal:
         mask = machine.empty(_square(q, k), q.dtype)
@@ -95,7 +104,7 @@ def _materialised(
     weights = OUTPUT(machine, weights)
     if rate != 0:
         weights = dropped(machine, weights)
-    return matmul(machine, weights, v)
+    return convert(machine, matmul(machine, weights, v), given)
 
 
 def _square(q: Tensor, k: Tensor) -> Sizes:

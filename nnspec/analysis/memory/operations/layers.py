@@ -18,6 +18,7 @@ from nnspec.analysis.memory.machine import (
 )
 from nnspec.analysis.memory.operations.pointwise import (
     POINTWISE,
+    convert,
     divide,
     empty_like,
     fresh,
@@ -390,13 +391,16 @@ def rms_norm(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
     sizes = layer.option("normalized_shape", place=0)
     inner = len(listed(sizes))
     axes = list(range(x.rank - inner, x.rank))
+    wide = convert(machine, x, machine.precise)
     # One name for all: what a step has read may go as soon as the next one stands.
-    factor = power(machine, x, 2)
+    factor = power(machine, wide, 2)
     factor = mean(machine, factor, dim=axes, keepdim=True)
     factor = POINTWISE["torch.rsqrt"](machine, factor)
-    made = multiply(machine, x, factor)
+    made = multiply(machine, wide, factor)
     weight = layer.weights.get("weight")
-    return made if weight is None else multiply(machine, made, weight)
+    if weight is not None:
+        made = multiply(machine, made, weight)
+    return convert(machine, made, x.dtype)
 
 
 # ---- the rest -------------------------------------------------------------------------------------
