@@ -64,6 +64,7 @@ It knows neither the table of operators nor any family."""
 TEXTS = {
     "targets/helpers_keras.py",
     "targets/helpers_torch.py",
+    "targets/engines/distributed_keras.py",
     "targets/engines/pipeline_torch.py",
     "targets/engines/sharded_torch.py",
 }

@@ -148,4 +148,30 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "",
         "",
     ),
+    _told(
+        "E1032",
+        "a layer in two stages of one process",
+        "Each stage makes the layers that it applies, so a layer that two stages apply would be two, "
+        "with weights that drift apart. Put its uses into one stage. A pipeline of processes keeps "
+        "such copies alike.",
+    ),
+    _told(
+        "E1033",
+        "an engine that Keras does not have on this backend",
+        "Devices in a layer and `MirroredStrategy` are TensorFlow's; `keras.distribution` shards on "
+        "JAX, and is accepted and ignored on TensorFlow: every device would hold the whole model.",
+    ),
+    _told(
+        "E1034",
+        "batch statistics in copies of a model",
+        "`MirroredStrategy` gives each copy a part of the batch. Layers that normalise over the batch "
+        "would take the statistics of that part. Use a norm that does not look at the batch, freeze "
+        "the layer, or let JAX share out the batch, which takes the statistics of all of it.",
+    ),
+    _told(
+        "E1035",
+        "nothing to split",
+        "A model is split at pairs of linear layers with nothing but functions of single elements "
+        "between them. Where there is none, every device would hold the whole model.",
+    ),
 )

@@ -244,6 +244,12 @@ def emitted(program: Program, target: str) -> Emitted:
     return Emitted(source, factory_name(program), inputs, outputs)
 
 
+def is_function(program: Program) -> bool:
+    """Whether the Keras model is made by a function, so that its name stands in no variable's path."""
+    planner, _, _ = _written([program], "keras")
+    return is_functional(planner.class_of[0, program.entry])
+
+
 def _class(plan: ClassPlan, program: Program, target: str) -> statements.Class:
     if target == "torch":
         return torch.write_class(plan)

@@ -15,6 +15,7 @@ from nnspec.passes.stages import Copy, Stages, staged
 from nnspec.pycode.expressions import Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import, Statement
 from nnspec.targets.classes import factory_name
+from nnspec.targets.engines.owners import with_owners
 from nnspec.targets.engines.text import verbatim
 from nnspec.targets.file import Engine, emit_programs
 
@@ -47,7 +48,7 @@ def emit_on_devices(program: Program, stage_of: Sequence[int]) -> str:
     `stage_of` gives the stage of each node of the main function. A weight that several stages read goes
     from stage to stage like any value.
     """
-    stages = staged(program, _with_owners(program, stage_of))
+    stages = staged(program, with_owners(program, stage_of))
     constants = [_table("STAGES", _factories(stages))]
     engine = Engine(
         (*constants, *verbatim(TEXT, "OnDevices")),
@@ -134,19 +135,6 @@ def _rank(stage: int, ranks: int, schedule: str) -> int:
     if schedule == "ZBVZeroBubble":
         return stage if stage < ranks else 2 * ranks - 1 - stage
     return stage % ranks
-
-
-def _with_owners(program: Program, stage_of: Sequence[int]) -> list[int]:
-    """Reads of weights go to the stage that makes the instance."""
-    owners = {
-        node.path: stage_of[node.id]
-        for node in reversed(program.main.nodes)
-        if node.owns
-    }
-    return [
-        owners.get(node.path, stage) if node.weight is not None else stage
-        for node, stage in zip(program.main.nodes, stage_of, strict=True)
-    ]
 
 
 # ---- tables -----------------------------------------------------------------------------------------
