@@ -61,9 +61,8 @@ def launched(
         [sys.executable, str(Path(__file__).with_name("keras_worker.py")), run, path],
         capture_output=True,
         text=True,
-        timeout=SECONDS, 
+        timeout=SECONDS,
         env={**os.environ, **ENVIRONMENT, "KERAS_BACKEND": backend},
     )
-    print(done.stderr[-6000:])
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(path.with_suffix(".said").read_text())

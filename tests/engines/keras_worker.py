@@ -59,7 +59,7 @@ def give(variables: dict[str, Any], model: Any) -> list[str]:
     given = by_path(model)
     assert set(variables) == set(given), sorted(set(variables) ^ set(given))
     for path, variable in variables.items():
-        variable.assign(numpy.array(given[path]))
+        variable.assign(given[path].numpy())
     return sorted(given)
 
 
@@ -114,8 +114,7 @@ def on_devices(job: Job) -> Job:
         {"output": tf.nest.flatten(y)[0].device[-5:]}
         for y in results_of(found, x, module)
     ]
-    said["operators"] = operators(found, x)
-    print(backward(found, x, target), file=sys.stderr)
+    said["operators"] = operators(found, x, target)
     said["gradient"] = max(
         distance(tf.convert_to_tensor(a), tf.convert_to_tensor(b))
         for a, b in zip(
@@ -149,25 +148,29 @@ def results_of(found: Any, x: Any, module: Any) -> list[Any]:
     return results
 
 
-def operators(found: Any, x: Any) -> list[Job]:
-    """The devices of the operators of each stage in the graph that TensorFlow makes of the model."""
+def operators(found: Any, x: Any, target: Any) -> list[Job]:
+    """The devices of each stage's operators in TensorFlow's graph of the forward and backward pass."""
     import tensorflow as tf
 
-    traced = tf.function(lambda x: found(x, training=True))
-    graph = traced.get_concrete_function(tf.convert_to_tensor(x)).graph
-    made = [op for op in graph.get_operations() if "ReadVariableOp" not in op.name]
+    traced = tf.function(lambda x, t: gradients(found, found.weights, x, t))
+    given = tf.convert_to_tensor(x), tf.convert_to_tensor(target)
+    every = traced.get_concrete_function(*given).graph.get_operations()
+    # What reads a variable stands where the variable is; constants stand anywhere.
+    made = [
+        op for op in every if "ReadVariableOp" not in op.name and op.type != "Const"
+    ]
     said: list[Job] = []
     for stage in found.stages:
         own = [op for op in made if f"/{stage.name}" in op.name]
-        said.append({"count": len(own), "devices": sorted({op.device for op in own})})
+        behind = [op for op in own if op.name.startswith("gradient_tape/")]
+        said.append(
+            {
+                "forward": len(own) - len(behind),
+                "backward": len(behind),
+                "devices": sorted({op.device for op in own}),
+            }
+        )
     return said
-
-
-def backward(found: Any, x: Any, target: Any) -> Any:
-    import tensorflow as tf
-    traced = tf.function(lambda x, t: gradients(found, found.weights, x, t))
-    graph = traced.get_concrete_function(tf.convert_to_tensor(x), tf.convert_to_tensor(target)).graph
-    return [(op.name, op.device) for op in graph.get_operations() if "radient" in op.name]
 
 
 def gradients(model: Any, variables: list[Any], x: Any, target: Any) -> list[Any]:

@@ -40,8 +40,35 @@ class OnDevice(layers.Layer):
 
     def call(self, inputs):
         # Builds the stage, too, the first time.
+        several = isinstance(inputs, (list, tuple))
         with tf.device(self.placed_on):
-            return self.stage(inputs)
+            return self.applied(*(inputs if several else [inputs]))
+
+    @tf.custom_gradient
+    def applied(self, *inputs):
+        """The stage, whose backward pass TensorFlow alone would leave on the first device."""
+        values = list(inputs)
+        floats = [value for value in values if value.dtype.is_floating]
+        with tf.GradientTape() as tape:
+            tape.watch(floats)
+            outputs = self.stage(values if len(values) > 1 else values[0])
+
+        def backward(*given, variables=()):
+            with tf.device(self.placed_on):
+                found = iter(
+                    tape.gradient(
+                        tf.nest.flatten(outputs),
+                        [*floats, *variables],
+                        output_gradients=list(given),
+                        unconnected_gradients="zero",
+                    )
+                )
+                ahead = [
+                    next(found) if value.dtype.is_floating else None for value in values
+                ]
+                return ahead, list(found)
+
+        return outputs, backward
 
     def whole_paths(self, moved: dict[str, str]) -> dict[str, keras.Variable]:
         """The variables of the stage by their paths in the whole model."""
@@ -125,6 +152,7 @@ def mirrored(
     Every device takes an equal part of `batch_size`, the batch of all of them together, and
     gradients are averaged. Give `fit` whole batches: the parts of a last, smaller one weigh
     the same whatever their sizes. `optimizer` makes one, in the scope of the strategy.
+    A process can train one such model: TensorFlow would mix up the sums of two.
     """
     require_backend("tensorflow")
     strategy = tf.distribute.MirroredStrategy(devices)
