@@ -209,7 +209,7 @@ def sharded(job: Job) -> Job:
     import keras
 
     model, x = whole(job), data_of(job)
-    expected = numpy.array(model(x))
+    expected = model.predict(x, batch_size=len(x), verbose=0)  # compiled, as below
     target = target_of(expected)
     module = loaded(job["program"])
     make = getattr(module, job["kind"])
@@ -217,6 +217,7 @@ def sharded(job: Job) -> Job:
     paths = give(by_path(found), model)
     output = distance(found.predict(x, batch_size=len(x), verbose=0), expected)
     said = {"paths": paths, "output": output, "bytes": module.shard_bytes(found)}
+    said["scale"] = float(numpy.abs(expected).max())
     said["shapes"] = {
         v.path: [list(s.data.shape) for s in v.value.addressable_shards]
         for v in found.weights

@@ -25,7 +25,9 @@ from tests.engines.keras_runs import SPECS, job, launched
 from tests.engines.specs import NORMS, even, gpt2, spec_of
 
 CLOSE = 1e-12
-"""In float64; 1e-6 is what is asked of float32."""
+"""TensorFlow in float64, which computes the same on every device."""
+CLOSE_ON_JAX = 1e-6
+"""XLA compiles a distributed program otherwise than one for a single device."""
 
 TWICE = """
 model Twice {
@@ -57,9 +59,10 @@ def all_paths(name: str) -> list[str]:
     return sorted(entry.variable for entry in weight_map(SPECS[name][0]().program))
 
 
-def is_close_after_training(said: dict[str, Any]) -> bool:
-    """Whether the weights have moved in training, and to where they move on one device."""
-    return said["moved"] > 1e-3 and said["trained"] < CLOSE
+def check_training(said: dict[str, Any], close: float) -> None:
+    """The weights have moved in training, and to where they move on one device."""
+    assert said["moved"] > 1e-3
+    assert said["trained"] < close
 
 
 @pytest.mark.framework
@@ -78,7 +81,7 @@ def test_stages_run_where_the_plan_says(name: str, tmp_path: Path) -> None:
     assert said["output"] < CLOSE
     assert said["gradient"] < CLOSE
     assert said["before"] == 0
-    assert is_close_after_training(said)
+    check_training(said, CLOSE)
     few, unknown, compiled = said["refused"]
     assert few == "2 devices are needed, one for each stage"
     assert "no device GPU:7" in unknown
@@ -93,7 +96,7 @@ def test_mirrored_copies_train_as_one_model(name: str, tmp_path: Path) -> None:
     )
     assert said["paths"] == all_paths(name)
     assert set(said["copies"]) == {2}
-    assert is_close_after_training(said)
+    check_training(said, CLOSE)
     assert said["refused"] == "a batch of 7 does not divide over 2 devices"
 
 
@@ -105,8 +108,8 @@ def test_jax_copies_train_as_one_model(name: str, tmp_path: Path) -> None:
         tmp_path, "sharded", "jax", [job(tmp_path, name, data_parallel, **more)]
     )
     assert said["paths"] == all_paths(name)
-    assert said["output"] < CLOSE
-    assert is_close_after_training(said)
+    assert said["output"] < CLOSE_ON_JAX
+    check_training(said, CLOSE_ON_JAX)
     whole = 8 * sum(prod(e.shape) for e in weight_map(SPECS[name][0]().program))
     assert list(said["bytes"].values()) == [whole] * 4
     assert said["refused"] == ["a batch of 3 does not divide over 4 devices"]
@@ -123,8 +126,8 @@ def test_jax_shards_are_those_predicted(name: str, shards: int, tmp_path: Path) 
     )
     program = SPECS[name][0]().program
     assert said["paths"] == all_paths(name)
-    assert said["output"] < CLOSE
-    assert is_close_after_training(said)
+    assert said["output"] < CLOSE_ON_JAX
+    check_training(said, CLOSE_ON_JAX)
     predicted = shard_bytes(program, shards, item=8)
     assert predicted < shard_bytes(program, 1, item=8)
     assert list(said["bytes"].values()) == [predicted] * 4

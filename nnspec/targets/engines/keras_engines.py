@@ -134,7 +134,7 @@ def layouts_of(program: Program) -> dict[str, tuple[str | None, ...]]:
 
     The kernel [in, out] and bias of the first layer of a pair by columns, the kernel of the second by rows.
     """
-    columns = {pair.columns for pair in pairs(program)}
+    columns = {path for pair in pairs(program) for path in pair.columns}
     rows = {pair.rows for pair in pairs(program)}
     found: dict[str, tuple[str | None, ...]] = {}
     for entry in weight_map(program):
