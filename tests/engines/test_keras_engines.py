@@ -27,7 +27,7 @@ from tests.engines.specs import NORMS, even, gpt2, spec_of
 CLOSE = 1e-12
 """TensorFlow in float64, which computes the same on every device."""
 CLOSE_ON_JAX = 1e-6
-"""XLA compiles a distributed program otherwise than one for a single device."""
+"""Keras's norms compute in float32 there, in another order on several devices."""
 
 TWICE = """
 model Twice {
@@ -60,9 +60,9 @@ def all_paths(name: str) -> list[str]:
 
 
 def check_training(said: dict[str, Any], close: float) -> None:
-    """The weights have moved in training, and to where they move on one device."""
+    """The weights have moved in training, and as far as they move on one device."""
     assert said["moved"] > 1e-3
-    assert said["trained"] < close
+    assert said["trained"] < close * max(1, said["moved"])
 
 
 @pytest.mark.framework
