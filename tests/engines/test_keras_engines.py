@@ -27,7 +27,7 @@ from tests.engines.specs import NORMS, even, gpt2, spec_of
 CLOSE = 1e-12
 """TensorFlow in float64, which computes the same on every device."""
 CLOSE_ON_JAX = 1e-6
-"""Keras's norms compute in float32 there, in another order on several devices."""
+"""What is asked: compiled for several devices, some float32 parts of models differ in the last digits."""
 
 TWICE = """
 model Twice {
