@@ -44,7 +44,7 @@ class Agreement:
     ok: bool = True
     max_error: float = 1e-6
     parameters: int = 1_000
-    compared: dict[str, int] = field(default_factory=dict)
+    compared: int = 3
 
     def text(self) -> str:
         return "  all \x1b compared\n"
