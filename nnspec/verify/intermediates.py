@@ -55,6 +55,8 @@ def differences(
         waiting = [(party, calls[value.keys[party.target]]) for party, calls in sides]
         missing = [party for party, calls in waiting if not calls]
         if missing and value.optional:
+            for _, calls in waiting:
+                del calls[:1]
             continue
         found.append(
             _missing(value, missing[0])

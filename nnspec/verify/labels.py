@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from nnspec.ir.graph import Function, Node, Path, Program, dotted
 from nnspec.ir.types import TensorType
 from nnspec.ops.creation import Param
-from nnspec.pycode.expressions import Call, Module
+from nnspec.pycode.expressions import Call, Input, Module
 from nnspec.targets.layout import FunctionLayout, Permutation, layouts
 from nnspec.targets.lowering import lower_operator
 from nnspec.targets.probes import Probed
@@ -27,7 +27,8 @@ class Expected:
     """A value to compare: its path in the spec, what it is, and the types of its results.
 
     `keys` says for each target under which name it is recorded, `orders` how the axes of its results lie
-    there. What nothing reads is `optional`: programs leave it out.
+    there. What nothing reads is `optional`, and what only names axes otherwise:
+    programs leave it out.
     """
 
     path: str
@@ -106,7 +107,8 @@ class _Values:
                 results=(function.types[value],),
                 orders=self._orders(function, (value,)),
                 by_probe=True,
-                optional=value not in self._read[function.key],
+                optional=value not in self._read[function.key]
+                or self._is_its_input(function, node),
             )
 
     def _key(
@@ -125,6 +127,19 @@ class _Values:
             target: tuple(plans[function.key].values[value] for value in values)
             for target, plans in self._plans.items()
         }
+
+    def _is_its_input(self, function: Function, node: Node) -> bool:
+        """Whether a target computes nothing for the node: the axes lie there already as it orders them.
+
+        The result then is the very tensor that was compared before, and so are its readers'.
+        """
+        return any(
+            lower_operator(
+                function, node, function.node_types(node), plans[function.key], target
+            ).results
+            == (Input(0),)
+            for target, plans in self._plans.items()
+        )
 
     def _is_layer(self, function: Function, node: Node) -> bool:
         """Whether in both targets the node is nothing but a call of its own submodule."""

@@ -12,12 +12,13 @@ from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from nnspec.compiler import Spec
 from nnspec.ir.types import DType
+from tests.analysis.measured import built
 
 
 def counted_flops(spec: Spec, sizes: Mapping[str, int]) -> dict[str, int]:
     """FLOPs of a forward pass, and of a forward and a backward pass."""
     with FakeTensorMode():
-        model = spec.torch().eval()
+        model = built(spec).eval()
         inputs = inputs_of(spec, sizes)
         return {
             "flops": _counted(lambda: model(*inputs)),

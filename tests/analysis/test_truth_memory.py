@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 # Sizes for each symbol; what a spec does not have is left out, and a multiple is kept.
 SIZES = {"B": 3, "T": 24, "S": 17, "H": 64, "W": 96}
 # Models of equal layers of which a few are enough.
-SHALLOW = {"llama": "Llama3"}
+SHALLOW = {"llama": "Llama"}
 FUSED = ("FLASH_ATTENTION", "EFFICIENT_ATTENTION", "CUDNN_ATTENTION", "MATH")
 SPECS = sorted(ROOT.joinpath("specs").glob("*/*.nns"))
 
