@@ -13,3 +13,6 @@ ALL: dict[str, Group] = {
         *resource_cases.GROUPS,
     )
 }
+
+# CPU seconds that a command may take for any spec.
+MOST_SECONDS = 5.0

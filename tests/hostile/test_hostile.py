@@ -21,7 +21,6 @@ from tests.hostile.injection_cases import CANARY
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-MOST_SECONDS = 5.0
 MOST_OUTPUT = 1_000_000
 _CODED = re.compile(r"^(error|warning)\[[EW]\d{4}\]: ", re.MULTILINE)
 _PLACED = re.compile(r"^\s*--> .*:\d+:\d+$", re.MULTILINE)
@@ -50,7 +49,7 @@ def complaints(case: Case, line: dict[str, Any]) -> Iterator[str]:
         yield f"exit code {code}"
     if "Traceback" in text or "internal" in line["err"]:
         yield "a traceback"
-    if line["seconds"] > MOST_SECONDS:
+    if line["seconds"] > groups.MOST_SECONDS:
         yield f"{line['seconds']:.1f} s"
     if line["size"] > MOST_OUTPUT and line["command"] == "check":
         yield f"{line['size']} characters of output"
