@@ -25,17 +25,17 @@ OURS = "nnspec"
 TOOLS = ("torchinfo", "fvcore", "ptflops", "FlopCounterMode")
 SPECS = {
     "ResNet50": ("vision/resnet.nns", ["B=1"]),
-    "MobileNetV2": ("vision/mobilenet_v2.nns", ["B=1"]),
+    "MobileNetV2": ("vision/mobilenet_v2.nns", ["B=1", "H=224", "W=224"]),
     "ViTB16": ("vision/vit.nns", ["B=1"]),
     "SwinT": ("vision/swin.nns", ["B=1"]),
-    "ConvNeXtT": ("vision/convnext.nns", ["B=1"]),
+    "ConvNextT": ("vision/convnext.nns", ["B=1", "H=224", "W=224"]),
     "EfficientNetB0": ("vision/efficientnet.nns", ["B=1"]),
     "BERTBase": ("language/bert.nns", ["B=1", "T=128"]),
     "GPT2Small": ("language/gpt2.nns", ["B=1", "T=1024"]),
     "T5Small": ("language/t5.nns", ["B=1", "S=128", "T=128"]),
-    "LSTM2": ("sequence/encoders.nns", ["B=1", "T=60"]),
-    "BiLSTM2": ("sequence/encoders.nns", ["B=1", "T=60"]),
-    "GRU2": ("sequence/encoders.nns", ["B=1", "T=60"]),
+    "LSTMEncoder": ("sequence/encoders.nns", ["B=1", "T=60"]),
+    "BiLSTMEncoder": ("sequence/encoders.nns", ["B=1", "T=60"]),
+    "GRUEncoder": ("sequence/encoders.nns", ["B=1", "T=60"]),
 }
 
 

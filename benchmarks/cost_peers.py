@@ -84,7 +84,7 @@ MODELS: Mapping[str, Model] = {
     "MobileNetV2": Model(_torchvision("mobilenet_v2"), IMAGE),
     "ViTB16": Model(_torchvision("vit_b_16"), IMAGE),
     "SwinT": Model(_torchvision("swin_t"), IMAGE),
-    "ConvNeXtT": Model(_torchvision("convnext_tiny"), IMAGE),
+    "ConvNextT": Model(_torchvision("convnext_tiny"), IMAGE),
     "EfficientNetB0": Model(_torchvision("efficientnet_b0"), IMAGE),
     "BERTBase": Model(
         _transformers("BertModel", "BertConfig"), ((1, 128),), True, ("input_ids",)
@@ -101,9 +101,9 @@ MODELS: Mapping[str, Model] = {
         True,
         ("input_ids", "decoder_input_ids"),
     ),
-    "LSTM2": Model(_recurrent("LSTM"), STEPS),
-    "BiLSTM2": Model(_recurrent("LSTM", bidirectional=True), STEPS),
-    "GRU2": Model(_recurrent("GRU"), STEPS),
+    "LSTMEncoder": Model(_recurrent("LSTM"), STEPS),
+    "BiLSTMEncoder": Model(_recurrent("LSTM", bidirectional=True), STEPS),
+    "GRUEncoder": Model(_recurrent("GRU"), STEPS),
 }
 
 
