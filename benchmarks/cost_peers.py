@@ -149,7 +149,7 @@ def flop_counter(model: Model, built: Any) -> dict[str, Any]:
 
 
 def torchinfo(model: Model, built: Any) -> dict[str, Any]:
-    from torchinfo import summary
+    from torchinfo import summary  # pyright: ignore[reportMissingImports]
 
     if model.names:
         inputs = dict(zip(model.names, inputs_of(model), strict=True))
@@ -162,7 +162,7 @@ def torchinfo(model: Model, built: Any) -> dict[str, Any]:
 def fvcore(model: Model, built: Any) -> dict[str, Any]:
     import logging
 
-    from fvcore.nn import FlopCountAnalysis, parameter_count
+    from fvcore.nn import FlopCountAnalysis, parameter_count  # pyright: ignore[reportMissingImports]
 
     logging.disable(logging.WARNING)
     if len(model.names) > 1:  # it passes inputs by position only
@@ -193,7 +193,7 @@ class _ByName:
 
 
 def ptflops(model: Model, built: Any) -> dict[str, Any]:
-    from ptflops import get_model_complexity_info
+    from ptflops import get_model_complexity_info  # pyright: ignore[reportMissingImports]
 
     def constructor(_: Any) -> dict[str, Any]:
         if model.names:
