@@ -9,116 +9,27 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
+from nnspec.analysis.memory.borders import (
+    Tokens,
+    backward_effect,
+    context_of,
+    effect_of,
+    handed_in,
+    inside,
+    kept_outside,
+    leave,
+    unrecorded,
+)
 from nnspec.analysis.memory.frame import Frame
 from nnspec.analysis.memory.gradients import run_backward
-from nnspec.analysis.memory.layout import Sizes
 from nnspec.analysis.memory.lowered import Lowered, lower
-from nnspec.analysis.memory.machine import (
-    Leaf,
-    Machine,
-    Record,
-    Storage,
-    Tensor,
-    kept_storages,
-    reached,
-)
-from nnspec.analysis.memory.peaks import Peaks, reduced
+from nnspec.analysis.memory.machine import Leaf, Machine, Record, Storage, Tensor
 from nnspec.analysis.memory.policy import Modes
-from nnspec.ir.dims import ZERO, Dim, total
+from nnspec.analysis.memory.situations import BackwardEffect, Behind, Context, Effect
+from nnspec.ir.dims import Dim, total
 from nnspec.ir.graph import Function, Node, Program
 from nnspec.ir.types import DType
-
-
-@dataclass(frozen=True)
-class Argument:
-    """How an argument looks from inside: `group` numbers its storage, `same` the first equal argument."""
-
-    shape: Sizes
-    strides: Sizes
-    dtype: DType
-    size: Dim
-    needs: bool
-    state: bool
-    group: int
-    same: int
-
-
-@dataclass(frozen=True)
-class Context:
-    """A function, what it is given, and which of its results matter for gradients."""
-
-    function: str
-    frozen: bool
-    recording: bool
-    arguments: tuple[Argument, ...]
-    used: tuple[bool, ...]
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a result lies: in the storage of an argument (`group`), or in a new one (`fresh`)."""
-
-    shape: Sizes
-    strides: Sizes
-    dtype: DType
-    needs: bool
-    group: int | None
-    fresh: int
-    passes: int | None
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What a call does: `sizes` of the new storages of its results, `kept` bytes inside besides.
-
-    `kept_groups` and `kept_fresh` number the storages of arguments and results that are kept inside.
-    `again` are the peaks of computing it once more, as far as the last operation that keeps something.
-    """
-
-    peaks: Peaks
-    again: tuple[Dim, ...]
-    results: tuple[Result, ...]
-    sizes: tuple[Dim, ...]
-    kept: Dim
-    kept_groups: tuple[int, ...]
-    kept_fresh: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Gradient:
-    """How a gradient lies that is handed in or out: `group` numbers those handed in; -1 is a new storage."""
-
-    shape: Sizes
-    strides: Sizes
-    dtype: DType
-    size: Dim
-    group: int
-    held: bool = False
-
-
-@dataclass(frozen=True)
-class Behind:
-    """The situation of a backward pass: gradients of results, and those that arguments have already.
-
-    `held` tells of each storage that is kept (of groups, then of new ones) whether others keep it too.
-    """
-
-    context: Context
-    grads: tuple[Gradient | None, ...]
-    before: tuple[Gradient | None, ...]
-    held: tuple[bool, ...]
-    again: bool
-
-
-@dataclass(frozen=True)
-class BackwardEffect:
-    """What the backward pass of a call does: gradients of arguments, bytes of those of parameters."""
-
-    peaks: Peaks
-    grads: tuple[Gradient | None, ...]
-    parameters: Dim
 
 
 class Calls:
@@ -166,14 +77,14 @@ class Calls:
     ) -> list[Tensor]:
         """The results of a call."""
         assert node.callee is not None
-        context, storages = _context(
+        context, storages = context_of(
             node.callee, frozen, machine.recording, given, used
         )
         effect = self.effect(context)
         again = machine.recording and self.program.recomputes(node)
         machine.mark()
         # What is computed again later keeps nothing now.
-        now = self.effect(_unrecorded(context)) if again else effect
+        now = self.effect(unrecorded(context)) if again else effect
         for peak in now.peaks.amounts:
             machine.peaks.add(machine.live + peak)
         fresh = [Storage(machine, size) for size in effect.sizes]
@@ -242,13 +153,13 @@ class Calls:
         if context not in self._effects:
             machine = self.machine(recording=context.recording)
             results, given = self._forward(machine, context)
-            self._effects[context] = _effect(machine, context, results, given)
+            self._effects[context] = effect_of(machine, context, results, given)
         return self._effects[context]
 
     def _forward(
         self, machine: Machine, context: Context
     ) -> tuple[list[Tensor], list[Tensor]]:
-        given = _inside(machine, context)
+        given = inside(machine, context)
         function = self.program.functions[context.function]
         frame = Frame(self, machine, function, context.frozen, context.used)
         results = frame.run(given)
@@ -271,7 +182,7 @@ class Calls:
         base = machine.live
         flows = bool(grads)
         grads.extend([None] * (record.results - len(grads)))
-        tokens = _Tokens([*grads, *before])
+        tokens = Tokens([*grads, *before])
         incoming = [tokens.describe(each) for each in grads]
         having = [tokens.describe(each) for each in before]
         grads.clear()
@@ -329,7 +240,7 @@ class Calls:
         results, given = self._forward(machine, context)
         effect = self.effect(context)
         leaves = [each.source for each in given]
-        outside = _kept_outside(effect, given, results)
+        outside = kept_outside(effect, given, results)
         edges = [
             result.source
             for result, each in zip(results, effect.results, strict=True)
@@ -337,30 +248,21 @@ class Calls:
         ]
         machine.restart()
         machine.again = situation.again
-        _leave(outside, situation.held)
+        leave(outside, situation.held)
         del outside[:], results[:], given[:]
         handed: dict[int, Storage] = {}
         for leaf, gradient in zip(leaves, situation.before, strict=True):
             if gradient is not None and isinstance(leaf, Leaf):
-                leaf.gradient = _handed(machine, gradient, handed)
+                leaf.gradient = handed_in(machine, gradient, handed)
         roots = [
-            (edge, _handed(machine, gradient, handed))
+            (edge, handed_in(machine, gradient, handed))
             for edge, gradient in zip(edges, situation.grads, strict=True)
             if edge is not None and gradient is not None
         ]
         edges.clear()
         handed.clear()
         run_backward(machine, roots)
-        return _backward_effect(machine, context, leaves)
-
-
-# ---- what goes in and out -------------------------------------------------------------------------
-
-
-def _unrecorded(context: Context) -> Context:
-    """The same call where no graph is built."""
-    arguments = tuple(replace(each, needs=False) for each in context.arguments)
-    return replace(context, recording=False, arguments=arguments)
+        return backward_effect(machine, context, leaves)
 
 
 def _held() -> object | None:
@@ -369,225 +271,3 @@ def _held() -> object | None:
 
 def _gone() -> object | None:
     return None
-
-
-def _context(
-    function: str,
-    frozen: bool,
-    recording: bool,
-    given: Sequence[Tensor],
-    used: tuple[bool, ...],
-) -> tuple[Context, list[Storage]]:
-    storages: list[Storage] = []
-    arguments: list[Argument] = []
-    for place, tensor in enumerate(given):
-        group = next(
-            (i for i, each in enumerate(storages) if each is tensor.storage), None
-        )
-        if group is None:
-            group = len(storages)
-            storages.append(tensor.storage)
-        same = next(
-            i
-            for i, each in enumerate(given)
-            if i == place or (each.source is not None and each.source == tensor.source)
-        )
-        arguments.append(
-            Argument(
-                tensor.shape,
-                tensor.strides,
-                tensor.dtype,
-                tensor.storage.size,
-                recording and tensor.source is not None,
-                tensor.storage.state,
-                group,
-                same,
-            )
-        )
-    return Context(function, frozen, recording, tuple(arguments), used), storages
-
-
-def _inside(machine: Machine, context: Context) -> list[Tensor]:
-    """A function's arguments on its own machine."""
-    storages: dict[int, Storage] = {}
-    leaves: list[Leaf | None] = []
-    found: list[Tensor] = []
-    for place, each in enumerate(context.arguments):
-        if each.group not in storages:
-            storages[each.group] = Storage(
-                machine, each.size, outside=each.group, state=each.state
-            )
-        leaf = leaves[each.same] if each.same < place else None
-        if leaf is None and each.needs:
-            leaf = Leaf(("argument", place), False, each.shape, each.strides)
-        leaves.append(leaf)
-        found.append(
-            Tensor(storages[each.group], each.shape, each.strides, each.dtype, leaf)
-        )
-    return found
-
-
-def _effect(
-    machine: Machine, context: Context, results: list[Tensor], given: list[Tensor]
-) -> Effect:
-    fresh: list[Storage] = []
-    found: list[Result] = []
-    for result in results:
-        storage = result.storage
-        group = storage.outside
-        place = -1
-        if group is None:
-            place = next((i for i, s in enumerate(fresh) if s is storage), len(fresh))
-            if place == len(fresh):
-                fresh.append(storage)
-        passes = next(
-            (
-                i
-                for i, each in enumerate(given)
-                if result.source is not None and result.source is each.source
-            ),
-            None,
-        )
-        found.append(
-            Result(
-                result.shape,
-                result.strides,
-                result.dtype,
-                result.source is not None,
-                group,
-                place,
-                passes,
-            )
-        )
-    records = reached(
-        [r.source for r, u in zip(results, context.used, strict=True) if u]
-    )
-    kept = list(kept_storages(records))
-    inner = [each for each in kept if each.outside is None and each not in fresh]
-    return Effect(
-        machine.peaks.settled(),
-        tuple(reduced(machine.needed)),
-        tuple(found),
-        tuple(each.size for each in fresh),
-        total(each.size for each in inner),
-        tuple(sorted(each.outside for each in kept if each.outside is not None)),
-        tuple(place for place, each in enumerate(fresh) if each in kept),
-    )
-
-
-def _kept_outside(
-    effect: Effect, given: Sequence[Tensor], results: Sequence[Tensor]
-) -> list[Storage]:
-    groups: dict[int, Storage] = {}
-    for tensor in given:
-        if tensor.storage.outside is not None:
-            groups.setdefault(tensor.storage.outside, tensor.storage)
-    fresh: dict[int, Storage] = {}
-    for result, each in zip(results, effect.results, strict=True):
-        if each.group is None:
-            fresh[each.fresh] = result.storage
-    for storage in fresh.values():
-        storage.counted = False
-    return [
-        *(groups[group] for group in effect.kept_groups),
-        *(fresh[place] for place in effect.kept_fresh),
-    ]
-
-
-def _leave(storages: Sequence[Storage], held: Sequence[bool]) -> None:
-    """From now on the end of a storage that nobody else holds is counted here."""
-    for storage, others in zip(storages, held, strict=True):
-        storage.counted = not others
-
-
-def _handed(machine: Machine, gradient: Gradient, handed: dict[int, Storage]) -> Tensor:
-    if gradient.group not in handed:
-        storage = Storage(machine, gradient.size, outside=gradient.group)
-        storage.counted = not gradient.held
-        handed[gradient.group] = storage
-    return Tensor(
-        handed[gradient.group], gradient.shape, gradient.strides, gradient.dtype
-    )
-
-
-def _backward_effect(
-    machine: Machine, context: Context, leaves: Sequence[object]
-) -> BackwardEffect:
-    fresh: list[Storage] = []
-    found: list[Gradient | None] = []
-    for place, leaf in enumerate(leaves):
-        gradient = leaf.gradient if isinstance(leaf, Leaf) else None
-        if gradient is None or context.arguments[place].same != place:
-            found.append(None)
-            continue
-        storage = gradient.storage
-        group = storage.outside
-        if group is None:
-            known = next((i for i, s in enumerate(fresh) if s is storage), len(fresh))
-            if known == len(fresh):
-                fresh.append(storage)
-            group = -1 - known
-        found.append(
-            Gradient(
-                gradient.shape, gradient.strides, gradient.dtype, storage.size, group
-            )
-        )
-    parameters = total(each.size for each in machine.gradients.values())
-    return BackwardEffect(machine.peaks.settled(), tuple(found), parameters)
-
-
-class _Tokens:
-    """The storages of gradients that are handed over, and whether anybody else holds them."""
-
-    def __init__(self, tensors: Sequence[Tensor | None]) -> None:
-        self.storages: list[Storage] = []
-        for tensor in tensors:
-            if tensor is not None and not any(
-                each is tensor.storage for each in self.storages
-            ):
-                self.storages.append(tensor.storage)
-        self.references = [weakref.ref(each) for each in self.storages]
-        self.sizes = [each.size for each in self.storages]
-        self.made: dict[int, Storage] = {}
-
-    def describe(self, tensor: Tensor | None) -> Gradient | None:
-        """How a gradient lies."""
-        if tensor is None:
-            return None
-        group = next(i for i, s in enumerate(self.storages) if s is tensor.storage)
-        return Gradient(
-            tensor.shape, tensor.strides, tensor.dtype, self.sizes[group], group
-        )
-
-    def release(self) -> None:
-        """Lets go of the storages: those that nobody holds come to their end."""
-        self.storages.clear()
-
-    def settled(self, gradient: Gradient | None) -> Gradient | None:
-        """A description with what is known once everything is let go."""
-        if gradient is None:
-            return None
-        held = self.references[gradient.group]() is not None
-        return Gradient(
-            gradient.shape,
-            gradient.strides,
-            gradient.dtype,
-            gradient.size,
-            gradient.group,
-            held,
-        )
-
-    def tensor(self, machine: Machine, gradient: Gradient | None) -> Tensor | None:
-        """A gradient that is handed back."""
-        if gradient is None:
-            return None
-        group = gradient.group
-        storage = self.references[group]() if group >= 0 else None
-        if storage is None:
-            if group not in self.made:
-                self.made[group] = Storage(machine, gradient.size)
-            storage = self.made[group]
-        return Tensor(storage, gradient.shape, gradient.strides, gradient.dtype)
-
-
-__all__ = ["ZERO", "Calls", "Context", "Effect"]

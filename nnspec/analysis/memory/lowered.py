@@ -14,7 +14,8 @@ from typing import Any
 
 from nnspec.analysis.memory.machine import Machine, Tensor
 from nnspec.analysis.memory.operations import OPERATIONS
-from nnspec.analysis.memory.operations.layers import LAYERS, Layer
+from nnspec.analysis.memory.operations.layer import Layer
+from nnspec.analysis.memory.operations.layers import LAYERS
 from nnspec.analysis.memory.operations.recurrent import RECURRENT
 from nnspec.ir.dims import Dim
 from nnspec.ir.types import DType, TensorType

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnspec.analysis.memory.machine import Machine, Storage, Tensor
-from nnspec.analysis.memory.operations.layers import Layer, dropped
+from nnspec.analysis.memory.operations.layer import Layer
+from nnspec.analysis.memory.operations.layers import dropped
 from nnspec.analysis.memory.operations.pointwise import fresh
 from nnspec.analysis.memory.operations.views import (
     concatenate,

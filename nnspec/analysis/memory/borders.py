@@ -1,0 +1,258 @@
+"""What goes in and out of a function that is run on a machine of its own: arguments, results, gradients."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nnspec.analysis.memory.machine import (
+    Leaf,
+    Machine,
+    Storage,
+    Tensor,
+    kept_storages,
+    reached,
+)
+from nnspec.analysis.memory.peaks import reduced
+from nnspec.analysis.memory.situations import (
+    Argument,
+    BackwardEffect,
+    Context,
+    Effect,
+    Gradient,
+    Result,
+)
+from nnspec.ir.dims import total
+
+
+def unrecorded(context: Context) -> Context:
+    """The same call where no graph is built."""
+    arguments = tuple(replace(each, needs=False) for each in context.arguments)
+    return replace(context, recording=False, arguments=arguments)
+
+
+def context_of(
+    function: str,
+    frozen: bool,
+    recording: bool,
+    given: Sequence[Tensor],
+    used: tuple[bool, ...],
+) -> tuple[Context, list[Storage]]:
+    """The situation of a call, and the storages of its arguments by their groups."""
+    storages: list[Storage] = []
+    arguments: list[Argument] = []
+    for place, tensor in enumerate(given):
+        group = next(
+            (i for i, each in enumerate(storages) if each is tensor.storage), None
+        )
+        if group is None:
+            group = len(storages)
+            storages.append(tensor.storage)
+        same = next(
+            i
+            for i, each in enumerate(given)
+            if i == place or (each.source is not None and each.source == tensor.source)
+        )
+        arguments.append(
+            Argument(
+                tensor.shape,
+                tensor.strides,
+                tensor.dtype,
+                tensor.storage.size,
+                recording and tensor.source is not None,
+                tensor.storage.state,
+                group,
+                same,
+            )
+        )
+    return Context(function, frozen, recording, tuple(arguments), used), storages
+
+
+def inside(machine: Machine, context: Context) -> list[Tensor]:
+    """A function's arguments on its own machine."""
+    storages: dict[int, Storage] = {}
+    leaves: list[Leaf | None] = []
+    found: list[Tensor] = []
+    for place, each in enumerate(context.arguments):
+        if each.group not in storages:
+            storages[each.group] = Storage(
+                machine, each.size, outside=each.group, state=each.state
+            )
+        leaf = leaves[each.same] if each.same < place else None
+        if leaf is None and each.needs:
+            leaf = Leaf(("argument", place), False, each.shape, each.strides)
+        leaves.append(leaf)
+        found.append(
+            Tensor(storages[each.group], each.shape, each.strides, each.dtype, leaf)
+        )
+    return found
+
+
+def effect_of(
+    machine: Machine, context: Context, results: list[Tensor], given: list[Tensor]
+) -> Effect:
+    """What a function that has run on a machine of its own came to."""
+    fresh: list[Storage] = []
+    found: list[Result] = []
+    for result in results:
+        storage = result.storage
+        group = storage.outside
+        place = -1
+        if group is None:
+            place = next((i for i, s in enumerate(fresh) if s is storage), len(fresh))
+            if place == len(fresh):
+                fresh.append(storage)
+        passes = next(
+            (
+                i
+                for i, each in enumerate(given)
+                if result.source is not None and result.source is each.source
+            ),
+            None,
+        )
+        found.append(
+            Result(
+                result.shape,
+                result.strides,
+                result.dtype,
+                result.source is not None,
+                group,
+                place,
+                passes,
+            )
+        )
+    records = reached(
+        [r.source for r, u in zip(results, context.used, strict=True) if u]
+    )
+    kept = list(kept_storages(records))
+    inner = [each for each in kept if each.outside is None and each not in fresh]
+    return Effect(
+        machine.peaks.settled(),
+        tuple(reduced(machine.needed)),
+        tuple(found),
+        tuple(each.size for each in fresh),
+        total(each.size for each in inner),
+        tuple(sorted(each.outside for each in kept if each.outside is not None)),
+        tuple(place for place, each in enumerate(fresh) if each in kept),
+    )
+
+
+def kept_outside(
+    effect: Effect, given: Sequence[Tensor], results: Sequence[Tensor]
+) -> list[Storage]:
+    """What a function keeps of its arguments and results, as the effect numbers it; results are no longer counted."""
+    groups: dict[int, Storage] = {}
+    for tensor in given:
+        if tensor.storage.outside is not None:
+            groups.setdefault(tensor.storage.outside, tensor.storage)
+    fresh: dict[int, Storage] = {}
+    for result, each in zip(results, effect.results, strict=True):
+        if each.group is None:
+            fresh[each.fresh] = result.storage
+    for storage in fresh.values():
+        storage.counted = False
+    return [
+        *(groups[group] for group in effect.kept_groups),
+        *(fresh[place] for place in effect.kept_fresh),
+    ]
+
+
+def leave(storages: Sequence[Storage], held: Sequence[bool]) -> None:
+    """From now on the end of a storage that nobody else holds is counted here."""
+    for storage, others in zip(storages, held, strict=True):
+        storage.counted = not others
+
+
+def handed_in(
+    machine: Machine, gradient: Gradient, handed: dict[int, Storage]
+) -> Tensor:
+    """A gradient that is handed in, on the machine of the function."""
+    if gradient.group not in handed:
+        storage = Storage(machine, gradient.size, outside=gradient.group)
+        storage.counted = not gradient.held
+        handed[gradient.group] = storage
+    return Tensor(
+        handed[gradient.group], gradient.shape, gradient.strides, gradient.dtype
+    )
+
+
+def backward_effect(
+    machine: Machine, context: Context, leaves: Sequence[object]
+) -> BackwardEffect:
+    """What a backward pass on a machine of its own came to."""
+    fresh: list[Storage] = []
+    found: list[Gradient | None] = []
+    for place, leaf in enumerate(leaves):
+        gradient = leaf.gradient if isinstance(leaf, Leaf) else None
+        if gradient is None or context.arguments[place].same != place:
+            found.append(None)
+            continue
+        storage = gradient.storage
+        group = storage.outside
+        if group is None:
+            known = next((i for i, s in enumerate(fresh) if s is storage), len(fresh))
+            if known == len(fresh):
+                fresh.append(storage)
+            group = -1 - known
+        found.append(
+            Gradient(
+                gradient.shape, gradient.strides, gradient.dtype, storage.size, group
+            )
+        )
+    parameters = total(each.size for each in machine.gradients.values())
+    return BackwardEffect(machine.peaks.settled(), tuple(found), parameters)
+
+
+class Tokens:
+    """The storages of gradients that are handed over, and whether anybody else holds them."""
+
+    def __init__(self, tensors: Sequence[Tensor | None]) -> None:
+        self.storages: list[Storage] = []
+        for tensor in tensors:
+            if tensor is not None and not any(
+                each is tensor.storage for each in self.storages
+            ):
+                self.storages.append(tensor.storage)
+        self.references = [weakref.ref(each) for each in self.storages]
+        self.sizes = [each.size for each in self.storages]
+        self.made: dict[int, Storage] = {}
+
+    def describe(self, tensor: Tensor | None) -> Gradient | None:
+        """How a gradient lies."""
+        if tensor is None:
+            return None
+        group = next(i for i, s in enumerate(self.storages) if s is tensor.storage)
+        return Gradient(
+            tensor.shape, tensor.strides, tensor.dtype, self.sizes[group], group
+        )
+
+    def release(self) -> None:
+        """Lets go of the storages: those that nobody holds come to their end."""
+        self.storages.clear()
+
+    def settled(self, gradient: Gradient | None) -> Gradient | None:
+        """A description with what is known once everything is let go."""
+        if gradient is None:
+            return None
+        held = self.references[gradient.group]() is not None
+        return Gradient(
+            gradient.shape,
+            gradient.strides,
+            gradient.dtype,
+            gradient.size,
+            gradient.group,
+            held,
+        )
+
+    def tensor(self, machine: Machine, gradient: Gradient | None) -> Tensor | None:
+        """A gradient that is handed back."""
+        if gradient is None:
+            return None
+        group = gradient.group
+        storage = self.references[group]() if group >= 0 else None
+        if storage is None:
+            if group not in self.made:
+                self.made[group] = Storage(machine, gradient.size)
+            storage = self.made[group]
+        return Tensor(storage, gradient.shape, gradient.strides, gradient.dtype)

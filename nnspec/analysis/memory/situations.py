@@ -1,0 +1,100 @@
+"""Situations of functions on the machine, and what a call does in one: all that another call must share to be the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nnspec.analysis.memory.layout import Sizes
+from nnspec.analysis.memory.peaks import Peaks
+from nnspec.ir.dims import Dim
+from nnspec.ir.types import DType
+
+
+@dataclass(frozen=True)
+class Argument:
+    """How an argument looks from inside: `group` numbers its storage, `same` the first equal argument."""
+
+    shape: Sizes
+    strides: Sizes
+    dtype: DType
+    size: Dim
+    needs: bool
+    state: bool
+    group: int
+    same: int
+
+
+@dataclass(frozen=True)
+class Context:
+    """A function, what it is given, and which of its results matter for gradients."""
+
+    function: str
+    frozen: bool
+    recording: bool
+    arguments: tuple[Argument, ...]
+    used: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a result lies: in the storage of an argument (`group`), or in a new one (`fresh`)."""
+
+    shape: Sizes
+    strides: Sizes
+    dtype: DType
+    needs: bool
+    group: int | None
+    fresh: int
+    passes: int | None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a call does: `sizes` of the new storages of its results, `kept` bytes inside besides.
+
+    `kept_groups` and `kept_fresh` number the storages of arguments and results that are kept inside.
+    `again` are the peaks of computing it once more, as far as the last operation that keeps something.
+    """
+
+    peaks: Peaks
+    again: tuple[Dim, ...]
+    results: tuple[Result, ...]
+    sizes: tuple[Dim, ...]
+    kept: Dim
+    kept_groups: tuple[int, ...]
+    kept_fresh: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """How a gradient lies that is handed in or out: `group` numbers those handed in; -1 is a new storage."""
+
+    shape: Sizes
+    strides: Sizes
+    dtype: DType
+    size: Dim
+    group: int
+    held: bool = False
+
+
+@dataclass(frozen=True)
+class Behind:
+    """The situation of a backward pass: gradients of results, and those that arguments have already.
+
+    `held` tells of each storage that is kept (of groups, then of new ones) whether others keep it too.
+    """
+
+    context: Context
+    grads: tuple[Gradient | None, ...]
+    before: tuple[Gradient | None, ...]
+    held: tuple[bool, ...]
+    again: bool
+
+
+@dataclass(frozen=True)
+class BackwardEffect:
+    """What the backward pass of a call does: gradients of arguments, bytes of those of parameters."""
+
+    peaks: Peaks
+    grads: tuple[Gradient | None, ...]
+    parameters: Dim
