@@ -68,6 +68,18 @@ SMALLER: dict[str, dict[str, Any]] = {
 }
 # What is written into a spec instead of being a constant, and what stands there in the proof.
 RESIZED = {
+    "AlexNet": {
+        "[B, 3, 224, 224]": "[B, 3, 96, 96]",
+        "[B, 256, 6, 6]": "[B, 256, 2, 2]",
+    },
+    "ResNet18": {
+        "[B, 3, 224, 224]": "[B, 3, 64, 64]",
+        "[B, 2048, 7, 7]": "[B, 2048, 2, 2]",
+    },
+    "ResNet50": {
+        "[B, 3, 224, 224]": "[B, 3, 65, 65]",
+        "[B, 2048, 7, 7]": "[B, 2048, 3, 3]",
+    },
     "MedicalCNN": {"[B, 3, 224, 224]": "[B, 3, 32, 32]"},
     "MedicalCNNSame": {"[B, 3, 224, 224]": "[B, 3, 32, 32]"},
     "MobileNet": {
@@ -83,7 +95,7 @@ REPEATED = {"ResNet101", "GPT2XL"}
 ONCE = {"ResNet18", "AlexNet", "VGG16", "GoogLeNet", "LSTMEncoder", "GRUEncoder"}
 # TensorFlow compiles each grouped convolution anew, at each size; it proves those of MobileNetV2.
 ON_TORCH = {"MobileNet"}
-# JAX compiles each operation on its own at each size, so it gets the models of one structure once.
+# What JAX compiles takes it longest, so it gets the models of one structure once.
 ON_JAX = {
     "HiddenLayer",
     "DigitMLP",
