@@ -16,8 +16,8 @@ from nnspec.analysis.figures import Analysis, Measured
 from nnspec.analysis.setting import Setting
 from nnspec.compiler import Spec
 from nnspec.diagnostics import SpecError, SpecErrors, did_you_mean
-from nnspec.ir.dim_values import number
 from nnspec.ir.dims import Atom, Dim, symbol
+from nnspec.ir.dims.numbers import number
 
 LARGEST = 2**62
 # A constant is tried at no larger value: a model of a million layers has to be elaborated.

@@ -20,7 +20,7 @@ from nnspec.diagnostics import SpecError, SpecErrors
 from nnspec.explore.axes import Axis, combinations
 from nnspec.explore.counts import loop_counts
 from nnspec.ir.assumptions import Assumptions
-from nnspec.ir.dim_values import number
+from nnspec.ir.dims.numbers import number
 
 # From so many elaborations on, they are shared out among processes.
 WORTH_SHARING = 64

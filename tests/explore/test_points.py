@@ -9,8 +9,8 @@ import pytest
 from nnspec.diagnostics import SpecError
 from nnspec.explore.axes import combinations, read_axes
 from nnspec.explore.pareto import front
-from nnspec.ir.dim_values import number
 from nnspec.ir.dims import Dim, DimError, maximum, minimum, symbol
+from nnspec.ir.dims.numbers import number
 
 
 def test_axes_are_lists_and_ranges() -> None:

@@ -1,82 +1,23 @@
-"""Exact integer expressions: every size, parameter count and FLOP count is one.
-
-A `Dim` is a polynomial with integer coefficients over atoms; an atom is a symbol or something that a
-polynomial cannot say (floor division, remainder, minimum, maximum, power, a choice made by the spec).
-The normal form makes equality structural: two dims that multiply out to the same polynomial are equal.
-
-A dim may carry a *generic* twin: the same quantity written in the names of the block in which it was
-computed (`4 * width` beside 256). Arithmetic carries the twin along, so operators that compute shapes
-compute the generic form without knowing of it. Equality, hashing and ordering look at the value alone.
-"""
+"""The class `Dim`, and its arithmetic: polynomials where they can say it, and a new atom where they cannot."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from math import gcd
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeAlias
 
-MOST_TERMS = 400
-MOST_BITS = 4096
-LONGEST_KEY = 4000
-
-
-class DimError(Exception):
-    """An integer expression that has no value, or is too large to handle."""
-
-
-class DimTooLarge(DimError):
-    """An integer expression beyond the bounds that keep everything fast."""
-
-
-class Opaque(Protocol):
-    """An integer that only the spec's own expression describes (a conditional, a list element)."""
-
-    @property
-    def key(self) -> str: ...
-    def substitute(self, replace: Replace) -> Dim: ...
-    def atoms(self) -> Iterator[Atom]: ...
-
-
-class Atom:
-    """A factor of a monomial. `key` is canonical: equal keys mean equal atoms."""
-
-    __slots__ = ("arguments", "key", "kind", "opaque", "scale", "symbol")
-
-    def __init__(
-        self,
-        kind: str,
-        arguments: tuple[Dim, ...] = (),
-        symbol: str = "",
-        scale: int = 1,
-        opaque: Opaque | None = None,
-    ) -> None:
-        self.kind = kind
-        self.arguments = arguments
-        self.symbol = symbol
-        self.scale = scale
-        self.opaque = opaque
-        if kind == "symbol":
-            self.key = symbol if scale == 1 else f"{symbol}//{scale}"
-        elif opaque is not None:
-            self.key = f"<{opaque.key}>"
-        else:
-            self.key = f"{kind}({','.join(a.key for a in arguments)})"
-        if len(self.key) > LONGEST_KEY:
-            raise DimTooLarge("this size is described by too long an expression")
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Atom) and self.key == other.key
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __repr__(self) -> str:
-        return self.key
-
-
-Monomial: TypeAlias = tuple[tuple[Atom, int], ...]
-Replace: TypeAlias = "Callable[[Atom], Dim | None]"
+import nnspec.ir.dims.polynomials as polynomials
+import nnspec.ir.dims.witness as witness
+from nnspec.ir.dims.atoms import (
+    MOST_BITS,
+    Atom,
+    DimError,
+    DimTooLarge,
+    Monomial,
+    Opaque,
+    Replace,
+)
+from nnspec.ir.dims.polynomials import Table, Terms
+from nnspec.ir.dims.text import show
 
 
 class Dim:
@@ -86,7 +27,7 @@ class Dim:
 
     def __init__(
         self,
-        terms: tuple[tuple[Monomial, int], ...],
+        terms: Terms,
         constant: int | None,
         generic: Dim | None = None,
     ) -> None:
@@ -136,8 +77,8 @@ class Dim:
             same = _same(self, other)
         else:
             return NotImplemented
-        if _witness is not None:
-            _tell("==" if same else "!=", self, dim(other))
+        if witness.current is not None:
+            witness.tell("==" if same else "!=", self, dim(other))
         return same
 
     def __hash__(self) -> int:
@@ -155,8 +96,8 @@ class Dim:
     def __int__(self) -> int:
         if self.constant is None:
             raise DimError(f"`{self}` is not known yet")
-        if _witness is not None:
-            _tell("int", self, self)
+        if witness.current is not None:
+            witness.tell("int", self, self)
         return self.constant
 
     __index__ = __int__
@@ -307,10 +248,7 @@ def symbol(name: str, scale: int = 1) -> Dim:
 
 def polynomial(terms: Iterable[tuple[Monomial, int]]) -> Dim:
     """The sum of monomials (factors in the order of their keys), each with its coefficient."""
-    table: dict[Monomial, int] = {}
-    for monomial, coefficient in terms:
-        table[monomial] = table.get(monomial, 0) + coefficient
-    return _of_terms(table)
+    return _of_table(polynomials.collect(terms))
 
 
 def opaque(value: Opaque) -> Dim:
@@ -344,36 +282,9 @@ def total(values: Iterable[Size]) -> Dim:
     return result
 
 
-# ---- comparisons, and who watches them ------------------------------------------------------------
+# ---- comparisons ---------------------------------------------------------------------------------
 
-Witness: TypeAlias = "Callable[[str, Dim, Dim], None]"
-_witness: Witness | None = None
 _REVERSED = {"<": ">=", ">": "<="}
-
-
-@contextmanager
-def witnessed(witness: Witness) -> Generator[None]:
-    """Tells `witness` of every comparison made inside, as it turned out, and of every conversion (`int`).
-
-    Rules of operators compare values; this is how their twins learn what that hangs on.
-    """
-    global _witness
-    outer, _witness = _witness, witness
-    try:
-        yield
-    finally:
-        _witness = outer
-
-
-def _tell(sign: str, left: Dim, right: Dim) -> None:
-    """Tells the witness, whose own comparisons nobody is told of."""
-    global _witness
-    witness, _witness = _witness, None
-    assert witness is not None
-    try:
-        witness(sign, left, right)
-    finally:
-        _witness = witness
 
 
 def _same(left: Dim, right: Dim) -> bool:
@@ -390,8 +301,8 @@ def _ordered(sign: str, left: Dim, right: Dim) -> bool:
     assert right.constant is not None
     below = left.constant < right.constant
     holds = below if sign == "<" else left.constant > right.constant
-    if _witness is not None:
-        _tell(sign if holds else _REVERSED[sign], left, right)
+    if witness.current is not None:
+        witness.tell(sign if holds else _REVERSED[sign], left, right)
     return holds
 
 
@@ -416,29 +327,17 @@ def _of_atom(atom: Atom) -> Dim:
     return Dim(((((atom, 1),), 1),), None)
 
 
-def _of_terms(table: dict[Monomial, int]) -> Dim:
+def _of_table(table: Table) -> Dim:
     terms = [(m, c) for m, c in table.items() if c]
     if not terms:
         return ZERO
     if len(terms) == 1 and not terms[0][0]:
         return dim(terms[0][1])
-    if len(terms) > MOST_TERMS:
-        raise DimTooLarge(f"this size is a sum of more than {MOST_TERMS} terms")
-    terms.sort(key=_term_order)
-    if max(abs(c).bit_length() for _, c in terms) > MOST_BITS:
-        raise DimTooLarge(f"this size has coefficients of more than {MOST_BITS} bits")
-    return Dim(tuple(terms), None)
+    return Dim(polynomials.in_order(terms), None)
 
 
-def _term_order(term: tuple[Monomial, int]) -> tuple[int, list[tuple[str, int]]]:
-    monomial, _ = term
-    return (-sum(p for _, p in monomial), [(a.key, -p) for a, p in monomial])
-
-
-def _table(value: Dim) -> dict[Monomial, int]:
-    if value.constant is not None:
-        return {(): value.constant}
-    return dict(value.terms)
+def _terms(value: Dim) -> Terms:
+    return value.terms if value.constant is None else (((), value.constant),)
 
 
 def _add(left: Dim, right: Dim) -> Dim:
@@ -448,10 +347,7 @@ def _add(left: Dim, right: Dim) -> Dim:
         return right.value
     if right.constant == 0:
         return left.value
-    table = _table(left)
-    for monomial, coefficient in _table(right).items():
-        table[monomial] = table.get(monomial, 0) + coefficient
-    return _of_terms(table)
+    return _of_table(polynomials.collect((*_terms(left), *_terms(right))))
 
 
 def _multiply(left: Dim, right: Dim) -> Dim:
@@ -461,28 +357,7 @@ def _multiply(left: Dim, right: Dim) -> Dim:
         return right.value
     if right.constant == 1:
         return left.value
-    left_table, right_table = _table(left), _table(right)
-    if len(left_table) * len(right_table) > 4 * MOST_TERMS:
-        raise DimTooLarge(f"this size is a sum of more than {MOST_TERMS} terms")
-    table: dict[Monomial, int] = {}
-    for one, c in left_table.items():
-        for other, d in right_table.items():
-            monomial = _join(one, other)
-            table[monomial] = table.get(monomial, 0) + c * d
-    return _of_terms(table)
-
-
-def _join(one: Monomial, other: Monomial) -> Monomial:
-    if not one:
-        return other
-    if not other:
-        return one
-    powers = dict(one)
-    for atom, power in other:
-        powers[atom] = powers.get(atom, 0) + power
-    return tuple(
-        sorted(((a, p) for a, p in powers.items() if p), key=lambda x: x[0].key)
-    )
+    return _of_table(polynomials.multiply(_terms(left), _terms(right)))
 
 
 def _floor_divide(left: Dim, right: Dim) -> Dim:
@@ -496,7 +371,7 @@ def _floor_divide(left: Dim, right: Dim) -> Dim:
         return ONE
     if right.constant is not None and right.constant < 0:
         return _floor_divide(-left, -right)
-    quotient, rest = _split(left, right)
+    quotient, rest = _divide(left, right)
     if rest.constant == 0:
         return quotient
     if right.constant is not None and rest.constant is not None:
@@ -506,10 +381,14 @@ def _floor_divide(left: Dim, right: Dim) -> Dim:
         # (a // b) // c is a // (b * c) where c is positive, as it is here.
         below = inner.arguments[1] * right
         return quotient + _floor_divide(inner.arguments[0], below)
-    divisor = _shared(rest, right)
-    if divisor > 1:
-        rest, right = _exact(rest, divisor), _exact(right, divisor)
+    factor = polynomials.shared_factor(_terms(rest), _terms(right))
+    if factor > 1:
+        rest, right = _reduced(rest, factor), _reduced(right, factor)
     return quotient + _of_atom(Atom("//", (rest.value, right.value)))
+
+
+def _reduced(value: Dim, factor: int) -> Dim:
+    return _of_table(polynomials.exact_quotient(_terms(value), factor))
 
 
 def _remainder(left: Dim, right: Dim) -> Dim:
@@ -519,7 +398,7 @@ def _remainder(left: Dim, right: Dim) -> Dim:
         return dim(left.constant % right.constant)
     if right.constant in (1, -1) or _same(left, right):
         return ZERO
-    _, rest = _split(left, right)
+    _, rest = _divide(left, right)
     if rest.constant == 0:
         return ZERO
     if right.constant is not None and rest.constant is not None:
@@ -527,54 +406,14 @@ def _remainder(left: Dim, right: Dim) -> Dim:
     return _of_atom(Atom("%", (rest.value, right.value)))
 
 
-def _split(left: Dim, right: Dim) -> tuple[Dim, Dim]:
+def _divide(left: Dim, right: Dim) -> tuple[Dim, Dim]:
     """`left` as quotient * right + rest, taking out every term that divides exactly."""
-    quotient: dict[Monomial, int] = {}
-    rest: dict[Monomial, int] = {}
-    right_table = _table(right)
-    if len(right_table) != 1:
-        return ZERO, left
-    ((divisor, factor),) = right_table.items()
-    for monomial, coefficient in _table(left).items():
-        lower = _divide_monomial(monomial, divisor)
-        if lower is None:
-            rest[monomial] = coefficient
-            continue
-        # A constant keeps its remainder; a symbolic term is only taken out where it divides.
-        whole = (
-            coefficient // factor if not monomial or coefficient % factor == 0 else 0
-        )
-        quotient[lower] = quotient.get(lower, 0) + whole
-        if coefficient - whole * factor:
-            rest[monomial] = coefficient - whole * factor
-    return _of_terms(quotient), _of_terms(rest)
-
-
-def _divide_monomial(monomial: Monomial, divisor: Monomial) -> Monomial | None:
-    powers = dict(monomial)
-    for atom, power in divisor:
-        if powers.get(atom, 0) < power:
-            return None
-        powers[atom] -= power
-    return tuple((a, p) for a, p in powers.items() if p)
+    quotient, rest = polynomials.divide(_terms(left), _terms(right))
+    return _of_table(quotient), _of_table(rest)
 
 
 def _single_atom(value: Dim) -> Atom | None:
-    if len(value.terms) != 1:
-        return None
-    (monomial, coefficient) = value.terms[0]
-    if coefficient != 1 or len(monomial) != 1 or monomial[0][1] != 1:
-        return None
-    return monomial[0][0]
-
-
-def _shared(left: Dim, right: Dim) -> int:
-    """The greatest integer that divides every coefficient of both."""
-    return gcd(*_table(left).values(), *_table(right).values())
-
-
-def _exact(value: Dim, divisor: int) -> Dim:
-    return _of_terms({m: c // divisor for m, c in _table(value).items()})
+    return polynomials.single_atom(value.terms)
 
 
 def _power(left: Dim, right: Dim) -> Dim:
@@ -675,92 +514,3 @@ def _replaced(atom: Atom, replace: Replace) -> Dim:
 
 def _substitute_any(value: Dim, replace: Replace) -> Dim:
     return value if value.constant is not None else _substitute(value, replace)
-
-
-# ---- for people -----------------------------------------------------------------------------------
-
-_SUM, _PRODUCT, _ATOM = 0, 1, 2
-
-
-def show(value: Dim) -> str:
-    """The value as a person would write it in a spec: `4 * width`, `H // 2`, `T^2`."""
-    return _show(value, _SUM)
-
-
-def _show(value: Dim, level: int) -> str:
-    if value.constant is not None:
-        return (
-            str(value.constant)
-            if value.constant >= 0 or level == _SUM
-            else f"({value.constant})"
-        )
-    parts = [_show_term(monomial, coefficient) for monomial, coefficient in value.terms]
-    if parts[0][0].startswith("-"):  # `3 - T` rather than `-T + 3`
-        parts.sort(key=lambda part: part[0].startswith("-"))
-    text, kind = parts[0]
-    for part, _ in parts[1:]:
-        text += f" - {part[1:]}" if part.startswith("-") else f" + {part}"
-    if len(parts) > 1:
-        kind = _SUM
-    return (
-        f"({text})" if kind < level or (level > _SUM and text.startswith("-")) else text
-    )
-
-
-def _show_term(monomial: Monomial, coefficient: int) -> tuple[str, int]:
-    if coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1:
-        return _show_atom(monomial[0][0])
-    factors = [_show_power(atom, power) for atom, power in monomial]
-    # A multiple of a scaled symbol reads as a quotient or a multiple of the symbol itself.
-    scaled = next(
-        (i for i, (a, p) in enumerate(monomial) if a.scale > 1 and p == 1), None
-    )
-    size = abs(coefficient)
-    if scaled is not None:
-        atom = monomial[scaled][0]
-        if size % atom.scale == 0:
-            factors[scaled], size = _name(atom), size // atom.scale
-        elif atom.scale % size == 0:
-            factors[scaled], size = f"({_name(atom)} // {atom.scale // size})", 1
-    if size != 1 or not factors:
-        factors.insert(0, str(size))
-    text = " * ".join(factors)
-    if coefficient < 0:
-        return f"-{text}", _PRODUCT
-    if len(factors) > 1:
-        return text, _PRODUCT
-    if scaled is not None and text.startswith("(") and text.endswith(")"):
-        return text[1:-1], _PRODUCT
-    return text, _ATOM
-
-
-def _show_power(atom: Atom, power: int) -> str:
-    text, kind = _show_atom(atom)
-    if power == 1:
-        return text if kind == _ATOM else f"({text})"
-    plain = atom.kind == "symbol" and atom.scale == 1
-    return f"{text}^{power}" if plain else f"({text})^{power}"
-
-
-def _show_atom(atom: Atom) -> tuple[str, int]:
-    if atom.kind == "symbol":
-        if atom.scale == 1:
-            return _name(atom), _ATOM
-        return f"{_name(atom)} // {atom.scale}", _PRODUCT
-    if atom.opaque is not None:
-        return atom.opaque.key, _ATOM
-    if atom.kind in ("//", "%"):
-        left, right = atom.arguments
-        return f"{_show(left, _PRODUCT)} {atom.kind} {_show(right, _ATOM)}", _PRODUCT
-    if atom.kind == "^":
-        base, exponent = atom.arguments
-        # The sign of power binds to the right, so a power in its base needs parentheses.
-        below = _show(base, _ATOM)
-        below = f"({below})" if "^" in below and not below.startswith("(") else below
-        return f"{below}^{_show(exponent, _ATOM)}", _ATOM
-    return f"{atom.kind}({', '.join(_show(a, _SUM) for a in atom.arguments)})", _ATOM
-
-
-def _name(atom: Atom) -> str:
-    """A symbol without the number that tells loops apart."""
-    return atom.symbol.split("@")[0]

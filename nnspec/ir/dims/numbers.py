@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nnspec.ir.dims import Atom, Dim, DimError
+from nnspec.ir.dims.atoms import Atom, DimError
+from nnspec.ir.dims.integers import Dim
 
 
 def number(value: Dim, sizes: Mapping[str, int]) -> int:

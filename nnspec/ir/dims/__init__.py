@@ -1,0 +1,60 @@
+"""Exact integer expressions: every size, parameter count and FLOP count is one.
+
+A `Dim` is a polynomial with integer coefficients over atoms; an atom is a symbol or something that a
+polynomial cannot say (floor division, remainder, minimum, maximum, power, a choice made by the spec).
+The normal form makes equality structural: two dims that multiply out to the same polynomial are equal.
+
+A dim may carry a *generic* twin: the same quantity written in the names of the block in which it was
+computed (`4 * width` beside 256). Arithmetic carries the twin along, so operators that compute shapes
+compute the generic form without knowing of it. Equality, hashing and ordering look at the value alone.
+"""
+
+from nnspec.ir.dims.atoms import (
+    LONGEST_KEY,
+    Atom,
+    DimError,
+    DimTooLarge,
+    Monomial,
+    Opaque,
+    Replace,
+)
+from nnspec.ir.dims.integers import (
+    MINUS_ONE,
+    ONE,
+    ZERO,
+    Dim,
+    Size,
+    dim,
+    maximum,
+    minimum,
+    opaque,
+    polynomial,
+    product,
+    symbol,
+    total,
+)
+from nnspec.ir.dims.witness import witnessed
+
+__all__ = [
+    "LONGEST_KEY",
+    "MINUS_ONE",
+    "ONE",
+    "ZERO",
+    "Atom",
+    "Dim",
+    "DimError",
+    "DimTooLarge",
+    "Monomial",
+    "Opaque",
+    "Replace",
+    "Size",
+    "dim",
+    "maximum",
+    "minimum",
+    "opaque",
+    "polynomial",
+    "product",
+    "symbol",
+    "total",
+    "witnessed",
+]

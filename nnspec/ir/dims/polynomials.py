@@ -1,0 +1,117 @@
+"""The arithmetic of polynomials with integer coefficients.
+
+A polynomial is its terms; a constant has the empty monomial. Results are tables, whose coefficients may
+be zero and whose order means nothing: `in_order` makes the normal form of one. What a polynomial cannot
+say is an atom, and made in `integers.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import gcd
+from typing import TypeAlias
+
+from nnspec.ir.dims.atoms import MOST_BITS, Atom, DimTooLarge, Monomial
+
+MOST_TERMS = 400
+
+Terms: TypeAlias = tuple[tuple[Monomial, int], ...]
+Table: TypeAlias = dict[Monomial, int]
+
+
+def in_order(terms: list[tuple[Monomial, int]]) -> Terms:
+    """Unlike terms, none of them zero, in the one order that equal polynomials share."""
+    if len(terms) > MOST_TERMS:
+        raise DimTooLarge(f"this size is a sum of more than {MOST_TERMS} terms")
+    terms.sort(key=_place)
+    if max(abs(c).bit_length() for _, c in terms) > MOST_BITS:
+        raise DimTooLarge(f"this size has coefficients of more than {MOST_BITS} bits")
+    return tuple(terms)
+
+
+def _place(term: tuple[Monomial, int]) -> tuple[int, list[tuple[str, int]]]:
+    monomial, _ = term
+    return (-sum(p for _, p in monomial), [(a.key, -p) for a, p in monomial])
+
+
+def collect(terms: Iterable[tuple[Monomial, int]]) -> Table:
+    """The sum of terms, like ones taken together."""
+    table: Table = {}
+    for monomial, coefficient in terms:
+        table[monomial] = table.get(monomial, 0) + coefficient
+    return table
+
+
+def multiply(left: Terms, right: Terms) -> Table:
+    """The product of two polynomials."""
+    if len(left) * len(right) > 4 * MOST_TERMS:
+        raise DimTooLarge(f"this size is a sum of more than {MOST_TERMS} terms")
+    return collect(
+        (_multiply_monomials(one, other), c * d)
+        for one, c in left
+        for other, d in right
+    )
+
+
+def _multiply_monomials(one: Monomial, other: Monomial) -> Monomial:
+    if not one:
+        return other
+    if not other:
+        return one
+    powers = dict(one)
+    for atom, power in other:
+        powers[atom] = powers.get(atom, 0) + power
+    return tuple(
+        sorted(((a, p) for a, p in powers.items() if p), key=lambda x: x[0].key)
+    )
+
+
+def divide(left: Terms, right: Terms) -> tuple[Table, Table]:
+    """`left` as quotient * right + rest, taking out every term that divides exactly."""
+    if len(right) != 1:
+        return {}, dict(left)
+    quotient: Table = {}
+    rest: Table = {}
+    ((divisor, factor),) = right
+    for monomial, coefficient in left:
+        lower = _divide_monomials(monomial, divisor)
+        if lower is None:
+            rest[monomial] = coefficient
+            continue
+        # A constant keeps its remainder; a symbolic term is only taken out where it divides.
+        whole = (
+            coefficient // factor if not monomial or coefficient % factor == 0 else 0
+        )
+        quotient[lower] = quotient.get(lower, 0) + whole
+        if coefficient - whole * factor:
+            rest[monomial] = coefficient - whole * factor
+    return quotient, rest
+
+
+def _divide_monomials(monomial: Monomial, divisor: Monomial) -> Monomial | None:
+    powers = dict(monomial)
+    for atom, power in divisor:
+        if powers.get(atom, 0) < power:
+            return None
+        powers[atom] -= power
+    return tuple((a, p) for a, p in powers.items() if p)
+
+
+def shared_factor(left: Terms, right: Terms) -> int:
+    """The greatest integer that divides every coefficient of both."""
+    return gcd(*(c for _, c in left), *(c for _, c in right))
+
+
+def exact_quotient(terms: Terms, divisor: int) -> Table:
+    """A polynomial over an integer that divides every coefficient."""
+    return {m: c // divisor for m, c in terms}
+
+
+def single_atom(terms: Terms) -> Atom | None:
+    """The atom that a polynomial is, if it is no more than that."""
+    if len(terms) != 1:
+        return None
+    (monomial, coefficient) = terms[0]
+    if coefficient != 1 or len(monomial) != 1 or monomial[0][1] != 1:
+        return None
+    return monomial[0][0]
