@@ -131,11 +131,15 @@ class Spec:
 
         return closed_forms(Analysis(self.program, setting), figures, constants)
 
-    def summary(self, **symbols: Size) -> SummaryTree:
-        """The layers by path, with shapes and costs; symbols that are not given stay."""
-        from nnspec.analysis.summary import summary
+    def summary(self, *figures: str, **symbols: Size) -> SummaryTree:
+        """The layers by path, with shapes and costs; symbols that are not given stay.
 
-        return summary(self.program, {**self.symbols, **symbols})
+        `figures` are names, parameters and FLOPs if none are given. Raises `SpecError` for one without parts.
+        """
+        from nnspec.analysis.summary import SHOWN, summary
+
+        known = {**self.symbols, **symbols}
+        return summary(self.program, known, figures=figures or SHOWN)
 
     def picture(self, format: str, *, depth: int = 0, open: Iterable[str] = ()) -> str:
         """The architecture as "svg", "dot", "mmd" or "html"; see `nnspec.picture.picture`."""

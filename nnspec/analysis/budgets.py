@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from nnspec.analysis.figures import Analysis, Figure, Measured, Unit, figure_named
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.summary import SummaryTree, summary
+from nnspec.analysis.typical import typical_sizes
 from nnspec.diagnostics import Diagnostic, SpecError, did_you_mean
 from nnspec.ir.dims import Dim, Size, dim
 from nnspec.ir.graph import CostBudget, Program
@@ -139,12 +140,12 @@ def _hint(
 
 def _heaviest(analysis: Analysis, figure: Figure, known: Mapping[str, Size]) -> str:
     """The parts that take most of it, or of what it is explained by."""
-    base = figure if figure.quantity is not None else None
-    if figure.explained_by is not None:
-        base = figure_named(figure.explained_by)
-    if base is None:
+    base = figure if figure.explained_by is None else figure_named(figure.explained_by)
+    if not base.has_parts and base.by_part is None:
         return ""
-    tree = summary(analysis.program, known, figures=[base.name], analysis=analysis)
+    # A peak may not depend on a size that the budget leaves open; who holds it does not either.
+    sizes = {**typical_sizes(analysis.program), **known}
+    tree = summary(analysis.program, sizes, figures=[base.name], analysis=analysis)
     total = _known(tree.figures[base.name])
     leaves = sorted(_leaves(tree), key=lambda row: -_known(row.figures[base.name]))
     return ", ".join(

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from nnspec.analysis import rules
 from nnspec.analysis.setting import Setting
-from nnspec.analysis.totals import Additive, Totals
+from nnspec.analysis.totals import Additive, Parts, Totals
 from nnspec.analysis.uses import Uses
 from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.ir.dims import ONE, Dim, DimError, Size
@@ -76,9 +76,9 @@ class Analysis:
         self.uses = Uses(program)
         self._totals: dict[str, Totals] = {}
         self._figures: dict[str, Measured] = {}
-        self._made: dict[str, Any] = {}
+        self._made: dict[object, Any] = {}
 
-    def once(self, key: str, make: Callable[[], Made]) -> Made:
+    def once(self, key: object, make: Callable[[], Made]) -> Made:
         """What several figures are read from, made when the first one asks."""
         if key not in self._made:
             self._made[key] = make()
@@ -107,6 +107,28 @@ class Analysis:
             return False
         own = self.figure(figure.name)
         return own == (self.figure(figure.variant_of) if figure.variant_of else 0)
+
+    def parts(self, name: str, sizes: Mapping[str, Size] | None = None) -> Parts:
+        """A figure by the parts of the program, with sizes that are known.
+
+        Raises `SpecError` for a figure that has no parts, or none yet while a size is open.
+        """
+        figure, known = figure_named(name), dict(sizes or {})
+        by_part = figure.by_part
+        if by_part is None:
+            return self.totals(name)
+        still = [each for each in self.program.symbols if each not in known]
+        if not figure.at_sizes:
+            known = {}
+        elif still:
+            given = " ".join(f"{each}=1" for each in still)
+            raise SpecError(
+                "E0903",
+                f"which parts hold what at `{name}` depends on {' and '.join(still)}",
+                hint=f"say at which sizes: `{given}`",
+            )
+        key = (name, *sorted((size, str(value)) for size, value in known.items()))
+        return self.once(key, lambda: by_part(self, known))
 
     def totals(self, name: str) -> Totals:
         """The sums behind an additive figure, for its parts. Raises `SpecError` if it is not additive."""
@@ -138,7 +160,7 @@ class Figure:
 
     `convention` is shown wherever the figure is. Of an additive figure `quantity` gives the rule of a node
     under a setting; one that is arithmetic with other figures is `composed` of them; any other has `whole`,
-    a function of the analysis.
+    a function of the analysis, and `by_part` what parts have of it: only once sizes are known, if `at_sizes`.
     `usual` figures are shown unless others are asked for, save for a `variant_of` another one that is equal
     to it (of nothing, if that is empty). A figure without parts is `explained_by` one that has some.
     """
@@ -150,9 +172,18 @@ class Figure:
     quantity: Callable[[Setting], Additive] | None = None
     composed: Callable[[Others], Dim | Measured] | None = None
     whole: Callable[[Analysis], Dim | Measured] | None = None
+    by_part: Callable[[Analysis, Mapping[str, Size]], Parts] | None = None
+    at_sizes: bool = False
     usual: bool = True
     variant_of: str | None = None
     explained_by: str | None = None
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether parts have a share of it at any sizes."""
+        return self.quantity is not None or (
+            self.by_part is not None and not self.at_sizes
+        )
 
     def measure(self, analysis: Analysis) -> Measured:
         """The figure of the whole program, a formula in its free sizes."""
@@ -209,6 +240,17 @@ def _running(name: str) -> Callable[[Analysis], Dim]:
         return getattr(measures, name)(analysis)
 
     return whole
+
+
+def _held(name: str) -> Callable[[Analysis, Mapping[str, Size]], Parts]:
+    """What parts have of a figure of memory that comes and goes, by its function in `memory.holders`."""
+
+    def by_part(analysis: Analysis, sizes: Mapping[str, Size]) -> Parts:
+        from nnspec.analysis.memory import holders
+
+        return getattr(holders, name)(analysis, sizes)
+
+    return by_part
 
 
 def _each_use(rule: Callable[..., Dim]) -> Callable[[Setting], Additive]:
@@ -352,8 +394,9 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 "saved_bytes",
                 "saved activations",
                 Unit.BYTE,
-                "what PyTorch keeps for the backward pass, each storage once",
+                "kept for the backward pass, each storage once, by what made it",
                 whole=_running("saved_bytes"),
+                by_part=_held("saved_parts"),
             ),
             Figure(
                 "inference_activations",
@@ -361,6 +404,8 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 Unit.BYTE,
                 "the most alive at once in a forward pass, weights and inputs left out",
                 whole=_running("inference_activations"),
+                by_part=_held("inference_parts"),
+                at_sizes=True,
                 usual=False,
             ),
             Figure(
@@ -369,6 +414,8 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 Unit.BYTE,
                 "weights, inputs and activations",
                 whole=_running("inference_peak"),
+                by_part=_held("inference_peak_parts"),
+                at_sizes=True,
             ),
             Figure(
                 "backward_peak",
@@ -376,6 +423,8 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 Unit.BYTE,
                 "weights, inputs, activations and gradients",
                 whole=_running("backward_peak"),
+                by_part=_held("backward_parts"),
+                at_sizes=True,
                 usual=False,
             ),
             Figure(
@@ -384,6 +433,8 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 Unit.BYTE,
                 "weights, inputs, activations, gradients and optimizer state",
                 whole=_running("train_peak"),
+                by_part=_held("train_parts"),
+                at_sizes=True,
             ),
         )
     }

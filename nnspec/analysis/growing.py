@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from nnspec.analysis.figures import Analysis
 from nnspec.analysis.formula.growth import Growth, growths
-from nnspec.analysis.totals import Totals
-from nnspec.analysis.uses import Site, Use, Uses
+from nnspec.analysis.totals import Parts
+from nnspec.analysis.uses import Place, Site, Use, Uses
 from nnspec.ir.dims import ZERO, Dim, Size
 
 Label = tuple[str, ...]
@@ -39,15 +39,15 @@ def thousandths(part: int, whole: int) -> int:
 def growing(
     analysis: Analysis, name: str, known: Mapping[str, Size] | None = None
 ) -> tuple[Growing, ...]:
-    """The parts of an additive figure by what they grow with, the fastest first, `known` sizes put in.
+    """The parts of a figure by what they grow with, the fastest first, `known` sizes put in.
 
-    Raises `SpecError` for a figure that is no sum over the program.
+    Raises `SpecError` for a figure that has no parts.
     """
-    totals = analysis.totals(name)
+    totals = analysis.parts(name, known)
     symbols = analysis.program.symbols
     causes: dict[str, dict[str, Dim]] = {}
     for label, value in (
-        _Labels(analysis.uses, totals).of_use(analysis.uses.main).items()
+        _Labels(analysis.uses, totals).of_use(analysis.uses.main, ()).items()
     ):
         for growth in growths(value, symbols):
             causes.setdefault(growth.key, {})[".".join(label)] = growth.value
@@ -58,32 +58,35 @@ def growing(
 
 
 class _Labels:
-    """What each label has of a quantity, the turns of loops together; worked out once for each use."""
+    """What each label has of an amount, the turns of loops together; worked out once for each use."""
 
-    def __init__(self, uses: Uses, totals: Totals) -> None:
+    def __init__(self, uses: Uses, totals: Parts) -> None:
         self._uses = uses
         self._totals = totals
-        self._made: dict[Use, dict[Label, Dim]] = {}
+        self._made: dict[tuple[Use, Place], dict[Label, Dim]] = {}
 
-    def of_use(self, use: Use) -> dict[Label, Dim]:
-        """The labels below a use of a function."""
-        if use not in self._made:
+    def of_use(self, use: Use, place: Place) -> dict[Label, Dim]:
+        """The labels below a use of a function that is called at a place."""
+        made = (use, place)
+        if made not in self._made:
             counts: dict[tuple[Label, Dim], int] = {}
             for site in self._uses.inside(use).sites:
-                for label, value in self._of_site(site).items():
+                for label, value in self._of_site(site, place).items():
                     key = (label, value)
                     counts[key] = counts.get(key, 0) + 1
-            self._made[use] = _added(counts)
-        return self._made[use]
+            self._made[made] = _added(counts)
+        return self._made[made]
 
-    def _of_site(self, site: Site) -> dict[Label, Dim]:
+    def _of_site(self, site: Site, place: Place) -> dict[Label, Dim]:
         own = tuple(part for part in site.node.path if isinstance(part, str))
-        value = self._totals.of_site(site)
+        value = self._totals.of_part(site, place)
         if value == 0:
             return {}
         if site.node.callee is None:
             return {own: value}
-        return {(*own, *label): v for label, v in self.of_use(site.use).items()}
+        inside = (*place, site.node.id) if self._totals.placed else ()
+        found = self.of_use(site.use, inside)
+        return {(*own, *label): value for label, value in found.items()}
 
 
 def _added(counts: Mapping[tuple[Label, Dim], int]) -> dict[Label, Dim]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from nnspec.analysis.cost import plain
 from nnspec.analysis.figures import Analysis
-from nnspec.analysis.totals import Totals
-from nnspec.analysis.uses import Site, Use
+from nnspec.analysis.totals import Parts
+from nnspec.analysis.uses import Place, Site, Use
 from nnspec.ir.dims import Dim, Size
 from nnspec.ir.graph import Function, Path, Program, dotted
 from nnspec.ir.types import TensorType
@@ -78,56 +78,60 @@ def summary(
     figures: Sequence[str] = SHOWN,
     analysis: Analysis | None = None,
     everything: bool = False,
-    more: Mapping[str, Totals] | None = None,
+    more: Mapping[str, Parts] | None = None,
 ) -> SummaryTree:
     """The rows of a program, with what is known of its symbols put in.
 
-    `figures` are names of additive ones (see `analysis.figures`), and `more` are other sums by the names
-    that they get. Raises `SpecError` for a figure that is not additive. With `everything`, operations are
-    shown that cost nothing.
+    `figures` are names of those that have parts (see `analysis.figures`), and `more` are other amounts by
+    the names that they get. Raises `SpecError` for a figure that has no parts, or none while a size is open.
+    With `everything`, operations are shown that cost nothing.
     """
     known = analysis or Analysis(program)
-    sums = {name: known.totals(name) for name in figures} | dict(more or {})
+    parts = {name: known.parts(name, symbols) for name in figures}
+    sums = parts | dict(more or {})
     found = _Summary(known, tuple(sums.values()), everything)
     main = program.main
     output = tuple(_output_types(main))
     totals = tuple(each.total() for each in found.totals)
-    rows = found.rows(found.analysis.uses.main)
+    rows = found.rows(found.analysis.uses.main, ())
     root = _Row((), program.name, output, totals, children=rows)
     return _Tree(tuple(sums), symbols or {}).of(root, "", 1)
 
 
 class _Summary:
-    """The rows of each use of a function, worked out once."""
+    """The rows of each use of a function, worked out once; where it matters, once for each place of a call."""
 
     def __init__(
-        self, analysis: Analysis, sums: tuple[Totals, ...], everything: bool
+        self, analysis: Analysis, sums: tuple[Parts, ...], everything: bool
     ) -> None:
         self.analysis = analysis
         self.everything = everything
         self.totals = sums
-        self._rows: dict[Use, tuple[_Row, ...]] = {}
+        self._placed = any(each.placed for each in sums)
+        self._rows: dict[tuple[Use, Place], tuple[_Row, ...]] = {}
 
-    def rows(self, use: Use) -> tuple[_Row, ...]:
-        """The rows of a use, folded."""
-        if use not in self._rows:
+    def rows(self, use: Use, place: Place) -> tuple[_Row, ...]:
+        """The rows of a use that is called at a place, folded."""
+        key = (use, place)
+        if key not in self._rows:
             sites = self.analysis.uses.inside(use).sites
-            found = (self._row(site) for site in sites)
+            found = (self._row(site, place) for site in sites)
             rows = [row for row in found if row is not None]
-            self._rows[use] = tuple(_folded(rows))
-        return self._rows[use]
+            self._rows[key] = tuple(_folded(rows))
+        return self._rows[key]
 
-    def _row(self, site: Site) -> _Row | None:
+    def _row(self, site: Site, place: Place) -> _Row | None:
         node = site.node
         if node.weight is not None:
             return None
-        figures = tuple(each.of_site(site) for each in self.totals)
+        figures = tuple(each.of_part(site, place) for each in self.totals)
         output = tuple(_plain_type(kind) for kind in site.results)
         again = node.owns and not site.is_first
         shared = " (shared)" if again else ""
         if node.callee is not None:
             name = self.analysis.program.functions[node.callee].name
-            children = () if again else self.rows(site.use)
+            inside = (*place, node.id) if self._placed else ()
+            children = () if again else self.rows(site.use, inside)
             return _Row(
                 node.path, name + shared, output, figures, children=children, site=site
             )

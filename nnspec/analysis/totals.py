@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from nnspec.analysis.uses import Inside, Site, Use, Uses
+from nnspec.analysis.uses import Inside, Place, Site, Use, Uses
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import ZERO, Dim
 from nnspec.ops.base import OpError
@@ -26,8 +26,30 @@ class Additive:
     owned: bool = False
 
 
+class Parts(Protocol):
+    """An amount by the parts of a program.
+
+    One that is `owned` belongs to instances; one that is `placed` is told apart by where in the program a
+    function is called.
+    """
+
+    @property
+    def owned(self) -> bool: ...
+    @property
+    def placed(self) -> bool: ...
+    def total(self) -> Dim:
+        """The whole program."""
+        ...
+
+    def of_part(self, site: Site, place: Place) -> Dim:
+        """A node of the function that is called at a place, with all that it calls."""
+        ...
+
+
 class Totals:
     """The sums of one quantity over a program."""
+
+    placed = False
 
     def __init__(self, uses: Uses, quantity: Additive) -> None:
         self._uses = uses
@@ -48,6 +70,10 @@ class Totals:
         if use not in self._sums:
             self._sums[use] = self._sum(self._uses.inside(use))
         return self._sums[use]
+
+    def of_part(self, site: Site, place: Place) -> Dim:
+        """One node, wherever its function is called."""
+        return self.of_site(site)
 
     def of_site(self, site: Site) -> Dim:
         """One node."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from nnspec.ir.graph import (
     Argument,
@@ -22,6 +22,9 @@ from nnspec.ir.graph import (
 )
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Weight
+
+Place: TypeAlias = tuple[int, ...]
+"""A node of the whole program: the numbers of the calls that lead to it, and its own. Of the model itself: ()."""
 
 
 @dataclass(frozen=True, slots=True)

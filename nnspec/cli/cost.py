@@ -16,6 +16,7 @@ from nnspec.cli.arguments import (
     spec_errors_reported,
 )
 from nnspec.cli.formulas import FORMATS, Formulas, rendered
+from nnspec.cli.peaks import holders_of, kinds_of, peak_table
 from nnspec.cli.settings import setting_of, setting_options
 from nnspec.cli.time_options import show_times, time_options, wants_times
 
@@ -134,7 +135,7 @@ def _figures(names: str | None, *, closed: bool = False) -> list[Figure]:
 
 
 # What the parts are compared by: the first of these that is shown.
-_SHARED = ("flops", "backward_flops", "parameters")
+_SHARED = ("flops", "backward_flops", "parameters", "saved_bytes")
 # The figures of parts that a person wants to see first.
 _FIRST = ("parameters", "flops")
 _BAR = 12
@@ -165,7 +166,20 @@ class View:
     @property
     def additive(self) -> list[Figure]:
         """The figures that parts have a share of."""
-        return [each for each in self.figures if each.quantity is not None]
+        return [each for each in self.figures if each.has_parts]
+
+    @property
+    def peaks(self) -> list[Figure]:
+        """The figures that parts have a share of once sizes are known, if they were asked for."""
+        if self.unasked:
+            return []
+        return [each for each in self.figures if each.at_sizes]
+
+    @property
+    def counted(self) -> list[Figure]:
+        """The figures that parts have a share of, as far as sizes are known."""
+        is_open = any(n not in self.spec.symbols for n in self.spec.program.symbols)
+        return self.additive if is_open else [*self.additive, *self.peaks]
 
     def parts(self, figures: Sequence[Figure]) -> SummaryTree:
         """The parts of the model with their shares of additive figures."""
@@ -210,17 +224,25 @@ class View:
                 "dropout": setting.dropout,
             },
             "parts": [
-                _part(row) for row, _ in unfolded(self.parts(self.additive), depth)
+                _part(row) for row, _ in unfolded(self.parts(self.counted), depth)
             ],
+            **self._held(),
         }
+
+    def _held(self) -> dict[str, Any]:
+        """What is alive at the peaks that were asked for, by kind, where sizes are known."""
+        peaks = [each for each in self.counted if each.at_sizes]
+        held = [holders_of(self.analysis, each, self.spec.symbols) for each in peaks]
+        kinds = {p.name: kinds_of(h) for p, h in zip(peaks, held, strict=True)}
+        return {"held": kinds} if kinds else {}
 
     def rows(self, depth: int) -> Iterator[list[str]]:
         """The whole model and its parts as rows of texts: for CSV."""
         from nnspec.cli.amounts import for_program
 
-        tree = self.parts(self.additive)
+        tree = self.parts(self.counted)
         for row, _ in [(tree, 0), *unfolded(tree, depth)]:
-            amounts = (for_program(row.figures[each.name]) for each in self.additive)
+            amounts = (for_program(row.figures[each.name]) for each in self.counted)
             yield [
                 self.spec.name,
                 row.path,
@@ -240,6 +262,9 @@ class View:
         pieces += self._growth()
         if depth and self.additive:
             pieces.append(self._table(depth))
+        known = {**self.spec.symbols, **self._sample()}
+        for peak in self.peaks:
+            pieces.append(peak_table(self.analysis, peak, known, depth))
         return "\n".join(pieces)
 
     def _title(self) -> str:
@@ -285,7 +310,7 @@ class View:
             amounts = [_at(row.figures[each.name], sizes) for each in figures]
             share = _at(row.figures[shared.name], sizes) * 1000 // total if total else 0
             shown = map(short, amounts, [each.unit for each in figures])
-            rows.append([part_name(row, level), row.kind, *shown, _bar(share)])
+            rows.append([part_name(row, level), row.kind, *shown, share_bar(share)])
         titles = [each.title for each in figures]
         where = ", ".join(f"{name}={size}" for name, size in sizes.items())
         first = f"part, at {where}" if where else "part"
@@ -327,7 +352,8 @@ def _at(amount: int | Dim, sizes: Mapping[str, int]) -> int:
     return amount if isinstance(amount, int) else int(amount.at(sizes))
 
 
-def _bar(thousandths: int) -> str:
+def share_bar(thousandths: int) -> str:
+    """A share as a bar and in percent."""
     from nnspec.cli.render import bar
 
     return f"{bar(thousandths, _BAR)} {thousandths / 10:5.1f} %"
@@ -352,7 +378,7 @@ def _csv(views: Sequence[View], depth: int) -> str:
 
     paper = io.StringIO()
     writer = csv.writer(paper, lineterminator="\n")
-    names = [each.name for each in views[0].additive] if views else []
+    names = [each.name for each in views[0].counted] if views else []
     writer.writerow(["model", "path", "kind", "count", "output", *names])
     for view in views:
         writer.writerows(view.rows(depth))

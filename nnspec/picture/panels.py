@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from nnspec.analysis.figures import Analysis
-from nnspec.analysis.uses import Site, Use
+from nnspec.analysis.uses import Place, Site, Use
 from nnspec.ir.dims import ZERO, Dim
 from nnspec.picture.cards import Family
 from nnspec.picture.outline import Card, Outline
 
-Runs = tuple[tuple[Use, int, int], ...]
-"""The uses of a function, how often each runs, and in how many of these runs it has weights of its own."""
+Runs = tuple[tuple[Use, Place, int, int], ...]
+"""The uses of a function, how often each runs, and in how many of these runs it has weights of its own.
+
+With the place of the call where a figure tells places apart.
+"""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Panels:
     def panels(self) -> list[Panel]:
         """All of them."""
         main = self.analysis.uses.main
-        self._panel(self.outline.top, ((main, 1, 1),))
+        self._panel(self.outline.top, ((main, (), 1, 1),))
         return [panel for panel in self.found if panel is not None]
 
     def _panel(self, key: str, runs: Runs) -> int:
@@ -67,12 +71,12 @@ class Panels:
         return {name: self._figure(name, card, runs) for name in self.names}
 
     def _figure(self, name: str, card: Card, runs: Runs) -> Dim:
-        totals = self.analysis.totals(name)
+        parts = self.analysis.parts(name)
         counts: dict[Dim, int] = {}
-        for use, count, owning in runs:
-            times = owning if totals.owned else count
+        for use, place, count, owning in runs:
+            times = owning if parts.owned else count
             for site in self._sites(card, use):
-                value = totals.of_site(site)
+                value = parts.of_part(site, place)
                 counts[value] = counts.get(value, 0) + times
         total = ZERO
         for value, times in counts.items():
@@ -84,12 +88,17 @@ class Panels:
             return -1
         if card.family is Family.LOOP:
             return self._panel(card.inside, runs)
-        called: dict[Use, tuple[int, int]] = {}
-        for use, count, owning in runs:
+        called: dict[tuple[Use, Place], tuple[int, int]] = {}
+        for use, place, count, owning in runs:
             for site in self._sites(card, use):
+                key = (site.use, (*place, site.node.id) if self._placed else ())
                 own = owning if site.is_first else 0
-                before = called.get(site.use, (0, 0))
-                called[site.use] = (before[0] + count, before[1] + own)
-        return self._panel(
-            card.inside, tuple((u, n, m) for u, (n, m) in called.items())
-        )
+                before = called.get(key, (0, 0))
+                called[key] = (before[0] + count, before[1] + own)
+        inside = ((u, p, n, m) for (u, p), (n, m) in called.items())
+        return self._panel(card.inside, tuple(inside))
+
+    @cached_property
+    def _placed(self) -> bool:
+        """Whether a figure tells apart where functions are called."""
+        return any(self.analysis.parts(name).placed for name in self.names)

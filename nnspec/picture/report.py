@@ -48,7 +48,7 @@ class _Report:
         self.symbols = symbols
         self.outline = outline(self.program)
         self.formulas = Formulas(self.program.symbols)
-        self.additive = [each for each in FIGURES.values() if each.quantity is not None]
+        self.additive = [each for each in FIGURES.values() if each.has_parts]
 
     def page(self) -> str:
         data = {

@@ -83,6 +83,30 @@ def test_the_table_is_for_people(said) -> None:
     assert "share of" not in said("net.nns:Net", "--depth", "0")
 
 
+def test_memory_is_given_by_part(said) -> None:
+    names = "saved_bytes,inference_peak,train_peak"
+    arguments = ("net.nns:Net", "B=2", "T=8", "--figures", names)
+    (net,) = json.loads(said(*arguments, "--depth", "1", "--json"))
+    assert list(net["held"]) == ["inference_peak", "train_peak"]
+    for name in names.split(","):
+        held = net["held"].get(name, {})
+        assert sum(held.values()) in (0, net[name])
+        rest = sum(held.get(kind, 0) for kind in ("inputs", "loss", "optimizer's step"))
+        assert sum(part[name] for part in net["parts"]) + rest == net[name]
+    assert "peak of training" in said(*arguments).split("all of it")[1]
+    rows = list(csv.DictReader(io.StringIO(said(*arguments, "--csv"))))
+    assert int(rows[0]["train_peak"]) == net["train_peak"]
+
+
+def test_peaks_are_given_by_part_once_sizes_are_known(said) -> None:
+    arguments = ("net.nns:Net", "B=2", "--figures", "saved_bytes,train_peak")
+    (net,) = json.loads(said(*arguments, "--json"))
+    assert "held" not in net
+    assert set(net["parts"][0]) >= {"path", "saved_bytes"}
+    assert "train_peak" not in net["parts"][0]
+    assert "peak of training, at B=2, T=32" in said(*arguments)
+
+
 def test_csv_has_the_whole_and_the_parts(said) -> None:
     text = said("net.nns:Net", "B=2", "T=5", "--figures", "flops,parameters", "--csv")
     rows = list(csv.DictReader(io.StringIO(text)))

@@ -21,7 +21,7 @@ from nnspec.picture.panels import Panels
 from tests.picture.pictures import every_model, model
 
 MODELS = every_model()
-ADDITIVE = [each.name for each in FIGURES.values() if each.quantity is not None]
+ADDITIVE = [each.name for each in FIGURES.values() if each.has_parts]
 
 
 @pytest.mark.parametrize("spec", MODELS, ids=lambda spec: spec.name)

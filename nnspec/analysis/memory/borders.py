@@ -23,6 +23,7 @@ from nnspec.analysis.memory.situations import (
     Gradient,
     Result,
 )
+from nnspec.analysis.uses import Place
 from nnspec.ir.dims import total
 
 
@@ -35,14 +36,15 @@ def unrecorded(context: Context) -> Context:
 def context_of(
     function: str,
     frozen: bool,
-    recording: bool,
+    machine: Machine,
     given: Sequence[Tensor],
     used: tuple[bool, ...],
+    place: Place,
 ) -> tuple[Context, list[Storage]]:
     """The situation of a call, and the storages of its arguments by their groups."""
     storages: list[Storage] = []
     arguments: list[Argument] = []
-    for place, tensor in enumerate(given):
+    for number, tensor in enumerate(given):
         group = next(
             (i for i, each in enumerate(storages) if each is tensor.storage), None
         )
@@ -52,7 +54,7 @@ def context_of(
         same = next(
             i
             for i, each in enumerate(given)
-            if i == place or (each.source is not None and each.source == tensor.source)
+            if i == number or (each.source is not None and each.source == tensor.source)
         )
         arguments.append(
             Argument(
@@ -60,13 +62,14 @@ def context_of(
                 tensor.strides,
                 tensor.dtype,
                 tensor.storage.size,
-                recording and tensor.source is not None,
+                machine.recording and tensor.source is not None,
                 tensor.storage.state,
                 group,
                 same,
             )
         )
-    return Context(function, frozen, recording, tuple(arguments), used), storages
+    recording = machine.recording
+    return Context(function, frozen, recording, tuple(arguments), used, place), storages
 
 
 def inside(machine: Machine, context: Context) -> list[Tensor]:

@@ -27,6 +27,7 @@ from nnspec.analysis.memory.lowered import Lowered, lower
 from nnspec.analysis.memory.machine import Leaf, Machine, Record, Storage, Tensor
 from nnspec.analysis.memory.policy import Modes
 from nnspec.analysis.memory.situations import BackwardEffect, Behind, Context, Effect
+from nnspec.analysis.uses import Place
 from nnspec.ir.dims import Dim, total
 from nnspec.ir.graph import Function, Node, Program
 from nnspec.ir.types import DType
@@ -42,9 +43,9 @@ class Calls:
         self._effects: dict[Context, Effect] = {}
         self._behind: dict[Behind, BackwardEffect] = {}
 
-    def machine(self, *, recording: bool) -> Machine:
-        """A machine in the modes that are assumed."""
-        return self.modes.machine(recording=recording)
+    def machine(self, *, recording: bool, place: Place = ()) -> Machine:
+        """A machine in the modes that are assumed, for the function that is called at a place."""
+        return self.modes.machine(recording=recording, place=place)
 
     def lowered(self, function: Function, node: Node) -> Lowered:
         """What a node becomes in PyTorch."""
@@ -77,8 +78,9 @@ class Calls:
     ) -> list[Tensor]:
         """The results of a call."""
         assert node.callee is not None
+        machine.made_by(node.id)
         context, storages = context_of(
-            node.callee, frozen, machine.recording, given, used
+            node.callee, frozen, machine, given, used, _called(machine, node)
         )
         effect = self.effect(context)
         again = machine.recording and self.program.recomputes(node)
@@ -151,7 +153,7 @@ class Calls:
     def effect(self, context: Context) -> Effect:
         """What a call in a situation does."""
         if context not in self._effects:
-            machine = self.machine(recording=context.recording)
+            machine = self.machine(recording=context.recording, place=context.place)
             results, given = self._forward(machine, context)
             self._effects[context] = effect_of(machine, context, results, given)
         return self._effects[context]
@@ -236,7 +238,7 @@ class Calls:
 
     def _run_behind(self, situation: Behind) -> BackwardEffect:
         context = situation.context
-        machine = self.machine(recording=True)
+        machine = self.machine(recording=True, place=context.place)
         results, given = self._forward(machine, context)
         effect = self.effect(context)
         leaves = [each.source for each in given]
@@ -263,6 +265,11 @@ class Calls:
         handed.clear()
         run_backward(machine, roots)
         return backward_effect(machine, context, leaves)
+
+
+def _called(machine: Machine, node: Node) -> Place:
+    """Where a function is called, if that matters."""
+    return () if machine.ledger is None else (*machine.ledger.place, node.id)
 
 
 def _held() -> object | None:

@@ -269,6 +269,7 @@ class Frame:
 
     def _operation(self, node: Node, given: list[Tensor]) -> list[Tensor]:
         assert node.op is not None
+        self.machine.made_by(node.id)
         frozen = self._is_frozen(node)
         weights = {
             name: self._weight(node, name, TensorType(each.shape, DType.FLOAT))

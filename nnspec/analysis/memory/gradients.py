@@ -74,6 +74,7 @@ class _Engine:
         self.records.reverse()
         while self.records:
             record = self.records.pop()
+            self.machine.made_behind(record.owner)
             if record.call is not None:
                 self._run_call(record)
             else:

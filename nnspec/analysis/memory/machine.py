@@ -20,6 +20,7 @@ from nnspec.analysis.memory.layout import (
     volume,
     volume_in_bytes,
 )
+from nnspec.analysis.memory.ledger import Ledger, Owner, Pass
 from nnspec.analysis.memory.peaks import Peaks
 from nnspec.ir.dims import ZERO, Dim
 from nnspec.ir.types import DType, TensorType
@@ -43,12 +44,12 @@ class Storage:
         state: bool = False,
     ) -> None:
         self.machine = machine
-        self.size = size
+        self.size = size if machine.ledger is None else machine.ledger.owned(size)
         self.outside = outside
         self.state = state
         self.counted = outside is None and not state
         if self.counted:
-            machine.allocate(size)
+            machine.allocate(self.size)
 
     def __del__(self) -> None:
         if self.counted:
@@ -61,7 +62,7 @@ class Record:
 
     `backward` takes the gradients of the results and the tensors that are kept. The call of a function
     has `call` instead, which takes the gradients over, together with those that its arguments have
-    already, and gives the sums. `lump` is what is kept besides tensors at hand.
+    already, and gives the sums. `lump` is what is kept besides tensors at hand, `owner` who made it.
     """
 
     number: int
@@ -72,6 +73,7 @@ class Record:
     results: int
     lump: Storage | None = None
     call: CallBackward | None = None
+    owner: Owner | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -143,7 +145,7 @@ class Machine:
     """What lives (in bytes, relative to the beginning), the most that lived, and the gradients of parameters.
 
     `element` gives the bytes of an element type. `training` is the mode of the modules; with `recording`
-    off no graph is built (`torch.no_grad`).
+    off no graph is built (`torch.no_grad`). With a `ledger` amounts know whose they are.
     """
 
     element: Element
@@ -154,6 +156,7 @@ class Machine:
     onednn: bool = True
     drops: bool = True
     mask: DType = DType.FLOAT
+    ledger: Ledger | None = None
     expected: tuple[TensorType, ...] = ()
     live: Dim = ZERO
     gradients: dict[tuple[Any, ...], Storage] = field(
@@ -192,6 +195,16 @@ class Machine:
         """The bytes of a dense tensor."""
         return volume_in_bytes(shape, self.element(dtype))
 
+    def made_by(self, node: int) -> None:
+        """What is made from here on is made by a node of the function that is run."""
+        if self.ledger is not None:
+            self.ledger.owner = Owner((*self.ledger.place, node))
+
+    def made_behind(self, owner: Owner | None) -> None:
+        """What is made from here on is made by the backward pass of an operation."""
+        if self.ledger is not None and owner is not None:
+            self.ledger.owner = Owner(owner.place, Pass.BACKWARD)
+
     @property
     def precise(self) -> DType:
         """The float in which kernels add up: float32 for narrower ones."""
@@ -226,6 +239,7 @@ class Machine:
         made = Record(
             self._numbers, edges, shapes, kept, backward, len(results), lump, call
         )
+        made.owner = self.ledger.owner if self.ledger is not None else None
         for place, result in enumerate(results):
             if result.dtype.is_float:
                 result.source = (made, place)

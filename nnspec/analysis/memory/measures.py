@@ -131,8 +131,8 @@ def _inference(analysis: Analysis) -> list[Dim]:
 
 def inference_peak(analysis: Analysis) -> Dim:
     """The most that a forward pass has alive, weights and inputs included."""
-    base = _base(analysis)
-    return _largest(each + base for each in _inference(analysis))
+    still = base(analysis)
+    return _largest(each + still for each in _inference(analysis))
 
 
 def backward_peak(analysis: Analysis) -> Dim:
@@ -143,8 +143,8 @@ def backward_peak(analysis: Analysis) -> Dim:
 def _backward(analysis: Analysis) -> list[Dim]:
     if not analysis.setting.policy.trains:
         return []
-    base = _base(analysis)
-    return [each + base for each in _training(analysis).peaks]
+    still = base(analysis)
+    return [each + still for each in _training(analysis).peaks]
 
 
 def train_peak(analysis: Analysis) -> Dim:
@@ -153,15 +153,15 @@ def train_peak(analysis: Analysis) -> Dim:
     passes = [each + states for each in _backward(analysis)]
     if not passes:
         return ZERO
-    still = _base(analysis) + states + analysis.figure("gradient_bytes")
-    return _largest([*passes, still + _step(analysis)])
+    still = base(analysis) + states + analysis.figure("gradient_bytes")
+    return _largest([*passes, still + step(analysis)])
 
 
-def _step(analysis: Analysis) -> Dim:
+def step(analysis: Analysis) -> Dim:
     """What the optimizer makes while it changes the largest weight."""
     width = state_width(analysis.setting.policy)
-    step = OPTIMIZERS[analysis.setting.optimizer].step
-    found = {step(each, width) for each in _trained(analysis)}
+    made = OPTIMIZERS[analysis.setting.optimizer].step
+    found = {made(each, width) for each in _trained(analysis)}
     return maximum(*found, 0)
 
 
@@ -179,11 +179,16 @@ def _trained(analysis: Analysis) -> set[Parameter]:
     return found
 
 
-def _base(analysis: Analysis) -> Dim:
+def base(analysis: Analysis) -> Dim:
     """Weights, buffers and inputs, which live all the time."""
+    return analysis.figure("weight_bytes") + input_bytes(analysis)
+
+
+def input_bytes(analysis: Analysis) -> Dim:
+    """What a model is given."""
     main = analysis.program.main
     inputs = [main.types[value] for value in values_of(main.inputs)]
-    return analysis.figure("weight_bytes") + _bytes(inputs, analysis.setting)
+    return _bytes(inputs, analysis.setting)
 
 
 def _bytes(tensors: Iterable[TensorType], setting: Setting) -> Dim:

@@ -37,6 +37,15 @@ class Peaks:
         return found
 
 
+class Unwatched(Peaks):
+    """Peaks that nobody asks for."""
+
+    __slots__ = ()
+
+    def add(self, amount: Dim) -> None:
+        """Forgets an amount."""
+
+
 def _append(amounts: list[Dim], amount: Dim) -> None:
     """Adds an amount behind others; what then lies between two goes."""
     while len(amounts) > 1 and at_least(amounts[-2] + amount, 2 * amounts[-1]):

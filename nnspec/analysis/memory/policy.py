@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from nnspec.analysis.memory.ledger import Ledger
 from nnspec.analysis.memory.machine import Machine
-from nnspec.analysis.memory.peaks import Peaks
+from nnspec.analysis.memory.peaks import Peaks, Unwatched
+from nnspec.analysis.uses import Place
+from nnspec.ir.dims import Size
 from nnspec.ir.types import DType
 
 
 @dataclass(frozen=True)
 class Modes:
-    """How a program is run: `width` is the bytes of the policy's float."""
+    """How a program is run: `width` is the bytes of the policy's float.
+
+    With `owners` amounts know whose they are, at these `sizes`. Nobody asks for peaks that are not `watched`.
+    """
 
     width: int = 4
     training: bool = True
@@ -19,20 +26,24 @@ class Modes:
     drops: bool = True
     onednn: bool = True
     mask: DType = field(default=DType.FLOAT)
+    owners: bool = False
+    watched: bool = True
+    sizes: Mapping[str, Size] = field(default_factory=dict[str, Size])
 
     def element(self, dtype: DType) -> int:
         """The bytes of an element."""
         return self.width if dtype is DType.FLOAT else dtype.bytes
 
-    def machine(self, *, recording: bool) -> Machine:
-        """A machine that runs so."""
+    def machine(self, *, recording: bool, place: Place = ()) -> Machine:
+        """A machine that runs so, for the function that is called at a place."""
         return Machine(
             element=self.element,
-            peaks=Peaks(),
+            peaks=Peaks() if self.watched else Unwatched(),
             training=self.training,
             recording=recording,
             fused=self.fused,
             onednn=self.onednn,
             drops=self.drops,
             mask=self.mask,
+            ledger=Ledger.of(place, self.sizes) if self.owners else None,
         )

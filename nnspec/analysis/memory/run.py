@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from nnspec.analysis.memory.calls import Calls
 from nnspec.analysis.memory.frame import Frame, port_values
 from nnspec.analysis.memory.gradients import run_loss
 from nnspec.analysis.memory.layout import contiguous
+from nnspec.analysis.memory.ledger import Owner, by_owner
 from nnspec.analysis.memory.machine import (
     Machine,
     Storage,
@@ -16,7 +18,7 @@ from nnspec.analysis.memory.machine import (
     reached,
 )
 from nnspec.analysis.memory.policy import Modes
-from nnspec.ir.dims import Dim, maximum, total
+from nnspec.ir.dims import Dim, Size, maximum, total
 from nnspec.ir.graph import Program
 
 
@@ -43,10 +45,38 @@ def training(program: Program, modes: Modes) -> Training:
     machine = calls.machine(recording=True)
     results = _run(calls, machine)
     machine.mark()
-    kept = kept_storages(reached([each.source for each in results]))
-    saved = total(each.size for each in kept if each.outside is None)
+    saved = _saved(results)
     run_loss(machine, results)
     return Training(saved, machine.peaks.settled().amounts)
+
+
+def _saved(results: list[Tensor]) -> Dim:
+    kept = kept_storages(reached([each.source for each in results]))
+    return total(each.size for each in kept if each.outside is None)
+
+
+def saved_by_owner(program: Program, modes: Modes) -> Mapping[Owner, Dim]:
+    """What autograd keeps of a forward pass, by the nodes that made it."""
+    calls = Calls(program, replace(modes, owners=True, watched=False))
+    return by_owner(_saved(_run(calls, calls.machine(recording=True))))
+
+
+def peak_by_owner(
+    program: Program, modes: Modes, sizes: Mapping[str, Size], *, backward: bool
+) -> Mapping[Owner, Dim]:
+    """What lives at the peak of a forward pass without gradients, or with `backward` of both passes.
+
+    By the nodes that made it, weights and inputs left out. All sizes must be given.
+    """
+    calls = Calls(program, replace(modes, owners=True, sizes=sizes))
+    machine = calls.machine(recording=backward)
+    results = _run(calls, machine)
+    machine.mark()
+    if backward:
+        machine.made_behind(Owner(()))
+        run_loss(machine, results)
+    peaks = machine.peaks.settled().amounts
+    return by_owner(peaks[0]) if peaks else {}
 
 
 def kept_inside(program: Program, modes: Modes) -> dict[str, Dim]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nnspec.analysis.memory.layout import Sizes
 from nnspec.analysis.memory.peaks import Peaks
+from nnspec.analysis.uses import Place
 from nnspec.ir.dims import Dim
 from nnspec.ir.types import DType
 
@@ -26,13 +27,17 @@ class Argument:
 
 @dataclass(frozen=True)
 class Context:
-    """A function, what it is given, and which of its results matter for gradients."""
+    """A function, what it is given, and which of its results matter for gradients.
+
+    `place` is where it is called, if that matters: to a machine with a ledger.
+    """
 
     function: str
     frozen: bool
     recording: bool
     arguments: tuple[Argument, ...]
     used: tuple[bool, ...]
+    place: Place = ()
 
 
 @dataclass(frozen=True)
