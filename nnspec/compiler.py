@@ -7,7 +7,7 @@ settled; its methods are the stages behind.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from nnspec.diagnostics import (
@@ -27,6 +27,7 @@ from nnspec.ir.lint import lint
 from nnspec.ir.values import Declared, Module, Value
 from nnspec.modules import Loader, read_source
 from nnspec.ops import OPS
+from nnspec.records import dataclass
 from nnspec.source import Location, Source
 from nnspec.syntax import ast
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from nnspec.records import dataclass
 from nnspec.source import Location
 
 MOST_DIAGNOSTICS = 100

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import resources
 
 from nnspec.diagnostics import Diagnostics, Label, SpecError, did_you_mean
 from nnspec.files import read_regular
 from nnspec.ir.lookup import BUILTINS, DTYPES, SCALAR_TYPES
 from nnspec.ir.values import Declared, Module
+from nnspec.records import dataclass
 from nnspec.source import Location, Source, Span
 from nnspec.syntax import ast
 from nnspec.syntax.parser import parse

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import NamedTuple
+
+from nnspec.records import dataclass
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "nnspec"
 
 LAYERS = (
+    {"records"},
     {"source"},
     {"diagnostics", "codes", "files"},
     {"syntax"},

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
 
 from nnspec.analysis.kernels import Kernel
 from nnspec.analysis.roofline import Factors, Roofline
 from nnspec.diagnostics import SpecError
+from nnspec.records import dataclass
 
 LEAST = 4
 """Three factors, and one measurement more to tell an error."""

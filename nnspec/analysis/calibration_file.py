@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ from nnspec.analysis.kernels import Mode
 from nnspec.analysis.roofline import Factors
 from nnspec.diagnostics import SpecError
 from nnspec.files import GENERATED_MARK
+from nnspec.records import dataclass
 from nnspec.source import Source
 
 CODE = "E1110"

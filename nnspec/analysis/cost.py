@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from nnspec.analysis.figures import Analysis
 from nnspec.ir.dims import Dim, Size
 from nnspec.ir.graph import Program
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

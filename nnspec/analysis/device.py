@@ -11,7 +11,6 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -31,6 +30,7 @@ from nnspec.analysis.quantities import (
 )
 from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.files import read_regular
+from nnspec.records import dataclass
 from nnspec.source import Location, Source, Span
 
 CATALOGUE = Path(__file__).parent / "devices"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from nnspec.analysis.figures import FIGURES, Analysis, Measured
 from nnspec.analysis.summary import SummaryTree, summary
 from nnspec.ir.dims import Dim, Size
 from nnspec.ir.graph import Program
+from nnspec.records import dataclass
 
 COMPARED = ("parameters", "flops")
 _RANGE = re.compile(r"(\d+)-\d+")

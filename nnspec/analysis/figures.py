@@ -7,7 +7,6 @@ or plots costs goes through `FIGURES`: a new figure is one entry.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from functools import partial
@@ -21,6 +20,7 @@ from nnspec.analysis.uses import Uses
 from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.ir.dims import ONE, Dim, DimError, Size
 from nnspec.ir.graph import Program
+from nnspec.records import dataclass
 
 Made = TypeVar("Made")
 

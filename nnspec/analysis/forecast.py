@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
 from nnspec.analysis.calibration import Fit
@@ -15,6 +14,7 @@ from nnspec.analysis.latency import Latency
 from nnspec.analysis.roofline import Roofline
 from nnspec.ir.dims import Size
 from nnspec.ir.types import DType
+from nnspec.records import dataclass
 
 FLOPS: Mapping[Mode, str] = {"forward": "flops", "training": "training_flops"}
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from nnspec.analysis.figures import Analysis
 from nnspec.analysis.formula.growth import Growth, growths
 from nnspec.analysis.totals import Parts
 from nnspec.analysis.uses import Place, Site, Use, Uses
 from nnspec.ir.dims import ZERO, Dim, Size
+from nnspec.records import dataclass
 
 Label = tuple[str, ...]
 

@@ -8,7 +8,6 @@ where a product needs it; other operators are counted as reading the gradient th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal, cast
 
 from nnspec.analysis import rules
@@ -17,6 +16,7 @@ from nnspec.analysis.uses import Site
 from nnspec.ir.dims import Dim, Size, product
 from nnspec.ir.types import DType, TensorType
 from nnspec.ops.base import Product
+from nnspec.records import dataclass
 
 Mode = Literal["forward", "training"]
 MODES: tuple[Mode, ...] = ("forward", "training")

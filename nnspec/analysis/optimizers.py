@@ -7,11 +7,11 @@ another; 8-bit Adam is as torchao and bitsandbytes store it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from nnspec.analysis.setting import Policy
 from nnspec.ir.dims import ZERO, Dim, dim, product
+from nnspec.records import dataclass
 
 # Blocks of 8-bit states share a float32 factor; small weights keep float32 states.
 BLOCK = 256

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
+
+from nnspec.records import dataclass
 
 LARGEST = 10**30
 _AMOUNT = re.compile(

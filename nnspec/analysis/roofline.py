@@ -7,12 +7,12 @@ its launches add. A calibration says how much longer both really take, and what 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
 from nnspec.analysis.device import Device
 from nnspec.analysis.kernels import Kernel
+from nnspec.records import dataclass
 
 Bottleneck = Literal["compute", "memory", "launch"]
 BOTTLENECKS: tuple[Bottleneck, ...] = ("compute", "memory", "launch")

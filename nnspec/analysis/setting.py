@@ -6,12 +6,13 @@ Byte counts are meaningless without these, so every figure that depends on one n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Literal
 
 from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.ir.types import DType
+from nnspec.records import dataclass
 
 Attention = Literal["fused", "materialised"]
 Dropout = Literal["configured", "off"]

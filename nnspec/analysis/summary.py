@@ -7,7 +7,7 @@ of a row are those of all its repetitions together, so every column adds up to t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from nnspec.analysis.cost import plain
 from nnspec.analysis.figures import Analysis
@@ -17,6 +17,7 @@ from nnspec.ir.dims import Dim, Size
 from nnspec.ir.graph import Function, Path, Program, dotted
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Layout
+from nnspec.records import dataclass
 
 LONGEST_PERIOD = 16
 

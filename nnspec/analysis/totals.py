@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from nnspec.analysis.uses import Inside, Place, Site, Use, Uses
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import ZERO, Dim
 from nnspec.ops.base import OpError
+from nnspec.records import dataclass
 
 Rule: TypeAlias = Callable[[Site], Dim]
 

@@ -8,7 +8,6 @@ on separate batches, and what they send each other is not counted.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
@@ -17,6 +16,7 @@ from nnspec.analysis.quantities import COUNT, QuantityError, read_quantity
 from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.ir.graph import Program
 from nnspec.ir.types import TensorType
+from nnspec.records import dataclass
 
 Counted = Literal["tokens", "images"]
 Basis = Literal["given", "calibrated", "bound"]

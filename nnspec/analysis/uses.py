@@ -7,7 +7,6 @@ that. `Site` is a node in such a use: everything that a rule of costs may ask fo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -22,6 +21,7 @@ from nnspec.ir.graph import (
 )
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Weight
+from nnspec.records import dataclass
 
 Place: TypeAlias = tuple[int, ...]
 """A node of the whole program: the numbers of the calls that lead to it, and its own. Of the model itself: ()."""

@@ -7,10 +7,11 @@ import os
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.compiler import Spec

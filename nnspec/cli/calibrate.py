@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from nnspec.cli.arguments import (
     spec_errors_reported,
 )
 from nnspec.cli.calibration_text import Fitted, fits_object, fits_text
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.analysis.calibration_file import Calibration

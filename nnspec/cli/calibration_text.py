@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from nnspec.cli.durations import number, seconds_text
 from nnspec.cli.times import TITLES
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +18,7 @@ from nnspec.cli.formulas import FORMATS, Formulas, rendered
 from nnspec.cli.peaks import holders_of, kinds_of, peak_table
 from nnspec.cli.settings import setting_of, setting_options
 from nnspec.cli.time_options import show_times, time_options, wants_times
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.analysis.figures import Analysis, Figure, Measured

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.formula.tree import Number
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.analysis.figures import Analysis, Figure, Measured

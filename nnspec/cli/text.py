@@ -8,7 +8,8 @@ it is.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+
+from nnspec.records import dataclass
 
 TAB_STOP = 4
 LONGEST_MESSAGE = 2000

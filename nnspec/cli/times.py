@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nnspec.cli.durations import number, percent_text, seconds_text
 from nnspec.cli.training_text import SCALING
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from fractions import Fraction

@@ -8,7 +8,6 @@ at the answer keeps the bound, and at the next value that the model allows it do
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
 from nnspec import compiler
@@ -18,6 +17,7 @@ from nnspec.compiler import Spec
 from nnspec.diagnostics import SpecError, SpecErrors, did_you_mean
 from nnspec.ir.dims import Atom, Dim, symbol
 from nnspec.ir.dims.numbers import number
+from nnspec.records import dataclass
 
 LARGEST = 2**62
 # A constant is tried at no larger value: a model of a million layers has to be elaborated.

@@ -8,7 +8,7 @@ nothing else are elaborated once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 
 from nnspec import compiler
@@ -21,6 +21,7 @@ from nnspec.explore.axes import Axis, combinations
 from nnspec.explore.counts import loop_counts
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims.numbers import number
+from nnspec.records import dataclass
 
 # From so many elaborations on, they are shared out among processes.
 WORTH_SHARING = 64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nnspec.diagnostics import Label, SpecError
 from nnspec.ir import builtins, operators
@@ -27,6 +27,7 @@ from nnspec.ir.values import (
     kind_of,
 )
 from nnspec.ops.base import snake_case
+from nnspec.records import dataclass
 from nnspec.source import Span
 from nnspec.syntax import ast
 

@@ -8,10 +8,11 @@ the polynomial, so they are sound but not complete: what cannot be decided is No
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import inf
 
 from nnspec.ir.dims import Atom, Dim, Size, dim
+from nnspec.records import dataclass
 
 Interval = tuple[float, float]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import SpecError, did_you_mean
@@ -35,6 +35,7 @@ from nnspec.ir.values import (
     plain,
     term_of,
 )
+from nnspec.records import dataclass
 from nnspec.source import Span
 from nnspec.syntax import ast
 

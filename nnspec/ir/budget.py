@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nnspec.diagnostics import SpecError
+from nnspec.records import dataclass
 from nnspec.source import Location
 
 _LIMITS = {"nodes": 8_000, "turns": 100_000, "elements": 200_000, "functions": 5_000}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -14,6 +13,7 @@ from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Dim, DimError, dim
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.values import Sequence, Tensor, Value, as_term, kind_of, plain, term_of
+from nnspec.records import dataclass
 
 LARGEST_LIST = 200_000
 

@@ -7,7 +7,6 @@ the symbols and what is assumed of them, the diagnostics.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from nnspec.diagnostics import Diagnostic, Diagnostics, Label, SpecError, did_you_mean
@@ -46,6 +45,7 @@ from nnspec.ir.values import (
     plain,
 )
 from nnspec.ops.base import Operator
+from nnspec.records import dataclass
 from nnspec.source import Location, Source, Span
 from nnspec.syntax import ast
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import Label, SpecError
@@ -21,6 +21,7 @@ from nnspec.ir.graph import (
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
 from nnspec.ir.values import Module, Tensor, Value
+from nnspec.records import dataclass
 from nnspec.source import Location, Span
 from nnspec.syntax import ast
 

@@ -11,7 +11,7 @@ loops and names, from which emitted code takes its shape. Nothing else reads it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -20,6 +20,7 @@ from nnspec.ir.dims import ZERO, Dim
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Operator, Weight
+from nnspec.records import dataclass
 from nnspec.source import Location
 
 Path: TypeAlias = tuple[str | int, ...]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nnspec.ir.labels import children
+from nnspec.records import dataclass
 from nnspec.syntax import ast
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from nnspec.ir.dims import Atom, Dim
 from nnspec.ir.graph import Port, Running
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

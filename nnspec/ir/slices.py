@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nnspec.ir.dims import ONE, Dim
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

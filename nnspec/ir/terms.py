@@ -9,12 +9,13 @@ what the spec said. Integers carry their term inside the `Dim` (its generic twin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
 from nnspec.ir import dims
 from nnspec.ir.dims import Atom, Dim, Replace
+from nnspec.records import dataclass
 
 LARGEST_TERM = 100_000
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from nnspec.ir.dims import Dim, Size, dim, product
+from nnspec.records import dataclass
 
 
 class DType(StrEnum):

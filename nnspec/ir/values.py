@@ -6,7 +6,7 @@ Integers are `Dim`s; other constants are `Traced`; the rest is here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from nnspec.ir.dims import Dim
@@ -14,6 +14,7 @@ from nnspec.ir.graph import Marks, Path
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Operator
+from nnspec.records import dataclass
 from nnspec.source import Location
 from nnspec.syntax import ast
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Argument, Function, Marks, Node, Path, Program, dotted
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from networkx import MultiDiGraph

@@ -10,7 +10,6 @@ from __future__ import annotations
 import abc
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, ClassVar, TypeAlias, cast, final
 
@@ -20,6 +19,7 @@ from nnspec.ir.dims import Dim, dim, total
 from nnspec.ir.types import DType, TensorType
 from nnspec.ops.initializers import Initializer
 from nnspec.pycode.expressions import Expr
+from nnspec.records import dataclass
 
 
 class OpError(Exception):

@@ -7,12 +7,12 @@ distribution. Spec spelling: `init.normal(std=0.02)`.
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nnspec.ir.dims import Dim
 from nnspec.ir.terms import Traced
 from nnspec.pycode.expressions import Expr, Helper, Namespace, expression
+from nnspec.records import dataclass
 
 _torch = Namespace("nn.init")
 _keras = Namespace("initializers")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 from nnspec.ir.dims import Dim, dim, product
@@ -11,6 +10,7 @@ from nnspec.ir.types import TensorType
 from nnspec.ops.base import Io
 from nnspec.ops.sizes import REST
 from nnspec.pycode.expressions import Expr, expression
+from nnspec.records import dataclass
 
 # Names of the pattern that stay together, or the names of one axis.
 Group = tuple[str, ...]

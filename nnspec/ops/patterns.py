@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar
 
@@ -17,6 +16,7 @@ from nnspec.ops.pattern_plan import Group, Plan
 from nnspec.ops.shaping import expanded_keras, permuted_keras, permuted_torch, single
 from nnspec.ops.sizes import REST
 from nnspec.pycode.expressions import Expr, Namespace, expression
+from nnspec.records import dataclass
 
 ops = Namespace("ops")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from string import ascii_letters
 from typing import ClassVar
 
@@ -11,6 +10,7 @@ from nnspec.ir.dims import ONE, ZERO, Dim, product, total
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Io, Operator, OpError, Product, join_dtypes, require_float
 from nnspec.pycode.expressions import Expr, Namespace
+from nnspec.records import dataclass
 
 torch, ops = Namespace("torch"), Namespace("ops")
 

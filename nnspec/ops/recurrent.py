@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -27,6 +26,7 @@ from nnspec.ops.initializers import FanUniform
 from nnspec.ops.recurrent_weights import GATES, keras_variables, step_operations
 from nnspec.pycode.expressions import Expr, Namespace, default, expression
 from nnspec.pycode.expressions import Literal as LiteralExpr
+from nnspec.records import dataclass
 
 nn, layers = Namespace("nn"), Namespace("layers")
 

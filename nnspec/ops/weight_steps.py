@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from nnspec.records import dataclass
 
 
 class Step(abc.ABC):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
 from typing import ClassVar
 
 from nnspec.ir.graph import Program
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from nnspec.ir.graph import Function, Node, Program
 from nnspec.passes.base import Pass
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

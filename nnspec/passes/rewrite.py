@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nnspec.ir.graph import (
     Argument,
@@ -17,6 +17,7 @@ from nnspec.ir.graph import (
     Result,
     Step,
 )
+from nnspec.records import dataclass
 
 
 def without_nodes(

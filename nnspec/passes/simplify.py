@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from nnspec.ir.graph import Function, Node, Program
 from nnspec.passes.base import Pass
 from nnspec.passes.rewrite import without_nodes
+from nnspec.records import dataclass
 
 # They keep the order of the elements: with the type unchanged, they change nothing.
 _KEEP_ORDER = frozenset(

@@ -8,7 +8,7 @@ each of them; its copies have to be kept alike by whoever runs the stages (`tied
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from nnspec.ir.dims import dim
@@ -33,6 +33,7 @@ from nnspec.ir.graph import (
 from nnspec.ir.names_read import names_of_function, names_of_turn
 from nnspec.ir.terms import Term, literal
 from nnspec.ops.creation import Param
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ Nothing here knows an operator by name: all is read from what operators say of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +13,7 @@ from nnspec.ir.show import show_operator, show_value
 from nnspec.ir.terms import Traced
 from nnspec.ops.base import Initializer, Layout, Operator
 from nnspec.ops.initializers import Number
+from nnspec.records import dataclass
 
 LONGEST_DETAIL = 30
 NAMED = {"dim"}

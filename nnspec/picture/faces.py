@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from nnspec.ops.base import snake_case
 from nnspec.picture.cards import Family
 from nnspec.picture.letters import pitch_width, plain, shortened, width
 from nnspec.picture.outline import Card
+from nnspec.records import dataclass
 
 TITLE, DETAIL, SMALL, SHAPE = 12.5, 12.0, 11.0, 10.5
 TITLE_LINE, SMALL_LINE, CAPTION_LINE = 18.0, 15.0, 13.0

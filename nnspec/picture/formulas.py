@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nnspec.analysis.formula.factor import name_of, plain
 from nnspec.analysis.formula.notation import JavaScript, Notation
 from nnspec.ir.dims import ZERO, Dim
+from nnspec.records import dataclass
 
 
 @dataclass

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from nnspec.picture.plan import Plan
+from nnspec.records import dataclass
 
 COLUMN_GAP = 18.0
 JOINT = 5.0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from nnspec.diagnostics import did_you_mean
 from nnspec.ir.graph import Path, dotted
 from nnspec.picture.cards import Family
 from nnspec.picture.outline import Card, Outline
 from nnspec.picture.skeleton import TooLarge
+from nnspec.records import dataclass
 
 MOST_PLACES = 20_000
 MOST_NAMES = 64

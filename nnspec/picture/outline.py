@@ -7,11 +7,10 @@ operations, inputs and outputs. Its wires carry values, with their types.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nnspec.ir.graph import Path, Program
 from nnspec.ir.types import TensorType
 from nnspec.picture.cards import Family, Row
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nnspec.ir.dims import Size
 from nnspec.ir.graph import (
@@ -23,6 +23,7 @@ from nnspec.ir.types import TensorType
 from nnspec.picture.cards import Family, Row, family_of, follows, row_of, sign_of
 from nnspec.picture.outline import Card, Level, Outlet, Outline, Wire
 from nnspec.picture.turns import Folding, Part, Repeat, fold
+from nnspec.records import dataclass
 
 
 def outline(program: Program, symbols: Mapping[str, Size] | None = None) -> Outline:

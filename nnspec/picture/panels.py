@@ -7,7 +7,7 @@ in the whole program together, so the cards of a panel add up to the card that h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from nnspec.analysis.figures import Analysis
@@ -15,6 +15,7 @@ from nnspec.analysis.uses import Place, Site, Use
 from nnspec.ir.dims import ZERO, Dim
 from nnspec.picture.cards import Family
 from nnspec.picture.outline import Card, Outline
+from nnspec.records import dataclass
 
 Runs = tuple[tuple[Use, Place, int, int], ...]
 """The uses of a function, how often each runs, and in how many of these runs it has weights of its own.

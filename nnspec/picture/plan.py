@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 
 from nnspec.picture.outline import Level
 from nnspec.picture.skeleton import Skeleton, skeleton
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ reader who points at it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import floor, log10
 
 from nnspec.picture import svg
 from nnspec.picture.letters import SANS
+from nnspec.records import dataclass
 
 WIDTH, HEIGHT = 760.0, 480.0
 LEFT, RIGHT, TOP, BOTTOM = 86.0, 24.0, 46.0, 58.0

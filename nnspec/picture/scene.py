@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nnspec.ir.graph import Path
 from nnspec.ir.types import TensorType
@@ -18,6 +18,7 @@ from nnspec.picture.geometry import Box, Placed, place
 from nnspec.picture.letters import width
 from nnspec.picture.outline import Card, Level, Outline, Wire
 from nnspec.picture.plan import Plan, plan
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

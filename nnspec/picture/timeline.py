@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from nnspec.picture import svg
 from nnspec.picture.letters import SANS
+from nnspec.records import dataclass
 
 WIDTH = 960.0
 LEFT, RIGHT, TOP, BOTTOM = 110.0, 24.0, 52.0, 40.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import count
 
 from nnspec.ir.graph import Path
@@ -11,6 +10,7 @@ from nnspec.picture.cards import Family
 from nnspec.picture.faces import caption, heading
 from nnspec.picture.letters import shortened
 from nnspec.picture.outline import Card, Outline, Wire
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

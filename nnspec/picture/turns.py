@@ -10,11 +10,12 @@ before, or from the same value outside.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TypeAlias
 
 from nnspec.ir.graph import Branch, Function, Item, Iteration, Loop, Node, Step
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ blocks keep for their backward pass is counted whole, so memory is at most what 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate, pairwise
 
@@ -21,6 +21,7 @@ from nnspec.ir.dims import ZERO, Dim, Size, total
 from nnspec.placement.cluster import Cluster, DeviceKind
 from nnspec.placement.model import ModelGraph, kernel_seconds
 from nnspec.placement.tensor import Parts
+from nnspec.records import dataclass
 
 Reduce = Callable[[float], float]
 """The seconds of an all-reduce of so many bytes."""

@@ -10,7 +10,7 @@ NeurIPS 2020), with links between nodes added.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Annotated
 
@@ -24,6 +24,7 @@ from nnspec.placement.quantities import (
     OperationsPerSecond,
     Seconds,
 )
+from nnspec.records import dataclass
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 Share = Annotated[float, Field(gt=0, le=1)]

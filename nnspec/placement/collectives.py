@@ -7,9 +7,8 @@ that spans nodes is as fast as its slowest link.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nnspec.placement.cluster import Cluster
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

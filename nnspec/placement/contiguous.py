@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from math import inf
 
@@ -11,6 +11,7 @@ from nnspec.placement import cpsat, downsets, interval
 from nnspec.placement.line import line_of
 from nnspec.placement.orders import is_chain, line_orders
 from nnspec.placement.problem import Problem, work_bound
+from nnspec.records import dataclass
 
 FEW_UNITS = 16
 FEW_DOWNSETS = 200

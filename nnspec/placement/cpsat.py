@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnspec.placement.problem import INFINITE, Cut, Problem
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model

@@ -8,13 +8,14 @@ while the downsets are few enough to list (Tarnawski et al., NeurIPS 2020, secti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nnspec.placement.interval import PRECISION, Stages
 from nnspec.placement.line import SLACK
 from nnspec.placement.problem import INFINITE, Problem
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

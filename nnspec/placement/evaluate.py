@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nnspec.diagnostics import Diagnostic, SpecErrors, did_you_mean
 from nnspec.placement.cluster import Cluster
 from nnspec.placement.graph import WeightedGraph, check_graph
 from nnspec.placement.plan import DeviceUse, LinkUse, Objective, Plan
 from nnspec.placement.schedule import Schedule, scheduled
+from nnspec.records import dataclass
 
 TOLERANCE = 1e-9
 """Two values closer than this share of the larger one count as equal."""

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from nnspec.diagnostics import SpecError
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

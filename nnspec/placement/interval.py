@@ -10,11 +10,11 @@ leaves few positions for the exact pass.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
 from nnspec.placement.line import Line
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.placement.line import Ints

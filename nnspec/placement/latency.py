@@ -8,7 +8,7 @@ operators can do is tried out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 
 from nnspec.placement.cluster import Cluster
@@ -21,6 +21,7 @@ from nnspec.placement.orders import line_orders
 from nnspec.placement.problem import INFINITE, Problem, problem_of
 from nnspec.placement.schedule import Clock, seconds_of
 from nnspec.placement.serial import MOST_UNITS, least_sum
+from nnspec.records import dataclass
 
 RUNS = 1_000_000
 """How many operators local search may schedule for each unit of effort."""

@@ -9,10 +9,10 @@ So a load is a sum of one term for i, one for j, and a correction that few cuts 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from nnspec.placement.problem import INFINITE, Problem
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from math import inf
 
@@ -33,6 +32,7 @@ from nnspec.placement.collectives import wires
 from nnspec.placement.mesh_plan import SHARDED, Mesh, MeshPlan, StageUse
 from nnspec.placement.room import in_bytes
 from nnspec.placement.tensor import split_parts
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

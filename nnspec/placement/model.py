@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from nnspec.analysis.figures import Analysis
@@ -25,6 +24,7 @@ from nnspec.ir.graph import Marks, Node, Path, Program, dotted
 from nnspec.placement.cluster import Cluster, DeviceKind
 from nnspec.placement.graph import Operator, Value, WeightedGraph
 from nnspec.placement.labels import selects
+from nnspec.records import dataclass
 
 BACKWARD = "/backward"
 """What the name of an operator of the backward pass ends with."""

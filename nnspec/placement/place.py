@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 
 from nnspec.diagnostics import Diagnostic, SpecErrors
@@ -17,6 +17,7 @@ from nnspec.placement.plan import Objective, Plan
 from nnspec.placement.problem import Problem, check_placeable, problem_of
 from nnspec.placement.room import does_not_fit
 from nnspec.placement.serial import MOST_UNITS
+from nnspec.records import dataclass
 
 MOST_TRIES = 12
 FEW_OPERATORS = 10

@@ -8,7 +8,6 @@ a set of units with a cost, and its direction does not matter.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -23,6 +22,7 @@ from nnspec.placement.units import (
     join_leaves,
     line_between_units,
 )
+from nnspec.records import dataclass
 
 INFINITE = float("inf")
 

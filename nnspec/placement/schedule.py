@@ -9,10 +9,11 @@ and is received. What takes no time waits for nobody.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nnspec.placement.cluster import Cluster, Link
 from nnspec.placement.graph import WeightedGraph
+from nnspec.records import dataclass
 
 Span = tuple[float, float]
 

@@ -8,13 +8,14 @@ so do the schedules of pipelines.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from heapq import heappop, heappush
 from typing import Literal
 
 from nnspec.placement.cluster import Cluster
 from nnspec.placement.graph import WeightedGraph
 from nnspec.placement.plan import Plan
+from nnspec.records import dataclass
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from nnspec.diagnostics import Diagnostic, SpecErrors, did_you_mean
 from nnspec.ir.graph import Program
@@ -11,6 +10,7 @@ from nnspec.placement.mesh_plan import MeshPlan
 from nnspec.placement.model import BACKWARD, operator_names
 from nnspec.placement.plan import Plan
 from nnspec.placement.request import spelled_out
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ which each device has some heads.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Function, Node, Program
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Layout
 from nnspec.ops.linear import Linear
+from nnspec.records import dataclass
 
 _RESHAPES = frozenset({"rearrange", "reshape", "unstack", "split", "permute", "repeat"})
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Self, cast
 
 from nnspec.ir.dims import Dim
 from nnspec.ir.terms import Traced
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True, eq=True)

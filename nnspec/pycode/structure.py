@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from nnspec.pycode.expressions import (
     Attribute,
@@ -20,6 +19,7 @@ from nnspec.pycode.expressions import (
     Subscript,
     Unary,
 )
+from nnspec.records import dataclass
 
 MOST_NESTED = 90
 CHOICE, NOT, COMPARISON, UNARY, POWER, PRIMARY = 0, 3, 4, 11, 12, 14

@@ -7,9 +7,9 @@ Nodes are frozen and compare by identity, so they can key tables. Chains of one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
+from nnspec.records import dataclass
 from nnspec.source import Source, Span
 
 MOST_NESTING = 64

@@ -6,9 +6,10 @@ probably forgot, in a declaration whose brackets do not match.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nnspec.diagnostics import Diagnostic, Diagnostics, Label, SpecError
+from nnspec.records import dataclass
 from nnspec.source import Location
 from nnspec.syntax.ast import MOST_NESTING
 from nnspec.syntax.lexer import END, Tokens

@@ -7,10 +7,11 @@ under it is, so that nesting is refused before anything has to walk it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from nnspec.diagnostics import SpecError
+from nnspec.records import dataclass
 from nnspec.source import Location, Span
 from nnspec.syntax.ast import MOST_NESTING
 from nnspec.syntax.lexer import END, Tokens

@@ -7,8 +7,9 @@ changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from nnspec.records import dataclass
 from nnspec.syntax.brackets import CLOSING, OPENING
 from nnspec.syntax.lexer import Tokens
 from nnspec.syntax.spacing import Spacing

@@ -8,9 +8,10 @@ time is linear in the text.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nnspec.diagnostics import Diagnostic, Diagnostics
+from nnspec.records import dataclass
 from nnspec.source import Location, Source, Span
 from nnspec.syntax.tables import PATTERNS, SIGNS, WORDS
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nnspec.diagnostics import Diagnostic, Label
+from nnspec.records import dataclass
 from nnspec.source import Location, Span
 from nnspec.syntax.brackets import CLOSING, OPENING, Repairs, begins_statement
 from nnspec.syntax.engine import Engine

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import nnspec.targets.merged as merged
@@ -14,6 +13,7 @@ from nnspec.ops.base import snake_case
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.statements import Argument
+from nnspec.records import dataclass
 from nnspec.targets.names import Names, safe_local
 from nnspec.targets.plan import ClassParameter, ClassPlan
 from nnspec.targets.spelling import spell_literal

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 import nnspec.targets.merged as merged
@@ -11,6 +11,7 @@ from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Evaluate, For, If, Raise, Statement
 from nnspec.pycode.writer import expression_text
+from nnspec.records import dataclass
 from nnspec.targets.contents import (
     branches_of,
     constructs_of,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from nnspec.diagnostics import SpecError, SpecErrors, nearest
 from nnspec.ir.graph import Program
 from nnspec.ops.weight_steps import apply, undo
+from nnspec.records import dataclass
 from nnspec.targets.weights import Shape, WeightEntry, weight_map
 
 MOST_NAMED = 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import nnspec.targets.keras as keras
 import nnspec.targets.keras_functional as keras_functional
@@ -17,6 +17,7 @@ from nnspec.ir.unheeded import unheeded
 from nnspec.pycode import expressions as tree
 from nnspec.pycode import safety, statements, writer
 from nnspec.pycode.expressions import Literal, Name
+from nnspec.records import dataclass
 from nnspec.targets.classes import factory_arguments, factory_name
 from nnspec.targets.distinct import require_distinct
 from nnspec.targets.keras_functional import is_functional

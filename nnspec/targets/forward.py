@@ -8,12 +8,13 @@ is saved first, so that the statements mean what the graph means.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.statements import Assign, For, If, Raise, Return, Statement
+from nnspec.records import dataclass
 from nnspec.targets.constructor import negated
 from nnspec.targets.contents import (
     does_anything,

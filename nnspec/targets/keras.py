@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import nnspec.targets.merged as merged
 from nnspec.ir.graph import Program
@@ -19,6 +18,7 @@ from nnspec.pycode.statements import (
     Return,
     Statement,
 )
+from nnspec.records import dataclass
 from nnspec.targets.classes import (
     constructor_arguments,
     documentation,

@@ -7,7 +7,7 @@ from another layer (a functional model would lose the tie when it is saved), no 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim
@@ -15,6 +15,7 @@ from nnspec.ir.graph import Program
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
 from nnspec.pycode.statements import Assign, Function, If, Raise, Return
+from nnspec.records import dataclass
 from nnspec.targets.classes import (
     constructor_arguments,
     documentation,

@@ -9,12 +9,13 @@ them. So no axis moves inside a convolutional trunk; where orders conflict, the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from nnspec.ir.graph import Argument, Function, Node, Program
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Layout
+from nnspec.records import dataclass
 
 Permutation = tuple[int, ...]
 

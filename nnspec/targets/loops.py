@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
 from nnspec.pycode.statements import Assign
+from nnspec.records import dataclass
 from nnspec.targets.contents import (
     branches_of,
     does_anything,

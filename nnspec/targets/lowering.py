@@ -10,7 +10,6 @@ become one place of the emitted code.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ from nnspec.ir.types import TensorType
 from nnspec.ops.base import Io, OpError, Weight
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Namespace
+from nnspec.records import dataclass
 from nnspec.targets.layout import FunctionLayout, Permutation, logical, moved_for_free
 from nnspec.targets.names import helper_text
 

@@ -6,11 +6,12 @@ several values meet in a variable (`Join` behind an `if`, `Carried` around a loo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from nnspec.ir.types import TensorType
 from nnspec.pycode.expressions import Expr
+from nnspec.records import dataclass
 from nnspec.targets.layout import Permutation
 from nnspec.targets.lowering import Construct
 

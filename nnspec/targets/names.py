@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import keyword
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib import resources
+
+from nnspec.records import dataclass
 
 # Attributes of the base classes that an attribute of the same name would replace or break.
 _MODULE = frozenset(

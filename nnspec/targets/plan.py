@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import nnspec.targets.merged as merged
@@ -14,6 +14,7 @@ from nnspec.ir.rename import settle
 from nnspec.ir.types import TensorType
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
+from nnspec.records import dataclass
 from nnspec.targets.contents import (
     has_constructs,
     marker,

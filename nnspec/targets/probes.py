@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode import statements as py
 from nnspec.pycode.expressions import Expr, Literal, Name
+from nnspec.records import dataclass
 
 PROBE = "nnspec_probe"
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 
 import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
+from nnspec.records import dataclass
 from nnspec.targets.contents import (
     keyed_in,
     loops_of,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
+from nnspec.records import dataclass
 from nnspec.targets.contents import loops_of, names_in
 from nnspec.targets.names import Names, size_name
 from nnspec.targets.plan import ClassPlan

@@ -7,7 +7,7 @@ moves each of them along: into turns, out of them, and back where an attempt has
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from nnspec.ir.escaping import behind
 from nnspec.ir.graph import Function, Node
 from nnspec.ir.rename import settle
 from nnspec.ir.types import TensorType
+from nnspec.records import dataclass
 from nnspec.targets.divisions import divisions
 from nnspec.targets.layout import FunctionLayout
 from nnspec.targets.spelling import (

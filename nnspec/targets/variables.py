@@ -7,7 +7,7 @@ is saved first, so that the statements mean what the graph means.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 import nnspec.targets.merged as merged
@@ -16,6 +16,7 @@ from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
 from nnspec.pycode.statements import Assign, Statement
 from nnspec.pycode.writer import expression_text
+from nnspec.records import dataclass
 from nnspec.targets.contents import (
     reads_in,
     written_names,

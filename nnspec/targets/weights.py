@@ -7,7 +7,6 @@ its variables below the model's own name (`layers_0_3/conv1/kernel`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from nnspec.ops.weight_steps import (
     SwapGates,
     Transpose,
 )
+from nnspec.records import dataclass
 from nnspec.targets.layout import FunctionLayout, layouts
 from nnspec.targets.lowering import Lowered, lower_operator
 from nnspec.targets.names import safe_name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from nnspec.ir.dims import Dim
@@ -11,6 +11,7 @@ from nnspec.ir.graph import Argument, Function, Node, Program
 from nnspec.ir.types import TensorType
 from nnspec.ops.indexing import Gather, OneHot, ScatterAdd, Take
 from nnspec.ops.linear import Embedding
+from nnspec.records import dataclass
 
 
 @dataclass

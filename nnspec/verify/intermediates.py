@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
 
+from nnspec.records import dataclass
 from nnspec.verify.compare import EXACT, error, largest
 from nnspec.verify.exchange import Array, Call
 from nnspec.verify.labels import Expected

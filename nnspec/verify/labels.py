@@ -7,12 +7,12 @@ Everything else, such as `a: relu` or `y = x + 1`, is seen by probes (`targets/p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from nnspec.ir.graph import Function, Node, Path, Program, dotted
 from nnspec.ir.types import TensorType
 from nnspec.ops.creation import Param
 from nnspec.pycode.expressions import Call, Input, Module
+from nnspec.records import dataclass
 from nnspec.targets.layout import FunctionLayout, Permutation, layouts
 from nnspec.targets.lowering import lower_operator
 from nnspec.targets.probes import Probed

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import SpecError, SpecErrors
+from nnspec.records import dataclass
 from nnspec.targets.convert import to_keras
 from nnspec.targets.probes import Probed, without_probes
 from nnspec.targets.weights import WeightEntry

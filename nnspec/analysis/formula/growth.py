@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from math import gcd
 
 from nnspec.analysis.formula.factor import (
@@ -15,6 +14,7 @@ from nnspec.analysis.formula.factor import (
 )
 from nnspec.analysis.formula.tree import Formula, Number
 from nnspec.ir.dims import Atom, Dim, Monomial, dim, polynomial
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from nnspec.analysis.formula.notation import JavaScript, Notation, Python, lines_of
 from nnspec.analysis.formula.tree import Formula, Name, Sum, names_of
+from nnspec.records import dataclass
 
 _LINE = 88
 

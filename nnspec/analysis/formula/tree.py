@@ -6,8 +6,9 @@ factors taken out. Both have the same value for all values of the names.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -13,6 +13,7 @@ from nnspec.ir.dims import Dim
 from nnspec.ir.slices import Range
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Weight
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
 from nnspec.analysis.figures import Analysis, Measured, as_measured, figure_named
@@ -19,6 +18,7 @@ from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import ONE, Dim, Size, dim, symbol
 from nnspec.ir.graph import Parameter, Program
+from nnspec.records import dataclass
 
 LENGTH = "len("
 

@@ -11,7 +11,6 @@ import math
 import operator
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 from nnspec.analysis.generic.conditions import OPPOSITE, Condition
@@ -20,6 +19,7 @@ from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Atom, Dim, DimError, dim, symbol
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.values import Range, Sequence
+from nnspec.records import dataclass
 
 Names: TypeAlias = Mapping[str, Any]
 

@@ -7,9 +7,9 @@ rewritten by facts until none applies, and keep their values there.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from nnspec.ir.dims import Atom, Dim, Monomial, dim, polynomial
+from nnspec.records import dataclass
 
 MOST_ROUNDS = 100
 

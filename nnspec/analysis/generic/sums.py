@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from math import comb, gcd, lcm
@@ -21,6 +20,7 @@ from nnspec.analysis.generic.trace import Unrolled
 from nnspec.analysis.totals import Additive
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import ZERO, Atom, Dim, Monomial, dim, polynomial, witnessed
+from nnspec.records import dataclass
 
 
 class Sums:

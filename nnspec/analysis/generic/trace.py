@@ -7,7 +7,7 @@ constants. Every condition that the spec decided is noted; loops are in `loops.p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, cast
 
 from nnspec.analysis.generic.bodies import (
@@ -36,6 +36,7 @@ from nnspec.ir.graph import (
 from nnspec.ir.slices import Range
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Operator, OpError, replaced
+from nnspec.records import dataclass
 
 SPLITTING = frozenset({"rearrange", "reshape", "split"})
 """Operators that refuse to divide an axis with a remainder."""

@@ -8,7 +8,6 @@ written again or the function returns. The frame follows the emitter's choices (
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nnspec.analysis.memory.layout import contiguous
@@ -28,6 +27,7 @@ from nnspec.ir.graph import (
     Step,
 )
 from nnspec.ir.types import DType, TensorType
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.analysis.memory.calls import Calls

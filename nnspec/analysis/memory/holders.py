@@ -7,7 +7,6 @@ to. What belongs to no part (inputs, the loss, what the optimizer makes on its w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from nnspec.analysis.figures import Analysis
 from nnspec.analysis.memory import measures, run
@@ -15,6 +14,7 @@ from nnspec.analysis.memory.ledger import Owner, Pass
 from nnspec.analysis.totals import Parts
 from nnspec.analysis.uses import Place, Site
 from nnspec.ir.dims import ZERO, Dim, Size, dim, total
+from nnspec.records import dataclass
 
 
 class Shares:

@@ -8,11 +8,11 @@ whatever is added and taken away, owners add up to the amount exactly.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from nnspec.analysis.uses import Place
 from nnspec.ir.dims import ZERO, Dim, Size, dim
+from nnspec.records import dataclass
 
 
 class Pass(StrEnum):

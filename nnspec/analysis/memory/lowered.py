@@ -8,7 +8,7 @@ memory of its own, and a new one needs none, as long as PyTorch's operations in 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ from nnspec.ir.types import DType, TensorType
 from nnspec.ops.base import Io, Operator
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
+from nnspec.records import dataclass
 
 _DTYPES = {
     "float16": DType.F16,

@@ -10,7 +10,7 @@ operations themselves, and what lives when follows by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from nnspec.analysis.memory.layout import (
@@ -24,6 +24,7 @@ from nnspec.analysis.memory.ledger import Ledger, Owner, Pass
 from nnspec.analysis.memory.peaks import Peaks
 from nnspec.ir.dims import ZERO, Dim
 from nnspec.ir.types import DType, TensorType
+from nnspec.records import dataclass
 
 
 class Storage:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nnspec.analysis.memory.ledger import Ledger
 from nnspec.analysis.memory.machine import Machine
@@ -11,6 +11,7 @@ from nnspec.analysis.memory.peaks import Peaks, Unwatched
 from nnspec.analysis.uses import Place
 from nnspec.ir.dims import Size
 from nnspec.ir.types import DType
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nnspec.analysis.memory.calls import Calls
 from nnspec.analysis.memory.frame import Frame, port_values
@@ -20,6 +20,7 @@ from nnspec.analysis.memory.machine import (
 from nnspec.analysis.memory.policy import Modes
 from nnspec.ir.dims import Dim, Size, maximum, total
 from nnspec.ir.graph import Program
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nnspec.analysis.memory.layout import Sizes
 from nnspec.analysis.memory.peaks import Peaks
 from nnspec.analysis.uses import Place
 from nnspec.ir.dims import Dim
 from nnspec.ir.types import DType
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ al., "Megatron-LM", 2019). Gates have two layers in front: `silu(gate(x)) * up(x
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
 
 from nnspec.ir.graph import Function, Node, Program, dotted
 from nnspec.ops.base import Layout
 from nnspec.ops.linear import Linear
 from nnspec.ops.random import Dropout
 from nnspec.passes.stages import values_of
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

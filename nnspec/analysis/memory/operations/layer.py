@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from nnspec.analysis.memory.machine import Tensor
+from nnspec.records import dataclass
 
 
 @dataclass(eq=False)

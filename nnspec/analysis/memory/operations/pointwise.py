@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from nnspec.analysis.memory.layout import Sizes, elementwise, like
@@ -17,6 +16,7 @@ from nnspec.analysis.memory.machine import (
 )
 from nnspec.ir.dims import ONE
 from nnspec.ir.types import DType
+from nnspec.records import dataclass
 
 Operand: TypeAlias = Any
 """A tensor, or a Python number."""

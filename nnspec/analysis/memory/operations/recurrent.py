@@ -8,7 +8,6 @@ its gates and states. A sequence of any length is one formula: steps are not gon
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from nnspec.analysis.memory.machine import Machine, Storage, Tensor
@@ -24,6 +23,7 @@ from nnspec.analysis.memory.operations.views import (
 )
 from nnspec.ir.dims import ZERO, Dim, dim, maximum
 from nnspec.ir.types import DType
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True)

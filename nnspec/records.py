@@ -1,0 +1,269 @@
+"""Dataclasses whose methods are written when they are first needed.
+
+`dataclasses.dataclass` compiles up to six methods for each class while its module is loaded: with hundreds
+of classes, a third of what a short command costs. The `dataclass` of this module takes the options `frozen`,
+`eq` and `slots` of that one, and makes dataclasses to type checkers and to `dataclasses` itself, but does so
+when the first object is made or when somebody asks for the fields. It then compiles the constructor only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from _thread import RLock  # the module `threading` is not needed for it
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import MISSING, Field, FrozenInstanceError
+from inspect import get_annotations
+from operator import attrgetter
+from types import MemberDescriptorType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+__all__ = ["dataclass"]
+
+_LOCK = RLock()
+_PLACES = ("__dataclass_fields__", "__dataclass_params__", "__match_args__")
+
+
+def _dataclass(
+    cls: type | None = None,
+    /,
+    *,
+    frozen: bool = False,
+    eq: bool = True,
+    slots: bool = False,
+) -> Any:
+    def decorated(written: type) -> type:
+        deferred = _Deferred(written, frozen, eq)
+        return deferred.slotted() if slots else deferred.filled()
+
+    return decorated if cls is None else decorated(cls)
+
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    dataclass = _dataclass
+
+
+class _Deferred:
+    """A class that will be a dataclass: `origin` as it was written, `made` the same or, with slots, anew."""
+
+    def __init__(self, origin: type, frozen: bool, eq: bool) -> None:
+        self.origin = origin
+        self.made: Any = origin
+        self.frozen = frozen
+        self.is_complete = False
+        written = {name for name, value in origin.__dict__.items() if value is not None}
+        compared = {"__eq__", "__hash__"} if eq else set[str]()
+        self.wanted = ({"__init__", "__repr__"} | compared) - written
+
+    def filled(self) -> type:
+        """The class with what it needs until it is complete."""
+        for name, value in self._provisional().items():
+            setattr(self.origin, name, value)
+        return self.origin
+
+    def slotted(self) -> type:
+        """The same, made again: slots cannot be added to a class that exists."""
+        old, kinds = self.origin, get_annotations(self.origin)
+        names = [name for name in kinds if not kinds[name].startswith("ClassVar")]
+        left_out = {"__dict__", "__weakref__", *names}
+        body = {k: value for k, value in old.__dict__.items() if k not in left_out}
+        inherited = {slot for base in old.__mro__[1:] for slot in _slots(base)}
+        body["__slots__"] = tuple(name for name in names if name not in inherited)
+        body |= self._provisional()
+        body |= {"__getstate__": _state, "__setstate__": _restore}
+        self.made = type(old)(old.__name__, old.__bases__, body)
+        self.made.__qualname__ = old.__qualname__
+        return self.made
+
+    def _provisional(self) -> dict[str, Any]:
+        added: dict[str, Any] = {name: _Place(self, name) for name in _PLACES}
+        added |= {name: self._first_call(name) for name in self.wanted}
+        if self.frozen:
+            added |= {"__setattr__": _refuse_setting, "__delattr__": _refuse_deleting}
+        elif "__hash__" in added:
+            added["__hash__"] = None
+        return added
+
+    def _first_call(self, name: str) -> Callable[..., Any]:
+        def method(instance: Any, /, *arguments: Any, **named: Any) -> Any:
+            self.complete()
+            return getattr(self.made, name)(instance, *arguments, **named)
+
+        return method
+
+    def complete(self) -> None:
+        """Makes the class a dataclass, if it is not one yet."""
+        with _LOCK:
+            if not self.is_complete:
+                self._find_fields()
+                self._write_methods()
+                self.is_complete = True
+
+    def _find_fields(self) -> None:
+        """Asks the standard library for the fields of this class, and adds them to those of its bases."""
+        own = self._stand_in()
+        fields: dict[str, Field[Any]] = {}
+        for base in reversed(self.made.__mro__[1:]):
+            fields |= getattr(base, "__dataclass_fields__", {})
+        fields |= own.__dataclass_fields__
+        for name in get_annotations(self.origin):
+            if isinstance(self.made.__dict__.get(name), Field):
+                _settle_default(self.made, fields[name])
+        own.__dataclass_params__.frozen = self.frozen
+        self.made.__dataclass_params__ = own.__dataclass_params__
+        self.made.__dataclass_fields__ = fields
+        self.made.__match_args__ = tuple(
+            each.name
+            for each in dataclasses.fields(self.made)
+            if each.init and not each.kw_only
+        )
+
+    def _stand_in(self) -> Any:
+        """A dataclass with only the fields that this class adds."""
+        origin = self.origin
+        kinds = get_annotations(origin)
+        body = {key: value for key, value in origin.__dict__.items() if key in kinds}
+        body |= {"__annotations__": kinds, "__module__": origin.__module__}
+        # Without a docstring, the library would find out the signature to write it there.
+        stand_in = type(origin.__name__, (), {**body, "__doc__": "-"})
+        return dataclasses.dataclass(init=False, repr=False, eq=False)(stand_in)
+
+    def _write_methods(self) -> None:
+        fields = dataclasses.fields(self.made)
+        values = _values([each.name for each in fields if each.compare])
+        methods: dict[str, Any] = {"__repr__": _shown, "__eq__": _equality(values)}
+        methods["__hash__"] = _hash(values) if self.frozen else None
+        if "__init__" in self.wanted:
+            methods["__init__"] = _constructor(self.made, fields, self.frozen)
+        for name in self.wanted:
+            setattr(self.made, name, methods[name])
+
+
+class _Place:
+    """Stands for an attribute that a class has once it is complete."""
+
+    def __init__(self, deferred: _Deferred, name: str) -> None:
+        self._deferred, self._name = deferred, name
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        self._deferred.complete()
+        return getattr(owner, self._name)
+
+
+def _settle_default(cls: Any, field: Field[Any]) -> None:
+    """Puts the default of a field where `field(...)` stands in the text of the class."""
+    if field.default is MISSING:
+        delattr(cls, field.name)
+    else:
+        setattr(cls, field.name, field.default)
+
+
+def _slots(base: type) -> Sequence[str]:
+    return base.__dict__.get("__slots__", ())
+
+
+# ---- the constructor --------------------------------------------------------------------------------
+
+
+def _constructor(
+    cls: Any, fields: Sequence[Field[Any]], frozen: bool
+) -> Callable[..., None]:
+    """`__init__` of a class with these fields, compiled."""
+    known: dict[str, Any] = {"MISSING": MISSING, "put": object.__setattr__}
+    order = sorted((each for each in fields if each.init), key=_is_named)
+    parameters = ", ".join(["self", *_parameters(order, known)])
+    lines = [line for each in fields for line in _assigned(cls, each, frozen, known)]
+    if hasattr(cls, "__post_init__"):
+        lines.append("self.__post_init__()")
+    exec(f"def __init__({parameters}):\n  {'; '.join(lines) or 'pass'}", known)
+    known["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"
+    return known["__init__"]
+
+
+def _is_named(field: Field[Any]) -> bool:
+    return bool(field.kw_only)
+
+
+def _parameters(order: Iterable[Field[Any]], known: dict[str, Any]) -> Iterator[str]:
+    """The parameters as text; their defaults go to `known`."""
+    starred = False
+    for each in order:
+        if each.kw_only and not starred:
+            starred = True
+            yield "*"
+        yield each.name + _default(each, known)
+
+
+def _default(field: Field[Any], known: dict[str, Any]) -> str:
+    if field.default is not MISSING:
+        known[f"default_{field.name}"] = field.default
+        return f"=default_{field.name}"
+    return "=MISSING" if field.default_factory is not MISSING else ""
+
+
+def _assigned(
+    cls: Any, field: Field[Any], frozen: bool, known: dict[str, Any]
+) -> Iterator[str]:
+    """The statement that sets a field, if one does."""
+    name = field.name
+    value = name if field.init else "MISSING"
+    if field.default_factory is not MISSING:
+        known[f"make_{name}"] = field.default_factory
+        value = f"make_{name}() if {value} is MISSING else {value}"
+    elif not field.init:
+        return
+    slot = getattr(cls, name, None)
+    if not frozen:
+        yield f"self.{name} = {value}"
+    elif isinstance(slot, MemberDescriptorType):  # the quickest way into a slot
+        known[f"put_{name}"] = slot.__set__
+        yield f"put_{name}(self, {value})"
+    else:
+        yield f"put(self, {name!r}, {value})"
+
+
+# ---- what needs no compiling ------------------------------------------------------------------------
+
+
+def _values(names: Sequence[str]) -> Callable[[Any], Any]:
+    """What gives the values of an object that others are compared by."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda each: tuple(getattr(each, name) for name in names)
+
+
+def _equality(values: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    def equal(self: Any, other: Any) -> Any:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return values(self) == values(other)
+
+    return equal
+
+
+def _hash(values: Callable[[Any], Any]) -> Callable[[Any], int]:
+    return lambda self: hash(values(self))
+
+
+def _shown(self: Any) -> str:
+    shown = [each.name for each in dataclasses.fields(self) if each.repr]
+    values = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+    return f"{type(self).__qualname__}({values})"
+
+
+def _state(self: Any) -> list[Any]:
+    return [getattr(self, each.name) for each in dataclasses.fields(self)]
+
+
+def _restore(self: Any, state: Sequence[Any]) -> None:
+    for each, value in zip(dataclasses.fields(self), state, strict=True):
+        object.__setattr__(self, each.name, value)
+
+
+def _refuse_setting(self: Any, name: str, value: Any) -> NoReturn:
+    raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+
+def _refuse_deleting(self: Any, name: str) -> NoReturn:
+    raise FrozenInstanceError(f"cannot delete field {name!r}")
