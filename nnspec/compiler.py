@@ -25,6 +25,7 @@ from nnspec.ir.frame import Builder, Frame
 from nnspec.ir.graph import Program
 from nnspec.ir.lint import lint
 from nnspec.ir.values import Declared, Module, Value
+from nnspec.ir.whole import whole_program
 from nnspec.modules import Loader, read_source
 from nnspec.ops import OPS
 from nnspec.records import dataclass
@@ -380,7 +381,9 @@ def _elaborated(
     elaboration = Elaboration(operators, diagnostics)
     try:
         constants, rest = _settings(elaboration, module, declared, settings)
-        program = elaboration.program(declared, constants, module.file.source.name)
+        program = whole_program(
+            elaboration, declared, constants, module.file.source.name
+        )
         if program is None:
             return None
         symbols = _symbols(program, rest)

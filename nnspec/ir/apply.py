@@ -8,7 +8,7 @@ from dataclasses import field
 from nnspec.diagnostics import Label, SpecError
 from nnspec.ir import builtins, operators
 from nnspec.ir import evaluate as evaluation
-from nnspec.ir.dims import Dim
+from nnspec.ir.dims import ONE, Dim
 from nnspec.ir.frame import Frame
 from nnspec.ir.graph import Argument, Path
 from nnspec.ir.types import TensorType
@@ -356,7 +356,7 @@ def slicing(frame: Frame, value: Tensor, node: ast.Index) -> Value:
         raise frame.error("E0322", "`...` stands once in an index", node)
     if given > value.type.rank:
         raise _too_many_axes(frame, value, node, given)
-    whole = Range(None, None, operators.ONE)
+    whole = Range(None, None, ONE)
     fill = [whole] * (value.type.rank - given)
     for item in node.subscripts:
         if isinstance(item, ast.Rest):
@@ -366,7 +366,7 @@ def slicing(frame: Frame, value: Tensor, node: ast.Index) -> Value:
                 None if part is None else evaluation.integer(frame, part)
                 for part in (item.start, item.stop, item.step)
             ]
-            items.append(Range(parts[0], parts[1], parts[2] or operators.ONE))
+            items.append(Range(parts[0], parts[1], parts[2] or ONE))
         else:
             items.append(evaluation.integer(frame, item))
     if not rest:

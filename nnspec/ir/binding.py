@@ -1,4 +1,4 @@
-"""Binding what is handed to a block, model or fn to its parameters."""
+"""Binding what is handed to a block, model or fn to its parameters, as the caller sees them."""
 
 from __future__ import annotations
 
@@ -7,33 +7,24 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import SpecError, did_you_mean
-from nnspec.ir import apply, shapes
+from nnspec.ir import apply, parameter_kinds
 from nnspec.ir import evaluate as evaluation
-from nnspec.ir.builtins import elements
 from nnspec.ir.complaints import counted, listed
-from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.frame import Builder, Frame
-from nnspec.ir.graph import Argument, Function, Parameter, Port
-from nnspec.ir.rename import Renaming
-from nnspec.ir.terms import Term, Traced
-from nnspec.ir.terms import name as named_term
+from nnspec.ir.graph import Argument, Parameter
+from nnspec.ir.terms import Traced
 from nnspec.ir.values import (
-    NONE,
     Builtin,
     Declared,
     OperatorName,
     Poisoned,
-    Range,
     Recipe,
     Sequence,
     Tensor,
     Unknown,
     Value,
-    as_term,
-    is_constant,
     kind_of,
     plain,
-    term_of,
 )
 from nnspec.records import dataclass
 from nnspec.source import Span
@@ -173,37 +164,55 @@ def _assigned(
         given[waiting.pop(0)] = value
     for place, value in enumerate(arguments.positional):
         span = arguments.spans.get(place, site.span)
-        tensor = isinstance(value, Tensor) or (
-            isinstance(value, Sequence) and value.holds_tensors
-        )
-        names = waiting if tensor else [name for name in constants if name not in given]
-        if not names:
-            if tensor:
+        if _holds_tensors(value):
+            if not waiting:
                 raise _surplus(frame, callee, tensors, span)
-            raise frame.error(
-                "E0303",
-                f"`{callee.node.name}` takes {counted(len(constants), 'constant')},"
-                " and this is one more",
-                span,
-                hint=listed(constants),
-            )
-        given[names[0]] = value
-        arguments.spans.setdefault(names[0], span)
-        if tensor:
-            waiting.pop(0)
+            name = waiting.pop(0)
+        else:
+            open_ones = [name for name in constants if name not in given]
+            if not open_ones:
+                raise _surplus_constant(frame, callee, constants, span)
+            name = open_ones[0]
+        given[name] = value
+        arguments.spans.setdefault(name, span)
     for name, value in arguments.keywords.items():
         span = arguments.spans.get(name, site.span)
-        if name in given:
-            message = f"`{name}` of `{callee.node.name}` is given twice"
-            hint = "an argument without a name gave it already: delete one of the two"
-            raise frame.error("E0304", message, span, hint=hint)
-        if name not in tensors and name not in constants:
-            known = [*constants, *tensors]
-            hint = did_you_mean(name, known) or listed(known)
-            message = f"`{callee.node.name}` has no parameter named `{name}`"
-            raise frame.error("E0302", message, span, hint=hint)
+        _require_new(frame, callee, name, given, [*constants, *tensors], span)
         given[name] = value
     return given
+
+
+def _holds_tensors(value: Value) -> bool:
+    return isinstance(value, Tensor) or (
+        isinstance(value, Sequence) and value.holds_tensors
+    )
+
+
+def _require_new(
+    frame: Frame,
+    callee: Declared,
+    name: str,
+    given: Mapping[str, Value],
+    known: list[str],
+    span: Span,
+) -> None:
+    """Raises unless a keyword is the name of a parameter that nothing else gives."""
+    if name in given:
+        message = f"`{name}` of `{callee.node.name}` is given twice"
+        hint = "an argument without a name gave it already: delete one of the two"
+        raise frame.error("E0304", message, span, hint=hint)
+    if name not in known:
+        hint = did_you_mean(name, known) or listed(known)
+        message = f"`{callee.node.name}` has no parameter named `{name}`"
+        raise frame.error("E0302", message, span, hint=hint)
+
+
+def _surplus_constant(
+    frame: Frame, callee: Declared, constants: list[str], span: Span
+) -> SpecError:
+    takes = f"`{callee.node.name}` takes {counted(len(constants), 'constant')}"
+    message = f"{takes}, and this is one more"
+    return frame.error("E0303", message, span, hint=listed(constants))
 
 
 def _surplus(
@@ -232,12 +241,14 @@ def _bind_constants(
         parameter = bound.written[name]
         if parameter.default is not None:
             default = evaluation.evaluate(inside, parameter.default)
-            bound.defaults[name] = checked(
+            bound.defaults[name] = parameter_kinds.checked(
                 inside, parameter, default, parameter.default.span, callee
             )
         if name in given:
             span = arguments.spans.get(name, site.span)
-            bound.constants[name] = checked(frame, parameter, given[name], span, callee)
+            bound.constants[name] = parameter_kinds.checked(
+                frame, parameter, given[name], span, callee
+            )
         elif parameter.default is not None:
             bound.constants[name] = bound.defaults[name]
         else:
@@ -297,188 +308,3 @@ def _tensor(
     wanted = "a list of tensors" if wants_list else "a tensor"
     message = f"`{name}` of `{bound.declared.node.name}` must be {wanted}, and this is {kind_of(value)}"
     raise frame.error("E0308", message, span)
-
-
-# ---- the kinds of constants -------------------------------------------------------------------------
-
-
-def checked(
-    frame: Frame, parameter: ast.Parameter, value: Value, span: Any, callee: Declared
-) -> Value:
-    """A constant that has the kind its parameter declares."""
-    if isinstance(value, Range):
-        value = Sequence(
-            tuple(elements(frame, value, ast.NoneLiteral(span))), value.term
-        )
-    found = _of_kind(parameter.type, value)
-    if found is None:
-        wanted = _kind_text(parameter.type)
-        message = f"`{parameter.name}` of `{callee.node.name}` is {wanted}, and this is {kind_of(value)}"
-        raise frame.error("E0305", message, span, hint=_kind_hint(wanted, value))
-    return found
-
-
-def _of_kind(kind: ast.TypeExpr, value: Value) -> Value | None:
-    if isinstance(kind, ast.ShapeType):
-        return _list_of(kind, value)
-    assert isinstance(kind, ast.ScalarType)
-    if isinstance(value, Traced) and value.value is None:
-        return value
-    match kind.name:
-        case "int":
-            return value if isinstance(value, Dim) else None
-        case "float":
-            if isinstance(value, Dim) and value.is_constant:
-                return Traced(float(int(value)), term_of(value))
-            return value if isinstance(value, Traced) and _is(value, float) else None
-        case "bool":
-            return value if isinstance(value, Traced) and _is(value, bool) else None
-        case "str":
-            return value if isinstance(value, Traced) and _is(value, str) else None
-        case "fn" | "block":
-            callable_ = isinstance(value, OperatorName | Declared | Recipe | Builtin)
-            return value if callable_ else None
-        case _:
-            return value if is_constant(value) else None
-
-
-def _is(value: Traced, kind: type) -> bool:
-    return type(value.value) is kind
-
-
-def _list_of(kind: ast.ShapeType, value: Value) -> Value | None:
-    if not isinstance(value, Sequence) or kind.element is None:
-        return None
-    items_found: list[Value] = []
-    for item in value.items:
-        found = _of_kind(kind.element, item)
-        if found is None:
-            return None
-        items_found.append(found)
-    return Sequence(tuple(items_found), value.term)
-
-
-def _kind_hint(wanted: str, value: Value) -> str | None:
-    if not isinstance(value, Traced) or wanted not in ("an int", "a float"):
-        return None
-    if isinstance(value.value, str):
-        return "write the number without quotes"
-    return (
-        "`/` makes a float: use `//`, or `int(...)` around it"
-        if wanted == "an int"
-        else None
-    )
-
-
-def _kind_text(kind: ast.TypeExpr) -> str:
-    if isinstance(kind, ast.ScalarType):
-        article = "an" if kind.name == "int" else "a"
-        return f"{article} {kind.name}"
-    return "a list"
-
-
-# ---- entering a body --------------------------------------------------------------------------------
-
-
-def enter(frame: Frame, bound: Bound) -> list[Port]:
-    """Binds the parameters in the frame of the body, each constant known by its name."""
-    for name, value in bound.constants.items():
-        frame.names[name] = by_name(name, value)
-    if isinstance(bound.declared.node, ast.Model):
-        return []
-    ports: list[Port] = []
-    for name, value in bound.tensors.items():
-        ports.append(_enter_tensor(frame, name, bound.written[name], value))
-    return ports
-
-
-def by_name(name: str, value: Value) -> Value:
-    """A constant inside the body that takes it: known by its parameter's name."""
-    if isinstance(value, Dim):
-        return (
-            value.value.named(symbol(name))
-            if value.is_constant
-            else value.named(symbol(name))
-        )
-    if isinstance(value, Traced) and value.value is None:
-        return value
-    return evaluation.renamed(value, named_term(name))
-
-
-def _enter_tensor(
-    frame: Frame, name: str, parameter: ast.Parameter, value: Tensor | Sequence | None
-) -> Port:
-    place = frame.at(parameter.span)
-    kind = parameter.type
-    assert isinstance(kind, ast.ShapeType)
-    if value is None:
-        frame.names[name] = NONE
-        return Port(name, None)
-    if isinstance(value, Tensor):
-        matched = shapes.match_input(frame, name, kind, value)
-        tensor = frame.builder.value(matched, place)
-        frame.names[name] = tensor
-        return Port(name, tensor.id)
-    assert isinstance(kind.element, ast.ShapeType)
-    tensors: list[Tensor] = []
-    for i, item in enumerate(value.items):
-        if not isinstance(item, Tensor):
-            raise frame.error(
-                "E0308",
-                f"`{name}` holds tensors, and this is {kind_of(item)}",
-                parameter,
-            )
-        matched = shapes.match_input(frame, f"{name}.{i}", kind.element, item)
-        tensors.append(frame.builder.value(matched, place))
-    frame.names[name] = Sequence(tuple(tensors))
-    return Port(name, tuple(tensor.id for tensor in tensors), listed=True)
-
-
-def enter_fn(
-    frame: Frame, inner: Frame, callee: Declared, arguments: Arguments, site: Site
-) -> None:
-    """Binds the parameters of a fn, whose body is inlined: everything keeps the caller's names."""
-    bound = bind(frame, callee, arguments, site)
-    for name, value in bound.constants.items():
-        inner.names[name] = value
-    for name, value in bound.tensors.items():
-        parameter = bound.written[name]
-        kind = parameter.type
-        assert isinstance(kind, ast.ShapeType)
-        if isinstance(value, Tensor):
-            _name_sizes(inner, name, kind, value)
-        inner.names[name] = NONE if value is None else value
-
-
-def _name_sizes(inner: Frame, name: str, kind: ast.ShapeType, value: Tensor) -> None:
-    """Names of a fn's input type mean the caller's sizes."""
-    shapes.check_claim(inner, name, kind, value)
-
-
-def renaming(function: Function, bound: Bound) -> Renaming:
-    """What the names of a function are where it is called."""
-    sizes: dict[str, Dim] = {}
-    terms: dict[str, Term | None] = {}
-    for name, value in bound.constants.items():
-        if isinstance(value, Dim):
-            sizes[name] = value
-        else:
-            terms[name] = as_term(value)
-    for port in function.inputs:
-        given = bound.tensors.get(port.name)
-        if isinstance(given, Tensor) and isinstance(port.values, int):
-            _pair(sizes, function, port.values, given)
-        elif isinstance(given, Sequence) and isinstance(port.values, tuple):
-            for value, item in zip(port.values, given.items, strict=True):
-                if isinstance(item, Tensor):
-                    _pair(sizes, function, value, item)
-    return Renaming(sizes, terms)
-
-
-def _pair(sizes: dict[str, Dim], function: Function, value: int, given: Tensor) -> None:
-    for own, outer in zip(function.types[value].shape, given.type.shape, strict=True):
-        twin = own.generic
-        if len(twin.terms) == 1 and len(twin.symbols()) == 1:
-            (name,) = twin.symbols()
-            if twin == symbol(name):
-                sizes.setdefault(name, outer)

@@ -10,43 +10,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnspec.diagnostics import Diagnostic, Diagnostics, Label, SpecError, did_you_mean
-from nnspec.ir import apply, binding, builtins, shapes, statements
-from nnspec.ir import evaluate as evaluation
+from nnspec.ir import apply, binding, entering, ports, statements
 from nnspec.ir.apply import Arguments, Site
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.budget import MOST_CALL_DEPTH, Budget
-from nnspec.ir.complaints import counted
-from nnspec.ir.dims import ONE, Dim, symbol
+from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.frame import Builder, Frame
 from nnspec.ir.graph import (
     Argument,
     CostBudget,
     Function,
     Marks,
-    Parameter,
     Port,
-    Program,
-    Result,
-    Running,
 )
 from nnspec.ir.labels import assign_labels
 from nnspec.ir.rename import renamed_type, settled
 from nnspec.ir.types import TensorType
 from nnspec.ir.values import (
     Declared,
-    Module,
     Poisoned,
     Recipe,
     Sequence,
-    Tensor,
     Unknown,
     Value,
-    kind_of,
-    plain,
 )
 from nnspec.ops.base import Operator
 from nnspec.records import dataclass
-from nnspec.source import Location, Source, Span
+from nnspec.source import Location, Source
 from nnspec.syntax import ast
 
 # More than the characters of any text (see `syntax.text`): places of texts are numbered in one row.
@@ -83,10 +73,7 @@ class Elaboration:
         self._names: dict[str, int] = {}
         self._calls: list[tuple[Declared, Location]] = []
         self._constants: dict[ast.Constant, dict[str, Value]] = {}
-        self._dims: dict[Builder, dict[str, Dim]] = {}
         self._labels: dict[ast.Body, dict[ast.Node, str]] = {}
-        self._ports: dict[Builder, tuple[list[Port], list[Port]]] = {}
-        self._given: dict[Builder, dict[str, Tensor]] = {}
 
     # ---- diagnostics ----
 
@@ -118,40 +105,6 @@ class Elaboration:
         if name not in self.symbols:
             self.symbols[name] = symbol(name)
         return self.symbols[name]
-
-    def note_dim(self, frame: Frame, name: str, size: Dim) -> None:
-        """Remembers the size that a name in an input's type was bound to."""
-        self._dims.setdefault(frame.builder, {})[name] = size.value
-
-    def assume_multiple(
-        self, frame: Frame, name: str, factor: int, node: ast.Expr
-    ) -> None:
-        """Takes a symbol for a multiple of `factor` from here on."""
-        if any(n.outputs for n in frame.builder.nodes):
-            raise frame.error(
-                "E0504",
-                f"`{name}` is used before this requirement",
-                node,
-                hint="put the `require` directly behind the inputs",
-            )
-        known = self.assumptions.multiples.get(name, 1)
-        from math import lcm
-
-        factor = lcm(known, factor)
-        self.assumptions = self.assumptions.with_multiple(name, factor)
-        self.symbols[name] = symbol(name, factor)
-        replaced = {name: self.symbols[name]}
-        builder = frame.builder
-        for number, kind in builder.types.items():
-            sizes = tuple(size.at(replaced) for size in kind.shape)
-            builder.types[number] = TensorType(sizes, kind.dtype)
-        for key, value in frame.names.items():
-            if isinstance(value, Dim):
-                frame.names[key] = value.at(replaced)
-            elif isinstance(value, Tensor):
-                frame.names[key] = Tensor(
-                    value.id, builder.types[value.id], value.origin
-                )
 
     # ---- declarations ----
 
@@ -217,9 +170,9 @@ class Elaboration:
         location = frame.at(site.span)
         key = (node, bound.key())
         if key not in self._made:
-            self._made[key] = self._elaborate(callee, bound, location)
+            self._made[key] = self.elaborate(callee, bound, location)
         function = self._made[key]
-        rename = binding.renaming(function, bound)
+        rename = entering.renaming(function, bound)
         results = tuple(
             renamed_type(function.types[value], rename)
             for port in function.outputs
@@ -227,9 +180,10 @@ class Elaboration:
         )
         return Specialised(function, bound.inputs(), results, bound.constants)
 
-    def _elaborate(
+    def elaborate(
         self, callee: Declared, bound: binding.Bound, location: Location
     ) -> Function:
+        """A new function of a block or model, its arguments bound. Raises `Poisoned` where it has faults."""
         self._enter(callee, location)
         errors = len(self.diagnostics.found)
         poisoned, self.poisoned = self.poisoned, False
@@ -266,7 +220,7 @@ class Elaboration:
         node = callee.node
         assert isinstance(node, ast.Block | ast.Model)
         kind = "block" if isinstance(node, ast.Block) else "model"
-        builder = Builder()
+        builder = Builder(given=bound.model_inputs())
         labels = self.labels_of(node.body)
         frame = Frame(self, builder, callee.module, {}, labels, kind)
         before = self.main_frame
@@ -274,89 +228,25 @@ class Elaboration:
             self.main_frame = frame
         frame.marks = statements.marks(frame, Marks(), node.annotations)
         own, frame.marks = frame.marks, Marks()
-        self._ports[builder] = ([], [])
-        self._given[builder] = bound.model_inputs()
-        ports = binding.enter(frame, bound)
-        outputs = self._run(frame, node, ports)
+        builder.inputs.extend(entering.enter(frame, bound))
+        outputs = self._run(frame, node)
         return self._function(frame, callee, bound, outputs, own, location)
 
-    def _run(
-        self, frame: Frame, node: ast.Block | ast.Model, ports: list[Port]
-    ) -> tuple[Port, ...]:
-        inputs, outputs = self._ports[frame.builder]
-        inputs.extend(ports)
+    def _run(self, frame: Frame, node: ast.Block | ast.Model) -> tuple[Port, ...]:
+        """Elaborates a body; gives its outputs."""
         values: list[Value] = []
         end = node.name_span
         try:
             statements.run(frame, node.body)
         except statements.Returned as returned:
             if isinstance(node, ast.Block):
-                self._results(frame, node.results, returned.values, returned.node)
+                ports.check_results(frame, node.results, returned.values, returned.node)
             values, end = returned.values, returned.node.span
         if self.poisoned:
             raise Poisoned
         if isinstance(node, ast.Model):
-            if not outputs:
-                raise frame.error(
-                    "E0506",
-                    f"the model `{node.name}` has no output",
-                    node.name_span,
-                    hint="add `output name = value`",
-                )
-            frame.builder.items.append(Result(tuple(port.values for port in outputs)))
-            return tuple(outputs)
-        if not values:
-            raise frame.error(
-                "E0508",
-                f"the block `{node.name}` returns nothing",
-                node.name_span,
-                hint="end it with `return value`",
-            )
-        return self._block_outputs(frame, values, node, end)
-
-    def _block_outputs(
-        self, frame: Frame, values: list[Value], node: ast.Block, end: Span
-    ) -> tuple[Port, ...]:
-        ports: list[Port] = []
-        for i, value in enumerate(values):
-            if isinstance(value, Tensor):
-                ports.append(Port(f"result_{i}", value.id))
-            elif isinstance(value, Sequence) and all(
-                isinstance(v, Tensor) for v in value.items
-            ):
-                raise frame.error(
-                    "E0508",
-                    f"the block `{node.name}` returns a list",
-                    end,
-                    hint="return the tensors one by one: `return a, b`",
-                )
-            else:
-                raise frame.error(
-                    "E0308",
-                    f"a block returns tensors, and this is {kind_of(value)}",
-                    end,
-                    hint="a function of constants is a `fn`",
-                )
-        return tuple(ports)
-
-    def _results(
-        self,
-        frame: Frame,
-        claims: tuple[ast.TypeExpr, ...],
-        values: list[Value],
-        node: ast.Stmt,
-    ) -> None:
-        if not claims:
-            return
-        if len(claims) != len(values):
-            declared = counted(len(claims), "result")
-            message = f"{declared} declared, and {len(values)} returned"
-            span = claims[0].span.cover(claims[-1].span)
-            label = Label(frame.at(span), "declared here")
-            hint = "return as many values as are declared"
-            raise frame.error("E0508", message, node, labels=(label,), hint=hint)
-        for i, claim in enumerate(claims):
-            values[i] = shapes.check_claim(frame, "", claim, values[i])
+            return ports.model_outputs(frame, node)
+        return ports.block_outputs(frame, values, node, end)
 
     def _function(
         self,
@@ -378,79 +268,20 @@ class Elaboration:
             kind="block" if isinstance(node, ast.Block) else "model",
             doc=node.body.doc,
             parameters=bound.parameters(),
-            inputs=tuple(self._ports[builder][0]),
+            inputs=tuple(builder.inputs),
             outputs=outputs,
             nodes=tuple(builder.nodes),
             types=settled(builder.types, builder.running, outputs),
             structure=tuple(builder.items),
             running=dict(builder.running),
-            dims=self._dims.get(builder, {}),
+            dims=dict(builder.dims),
             location=Location(callee.module.file.source, node.name_span),
             marks=marks,
         )
         self.functions[function.key] = function
         return function
 
-    # ---- models ----
-
-    def model_input(self, frame: Frame, node: ast.Input) -> None:
-        """An `input` statement: a symbol for each new name, or the tensor that a caller gives."""
-        if frame.kind != "model":
-            raise frame.error(
-                "E0513",
-                "only a model has `input` statements",
-                node,
-                hint="a block takes its tensors as parameters: `block F(x: [B, C])`",
-            )
-        if not isinstance(node.type, ast.ShapeType) or node.type.dtype == "list":
-            raise frame.error(
-                "E0205", "an input is a tensor", node, hint="write its shape: `[B, 3]`"
-            )
-        inputs, _ = self._ports[frame.builder]
-        if any(port.name == node.name for port in inputs):
-            message = f"there are two inputs named `{node.name}`"
-            raise frame.error(
-                "E0514", message, node, hint="give one of them another name"
-            )
-        given = self._given[frame.builder].get(node.name)
-        place = frame.at(node.span)
-        if given is not None:
-            kind = shapes.match_input(frame, node.name, node.type, given)
-        else:
-            kind = shapes.introduce(frame, node.name, node.type)
-        tensor = frame.builder.value(kind, place)
-        inputs.append(Port(node.name, tensor.id))
-        frame.names[node.name] = tensor
-
-    def model_output(
-        self, frame: Frame, name: str, value: Value, node: ast.Output
-    ) -> None:
-        """An `output` statement."""
-        if frame.kind != "model":
-            raise frame.error(
-                "E0513",
-                "only a model has `output` statements",
-                node,
-                hint="a block ends with `return value`",
-            )
-        if frame.in_loop:
-            raise frame.error(
-                "E0507",
-                "`output` stands in a loop",
-                node,
-                hint="bind the value, and output it behind the loop",
-            )
-        if not isinstance(value, Tensor):
-            raise frame.error(
-                "E0308", f"an output is a tensor, and this is {kind_of(value)}", node
-            )
-        _, outputs = self._ports[frame.builder]
-        if any(port.name == name for port in outputs):
-            message = f"there are two outputs named `{name}`"
-            raise frame.error(
-                "E0514", message, node, hint="give one of them another name"
-            )
-        outputs.append(Port(name, value.id))
+    # ---- functions that are inlined ----
 
     def inline(
         self, frame: Frame, callee: Declared, arguments: Arguments, site: Site
@@ -469,33 +300,31 @@ class Elaboration:
                 "fn",
                 prefix=f"{frame.prefix}.{node.name}",
                 marks=frame.marks,
-                in_loop=0,
             )
             self._enter_fn(frame, inner, callee, arguments, site)
-            errors = len(self.diagnostics.found)
-            try:
-                statements.run(inner, node.body)
-            except statements.Returned as returned:
-                self._results(inner, node.results, returned.values, returned.node)
-                values = returned.values
-            else:
-                if len(self.diagnostics.found) > errors:
-                    raise Poisoned
-                raise inner.error(
-                    "E0508",
-                    f"the function `{node.name}` returns nothing",
-                    node.name_span,
-                    hint="end it with `return value`",
-                )
-            if any(isinstance(value, Unknown) for value in values):
-                raise Poisoned
-            return (
-                values[0]
-                if len(values) == 1
-                else Sequence(tuple(values), is_group=True)
-            )
+            values = self._run_fn(inner, node)
         finally:
             self._calls.pop()
+        if any(isinstance(value, Unknown) for value in values):
+            raise Poisoned
+        return values[0] if len(values) == 1 else Sequence(tuple(values), is_group=True)
+
+    def _run_fn(self, inner: Frame, node: ast.Fn) -> list[Value]:
+        """Elaborates the body of a `fn`; gives what it returns."""
+        errors = len(self.diagnostics.found)
+        try:
+            statements.run(inner, node.body)
+        except statements.Returned as returned:
+            ports.check_results(inner, node.results, returned.values, returned.node)
+            return returned.values
+        if len(self.diagnostics.found) > errors:
+            raise Poisoned
+        raise inner.error(
+            "E0508",
+            f"the function `{node.name}` returns nothing",
+            node.name_span,
+            hint="end it with `return value`",
+        )
 
     def _enter_fn(
         self,
@@ -507,110 +336,15 @@ class Elaboration:
     ) -> None:
         """Binds the arguments; what is wrong with them is told with the calls that led here."""
         try:
-            binding.enter_fn(frame, inner, callee, arguments, site)
+            entering.enter_fn(frame, inner, callee, arguments, site)
         except SpecError as error:
             if inner.builder.closed:
                 raise
             self.note(error)
             raise Poisoned from None
 
-    # ---- the whole ----
-
-    def program(
-        self, declared: Declared, settings: Mapping[str, Value], source_name: str
-    ) -> Program | None:
-        """The program of a model or variant; None where faults were noted.
-
-        `settings` override the model's constants.
-        """
-        location = Location(declared.module.file.source, declared.node.name_span)
-        name = declared.node.name
-        try:
-            arguments = Arguments()
-            if isinstance(declared.node, ast.Variant):
-                declared, given = self.variant(declared)
-                arguments = arguments.merged(given)
-            arguments = _overridden(declared, arguments, settings)
-            frame = Frame(self, Builder(), declared.module, {}, {}, "file")
-            site = Site(ast.NoneLiteral(declared.node.name_span), None)
-            bound = binding.bind(frame, declared, arguments, site, entry=True)
-            function = self._elaborate(declared, bound, location)
-        except SpecError as error:
-            self.note(error)
-            return None
-        except Poisoned:
-            return None
-        if self.poisoned:
-            return None
-        return Program(
-            name=name,
-            entry=function.key,
-            functions=_reachable(self.functions, function),
-            symbols=tuple(self.symbols),
-            assumptions=self.assumptions,
-            source_name=source_name,
-            doc=declared.module.file.doc,
-            requirements=self._implied(),
-            budgets=tuple(self.cost_budgets),
-        )
-
-    def _implied(self) -> tuple[tuple[str, Dim], ...]:
-        """Sizes that are at least 1 only if the symbols are large enough."""
-        found: dict[str, Dim] = {}
-        for function in self.functions.values():
-            sizes = [size for kind in function.types.values() for size in kind.shape]
-            for size in (*sizes, *function.implied()):
-                if size.is_constant or size.key in found:
-                    continue
-                if not self.assumptions.holds(">=", size, ONE):
-                    found[size.key] = size.value
-        return tuple((str(size), size) for size in found.values())
-
-
-def _overridden(
-    declared: Declared, given: Arguments, settings: Mapping[str, Value]
-) -> Arguments:
-    """What a variant gives its model, by name, with settings in place of some of it."""
-    assert isinstance(declared.node, ast.Model)
-    names = [parameter.name for parameter in declared.node.parameters]
-    named = dict(zip(names, given.positional, strict=False))
-    surplus = given.positional[len(names) :]
-    return Arguments(
-        given.fed, surplus, {**named, **given.keywords, **settings}, given.spans
-    )
-
 
 def _values(argument: Argument) -> tuple[int, ...]:
     if argument is None:
         return ()
     return argument if isinstance(argument, tuple) else (argument,)
-
-
-def _reachable(
-    functions: Mapping[str, Function], entry: Function
-) -> dict[str, Function]:
-    """The functions that the entry needs, callees before callers."""
-    found: dict[str, Function] = {}
-
-    def visit(function: Function) -> None:
-        if function.key in found:
-            return
-        for node in function.nodes:
-            if node.callee is not None:
-                visit(functions[node.callee])
-        found[function.key] = function
-
-    visit(entry)
-    return found
-
-
-__all__ = [
-    "Elaboration",
-    "Module",
-    "Parameter",
-    "Running",
-    "Specialised",
-    "builtins",
-    "evaluation",
-    "plain",
-]

@@ -8,6 +8,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import Label, SpecError
+from nnspec.ir.dims import Dim
 from nnspec.ir.graph import (
     Argument,
     Branch,
@@ -15,6 +16,7 @@ from nnspec.ir.graph import (
     Marks,
     Node,
     Path,
+    Port,
     Running,
     Step,
 )
@@ -47,6 +49,12 @@ class Builder:
     )
     origins: dict[int, Location] = field(default_factory=dict[int, Location])
     turns: list[int] = field(default_factory=list[int])
+    inputs: list[Port] = field(default_factory=list[Port])
+    outputs: list[Port] = field(default_factory=list[Port])
+    # What a caller gives a model, by the names of its inputs.
+    given: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    # The sizes that the names in the types of inputs were bound to.
+    dims: dict[str, Dim] = field(default_factory=dict[str, Dim])
     closed: bool = False
 
     def value(self, type: TensorType, origin: Location) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import fields as fields_of
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import did_you_mean
 from nnspec.ir import constants
@@ -16,6 +16,9 @@ from nnspec.ir.terms import Traced
 from nnspec.ir.values import Value, kind_of, term_of
 from nnspec.syntax import ast
 
+if TYPE_CHECKING:
+    from nnspec.ops.initializers import Initializer, Number
+
 
 def initializer(
     frame: Frame,
@@ -25,11 +28,10 @@ def initializer(
     node: ast.Expr,
 ) -> Value:
     """`init.normal(std=0.02)`"""
-    from nnspec.ops.initializers import INITIALIZERS, Number
+    from nnspec.ops.initializers import INITIALIZERS
 
     kind = INITIALIZERS[name]
-    fans = [field.name for field in fields_of(kind) if field.name not in kind.numbers]  # type: ignore[arg-type]
-    names = [*fans, *kind.numbers]
+    names = [*_fans(kind), *kind.numbers]
     if len(arguments) > len(names):
         raise frame.error(
             "E0303", f"`init.{name}` takes at most {len(names)} arguments", node
@@ -42,29 +44,51 @@ def initializer(
                 "E0302", f"`init.{name}` has no argument `{key}`", node, hint=hint
             )
         given[key] = value
-    fields: dict[str, Any] = {}
-    for key in names:
-        if key not in given:
-            if key in fans or kind.numbers[key] is None:
-                hint = f"write `init.{name}({key}=...)`"
-                raise frame.error(
-                    "E0301", f"`init.{name}` needs `{key}`", node, hint=hint
-                )
-            continue
-        value = given[key]
-        if key in fans:
-            fields[key] = _as_fan(frame, key, value, node)
-            continue
-        number = Number(_as_float(frame, key, value, node))
-        if key in kind.positive and not 0 < number.value < math.inf:
-            message = (
-                f"`{key}` of `init.{name}` must be greater than 0, not {number.value}"
-            )
-            raise frame.error(
-                "E0305", message, node, hint=f"write `{key}=0.02`, for example"
-            )
-        fields[key] = number
-    return Traced(kind(**fields))
+    return Traced(kind(**_fields(frame, name, kind, given, node)))
+
+
+def _fans(kind: type[Initializer]) -> list[str]:
+    """The arguments that count inputs; all others are numbers."""
+    return [field.name for field in fields_of(kind) if field.name not in kind.numbers]  # type: ignore[arg-type]
+
+
+def _fields(
+    frame: Frame,
+    name: str,
+    kind: type[Initializer],
+    given: Mapping[str, Value],
+    node: ast.Expr,
+) -> dict[str, Any]:
+    """The arguments as the initializer keeps them; those with defaults may be missing."""
+    fans = _fans(kind)
+    found: dict[str, Any] = {}
+    for key in (*fans, *kind.numbers):
+        if key in given and key in fans:
+            found[key] = _as_fan(frame, key, given[key], node)
+        elif key in given:
+            found[key] = _as_number(frame, name, kind, key, given[key], node)
+        elif key in fans or kind.numbers[key] is None:
+            hint = f"write `init.{name}({key}=...)`"
+            raise frame.error("E0301", f"`init.{name}` needs `{key}`", node, hint=hint)
+    return found
+
+
+def _as_number(
+    frame: Frame,
+    name: str,
+    kind: type[Initializer],
+    key: str,
+    value: Value,
+    node: ast.Expr,
+) -> Number:
+    from nnspec.ops.initializers import Number
+
+    number = Number(_as_float(frame, key, value, node))
+    if key in kind.positive and not 0 < number.value < math.inf:
+        message = f"`{key}` of `init.{name}` must be greater than 0, not {number.value}"
+        hint = f"write `{key}=0.02`, for example"
+        raise frame.error("E0305", message, node, hint=hint)
+    return number
 
 
 def _as_fan(frame: Frame, key: str, value: Value, node: ast.Expr) -> Dim:

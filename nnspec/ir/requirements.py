@@ -5,14 +5,17 @@ What speaks of a cost becomes a budget (see `cost_budgets`).
 
 from __future__ import annotations
 
+from math import lcm
+
 from nnspec.ir import cost_budgets
 from nnspec.ir import evaluate as evaluation
 from nnspec.ir.constants import ConstantError, compared
-from nnspec.ir.dims import Dim
+from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.frame import Frame
 from nnspec.ir.graph import Requirement
 from nnspec.ir.terms import Term
-from nnspec.ir.values import as_term, term_of
+from nnspec.ir.types import TensorType
+from nnspec.ir.values import Tensor, as_term, term_of
 from nnspec.syntax import ast
 
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -104,7 +107,7 @@ def _assume(
         )
     if operator == "==" and right == 0 and _remainder(left) is not None:
         name, factor = _remainder(left) or ("", 0)
-        elaboration.assume_multiple(frame, name, factor, condition)
+        _assume_multiple(frame, name, factor, condition)
         return
     if right.is_constant and _lone_symbol(left) is not None:
         name, bound = _lone_symbol(left) or "", int(right)
@@ -125,6 +128,32 @@ def _assume(
             elaboration.assumptions = elaboration.assumptions.with_lower(name, limit)
         case _:
             raise _unsupported(frame, condition)
+
+
+def _assume_multiple(frame: Frame, name: str, factor: int, condition: ast.Expr) -> None:
+    """Takes a symbol for a multiple of `factor` from here on."""
+    if any(n.outputs for n in frame.builder.nodes):
+        raise frame.error(
+            "E0504",
+            f"`{name}` is used before this requirement",
+            condition,
+            hint="put the `require` directly behind the inputs",
+        )
+    elaboration = frame.elaboration
+    known = elaboration.assumptions.multiples.get(name, 1)
+    factor = lcm(known, factor)
+    elaboration.assumptions = elaboration.assumptions.with_multiple(name, factor)
+    elaboration.symbols[name] = symbol(name, factor)
+    replaced = {name: elaboration.symbols[name]}
+    builder = frame.builder
+    for number, kind in builder.types.items():
+        sizes = tuple(size.at(replaced) for size in kind.shape)
+        builder.types[number] = TensorType(sizes, kind.dtype)
+    for key, value in frame.names.items():
+        if isinstance(value, Dim):
+            frame.names[key] = value.at(replaced)
+        elif isinstance(value, Tensor):
+            frame.names[key] = Tensor(value.id, builder.types[value.id], value.origin)
 
 
 def _unsupported(frame: Frame, condition: ast.Expr) -> Exception:

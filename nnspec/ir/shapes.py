@@ -220,7 +220,7 @@ def _match_size(
         found = size.value.named(symbol(pattern.id)) if binds else size
         frame.names[pattern.id] = found
         if binds:
-            frame.elaboration.note_dim(frame, pattern.id, found)
+            frame.builder.dims[pattern.id] = found.value
         return found
     wanted = evaluation.integer(frame, pattern)
     if wanted == size:

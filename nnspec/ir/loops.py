@@ -1,0 +1,263 @@
+"""Loops: the body, elaborated once for each turn, and what it carries from one turn to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import field, replace
+from typing import Any
+
+from nnspec.ir import builtins, escaping
+from nnspec.ir import evaluate as evaluation
+from nnspec.ir.dims import Dim, symbol
+from nnspec.ir.frame import Frame
+from nnspec.ir.graph import Iteration, Loop, Running
+from nnspec.ir.terms import name as named_term
+from nnspec.ir.types import TensorType
+from nnspec.ir.values import (
+    Poisoned,
+    Sequence,
+    Tensor,
+    Unknown,
+    Value,
+    as_term,
+    is_constant,
+    plain,
+)
+from nnspec.records import dataclass
+from nnspec.syntax import ast
+
+Run = Callable[[Frame, ast.Body], None]
+
+
+@dataclass(eq=False)
+class _Turning:
+    """A loop while it turns.
+
+    `outer` are the names that are known before it, `carried` those of them that its body binds anew;
+    `history` is what each of these holds before each turn and behind the last, `known` what the names of
+    the loop stand for, as the outside knows it.
+    """
+
+    frame: Frame
+    node: ast.For
+    uid: int
+    outer: set[str]
+    carried: list[str]
+    history: dict[str, list[int]]
+    iterations: list[Iteration] = field(default_factory=list[Iteration])
+    known: dict[str, Dim] = field(default_factory=dict[str, Dim])
+
+
+def unrolled(frame: Frame, node: ast.For, run: Run) -> None:
+    """Elaborates the body of a loop (by `run`) for each element, and notes the loop as a whole."""
+    iterable = evaluation.evaluate(frame, node.iterable)
+    elements = builtins.elements(frame, iterable, node.iterable)
+    frame.elaboration.budget.take("turns", len(elements), frame.at(node.span))
+    outer, own = set(frame.names), _leaves(node.pattern)
+    uid = frame.elaboration.place_number(frame, node)
+    bound = assigned(node.body.statements)
+    carried = [name for name in bound if name in outer and name not in own]
+    loop = _Turning(frame, node, uid, outer, carried, {name: [] for name in carried})
+    with _inside(loop):
+        for element in elements:
+            _turn(loop, element, run)
+    _behind(loop)
+    frame.builder.items.append(
+        Loop(
+            uid,
+            _shape_of(node.pattern),
+            tuple(f"{name}@{uid}" for name in own),
+            as_term(iterable) if is_constant(iterable) else None,
+            tuple(loop.iterations),
+            {name: tuple(values) for name, values in loop.history.items() if values},
+        )
+    )
+
+
+@contextmanager
+def _inside(loop: _Turning) -> Generator[None]:
+    """Collects what the turns do apart; behind them, the names of the body and of the turn are forgotten."""
+    frame = loop.frame
+    items, frame.builder.items = frame.builder.items, []
+    own = set(_leaves(loop.node.pattern))
+    shadowed = {name: frame.names[name] for name in own & loop.outer}
+    frame.in_loop += 1
+    try:
+        yield
+    finally:
+        frame.in_loop -= 1
+        frame.builder.items = items
+        _forget(loop)
+        frame.names.update(shadowed)
+
+
+def _turn(loop: _Turning, element: Value, run: Run) -> None:
+    """One turn."""
+    frame, builder = loop.frame, loop.frame.builder
+    loop.known = _entering(loop)
+    _enter(loop)
+    values: dict[str, Any] = {}
+    builder.turns.append(len(loop.iterations))
+    try:
+        _bind_loop(frame, loop.node.pattern, element, loop.uid, values)
+        run(frame, loop.node.body)
+    finally:
+        builder.turns.pop()
+    loop.iterations.append(Iteration(values, tuple(builder.items)))
+    builder.items = []
+    _leave(loop)
+    loop.known |= {key: size for key, size in values.items() if isinstance(size, Dim)}
+    for name in loop.carried:
+        value = frame.names[name]
+        frame.names[name] = escaping.escaped(value, loop.uid, loop.known)
+
+
+def _forget(loop: _Turning) -> None:
+    """Forgets the names of the body."""
+    for name in set(loop.frame.names) - loop.outer:
+        del loop.frame.names[name]
+
+
+def _entering(loop: _Turning) -> dict[str, Dim]:
+    """The sizes that a turn starts with, by their names in the loop, as the outside knows them."""
+    found: dict[str, Dim] = {}
+    for name in loop.carried:
+        value = loop.frame.names.get(name)
+        if isinstance(value, Tensor):
+            for axis, size in enumerate(value.type.shape):
+                key = f"{name}.{axis}@{loop.uid}"
+                found[key] = escaping.outside(size, loop.uid, loop.known)
+    return found
+
+
+def _enter(loop: _Turning) -> None:
+    """Gives the sizes of what the loop carries symbols of the loop (see `graph.Running`)."""
+    frame, uid = loop.frame, loop.uid
+    for name in loop.carried:
+        value = frame.names.get(name)
+        if not isinstance(value, Tensor):
+            continue
+        loop.history[name].append(value.id)
+        shape: list[Dim] = []
+        for axis, size in enumerate(value.type.shape):
+            key = f"{name}.{axis}@{uid}"
+            if not loop.iterations:
+                _note_initial(
+                    frame, Running(key, name, axis, size.generic, symbol(key), True)
+                )
+            shape.append(size.value.named(symbol(key)))
+        kind = TensorType(tuple(shape), value.type.dtype)
+        frame.names[name] = Tensor(value.id, kind, value.origin)
+
+
+def _note_initial(frame: Frame, running: Running) -> None:
+    """Notes what a carried size starts from.
+
+    A loop inside a loop may start from one thing in the first turn, from another in the others
+    (`if i > 0 { ... }` stands before it): what the last says is kept, which mostly holds in all.
+    """
+    known = frame.builder.running.setdefault(running.symbol, running)
+    if known.initial != running.initial:
+        frame.builder.running[running.symbol] = replace(known, initial=running.initial)
+
+
+def _leave(loop: _Turning) -> None:
+    """Notes what became of each carried size, and forgets the names of the body."""
+    for name in loop.carried:
+        value = loop.frame.names.get(name)
+        if isinstance(value, Unknown):
+            raise Poisoned
+        if not isinstance(value, Tensor):
+            continue
+        for axis, size in enumerate(value.type.shape):
+            _note_update(loop.frame, f"{name}.{axis}@{loop.uid}", size)
+    _forget(loop)
+
+
+def _note_update(frame: Frame, key: str, size: Dim) -> None:
+    running = frame.builder.running.get(key)
+    if running is None:
+        return
+    update = size.generic
+    same = update in (symbol(key), running.initial)
+    if running.constant and not same:
+        frame.builder.running[key] = Running(
+            key, running.name, running.axis, running.initial, update, False
+        )
+
+
+def _behind(loop: _Turning) -> None:
+    """What a loop carried, behind it: a size that speaks of the last turn is the running one."""
+    frame = loop.frame
+    for name in loop.carried:
+        value = frame.names.get(name)
+        if isinstance(value, Tensor):
+            loop.history[name].append(value.id)
+            kind = escaping.behind(value.type, name, loop.uid, frame.builder.running)
+            frame.names[name] = Tensor(value.id, kind, value.origin)
+
+
+def _bind_loop(
+    frame: Frame, pattern: ast.Pattern, value: Value, uid: int, values: dict[str, Any]
+) -> None:
+    """Binds loop variables; constants become known by the variable's name."""
+    if pattern.name is None:
+        if not isinstance(value, Sequence) or len(value.items) != len(pattern.items):
+            builtins.bind_pattern(frame, pattern, value)  # raises
+            return
+        for item, part in zip(pattern.items, value.items, strict=True):
+            _bind_loop(frame, item, part, uid, values)
+        return
+    if pattern.name == "_":
+        return
+    unique = f"{pattern.name}@{uid}"
+    if is_constant(value):
+        values[unique] = plain(value)
+        if isinstance(value, Dim):
+            value = value.value.named(symbol(unique))
+        else:
+            value = evaluation.renamed(value, named_term(unique))
+    frame.names[pattern.name] = value
+
+
+# ---- names ------------------------------------------------------------------------------------------
+
+
+def _leaves(pattern: ast.Pattern) -> list[str]:
+    if pattern.name is not None:
+        return [pattern.name]
+    return [leaf for item in pattern.items for leaf in _leaves(item)]
+
+
+def _shape_of(pattern: ast.Pattern) -> Any:
+    """The pattern as nested tuples of names."""
+    if pattern.name is not None:
+        return pattern.name
+    return tuple(_shape_of(item) for item in pattern.items)
+
+
+def assigned(statements: list[ast.Stmt] | tuple[ast.Stmt, ...]) -> list[str]:
+    """The names that statements bind, in order, each once."""
+    names: dict[str, None] = {}
+    for statement in statements:
+        match statement:
+            case ast.Bind():
+                names.update((target.name, None) for target in statement.targets)
+            case ast.Output():
+                names[statement.target.name] = None
+            case ast.Input():
+                names[statement.name] = None
+            case ast.For():
+                names.update(
+                    (name, None) for name in assigned(statement.body.statements)
+                )
+            case ast.If():
+                bodies = [statement.then, statement.otherwise]
+                for body in bodies:
+                    if body is not None:
+                        names.update((name, None) for name in assigned(body.statements))
+            case _:
+                pass
+    names.pop("_", None)
+    return list(names)
