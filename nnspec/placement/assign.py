@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
+from nnspec.placement.anneal import annealed
 from nnspec.placement.contiguous import (
     Candidate,
     by_constraints,
     is_in_reach,
-    largest_load,
 )
 from nnspec.placement.problem import Problem, work_bound
-from nnspec.placement.search import Loads, improved, least_assignment
+from nnspec.placement.search import improved, least_assignment
+from nnspec.placement.tally import Tally, largest_load
 
 MOST_UNITS_TO_EXHAUST = 14
 MOST_UNITS_TO_IMPROVE = 500
+MOST_UNITS_TO_ANNEAL = 5000
 MOVES = 500
+ANNEALED = 10_000
 STEPS = 20_000
+"""Moves of local search, of annealing, and steps of exhaustive search, for each unit of
+effort.
+"""
 
 
 def best_assignment(
@@ -38,9 +44,20 @@ def best_assignment(
         return best
     if problem.count <= MOST_UNITS_TO_EXHAUST:
         return _exhausted(problem, best, effort)
-    if is_in_reach(problem):
+    best = _annealed(problem, best, effort)
+    if not best.settled and is_in_reach(problem):
         return by_constraints(problem, best, effort)
     return best
+
+
+def _annealed(problem: Problem, best: Candidate, effort: float) -> Candidate:
+    if best.devices is None or problem.count > MOST_UNITS_TO_ANNEAL:
+        return best
+    devices = annealed(problem, best.devices, int(ANNEALED * effort))
+    value = largest_load(problem, devices)
+    if value >= best.value:
+        return best
+    return Candidate(devices, value, min(best.bound, value), "simulated annealing")
 
 
 def _better(
@@ -59,7 +76,7 @@ def _better(
 
 def is_allowed(problem: Problem, devices: Sequence[int]) -> bool:
     """Whether each unit can be where it is, and memory is enough."""
-    loads = Loads(problem)
+    loads = Tally(problem)
     for unit, device in enumerate(devices):
         if not loads.fits(unit, device):
             return False
@@ -69,7 +86,7 @@ def is_allowed(problem: Problem, devices: Sequence[int]) -> bool:
 
 def first_fit(problem: Problem) -> list[int] | None:
     """Each unit, the largest first, where it makes the least load; None if one fits nowhere."""
-    loads = Loads(problem)
+    loads = Tally(problem)
     for unit in sorted(range(problem.count), key=lambda each: -problem.memory[each]):
         able = [device for device in problem.kinds if loads.fits(unit, device)]
         if not able:
@@ -79,7 +96,7 @@ def first_fit(problem: Problem) -> list[int] | None:
     return loads.devices
 
 
-def _load_with(loads: Loads, unit: int, device: int) -> float:
+def _load_with(loads: Tally, unit: int, device: int) -> float:
     kind = loads.problem.kinds[device]
     return loads.load[device] + loads.problem.seconds[kind][unit]
 

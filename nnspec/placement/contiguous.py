@@ -11,6 +11,7 @@ from nnspec.placement import cpsat, downsets, interval
 from nnspec.placement.line import line_of
 from nnspec.placement.orders import is_chain, line_orders
 from nnspec.placement.problem import Problem, work_bound
+from nnspec.placement.tally import largest_load
 from nnspec.records import dataclass
 
 FEW_UNITS = 16
@@ -137,13 +138,3 @@ def by_constraints(problem: Problem, best: Candidate, effort: float) -> Candidat
 
 
 _CONSTRAINTS = "constraint programming"
-
-
-def largest_load(problem: Problem, devices: Sequence[int]) -> float:
-    """The largest load of an assignment of units."""
-    from nnspec.placement.search import Loads
-
-    loads = Loads(problem)
-    for unit, device in enumerate(devices):
-        loads.put(unit, device)
-    return max(loads.load, default=0.0)

@@ -8,12 +8,14 @@ a set of units with a cost, and its direction does not matter.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import field
 from functools import cached_property
 from typing import Literal
 
 from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors
 from nnspec.placement.cluster import Cluster
 from nnspec.placement.graph import Operator, WeightedGraph
+from nnspec.placement.links import NO_LINKS, Links, has_links, links_of
 from nnspec.placement.plan import Objective
 from nnspec.placement.units import (
     Units,
@@ -45,7 +47,7 @@ class Problem:
     Unit `u` on a device of class `c` takes `seconds[c][u]` (infinite where it cannot
     be) and `memory[u]` of `usable[c]`. Devices of a class are interchangeable. `line`
     gives for each unit those that may not stand before it when the devices are to
-    stand in a line. `order` is a sequence of units along the line.
+    stand in a line. `links` are those that are busy beside the devices.
     """
 
     unit_of: list[int]
@@ -55,6 +57,7 @@ class Problem:
     usable: list[float]
     cuts: list[Cut]
     line: list[list[int]]
+    links: Links = field(default=NO_LINKS)
 
     @property
     def count(self) -> int:
@@ -101,14 +104,20 @@ def problem_of(
     cluster: Cluster,
     objective: Objective,
     line: Line = None,
+    *,
+    linked: bool = False,
 ) -> Problem:
     """The problem of a graph on a cluster; with a `line`, that of contiguous plans.
+
+    Only if it is `linked` the loads of links count, and devices of different nodes are
+    of different classes.
 
     Raises SpecErrors: E1008 (pins to unknown devices), E1009 (pins that contradict each
     other, or the operator), E1010 (operators that no device can run).
     """
     check_placeable(graph, cluster)
-    classes = device_classes(graph, cluster)
+    linked = linked and has_links(cluster) and objective in ("throughput", "train")
+    classes = device_classes(graph, cluster, by_node=linked)
     unit_of = _units(graph, cluster, objective, line).numbered()
     count = max(unit_of, default=-1) + 1
     memory = _sums(unit_of, count, (each.memory for each in graph.operators))
@@ -129,6 +138,7 @@ def problem_of(
         usable=[INFINITE for _ in limits] if objective == "fit" else limits,
         cuts=[] if objective == "fit" else _cuts(graph, cluster, unit_of, classes),
         line=_line(unit_of, graph, count, line),
+        links=links_of(graph, cluster, unit_of) if linked else NO_LINKS,
     )
 
 
@@ -155,10 +165,13 @@ def _line(
     return line_between_units(unit_of, graph, count, line == "returns")
 
 
-def device_classes(graph: WeightedGraph, cluster: Cluster) -> list[list[int]]:
+def device_classes(
+    graph: WeightedGraph, cluster: Cluster, *, by_node: bool = False
+) -> list[list[int]]:
     """Devices that can be exchanged for each other, by their places, in their order.
 
-    Those are of one kind, and nothing names them: no pin and no time of an operator.
+    Those are of one kind (and `by_node` of one node), and nothing names them: no pin and
+    no time of an operator.
     """
     named = {each.pin for each in graph.operators if each.pin is not None}
     for times in {id(each.seconds): each.seconds for each in graph.operators}.values():
@@ -166,6 +179,8 @@ def device_classes(graph: WeightedGraph, cluster: Cluster) -> list[list[int]]:
     classes: dict[str, list[int]] = {}
     for place, device in enumerate(cluster.devices):
         key = f"\0{device.name}" if device.name in named else device.kind
+        if by_node:
+            key = f"{device.node}\0{key}"
         classes.setdefault(key, []).append(place)
     return list(classes.values())
 

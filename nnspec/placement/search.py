@@ -5,68 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nnspec.placement.line import SLACK
-from nnspec.placement.problem import INFINITE, Problem
+from nnspec.placement.problem import Problem
+from nnspec.placement.tally import Tally
 
 MOST_ROUNDS = 50
-
-
-class Loads:
-    """The loads of an assignment that changes unit by unit; -1 is nowhere yet.
-
-    A cut costs a device once it has a point there and one on another device.
-    """
-
-    def __init__(self, problem: Problem) -> None:
-        count = sum(len(members) for members in problem.classes)
-        self.problem = problem
-        self.devices = [-1] * problem.count
-        self.load = [0.0] * count
-        self.held = [0.0] * count
-        self._points: list[dict[int, int]] = [{} for _ in problem.cuts]
-
-    def rank(self, unit: float) -> list[int]:
-        """The loads, largest first, counted in a small unit so that equal ones are equal."""
-        return sorted((round(load / unit) for load in self.load), reverse=True)
-
-    def put(self, unit: int, device: int) -> None:
-        """Puts a unit that is nowhere on a device."""
-        self._change(unit, device, 1)
-        self.devices[unit] = device
-
-    def take(self, unit: int) -> None:
-        """Takes a unit away."""
-        self._change(unit, self.devices[unit], -1)
-        self.devices[unit] = -1
-
-    def _change(self, unit: int, device: int, sign: int) -> None:
-        kind = self.problem.kinds[device]
-        self.load[device] += sign * self.problem.seconds[kind][unit]
-        self.held[device] += sign * self.problem.memory[unit]
-        for place in self.problem.cuts_at[unit]:
-            self._change_cut(place, device, sign)
-
-    def _change_cut(self, place: int, device: int, sign: int) -> None:
-        points = self._points[place]
-        before = tuple(points) if len(points) > 1 else ()
-        points[device] = points.get(device, 0) + sign
-        if not points[device]:
-            del points[device]
-        after = points if len(points) > 1 else ()
-        costs = self.problem.cuts[place].costs
-        for other in before:
-            if other not in after:
-                self.load[other] -= costs[self.problem.kinds[other]]
-        for other in after:
-            if other not in before:
-                self.load[other] += costs[self.problem.kinds[other]]
-
-    def fits(self, unit: int, device: int) -> bool:
-        """Whether a device can run a unit and has the memory for it."""
-        kind = self.problem.kinds[device]
-        if self.problem.seconds[kind][unit] == INFINITE:
-            return False
-        after = self.held[device] + self.problem.memory[unit]
-        return after <= self.problem.usable[kind] * (1 + SLACK)
 
 
 def improved(problem: Problem, devices: Sequence[int], most_moves: int) -> list[int]:
@@ -74,7 +16,7 @@ def improved(problem: Problem, devices: Sequence[int], most_moves: int) -> list[
 
     A move counts as better if the sorted loads are smaller in lexicographic order.
     """
-    loads = Loads(problem)
+    loads = Tally(problem)
     for unit, device in enumerate(devices):
         loads.put(unit, device)
     unit_of_rank = max(loads.load, default=0.0) * 1e-11 or 1.0
@@ -92,11 +34,11 @@ def improved(problem: Problem, devices: Sequence[int], most_moves: int) -> list[
     return loads.devices
 
 
-def _busiest_first(loads: Loads) -> list[int]:
+def _busiest_first(loads: Tally) -> list[int]:
     return sorted(range(len(loads.load)), key=lambda device: -loads.load[device])
 
 
-def _try_moves(loads: Loads, unit: int, unit_of_rank: float) -> bool:
+def _try_moves(loads: Tally, unit: int, unit_of_rank: float) -> bool:
     """Moves a unit to the first device that makes the sorted loads smaller."""
     home = loads.devices[unit]
     before = loads.rank(unit_of_rank)
@@ -127,7 +69,7 @@ def least_assignment(
 
 class _Exhaustive:
     def __init__(self, problem: Problem, known: float, most_steps: int) -> None:
-        self.loads = Loads(problem)
+        self.loads = Tally(problem)
         self.best = known
         self.assignment: list[int] | None = None
         self.steps = 0
