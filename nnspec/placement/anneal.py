@@ -1,4 +1,4 @@
-"""Placement without a line by simulated annealing: connected units move together.
+"""Placement by simulated annealing: connected units move together.
 
 The largest load alone says nothing about most moves, so moves are judged by a norm of
 all loads that is close to it. Single units go where their neighbours are, or anywhere;
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from nnspec.placement.line import SLACK
 from nnspec.placement.problem import INFINITE, Problem
+from nnspec.placement.search import stands_in_line
 from nnspec.placement.tally import Tally, largest_load
 
 ROUNDS = ((8, 0.05), (16, 0.001), (16, 0.005))
@@ -92,7 +93,7 @@ class _Walk:
         for unit, device in move:
             tally.move(unit, device)
         norm = self._norm()
-        if not (self._is_taken(norm, heat) and self._has_room(move)):
+        if not (self._is_taken(norm, heat) and self._is_allowed(move)):
             for unit, device in before:
                 tally.move(unit, device)
             return
@@ -104,12 +105,13 @@ class _Walk:
         worse = norm - self.norm
         return worse <= 0 or self.draw.random() < math.exp(-worse / heat)
 
-    def _has_room(self, move: Move) -> bool:
+    def _is_allowed(self, move: Move) -> bool:
         problem, held = self.problem, self.tally.held
-        return all(
+        has_room = all(
             held[device] <= problem.usable[problem.kinds[device]] * (1 + SLACK)
             for device in {device for _, device in move}
         )
+        return has_room and stands_in_line(problem, self.tally.devices)
 
     def _move(self) -> Move:
         unit = self.draw.randrange(self.problem.count)

@@ -1,4 +1,4 @@
-"""Plans without a line: which algorithm, and what it proves."""
+"""Plans without a line, or with links in it: which algorithm, and what it proves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnspec.placement.contiguous import (
     is_in_reach,
 )
 from nnspec.placement.problem import Problem, work_bound
-from nnspec.placement.search import improved, least_assignment
+from nnspec.placement.search import improved, least_assignment, stands_in_line
 from nnspec.placement.tally import Tally, largest_load
 
 MOST_UNITS_TO_EXHAUST = 14
@@ -27,13 +27,18 @@ effort.
 
 
 def best_assignment(
-    problem: Problem, starts: Sequence[Sequence[int]], effort: float
+    problem: Problem,
+    starts: Sequence[Sequence[int]],
+    effort: float,
+    floor: float = 0.0,
 ) -> Candidate:
     """The best assignment that is found, from some others, with a proven bound.
 
-    Exact if there are few units, or CP-SAT gets that far.
+    Exact if there are few units, or CP-SAT gets that far. `floor` is a bound that is
+    known. If the problem asks for a line, all that is found stands in one.
     """
-    best = Candidate(None, inf, work_bound(problem), "local search")
+    bound = max(floor, work_bound(problem))
+    best = Candidate(None, inf, bound, "local search")
     if best.settled:
         return best
     for start in starts:
@@ -66,7 +71,8 @@ def _better(
     if start is None or not is_allowed(problem, start):
         return best
     devices = list(start)
-    if problem.count <= MOST_UNITS_TO_IMPROVE:
+    value = largest_load(problem, devices)
+    if value > best.bound and problem.count <= MOST_UNITS_TO_IMPROVE:
         devices = improved(problem, start, int(MOVES * effort))
     value = largest_load(problem, devices)
     if value >= best.value:
@@ -81,7 +87,7 @@ def is_allowed(problem: Problem, devices: Sequence[int]) -> bool:
         if not loads.fits(unit, device):
             return False
         loads.put(unit, device)
-    return True
+    return stands_in_line(problem, devices)
 
 
 def first_fit(problem: Problem) -> list[int] | None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nnspec.placement.links import Crossing
 from nnspec.placement.problem import INFINITE, Cut, Problem
 from nnspec.records import dataclass
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from ortools.sat.python import cp_model
 
     Literals = list[list[cp_model.IntVar]]
+    Terms = list[cp_model.LinearExpr]
+    Routes = dict[tuple[int, ...], list[int]]
 
 FINEST = 2**40
 """The scale of the largest sum where no power of ten makes all amounts whole."""
@@ -56,12 +60,19 @@ def solve(
     if known is not None:
         model.hint(known)
     model.least(math.floor(floor * scale * (1 - 1e-12)))
-    return model.solve(effort)
+    found = model.solve(effort)
+    if problem.line and problem.links.count and len(problem.classes) > 1:
+        # Only one order of the devices was tried: that proves nothing of the others.
+        return Solved(found.devices, floor)
+    return found
 
 
 def _slots(problem: Problem) -> list[Slot]:
-    """All devices; in a line, enough places for every order of their classes."""
-    if not problem.line or len(problem.classes) == 1:
+    """All devices; in a line, enough places for every order of their classes.
+
+    Links tell devices apart: with those, a line has the devices in their own order.
+    """
+    if not problem.line or len(problem.classes) == 1 or problem.links.count:
         return [
             Slot(kind, device)
             for kind, members in enumerate(problem.classes)
@@ -77,13 +88,21 @@ def _scale(problem: Problem) -> float:
     """A factor that makes all times whole, or makes them large."""
     times = {t for row in problem.seconds for t in row if t < INFINITE}
     times.update(cost for cut in problem.cuts for cost in cut.costs)
+    times.update(time for each in problem.links.crossings for time in each.seconds)
     for power in range(7):
         scaled = [time * 10**power for time in times]
         if all(abs(each - round(each)) < 1e-9 * max(1, each) for each in scaled):
             return float(10**power)
     # A list of all times, not only the different ones, bounds every load.
     most = sum(max(_finite(row)) for row in zip(*problem.seconds, strict=True))
-    return FINEST / (most + sum(max(cut.costs) for cut in problem.cuts))
+    return FINEST / (most + _most_moved(problem))
+
+
+def _most_moved(problem: Problem) -> float:
+    """The seconds of transfers that no device or link exceeds."""
+    times = len(problem.kinds) if problem.links.port_of else 1
+    moved = times * sum(max(cut.costs) for cut in problem.cuts)
+    return moved + sum(max(each.seconds) for each in problem.links.crossings)
 
 
 def _finite(times: Iterable[float]) -> list[float]:
@@ -101,9 +120,12 @@ class _Model:
         self.at: Literals = [self._choice(unit) for unit in range(problem.count)]
         self.splits: list[tuple[Cut, int, cp_model.IntVar, cp_model.IntVar]] = []
         self.load = self.model.new_int_var(0, self._most(), "load")
+        self.moving = [self._moving(place, slot) for place, slot in enumerate(slots)]
         for place, slot in enumerate(slots):
-            self.model.add(sum(self._terms(place, slot)) <= self.load)
+            work = self._computing(place, slot) + self.moving[place]
+            self.model.add(sum(work) <= self.load)
             self._limit_memory(place, slot)
+        self._limit_links()
         if problem.line:
             self._keep_line()
         elif slots:
@@ -124,7 +146,7 @@ class _Model:
             max(map(self._whole, _finite(times)))
             for times in zip(*self.problem.seconds, strict=True)
         )
-        return worst + sum(self._whole(max(cut.costs)) for cut in self.problem.cuts)
+        return worst + math.ceil(_most_moved(self.problem) * self.scale)
 
     def _choice(self, unit: int) -> list[cp_model.IntVar]:
         """One literal for each slot; exactly one of those where the unit can be."""
@@ -135,20 +157,55 @@ class _Model:
         self.model.add_exactly_one(row)
         return row
 
-    def _terms(self, place: int, slot: Slot) -> list[cp_model.LinearExpr]:
-        """The parts of the load of one slot."""
+    def _computing(self, place: int, slot: Slot) -> Terms:
         seconds = self.problem.seconds[slot.kind]
-        terms: list[cp_model.LinearExpr] = [
+        return [
             self._whole(time) * self.at[unit][place]
             for unit, time in enumerate(seconds)
             if 0 < time < INFINITE
         ]
-        for cut in self.problem.cuts:
-            if cut.costs[slot.kind]:
-                terms.append(
-                    self._split(cut, place) * self._whole(cut.costs[slot.kind])
-                )
-        return terms
+
+    def _moving(self, place: int, slot: Slot) -> Terms:
+        return [
+            self._split(cut, place) * self._whole(cut.costs[slot.kind])
+            for cut in self.problem.cuts
+            if cut.costs[slot.kind]
+        ]
+
+    def _limit_links(self) -> None:
+        links = self.problem.links
+        for link in range(links.count):
+            terms = [
+                self._passes(crossing, link) * self._whole(crossing.seconds[link])
+                for crossing in links.crossings
+                if crossing.seconds[link]
+            ]
+            for place, slot in enumerate(self.slots):
+                if links.port_of.get(slot.device) == link:
+                    terms += self.moving[place]
+            self.model.add(sum(terms) <= self.load)
+
+    def _passes(self, crossing: Crossing, link: int) -> cp_model.IntVar:
+        """Whether a value has its source before and a reader behind a link."""
+        passes = self.model.new_bool_var("")
+        for goals, sources in self._routes[link].items():
+            here = sum(self.at[crossing.source][place] for place in sources)
+            for unit in crossing.targets:
+                there = sum(self.at[unit][place] for place in goals)
+                self.model.add(passes >= here + there - 1)
+        return passes
+
+    @cached_property
+    def _routes(self) -> list[Routes]:
+        """For each link the slots behind it, and those from which it leads there."""
+        links = self.problem.links
+        found: list[Routes] = [{} for _ in range(links.count)]
+        for place, slot in enumerate(self.slots):
+            routes = [links.between[slot.device][other.device] for other in self.slots]
+            for link in {link for route in routes for link in route}:
+                goals = tuple(at for at, route in enumerate(routes) if link in route)
+                found[link].setdefault(goals, []).append(place)
+        return found
 
     def _limit_memory(self, place: int, slot: Slot) -> None:
         usable = self.problem.usable[slot.kind]

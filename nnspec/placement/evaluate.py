@@ -120,7 +120,7 @@ def is_contiguous(graph: WeightedGraph, placed: Sequence[int]) -> bool:
     """
     forward, backward = _follows(graph, placed)
     turned = {(last, first) for first, last in backward}
-    return not (_has_circle(forward | turned) and _has_circle(forward | backward))
+    return not (has_circle(forward | turned) and has_circle(forward | backward))
 
 
 Pairs = set[tuple[int, int]]
@@ -138,7 +138,8 @@ def _follows(graph: WeightedGraph, placed: Sequence[int]) -> tuple[Pairs, Pairs]
     return found
 
 
-def _has_circle(pairs: Pairs) -> bool:
+def has_circle(pairs: Pairs) -> bool:
+    """Whether one gets back to where one was along pairs of devices."""
     left: dict[int, set[int]] = {}
     for first, last in pairs:
         left.setdefault(first, set()).add(last)

@@ -10,11 +10,12 @@ from nnspec.diagnostics import Diagnostic, SpecErrors
 from nnspec.placement.assign import best_assignment
 from nnspec.placement.cluster import Cluster
 from nnspec.placement.contiguous import Candidate, best_in_line
-from nnspec.placement.evaluate import TOLERANCE, plan_of
+from nnspec.placement.evaluate import TOLERANCE, loads, plan_of
 from nnspec.placement.graph import WeightedGraph, check_graph
 from nnspec.placement.latency import best_latency
+from nnspec.placement.links import has_links
 from nnspec.placement.plan import Objective, Plan
-from nnspec.placement.problem import Problem, check_placeable, problem_of
+from nnspec.placement.problem import Line, Problem, check_placeable, problem_of
 from nnspec.placement.room import does_not_fit
 from nnspec.placement.serial import MOST_UNITS
 from nnspec.records import dataclass
@@ -162,20 +163,21 @@ def _best(
 ) -> Answer | None:
     if not graph.operators:
         return Answer([], [], 0.0, 0.0, "nothing to place")
+    asked = graph, cluster, objective
     exact = options.contiguous and objective != "latency"
-    in_line: Candidates = []
     few = MOST_UNITS if objective == "latency" else FEW_OPERATORS
-    if exact or len(graph.operators) > few:
-        effort = options.effort if exact else 0.0
-        for problem in _lines(graph, cluster, objective):
-            in_line.append((problem, best_in_line(problem, effort)))
+    in_line: Candidates = []
+    if exact:
+        in_line = [*_exact_lines(graph, cluster, objective, options.effort)]
+    elif len(graph.operators) > few:
+        in_line = [(each, best_in_line(each, 0.0)) for _, each in _lines(*asked)]
     if objective == "latency":
         return _fastest(graph, cluster, in_line, options)
     if options.contiguous:
         problem, best = min(in_line, key=lambda each: each[1].value)
         bound = min(candidate.bound for _, candidate in in_line)
     else:
-        problem = problem_of(graph, cluster, objective)
+        problem = problem_of(graph, cluster, objective, linked=True)
         best = best_assignment(problem, _starts(problem, in_line), options.effort)
         bound = best.bound
     if best.devices is None:
@@ -186,11 +188,34 @@ def _best(
 
 def _lines(
     graph: WeightedGraph, cluster: Cluster, objective: Objective
-) -> Iterator[Problem]:
+) -> Iterator[tuple[Line, Problem]]:
     """The problems with the devices in a line: the backward pass may go either way."""
-    yield problem_of(graph, cluster, objective, "returns")
+    yield "returns", problem_of(graph, cluster, objective, "returns")
     if any(operator.backward for operator in graph.operators):
-        yield problem_of(graph, cluster, objective, "repeats")
+        yield "repeats", problem_of(graph, cluster, objective, "repeats")
+
+
+def _exact_lines(
+    graph: WeightedGraph, cluster: Cluster, objective: Objective, effort: float
+) -> Iterator[tuple[Problem, Candidate]]:
+    """The best of each line; links are looked at where one is busier than the devices."""
+    for line, problem in _lines(graph, cluster, objective):
+        best = best_in_line(problem, effort)
+        if objective != "fit" and _is_slowed(graph, cluster, problem, best):
+            problem = problem_of(graph, cluster, objective, line, linked=True)
+            starts = [] if best.devices is None else [best.devices]
+            best = best_assignment(problem, starts, effort, best.bound)
+        yield problem, best
+
+
+def _is_slowed(
+    graph: WeightedGraph, cluster: Cluster, problem: Problem, best: Candidate
+) -> bool:
+    """Whether a link is busier than the busiest device has to be."""
+    if not has_links(cluster) or best.devices is None:
+        return False
+    found = loads(graph, cluster, problem.placed(best.devices)).links
+    return max(found.values(), default=0.0) > best.bound * (1 + TOLERANCE)
 
 
 Candidates = list[tuple[Problem, Candidate]]

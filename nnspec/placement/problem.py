@@ -94,6 +94,14 @@ class Problem:
                 found[point].append(place)
         return found
 
+    def are_alike(self, one: int, other: int) -> bool:
+        """Whether the devices of two classes differ in nothing but their links."""
+        return (
+            self.seconds[one] == self.seconds[other]
+            and self.usable[one] == self.usable[other]
+            and all(cut.costs[one] == cut.costs[other] for cut in self.cuts)
+        )
+
     def placed(self, devices: Sequence[int]) -> list[int]:
         """The device of each operator, from the device of each unit."""
         return [devices[unit] for unit in self.unit_of]
@@ -318,28 +326,40 @@ def work_bound(problem: Problem) -> float:
     """
     if not problem.count:
         return 0.0
-    least = [min(times) for times in zip(*problem.seconds, strict=True)]
-    bounds = [max(least), sum(least) / sum(len(each) for each in problem.classes)]
-    bounds += [_weighted_bound(problem, weights) for weights in _weights(problem)]
+    speeds = _speeds(problem)
+    least = [min(times) for times in zip(*speeds, strict=True)]
+    bounds = [max(least), sum(least) / sum(speeds.values())]
+    bounds += [_weighted_bound(speeds, weights) for weights in _weights(speeds)]
     return max(bounds)
 
 
-def _weights(problem: Problem) -> Iterable[tuple[float, ...]]:
-    if len(problem.classes) != 2 or problem.count > 2000:
+Speeds = dict[tuple[float, ...], int]
+"""How many devices take these times for the units."""
+
+
+def _speeds(problem: Problem) -> Speeds:
+    found: Speeds = {}
+    for times, members in zip(problem.seconds, problem.classes, strict=True):
+        key = tuple(times)
+        found[key] = found.get(key, 0) + len(members)
+    return found
+
+
+def _weights(speeds: Speeds) -> Iterable[tuple[float, ...]]:
+    if len(speeds) != 2 or len(next(iter(speeds))) > 2000:
         return
-    for first, second in zip(*problem.seconds, strict=True):
+    for first, second in zip(*speeds, strict=True):
         if 0 < first < INFINITE and 0 < second < INFINITE:
             yield (second / first, 1.0)
 
 
-def _weighted_bound(problem: Problem, weights: Sequence[float]) -> float:
+def _weighted_bound(speeds: Speeds, weights: Sequence[float]) -> float:
     """Weighted work over weighted devices: T * sum(w n) >= sum of loads weighted."""
     work = sum(
         min(time * weight for time, weight in zip(times, weights, strict=True))
-        for times in zip(*problem.seconds, strict=True)
+        for times in zip(*speeds, strict=True)
     )
     devices = sum(
-        weight * len(members)
-        for weight, members in zip(weights, problem.classes, strict=True)
+        weight * count for weight, count in zip(weights, speeds.values(), strict=True)
     )
     return work / devices

@@ -1,28 +1,32 @@
-"""Placement without a line: local search on any graph, and exact search on small ones."""
+"""Placement unit by unit: local search on any graph, and exact search on small ones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
+from nnspec.placement.evaluate import has_circle
 from nnspec.placement.line import SLACK
 from nnspec.placement.problem import Problem
 from nnspec.placement.tally import Tally
 
 MOST_ROUNDS = 50
+MOST_TO_EXCHANGE = 32
+"""So many devices are tried in pairs."""
 
 
 def improved(problem: Problem, devices: Sequence[int], most_moves: int) -> list[int]:
     """An assignment at least as good, by moving single units off the busiest devices.
 
-    A move counts as better if the sorted loads are smaller in lexicographic order.
+    A move counts as better if the sorted loads are smaller in lexicographic order. With
+    links, devices that run everything equally fast may exchange all that they have.
     """
-    loads = Tally(problem)
-    for unit, device in enumerate(devices):
-        loads.put(unit, device)
-    unit_of_rank = max(loads.load, default=0.0) * 1e-11 or 1.0
+    loads = Tally(problem, devices)
+    unit_of_rank = loads.largest * 1e-11 or 1.0
     moves = 0
     for _ in range(MOST_ROUNDS):
         before = moves
+        moves += _try_exchanges(loads, unit_of_rank)
         for device in _busiest_first(loads):
             own = [unit for unit, at in enumerate(loads.devices) if at == device]
             for unit in own:
@@ -32,6 +36,22 @@ def improved(problem: Problem, devices: Sequence[int], most_moves: int) -> list[
         if moves == before:
             break
     return loads.devices
+
+
+def stands_in_line(problem: Problem, devices: Sequence[int]) -> bool:
+    """Whether devices do not wait for each other in a circle; -1 is nowhere yet.
+
+    True if the problem does not ask for a line.
+    """
+    if not problem.line:
+        return True
+    pairs = {
+        (devices[unit], devices[other])
+        for unit, others in enumerate(problem.line)
+        for other in others
+        if devices[unit] != devices[other] and min(devices[unit], devices[other]) >= 0
+    }
+    return not has_circle(pairs)
 
 
 def _busiest_first(loads: Tally) -> list[int]:
@@ -45,13 +65,38 @@ def _try_moves(loads: Tally, unit: int, unit_of_rank: float) -> bool:
     for device in range(len(loads.load)):
         if device == home or not loads.fits(unit, device):
             continue
-        loads.take(unit)
-        loads.put(unit, device)
-        if loads.rank(unit_of_rank) < before:
+        loads.move(unit, device)
+        if loads.rank(unit_of_rank) < before and stands_in_line(
+            loads.problem, loads.devices
+        ):
             return True
-        loads.take(unit)
-        loads.put(unit, home)
+        loads.move(unit, home)
     return False
+
+
+def _try_exchanges(loads: Tally, unit_of_rank: float) -> int:
+    """How many pairs of devices exchanged all their units; only links tell them apart."""
+    problem, gained = loads.problem, 0
+    if not problem.links.count or len(loads.load) > MOST_TO_EXCHANGE:
+        return 0
+    for one, other in combinations(range(len(loads.load)), 2):
+        kinds = problem.kinds[one], problem.kinds[other]
+        if kinds[0] == kinds[1] or not problem.are_alike(*kinds):
+            continue
+        before = loads.rank(unit_of_rank)
+        _exchange(loads, one, other)
+        if loads.rank(unit_of_rank) < before:
+            gained += 1
+        else:
+            _exchange(loads, one, other)
+    return gained
+
+
+def _exchange(loads: Tally, one: int, other: int) -> None:
+    goal = {one: other, other: one}
+    moved = [(unit, goal[at]) for unit, at in enumerate(loads.devices) if at in goal]
+    for unit, device in moved:
+        loads.move(unit, device)
 
 
 def least_assignment(
@@ -87,13 +132,15 @@ class _Exhaustive:
         if self.steps > self.most_steps:
             return
         if step == len(self.order):
-            self.best = max(self.loads.load, default=0.0)
+            self.best = self.loads.largest
             self.assignment = list(self.loads.devices)
             return
         unit = self.order[step]
         for device in self._candidates(unit):
             self.loads.put(unit, device)
-            if self._may_be_better(step + 1):
+            if self._may_be_better(step + 1) and stands_in_line(
+                self.loads.problem, self.loads.devices
+            ):
                 self.place(step + 1)
             self.loads.take(unit)
 
@@ -110,6 +157,6 @@ class _Exhaustive:
     def _may_be_better(self, step: int) -> bool:
         limit = self.best * (1 - SLACK)
         load = self.loads.load
-        if max(load) >= limit:
+        if self.loads.largest >= limit:
             return False
         return (sum(load) + self.left[step]) / len(load) < limit

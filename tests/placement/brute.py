@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nnspec.placement.cluster import Cluster
+from nnspec.placement.cluster import Cluster, Link
 from nnspec.placement.cluster_file import cluster_of
 from nnspec.placement.graph import Operator, Value, WeightedGraph
 
@@ -25,9 +25,10 @@ class Instance:
     cluster: Cluster
 
 
-def random_instance(seed: int, most: int) -> Instance:
+def random_instance(seed: int, most: int, *, nodes: bool = False) -> Instance:
+    """A graph of up to `most` operators on up to 3 devices, on two `nodes` if asked."""
     draw = random.Random(seed)
-    cluster = _random_cluster(draw)
+    cluster = _random_nodes(draw) if nodes else _random_cluster(draw)
     count = draw.randint(1, most)
     backward_from = count if draw.random() < 0.5 else draw.randint(1, count)
     groups = draw.random() < 0.5
@@ -71,6 +72,31 @@ def _random_cluster(draw: random.Random) -> Cluster:
         {
             "kinds": kinds,
             "nodes": [{"devices": devices}],
+            "cut_through": draw.random() < 0.5,
+        }
+    )
+
+
+def _random_nodes(draw: random.Random) -> Cluster:
+    """Two nodes with a slow link between them; some share it, some share their ports."""
+    port = {"bandwidth": draw.choice((1.0, 2.0)), "shared": draw.random() < 0.3}
+    memory = draw.randint(10, 40) if draw.random() < 0.4 else None
+    kinds = {
+        kind: {"memory": memory, "port": port if draw.random() < 0.8 else None}
+        for kind in KINDS[:2]
+    }
+    first, second = (draw.choice(KINDS[:2]) for _ in "12")
+    link = {"bandwidth": draw.choice((0.2, 0.5, 1.0)), "shared": draw.random() < 0.7}
+    route = {"between": ["one", "two"], "links": ["slow"]}
+    return cluster_of(
+        {
+            "kinds": {kind: kinds[kind] for kind in sorted({first, second})},
+            "links": {"slow": link},
+            "nodes": [
+                {"name": "one", "devices": {first: draw.choice((1, 2))}},
+                {"name": "two", "devices": {second: 1}, "uplink": "slow"},
+            ],
+            "routes": [route] if draw.random() < 0.3 else [],
             "cut_through": draw.random() < 0.5,
         }
     )
@@ -152,7 +178,42 @@ class Brute:
                 receives = ~here[:, value.source] & reads.any(axis=1)
                 load += self.ports[v, device] * (sends | receives)
             loads.append(load)
-        return np.max(loads, axis=0)
+        return np.max([*loads, *self._link_loads(loads)], axis=0)
+
+    def _link_loads(self, loads: list[np.ndarray]) -> list[np.ndarray]:
+        """Shared ports have what their devices move; other links each value once."""
+        found: dict[str, np.ndarray] = {}
+        for name, port in self.cluster.ports.items():
+            device = self.cluster.index[name]
+            here = self.rows == device
+            computed = np.where(here, self.seconds[:, device], 0.0).sum(axis=1)
+            found[port.name] = found.get(port.name, 0.0) + loads[device] - computed
+        pairs = list(permutations(range(self.devices), 2))
+        passed = {link.name: link for pair in pairs for link in self._way(*pair)}
+        for name, link in passed.items():
+            behind = [p for p in pairs if name in {each.name for each in self._way(*p)}]
+            total = np.zeros(len(self.rows))
+            for value in self.graph.values:
+                passes = np.zeros(len(self.rows), dtype=bool)
+                for source, target in behind:
+                    reads = (self.rows[:, list(value.targets)] == target).any(axis=1)
+                    passes |= (self.rows[:, value.source] == source) & reads
+                total += value.bytes / link.kind.bandwidth * passes
+            found[name] = total
+        return list(found.values())
+
+    def _way(self, first: int, last: int) -> tuple[Link, ...]:
+        cluster = self.cluster
+        one, other = cluster.devices[first], cluster.devices[last]
+        if one.node == other.node:
+            return ()
+        if (one.node, other.node) in cluster.routes:
+            return cluster.routes[one.node, other.node]
+        return tuple(
+            cluster.uplinks[each.name]
+            for each in (one, other)
+            if each.name in cluster.uplinks
+        )
 
     def contiguous(self) -> np.ndarray:
         kept = np.zeros(len(self.rows), dtype=bool)

@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from nnspec.diagnostics import SpecErrors
 from nnspec.placement import cpsat
+from nnspec.placement.anneal import annealed
+from nnspec.placement.assign import first_fit, is_allowed
 from nnspec.placement.interval import least_limit
 from nnspec.placement.line import line_of
 from nnspec.placement.orders import is_chain
 from nnspec.placement.place import Options, place
 from nnspec.placement.plan import Objective
 from nnspec.placement.problem import problem_of, work_bound
+from nnspec.placement.tally import largest_load
 from tests.placement.brute import Brute, Instance, random_instance
 
 INSTANCES = 2000
 PARTS = 8
+LINKED = 400
 SELDOM = 5
 """One in so many graphs is also placed in the less usual ways."""
 
@@ -83,6 +88,27 @@ def test_fit_throughput_and_train(part: int) -> None:
             check(instance, "fit", optimum(shares[in_line]), contiguous=True)
 
 
+def test_links_between_two_nodes_and_shared_ports() -> None:
+    slowed = 0
+    for seed in range(10_000, 10_000 + LINKED):
+        instance = random_instance(seed, 8, nodes=True)
+        brute = Brute(instance)
+        largest = brute.largest_loads()
+        objective = loads_objective(instance)
+        check(instance, objective, optimum(largest))
+        in_line = brute.contiguous()
+        best = optimum(largest[in_line])
+        check(instance, objective, best, contiguous=True)
+        slowed += best is not None and best > least_without_links(instance, in_line)
+    assert slowed >= LINKED // 10
+
+
+def least_without_links(instance: Instance, in_line: np.ndarray) -> float:
+    cluster = replace(instance.cluster, ports={}, uplinks={}, routes={})
+    alone = Brute(replace(instance, cluster=cluster))
+    return float(alone.largest_loads()[in_line].min()) * (1 + 1e-9)
+
+
 @pytest.mark.parametrize("part", range(PARTS))
 def test_latency(part: int) -> None:
     for seed in range(part, INSTANCES, PARTS):
@@ -127,9 +153,9 @@ def heuristic_ratios(seed: int) -> Iterator[tuple[str, float]]:
             yield kind, ratio
 
 
-def placeable(seeds: range) -> Iterator[tuple[Instance, Brute]]:
+def placeable(seeds: range, *, nodes: bool = False) -> Iterator[tuple[Instance, Brute]]:
     for seed in seeds:
-        instance = random_instance(seed, 10)
+        instance = random_instance(seed, 10, nodes=nodes)
         brute = Brute(instance)
         if len(brute.rows) and not brute_backward(instance):
             yield instance, brute
@@ -161,13 +187,43 @@ def test_intervals_are_exact_on_chains_and_an_upper_bound_elsewhere() -> None:
     assert chains >= 30
 
 
-@pytest.mark.parametrize("line", [None, "returns"])
-def test_constraint_programming_is_exact(line) -> None:
-    for instance, brute in placeable(range(4000, 4060)):
+@pytest.mark.parametrize(
+    ("line", "nodes"), [(None, False), ("returns", False), (None, True)]
+)
+def test_constraint_programming_is_exact(line, nodes: bool) -> None:
+    for instance, brute in placeable(range(4000, 4060), nodes=nodes):
         largest = brute.largest_loads()
         best = optimum(largest if line is None else largest[brute.contiguous()])
-        problem = problem_of(instance.graph, instance.cluster, "throughput", line)
+        problem = problem_of(
+            instance.graph, instance.cluster, "throughput", line, linked=nodes
+        )
         solved = cpsat.solve(problem, None, work_bound(problem), 10.0)
         assert solved.infeasible == (best is None)
         if best is not None:
             assert solved.bound == pytest.approx(best, rel=1e-9, abs=1e-12)
+            assert solved.devices is not None
+            assert largest_load(problem, solved.devices) == pytest.approx(best)
+
+
+@pytest.mark.parametrize("line", [None, "returns"])
+@pytest.mark.parametrize("nodes", [False, True])
+def test_annealing_stays_within_the_limits_and_mostly_finds_the_optimum(
+    line, nodes: bool
+) -> None:
+    ratios: list[float] = []
+    for instance, brute in placeable(range(5000, 5060), nodes=nodes):
+        largest = brute.largest_loads()
+        best = optimum(largest if line is None else largest[brute.contiguous()])
+        problem = problem_of(
+            instance.graph, instance.cluster, "throughput", line, linked=nodes
+        )
+        start = first_fit(problem)
+        if start is None or not is_allowed(problem, start):
+            continue
+        found = annealed(problem, start, 3000)
+        assert is_allowed(problem, found)
+        assert best is not None
+        assert largest_load(problem, found) >= best * (1 - 1e-9)
+        ratios.append(largest_load(problem, found) / best if best else 1.0)
+    assert len(ratios) >= 15
+    assert statistics.fmean(ratios) < 1.02
