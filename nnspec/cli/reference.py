@@ -50,6 +50,7 @@ def _page(name: str, as_json: bool) -> int:
     from nnspec.cli.render import write, write_json
     from nnspec.diagnostics import did_you_mean
     from nnspec.ops import OPS
+    from nnspec.ops.checked import fields_of
 
     if name not in OPS:
         hint = did_you_mean(name, OPS) or "`nnspec ops` lists all"
@@ -58,8 +59,8 @@ def _page(name: str, as_json: bool) -> int:
     manual = getdoc(operator) or ""
     inputs = [_input(operator, each) for each in operator.inputs]
     arguments = {
-        field: None if info.is_required() else _spelled(info.get_default())
-        for field, info in operator.model_fields.items()
+        field: None if info.is_required else _spelled(info.unless_given())
+        for field, info in fields_of(operator).items()
     }
     if as_json:
         page = {"inputs": inputs, "arguments": arguments, "manual": manual}

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from nnspec.diagnostics import Label, SpecError
 from nnspec.ir.frame import Frame
 from nnspec.ir.values import Sequence, Tensor
 from nnspec.ops.base import Operator, OpError
+from nnspec.ops.checked import FieldError
 from nnspec.source import Span
 from nnspec.syntax import ast
 
@@ -119,12 +118,11 @@ def argument(
     fields: Mapping[str, Any],
     site: Site,
     spans: Mapping[Any, Span],
-    error: ValidationError,
+    error: FieldError,
 ) -> SpecError:
     """An argument that is missing, or not what the operator takes."""
-    first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
-    if first["type"] == "missing":
+    name, wanted = error.name, error.reason
+    if error.missing:
         return frame.error(
             "E0301",
             f"`{cls.op_name()}` needs the argument `{name}`",
@@ -132,29 +130,12 @@ def argument(
             hint=f"write `{cls.op_name()}({name}=...)`",
         )
     given = fields.get(name)
-    wanted = _wanted(first["type"], first["msg"].removeprefix("Value error, "))
     return frame.error(
         "E0309",
         f"`{name}` of `{cls.op_name()}` {wanted}{_found(given, wanted)}",
         spans.get(name, site.span),
         hint=_mend(given, wanted),
     )
-
-
-_WANTED = {
-    "is_instance_of": "must be an integer",
-    "float_type": "must be a number",
-    "bool_type": "must be true or false",
-    "string_type": "must be a string",
-    "tuple_type": "must be a list",
-    "enum": "must be a dtype such as `f32`",
-}
-
-
-def _wanted(kind: str, message: str) -> str:
-    if kind == "literal_error":
-        return message.replace("Input should be", "must be").replace("'", '"')
-    return _WANTED.get(kind, message)
 
 
 def _mend(given: Any, wanted: str) -> str | None:

@@ -22,6 +22,7 @@ from nnspec.ir.terms import Term
 from nnspec.ir.types import DType
 from nnspec.ir.values import Builtin, Declared, OperatorName, Recipe
 from nnspec.ops.base import Operator
+from nnspec.ops.checked import fields_of
 from nnspec.source import Location, Source
 
 __all__ = ["ProgramError", "program_from_json", "program_schema", "program_to_json"]
@@ -282,10 +283,10 @@ class _Writer:
         }
 
     def _operator(self, operator: Operator) -> dict[str, Any]:
-        given = operator.model_fields_set
+        given = operator.given
         arguments = {
             name: self.value(getattr(operator, name))
-            for name in type(operator).model_fields
+            for name in fields_of(type(operator))
             if name in given
         }
         return {"name": type(operator).op_name(), "fields": arguments}

@@ -58,10 +58,6 @@ class Reader:
         """What `make` gives; its complaints become faults at this place."""
         try:
             return make()
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
-            raise self._fault(f"`{name}`: {first['msg']}") from None
         except (DimError, ValueError, TypeError) as error:
             if isinstance(error, ProgramError):
                 raise

@@ -27,6 +27,7 @@ from nnspec.ir.values import (
     kind_of,
     term_of,
 )
+from nnspec.ops.checked import fields_of
 from nnspec.syntax import ast
 
 if TYPE_CHECKING:
@@ -45,9 +46,7 @@ class Operands:
         self.fields: dict[str, Any] = {}
         self.terms: dict[str, Term] = {}
         hidden = {f"{name}_value" for name in self.cls.scalars} | {self.cls.open}
-        self.field_names = [
-            name for name in self.cls.model_fields if name not in hidden
-        ]
+        self.field_names = [name for name in fields_of(self.cls) if name not in hidden]
 
     def feed(self, value: Value) -> None:
         """A value that came along an arrow, or stood among the tensors of a call."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from nnspec.diagnostics import Label
 from nnspec.ir import apply, complaints
 from nnspec.ir.dims import DimError
@@ -24,6 +22,7 @@ from nnspec.ir.values import (
     Value,
 )
 from nnspec.ops.base import Operator, OpError, Weight
+from nnspec.ops.checked import FieldError
 
 if TYPE_CHECKING:
     from nnspec.ir.apply import Arguments, Site
@@ -137,7 +136,7 @@ def _make(
 ) -> Operator:
     try:
         return cls(**fields)
-    except ValidationError as error:
+    except FieldError as error:
         raise complaints.argument(frame, cls, fields, site, spans, error) from None
     except DimError as error:
         raise frame.error("E0309", str(error), site.span) from None

@@ -16,6 +16,7 @@ from nnspec.ir.terms import Traced
 from nnspec.ir.types import DType
 from nnspec.ir.values import Builtin, Declared, OperatorName, Recipe
 from nnspec.ops.base import Operator
+from nnspec.ops.checked import fields_of
 from nnspec.ops.initializers import Initializer, Number
 
 LONGEST_LIST = 16
@@ -117,8 +118,8 @@ def _marks(marks: Marks) -> str:
 
 def show_operator(operator: Operator) -> str:
     """`Linear(features=64)`: an operator with the arguments that it was given."""
-    given = operator.model_fields_set
-    fields = [name for name in type(operator).model_fields if name in given]
+    given = operator.given
+    fields = [name for name in fields_of(type(operator)) if name in given]
     texts = [f"{name}={show_value(getattr(operator, name))}" for name in fields]
     return (
         f"{type(operator).op_name()}({', '.join(texts)})"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator
-
 from nnspec.ir.dims import ONE
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import (
@@ -19,6 +17,7 @@ from nnspec.ops.base import (
     Weight,
     require_float,
 )
+from nnspec.ops.checked import After
 from nnspec.ops.elementwise import Pointwise
 from nnspec.ops.initializers import Filled, Initializer, number
 from nnspec.ops.weight_steps import Reshape
@@ -40,8 +39,8 @@ def _positive(value: float) -> float:
     return value
 
 
-Threshold = Annotated[Float, AfterValidator(_not_negative)]
-Positive = Annotated[Float, AfterValidator(_positive)]
+Threshold = Annotated[Float, After(_not_negative)]
+Positive = Annotated[Float, After(_positive)]
 
 
 class Relu(Pointwise):

@@ -1,6 +1,6 @@
 """What an operator is: one frozen class that holds everything that nnspec knows of it.
 
-The fields of the class are the arguments that a user writes (validated by pydantic), its docstring is
+The fields of the class are the arguments that a user writes (checked by `checked.py`), its docstring is
 its manual page, and its methods are its rules: the types of its results, its weights, its FLOPs, and
 how each backend says it. Operators know nothing of source text: what is wrong is raised as `OpError`.
 
@@ -15,10 +15,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias, cast, final
 
-from pydantic import BaseModel, ConfigDict
-
 from nnspec.ir.dims import Dim, total
 from nnspec.ir.types import TensorType
+from nnspec.ops.checked import Checked, fields_of, with_fields
 from nnspec.ops.checks import (
     join_dtypes,
     normal_axes,
@@ -44,21 +43,12 @@ from nnspec.pycode.expressions import Expr
 Inferred: TypeAlias = TensorType | tuple[TensorType, ...]
 
 
-class Operator(BaseModel, abc.ABC):
+class Operator(Checked, abc.ABC):
     """Base of all operators.
 
     Class attributes: `inputs` names the tensor inputs in order, `optional` those of them that may be
     missing, `listed` those that are lists of tensors; `layout` says what order of axes it wants.
     """
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        arbitrary_types_allowed=True,
-        defer_build=True,
-        allow_inf_nan=True,
-    )
 
     inputs: ClassVar[tuple[str, ...]] = ("x",)
     optional: ClassVar[frozenset[str]] = frozenset()
@@ -201,12 +191,12 @@ def snake_case(name: str) -> str:
 
 def field_terms(operator: Operator) -> Mapping[str, Any]:
     """The fields that were set, by name, in order of declaration."""
-    return {name: getattr(operator, name) for name in type(operator).model_fields}
+    return {name: getattr(operator, name) for name in fields_of(type(operator))}
 
 
 def replaced(operator: Operator, **fields: Any) -> Operator:
     """The operator with other values of some fields."""
-    return operator.model_copy(update=fields)
+    return with_fields(operator, **fields)
 
 
 __all__ = [

@@ -6,8 +6,6 @@ import abc
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import BeforeValidator
-
 from nnspec.ir.dims import ONE, ZERO, Dim, dim
 from nnspec.ir.types import DType, TensorType
 from nnspec.ops.base import (
@@ -21,6 +19,7 @@ from nnspec.ops.base import (
     Traffic,
     Weight,
 )
+from nnspec.ops.checked import Before
 from nnspec.ops.element_types import created, dtype_expression
 from nnspec.ops.elementwise import Number, check_scalar
 from nnspec.ops.initializers import ZEROS, Initializer
@@ -150,7 +149,7 @@ class Full(NoFlops):
     per_result: ClassVar[int | None] = 0
 
     shape: Integers
-    value: Annotated[float | Dim | bool, BeforeValidator(_as_number)]
+    value: Annotated[float | Dim | bool, Before(_as_number)]
     dtype: DType = DType.FLOAT
 
     def infer(self) -> TensorType:
@@ -260,7 +259,7 @@ class LiteralTensor(NoFlops):
     spelling: ClassVar[str | None] = "tensor"
     per_result: ClassVar[int | None] = 0
 
-    values: Annotated[Any, BeforeValidator(_as_nested)]
+    values: Annotated[Any, Before(_as_nested)]
     dtype: DType | None = None
 
     def infer(self) -> TensorType:

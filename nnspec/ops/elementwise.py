@@ -6,8 +6,6 @@ import abc
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, TypeAlias
 
-from pydantic import BeforeValidator
-
 from nnspec.ir.dims import Dim, dim
 from nnspec.ir.types import DType, TensorType
 from nnspec.ops.base import (
@@ -19,6 +17,7 @@ from nnspec.ops.base import (
     join_dtypes,
     require_float,
 )
+from nnspec.ops.checked import Before
 from nnspec.pycode.expressions import Expr, Namespace
 
 ops = Namespace("ops")
@@ -29,7 +28,7 @@ def _as_scalar(value: Any) -> Any:
 
 
 Number: TypeAlias = float | Dim | bool
-Scalar = Annotated[float | Dim | bool | None, BeforeValidator(_as_scalar)]
+Scalar = Annotated[float | Dim | bool | None, Before(_as_scalar)]
 
 
 class Pointwise(NoFlops, abc.ABC):

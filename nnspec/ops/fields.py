@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, cast
 
-from pydantic import AfterValidator, BeforeValidator
-
 from nnspec.ir.dims import Dim, dim
+from nnspec.ops.checked import After, Before
 
 
 def at_least(bound: int) -> Callable[[Dim], Dim]:
@@ -31,11 +30,11 @@ def _as_tuple(value: Any) -> Any:
     return _as_dim(value)
 
 
-Integer = Annotated[Dim, BeforeValidator(_as_dim)]
-Natural = Annotated[Dim, BeforeValidator(_as_dim), AfterValidator(at_least(0))]
-Count = Annotated[Dim, BeforeValidator(_as_dim), AfterValidator(at_least(1))]
-Integers = Annotated[tuple[Dim, ...], BeforeValidator(_as_tuple)]
-IntegerOrList = Annotated[Dim | tuple[Dim, ...], BeforeValidator(_as_tuple)]
+Integer = Annotated[Dim, Before(_as_dim)]
+Natural = Annotated[Dim, Before(_as_dim), After(at_least(0))]
+Count = Annotated[Dim, Before(_as_dim), After(at_least(1))]
+Integers = Annotated[tuple[Dim, ...], Before(_as_tuple)]
+IntegerOrList = Annotated[Dim | tuple[Dim, ...], Before(_as_tuple)]
 
 
 def _probability(value: float) -> float:
@@ -50,5 +49,5 @@ def _as_float(value: Any) -> Any:
     return float(value) if type(value) is int else value
 
 
-Float = Annotated[float, BeforeValidator(_as_float)]
-Rate = Annotated[float, BeforeValidator(_as_float), AfterValidator(_probability)]
+Float = Annotated[float, Before(_as_float)]
+Rate = Annotated[float, Before(_as_float), After(_probability)]

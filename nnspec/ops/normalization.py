@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator
-
 from nnspec.ir.dims import Dim, dim
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import (
@@ -24,6 +22,7 @@ from nnspec.ops.base import (
     normal_axes,
     require_float,
 )
+from nnspec.ops.checked import After
 from nnspec.ops.initializers import ONES, ZEROS
 from nnspec.pycode.expressions import Default, Expr, Literal, Namespace, default
 
@@ -42,8 +41,8 @@ def _share(value: float) -> float:
     return value
 
 
-Epsilon = Annotated[Float, AfterValidator(_positive)]
-Share = Annotated[Float, AfterValidator(_share)]
+Epsilon = Annotated[Float, After(_positive)]
+Share = Annotated[Float, After(_share)]
 
 
 def _keras_axis(io: Io, axis: int) -> Default:

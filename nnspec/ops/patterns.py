@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import field
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar
-
-from pydantic import BeforeValidator, Field
 
 from nnspec.ir.dims import Dim, dim, product
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Io, NoFlops, OpError, Traffic
+from nnspec.ops.checked import Before
 from nnspec.ops.pattern_plan import Group, Plan
 from nnspec.ops.shaping import expanded_keras, permuted_keras, permuted_torch, single
 from nnspec.ops.sizes import REST
@@ -53,7 +53,7 @@ class Rearrange(NoFlops):
     per_result: ClassVar[int | None] = 0
 
     pattern: str
-    sizes: Annotated[dict[str, Dim], BeforeValidator(_as_sizes)] = Field(
+    sizes: Annotated[dict[str, Dim], Before(_as_sizes)] = field(
         default_factory=dict[str, Dim]
     )
 

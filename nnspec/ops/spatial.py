@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator
-
 from nnspec.ir.dims import ZERO, Dim, dim
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import OpError, require_float
+from nnspec.ops.checked import Before
 from nnspec.pycode.expressions import Default, default
 
 Sizes: TypeAlias = tuple[Dim, ...]
@@ -27,15 +26,15 @@ def _nested(value: Any) -> Any:
     return dim(value) if type(value) is int else value
 
 
-PerAxis = Annotated[Dim | tuple[Dim, ...], BeforeValidator(_nested)]
+PerAxis = Annotated[Dim | tuple[Dim, ...], Before(_nested)]
 Padding = Annotated[
-    Dim | tuple[Dim | tuple[Dim, Dim], ...] | Literal["same"], BeforeValidator(_nested)
+    Dim | tuple[Dim | tuple[Dim, Dim], ...] | Literal["same"], Before(_nested)
 ]
 CausalPadding = Annotated[
     Dim | tuple[Dim | tuple[Dim, Dim], ...] | Literal["same", "causal"],
-    BeforeValidator(_nested),
+    Before(_nested),
 ]
-PadPairs = Annotated[tuple[Dim | tuple[Dim, Dim], ...], BeforeValidator(_nested)]
+PadPairs = Annotated[tuple[Dim | tuple[Dim, Dim], ...], Before(_nested)]
 
 
 def spatial_axes(x: TensorType) -> int:

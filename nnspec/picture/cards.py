@@ -12,6 +12,7 @@ from nnspec.ir.graph import Function, Node
 from nnspec.ir.show import show_operator, show_value
 from nnspec.ir.terms import Traced
 from nnspec.ops.base import Initializer, Layout, Operator
+from nnspec.ops.checked import fields_of
 from nnspec.ops.initializers import Number
 from nnspec.records import dataclass
 
@@ -103,12 +104,12 @@ def _infix(operator: Operator, symbol: str) -> str:
 def _details(operator: Operator) -> str:
     """The arguments that were given, those that must be without their names, as far as they fit."""
     texts: list[str] = []
-    for name, field in type(operator).model_fields.items():
+    for name, field in fields_of(type(operator)).items():
         value: Any = getattr(operator, name)
-        if name not in operator.model_fields_set or isinstance(value, Initializer):
+        if name not in operator.given or isinstance(value, Initializer):
             continue
         if value is not None and value != ():
-            needed = field.is_required() and name not in NAMED
+            needed = field.is_required and name not in NAMED
             plain = needed or name == type(operator).open
             texts.append(_brief(value) if plain else f"{name}={_brief(value)}")
     return _fitting(texts)

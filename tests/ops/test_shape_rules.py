@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from nnspec.ir.dims import Dim, dim, symbol
 from nnspec.ir.types import DType, TensorType, tensor
 from nnspec.ops import OPS
 from nnspec.ops.base import OpError
+from nnspec.ops.checked import FieldError
 from nnspec.ops.slicing import Range
 
 B, T, S, H = symbol("B"), symbol("T"), symbol("S"), symbol("H")
@@ -312,5 +312,5 @@ BAD_FIELDS = [
 
 @pytest.mark.parametrize(("op", "fields"), BAD_FIELDS)
 def test_bad_argument(op: str, fields: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(FieldError):
         make(op, **fields)

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from nnspec.ir.dims import Dim, dim
 from nnspec.ir.graph import Argument, Function, Node, Program
 from nnspec.ir.types import TensorType
+from nnspec.ops.base import replaced
+from nnspec.ops.checked import fields_of
 from nnspec.targets.names import safe_name
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
@@ -101,11 +103,12 @@ class Interpreter:
     def _host(self, node: Node, types: list[Any], path: Path_) -> nn.Module:
         """A module that holds one operator, with its weights."""
         assert node.op is not None
-        operator = node.op.model_copy(
-            update={
+        operator = replaced(
+            node.op,
+            **{
                 name: _plain(getattr(node.op, name), self.sizes)
-                for name in type(node.op).model_fields
-            }
+                for name in fields_of(type(node.op))
+            },
         )
         # Sizes are settled before the operator is asked what it is.
         assert infer(operator, types)

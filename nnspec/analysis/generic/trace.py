@@ -36,6 +36,7 @@ from nnspec.ir.graph import (
 from nnspec.ir.slices import Range
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Operator, OpError, replaced
+from nnspec.ops.checked import fields_of
 from nnspec.records import dataclass
 
 SPLITTING = frozenset({"rearrange", "reshape", "split"})
@@ -243,9 +244,7 @@ class Activation:
             # What is no number may hang on a condition.
             if isinstance(getattr(op, name), bool | str | tuple):
                 self.constants.term_or(term, self.names, None)
-        fields = {
-            name: self._field(getattr(op, name)) for name in type(op).model_fields
-        }
+        fields = {name: self._field(getattr(op, name)) for name in fields_of(type(op))}
         return replaced(op, **fields)
 
     def _field(self, value: Any) -> Any:
@@ -287,7 +286,7 @@ def _leaf_key(site: GenericSite, op: Operator) -> str:
     flags = (site.is_first, site.is_frozen, site.is_reached)
     needed = tuple(value in site.inside.needed for value in site.node.values())
     needs = (*needed, *(site.needs(name) for name in site.weights))
-    fields = {name: getattr(op, name) for name in type(op).model_fields}
+    fields = {name: getattr(op, name) for name in fields_of(type(op))}
     return key_of((op.op_name(), fields, site.given, site.found, flags, needs))
 
 
