@@ -5,6 +5,7 @@ They are read exactly, as fractions; what is wrong is raised as `QuantityError`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from fractions import Fraction
@@ -43,21 +44,27 @@ class Unit:
 
 
 def _spelled(
-    prefixes: Mapping[str, int], *units: str, divide: bool = False
+    prefixes: Mapping[str, int], *units: str, divide: bool = False, per: int = 1
 ) -> dict[str, Fraction]:
+    """The factor of each prefix before each unit; `per` units make one of the base."""
     return {
-        f"{prefix}{unit}": Fraction(1, size) if divide else Fraction(size)
+        f"{prefix}{unit}": (Fraction(1, size) if divide else Fraction(size)) / per
         for unit in units
         for prefix, size in prefixes.items()
     }
 
 
 BYTES = Unit("bytes", "80GB", _spelled(_LARGE | _BINARY, "B"))
-BANDWIDTH = Unit("bytes a second", "3.35TB/s", _spelled(_LARGE | _BINARY, "B/s"))
+BANDWIDTH = Unit(
+    "bytes a second",
+    "3.35TB/s",
+    _spelled(_LARGE | _BINARY, "B/s")
+    | _spelled(_LARGE | _BINARY, "b/s", "bit/s", per=8),
+)
 RATE = Unit(
     "operations a second",
     "312TFLOP/s",
-    _spelled(_LARGE, "FLOP/s", "FLOPS", "OP/s", "OPS"),
+    _spelled(_LARGE, "FLOP/s", "FLOPS", "FLOPs", "OP/s", "OPS"),
 )
 SECONDS = Unit("seconds", "5us", _spelled(_SMALL, "s", divide=True))
 POWER = Unit("watts", "700W", _spelled(_DECIMAL, "W"))
@@ -79,6 +86,20 @@ def read_quantity(text: str, unit: Unit) -> Fraction:
     if not Fraction(1, LARGEST) <= amount <= LARGEST:
         raise QuantityError(f"`{text}` is beyond all bounds", hint)
     return amount
+
+
+def read_number(written: object, unit: Unit) -> int | float:
+    """The amount of a text, or of a number in the base unit, which may be 0.
+
+    Whole amounts are integers. Raises `QuantityError`.
+    """
+    hint = f"write {unit.noun} as in `{unit.example}`"
+    if isinstance(written, int | float) and not isinstance(written, bool):
+        if not (math.isfinite(written) and written >= 0):
+            raise QuantityError(f"`{written}` is no amount of {unit.noun}", hint)
+        return int(written) if written == int(written) else written
+    found = read_quantity(str(written), unit)
+    return int(found) if found.denominator == 1 else float(found)
 
 
 def _wrong_unit(text: str, unit: str, wanted: Unit) -> str:

@@ -9,24 +9,52 @@ NeurIPS 2020), with links between nodes added.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from functools import cached_property
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from nnspec.analysis.quantities import (
+    BANDWIDTH,
+    BYTES,
+    RATE,
+    SECONDS,
+    QuantityError,
+    Unit,
+    read_number,
+)
 from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.placement.graph import Value
-from nnspec.placement.quantities import (
-    Bytes,
-    BytesPerSecond,
-    OperationsPerSecond,
-    Seconds,
-)
 from nnspec.records import dataclass
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+
+def _read(unit: Unit) -> Callable[[object], int | float]:
+    """Reads a field; a number without a unit is in the base unit."""
+
+    def read(written: object) -> int | float:
+        try:
+            return read_number(written, unit)
+        except QuantityError as error:
+            raise ValueError(f"{error.message}; {error.hint}") from error
+
+    return read
+
+
+def _read_whole(written: object) -> int:
+    size = _read(BYTES)(written)
+    if not isinstance(size, int):
+        raise ValueError(f"`{written}` is no whole number of bytes")
+    return size
+
+
+Bytes = Annotated[int, BeforeValidator(_read_whole)]
+BytesPerSecond = Annotated[float, BeforeValidator(_read(BANDWIDTH))]
+OperationsPerSecond = Annotated[float, BeforeValidator(_read(RATE))]
+Seconds = Annotated[float, BeforeValidator(_read(SECONDS))]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 

@@ -6,11 +6,17 @@ import math
 
 import pytest
 
-from nnspec.analysis.quantities import BYTES, SECONDS, Unit
+from nnspec.analysis.quantities import (
+    BANDWIDTH,
+    BYTES,
+    RATE,
+    SECONDS,
+    Unit,
+    read_number,
+)
 from nnspec.diagnostics import SpecError, SpecErrors
 from nnspec.placement.cluster_file import preset, read_cluster
 from nnspec.placement.graph import Value
-from nnspec.placement.quantities import BANDWIDTH, RATE, amount
 
 TWO_NODES = """
 [kinds.h100]
@@ -99,7 +105,7 @@ def test_the_time_of_an_operator_is_its_roofline() -> None:
     ],
 )
 def test_amounts(written: object, unit: Unit, base: float) -> None:
-    assert math.isclose(amount(written, unit), base, rel_tol=1e-15)
+    assert math.isclose(read_number(written, unit), base, rel_tol=1e-15)
 
 
 WRONG = {
