@@ -15,11 +15,11 @@ from nnspec.cli.arguments import (
     spec_errors_reported,
 )
 from nnspec.cli.settings import setting_of, setting_options
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
     from nnspec.compiler import Spec
-    from nnspec.placement.cluster import Cluster
     from nnspec.placement.mesh_plan import MeshPlan
     from nnspec.placement.model import ModelGraph
     from nnspec.placement.plan import Plan
@@ -108,6 +108,60 @@ def place(
       nnspec place gpt2.nns:GPT2Small --cluster 4xcpu B=8 T=1024 --plan plan.json
       nnspec place gpt2.nns:GPT2XL --cluster 2x8xh100 --mesh any B=256 T=1024
     """
+    asked = Asked(
+        cluster, devices, objective, free, pins, given, schedule, microbatches
+    )
+    files = Files(spec.path, output, svg, force)
+    if mesh is not None:
+        _refuse_beside_mesh(asked, files)
+    with spec_errors_reported(as_json):
+        model = load_model(spec, settings)
+        refuse_errors(model)
+        if mesh is not None:
+            found = _mesh(model, setting_of(assumed), asked, mesh)
+            _show_mesh(found, model.name, files, as_json)
+            return 0
+        plan, graph = _planned(model, setting_of(assumed), asked)
+    _write_files(plan, graph, model.name, files, given)
+    _show(plan, graph, model.name, as_json)
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be placed where, as the options say it."""
+
+    cluster: str
+    devices: int | None
+    objective: str | None
+    free: bool
+    pins: tuple[str, ...]
+    given: str | None
+    schedule: str | None
+    microbatches: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The spec that is read, and what is to be written, over files that are there or not."""
+
+    spec: str
+    output: str | None
+    svg: str | None
+    force: bool
+
+
+def _refuse_beside_mesh(asked: Asked, files: Files) -> None:
+    idle = (asked.free, asked.pins, asked.given, asked.schedule, asked.microbatches)
+    if any(idle) or files.svg or asked.objective not in (None, "train"):
+        raise click.UsageError(
+            "--mesh places training as a whole: leave out --free, --pin, --plan, "
+            "--schedule, --microbatches, --svg and other objectives"
+        )
+
+
+def _planned(model: Spec, setting: Setting, asked: Asked) -> tuple[Plan, ModelGraph]:
+    """The plan that is found, or the one that was given, checked; and what it is of."""
     from nnspec.cli.placement import (
         checked,
         load_cluster,
@@ -117,42 +171,19 @@ def place(
     )
     from nnspec.placement.request import check_batch
 
-    if mesh is not None:
-        idle = (free, pins, given, schedule, microbatches, svg)
-        if any(idle) or objective not in (None, "train"):
-            raise click.UsageError(
-                "--mesh places training as a whole: leave out --free, --pin, --plan, "
-                "--schedule, --microbatches, --svg and other objectives"
-            )
-    with spec_errors_reported(as_json):
-        model = load_model(spec, settings)
-        refuse_errors(model)
-        if mesh is not None:
-            setting = setting_of(assumed)
-            on = load_cluster(cluster, devices)
-            found = _mesh(model, setting, on, mesh)
-            _show_mesh(found, model.name, output, force, as_json, spec.path)
-            return 0
-        wanted = None if given is None else load_plan(given)
-        noted = _noted(wanted, schedule, microbatches)
-        check_batch(model.program, model.symbols, int(noted["microbatches"] or 1))
-        chosen = objective or ("throughput" if wanted is None else wanted.objective)
-        graph = model_graph(
-            model,
-            setting_of(assumed),
-            load_cluster(cluster, devices),
-            trains=chosen == "train",
-            pins=read_pins(pins),
-        )
-        if wanted is not None:
-            plan = checked(wanted.model_copy(update={"objective": chosen}), graph)
-        else:
-            plan = _found(graph, chosen, contiguous=not free)
-        plan = plan.model_copy(update=noted)
-    inputs = [spec.path, *([given] if given else [])]
-    _write_files(plan, graph, model.name, output, svg, force, inputs)
-    _show(plan, graph, model.name, as_json)
-    return 0
+    wanted = None if asked.given is None else load_plan(asked.given)
+    noted = _noted(wanted, asked.schedule, asked.microbatches)
+    check_batch(model.program, model.symbols, int(noted["microbatches"] or 1))
+    objective = asked.objective or (wanted.objective if wanted else "throughput")
+    cluster = load_cluster(asked.cluster, asked.devices)
+    pins = read_pins(asked.pins)
+    trains = objective == "train"
+    graph = model_graph(model, setting, cluster, trains=trains, pins=pins)
+    if wanted is None:
+        plan = _found(graph, objective, contiguous=not asked.free)
+    else:
+        plan = checked(wanted.model_copy(update={"objective": objective}), graph)
+    return plan.model_copy(update=noted), graph
 
 
 def _noted(
@@ -174,22 +205,18 @@ def _found(graph: ModelGraph, objective: str, *, contiguous: bool) -> Plan:
 
 
 def _write_files(
-    plan: Plan,
-    graph: ModelGraph,
-    name: str,
-    output: str | None,
-    svg: str | None,
-    force: bool,
-    inputs: list[str],
+    plan: Plan, graph: ModelGraph, name: str, files: Files, given: str | None
 ) -> None:
     from nnspec.cli.placement_text import picture_of
     from nnspec.files import write_generated, write_new
 
-    if output is not None:
+    inputs = [files.spec, *([given] if given else [])]
+    if files.output is not None:
         text = plan.to_json() + "\n"
-        write_new(output, text.encode("utf-8"), force, inputs=inputs)
-    if svg is not None:
-        write_generated(svg, picture_of(plan, graph, name), force, inputs=inputs)
+        write_new(files.output, text.encode("utf-8"), files.force, inputs=inputs)
+    if files.svg is not None:
+        picture = picture_of(plan, graph, name)
+        write_generated(files.svg, picture, files.force, inputs=inputs)
 
 
 def _show(plan: Plan, graph: ModelGraph, name: str, as_json: bool) -> None:
@@ -203,30 +230,25 @@ def _show(plan: Plan, graph: ModelGraph, name: str, as_json: bool) -> None:
     write(plan_text(plan, graph, name))
 
 
-def _mesh(model: Spec, setting: Setting, cluster: Cluster, axes: str) -> MeshPlan:
+def _mesh(model: Spec, setting: Setting, asked: Asked, axes: str) -> MeshPlan:
     from nnspec.analysis.figures import Analysis
+    from nnspec.cli.placement import load_cluster
     from nnspec.placement.mesh import best_mesh
     from nnspec.placement.mesh_plan import read_axes
 
+    cluster = load_cluster(asked.cluster, asked.devices)
     analysis = Analysis(model.program, setting)
     return best_mesh(analysis, cluster, model.symbols, read_axes(axes))
 
 
-def _show_mesh(
-    plan: MeshPlan,
-    name: str,
-    output: str | None,
-    force: bool,
-    as_json: bool,
-    spec: str,
-) -> None:
+def _show_mesh(plan: MeshPlan, name: str, files: Files, as_json: bool) -> None:
     from nnspec.cli.mesh_text import mesh_text
     from nnspec.cli.render import write, write_json
     from nnspec.files import write_new
 
-    if output is not None:
-        text = plan.model_dump_json(indent=2) + "\n"
-        write_new(output, text.encode("utf-8"), force, inputs=[spec])
+    if files.output is not None:
+        text = (plan.model_dump_json(indent=2) + "\n").encode("utf-8")
+        write_new(files.output, text, files.force, inputs=[files.spec])
     if as_json:
         write_json(plan.model_dump(mode="json"))
     else:
