@@ -26,6 +26,7 @@ from nnspec.ir.values import (
 from nnspec.syntax import ast
 
 LONGEST_RANGE = 100_000
+LONGEST_COMPARED = 200
 
 
 def elements(frame: Frame, value: Value, node: ast.Node) -> list[Value]:
@@ -165,9 +166,29 @@ def call(
             "E0303", f"`{name}` takes {wanted} {noun}, not {len(arguments)}", node
         )
     try:
-        return _FUNCTIONS[name](frame, arguments, node)
+        result = _FUNCTIONS[name](frame, arguments, node)
     except ConstantError as error:
         raise frame.error(error.code, error.message, node, hint=error.hint) from None
+    if name in EXACT and isinstance(result, Dim):
+        _decide_unsaid(frame, name, arguments[0], result)
+    return result
+
+
+def _decide_unsaid(frame: Frame, name: str, given: Value, result: Dim) -> None:
+    """Notes what was rounded to an integer, if that does not name all that it came from."""
+    term, said = term_of(given), term_of(result)
+    if term is None or isinstance(given, Dim):
+        return
+    small = said is not None and term.size + said.size < LONGEST_COMPARED
+    if said is None or not small or not term.mentioned() <= said.mentioned():
+        frame.builder.decide(Term("call", (name, term)), result.value)
+
+
+def decide_count(frame: Frame, iterable: Value, count: int) -> None:
+    """Notes how many turns a comprehension takes: it leaves a list that does not say why."""
+    term = term_of(iterable)
+    if term is not None:
+        frame.builder.decide(Term("call", ("len", term)), dim(count))
 
 
 def _range(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:

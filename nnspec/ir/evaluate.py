@@ -13,6 +13,7 @@ from nnspec.ir import apply, builtins, constants, lookup
 from nnspec.ir.constants import LARGEST_LIST, ConstantError, Quantity
 from nnspec.ir.dims import Dim, DimError, dim
 from nnspec.ir.frame import Frame, NoNodes
+from nnspec.ir.graph import Branch, Item
 from nnspec.ir.labels import children
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.values import (
@@ -147,11 +148,15 @@ def _comprehension(frame: Frame, node: ast.Comprehension) -> Value:
     frame.elaboration.budget.take("elements", len(turns), frame.at(node.span))
     outer = dict(frame.names)
     items: list[Value] = []
+    builtins.decide_count(frame, iterable, len(turns))
     try:
         for turn, value in enumerate(turns):
             builtins.bind_pattern(frame, node.pattern, value)
-            if node.condition is not None and not truth(frame, node.condition).value:
-                continue
+            if node.condition is not None:
+                chosen = truth(frame, node.condition)
+                frame.builder.decide(chosen.term, Traced(chosen.value))
+                if not chosen.value:
+                    continue
             frame.builder.turns.append(turn)
             try:
                 items.append(evaluate(frame, node.body))
@@ -325,11 +330,16 @@ def _ternary(frame: Frame, node: ast.Ternary) -> Value:
         or not is_constant(value)
     ):
         return value
-    if not _may_apply(
-        other
-    ):  # it chooses between constants, and is no part of the structure
-        frame.builder.items.pop()
-    return _choice(frame, node, condition, value, other)
+    decision = frame.builder.items[-1]
+    choice = _choice(frame, node, condition, value, other)
+    if choice is not value and not _may_apply(other) and _is_empty(decision):
+        # It chooses between constants, and is no part of the structure.
+        frame.builder.items.remove(decision)
+    return choice
+
+
+def _is_empty(item: Item) -> bool:
+    return isinstance(item, Branch) and not item.body
 
 
 def _may_apply(node: ast.Expr) -> bool:

@@ -22,7 +22,7 @@ from nnspec.ir.graph import (
 )
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
-from nnspec.ir.values import Module, Tensor, Value
+from nnspec.ir.values import Module, Tensor, Value, as_term
 from nnspec.records import dataclass
 from nnspec.source import Location, Span
 from nnspec.syntax import ast
@@ -131,6 +131,17 @@ class Builder:
         finally:
             outer.append(Branch(condition, taken, tuple(self.items)))
             self.items = outer
+
+    def decide(self, term: Term | None, value: Value) -> None:
+        """Notes that a term has a value, where what is computed from the value does not say so.
+
+        It stands in the structure as an `if` that went one way and does nothing: what is emitted, and
+        formulas, hold for this value alone.
+        """
+        known = as_term(value)
+        if term is not None and known is not None:
+            condition = Term("compare", ("==", term, known))
+            self.items.append(Branch(condition, True, ()))
 
     @contextmanager
     def without_nodes(self) -> Generator[None, None, None]:

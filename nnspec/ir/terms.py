@@ -96,6 +96,10 @@ class Term:
                     if isinstance(atom.opaque, Term):
                         yield from atom.opaque.names()
 
+    def mentioned(self) -> set[str]:
+        """Every name in it, of constants and of sizes."""
+        return {*self.names(), *(atom.symbol for atom in self.atoms() if atom.symbol)}
+
 
 @dataclass(frozen=True, slots=True)
 class Traced:

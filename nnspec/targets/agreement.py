@@ -5,11 +5,11 @@ Where traces differ, an expression in the spec's own names is sought that explai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nnspec.ir import graph
-from nnspec.ir.dims import Atom, Dim, symbol
+from nnspec.ir import dims, graph
+from nnspec.ir.dims import Atom, Dim, Replace, symbol
 from nnspec.ir.rename import settle
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.types import TensorType
@@ -47,6 +47,8 @@ class Agreement:
 
     def __init__(self, *, plain: bool) -> None:
         self._plain = plain
+        # Names from which the spec computed what stands as a number now.
+        self.unsaid: set[str] = set()
 
     def expression(self, tracks: Sequence[Track], found: Sequence[Expr]) -> Expr:
         """One expression that has the right value in every trace. Raises `Unlike`."""
@@ -111,6 +113,7 @@ class Agreement:
         twins = distinct([size.generic for size in settled])
         constant = same_constant(sizes)
         if self._plain and constant is not None and constant.is_constant:
+            self.unsaid |= _mentioned(Term("dim", (twin,)) for twin in twins)
             return constant
         for twin in twins:
             if twin.is_constant or not spells_size(twin):
@@ -118,6 +121,7 @@ class Agreement:
             if size_fits(tracks, twin, sizes):
                 return with_twin(sizes[0], twin)
         if constant is not None and (constant.is_constant or not names_turns(constant)):
+            self.unsaid |= _mentioned(Term("dim", (twin,)) for twin in twins)
             return constant
         raise Unlike
 
@@ -137,6 +141,7 @@ class Agreement:
                 raise Unlike
         alike = all(equal(value, values[0]) for value in values[1:])
         if self._plain and alike and is_literal(values[0]):
+            self.unsaid |= _mentioned(terms)
             return as_literal(values[0])
         for candidate in distinct(terms):
             if not spells(candidate):
@@ -148,17 +153,20 @@ class Agreement:
             if term_fits(tracks, candidate, values):
                 return tree.Constant(Traced(values[0], candidate))
         if alike:
+            self.unsaid |= _mentioned(terms)
             return as_literal(values[0])
         raise Unlike
 
     def type(self, tracks: Sequence[Track], types: Sequence[TensorType]) -> TensorType:
         """A type for people: sizes in the spec's names where the traces agree on one."""
         shape: list[Dim] = []
+        unsaid = set(self.unsaid)
         for axis in range(types[0].rank):
             try:
                 shape.append(self.size(tracks, [kind.shape[axis] for kind in types]))
             except Unlike:
                 shape.append(symbol("_"))
+        self.unsaid = unsaid  # it computes nothing
         return TensorType(tuple(shape), types[0].dtype)
 
     def condition(self, tracks: list[Track], conditions: list[Term]) -> Expr:
@@ -170,6 +178,10 @@ class Agreement:
             if term_fits(tracks, candidate, wanted) and spells(candidate):
                 return tree.Constant(Traced(None, localised(tracks[0], candidate)))
         raise Unlike
+
+
+def _mentioned(terms: Iterable[Term]) -> set[str]:
+    return {name for term in terms for name in term.mentioned()}
 
 
 def local(track: Track, size: Dim) -> Dim:
@@ -184,14 +196,23 @@ def local(track: Track, size: Dim) -> Dim:
             found = track.constants[atom.symbol]
             if isinstance(found, Dim):
                 return found.generic
-        if isinstance(atom.opaque, Term):
-            from nnspec.ir import dims
-
-            term = atom.opaque.replaced(replace, literal_terms(track.constants))
-            return folded(term) or dims.opaque(term)
-        return None
+        return _opaque_at(track, atom, replace)
 
     return with_twin(size.value, twin.substitute(replace))
+
+
+def local_type(track: Track, value: int) -> TensorType:
+    """The type of a value, its sizes in the names that exist in emitted code at this place."""
+    kind = track.type(value)
+    return TensorType(tuple(local(track, size) for size in kind.shape), kind.dtype)
+
+
+def _opaque_at(track: Track, atom: Atom, replace: Replace) -> Dim | None:
+    """What a term inside of a size says at this place; None for any other atom."""
+    if not isinstance(atom.opaque, Term):
+        return None
+    term = atom.opaque.replaced(replace, literal_terms(track.constants))
+    return folded(term) or dims.opaque(term)
 
 
 def localised(track: Track, term: Term) -> Term:
@@ -199,7 +220,7 @@ def localised(track: Track, term: Term) -> Term:
 
     def replace(atom: Atom) -> Dim | None:
         if atom.kind != "symbol":
-            return None
+            return _opaque_at(track, atom, replace)
         known = track.function.running.get(atom.symbol)
         if known is not None and known.constant:
             return known.initial.substitute(replace)
@@ -220,6 +241,4 @@ def settle_types(track: Track, body: tuple[graph.Item, ...]) -> None:
     """What a turn has made is known by names of outside: the next turn's mean other values."""
     for number in nodes_in(body):
         for value in track.function.nodes[number].outputs:
-            kind = track.type(value)
-            shape = tuple(local(track, size) for size in kind.shape)
-            track.types[value] = TensorType(shape, kind.dtype)
+            track.types[value] = local_type(track, value)

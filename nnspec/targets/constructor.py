@@ -101,7 +101,7 @@ class Constructor:
             match item:
                 case merged.Requirement(symbols=()):
                     condition = self.scope.spelled(item.condition)
-                    message = item.message or "a requirement of the block is not met"
+                    message = item.message or f"needs {expression_text(condition)}"
                     error = Name("ValueError")(Literal(message))
                     yield If(negated(condition), (Raise(error),))
                 case merged.Guard():

@@ -361,14 +361,26 @@ class Forward(Loops):
         return self.dialect.tensor(value) if _is_own_parameter(value) else value
 
 
+_BOUNDS = {
+    "<=": "at most",
+    "<": "less than",
+    ">=": "at least",
+    ">": "more than",
+    "==": "equal to",
+}
+
+
 def _requirement_message(item: merged.Requirement, condition: Expr) -> Expr:
+    """`T is 4096, and has to be at most 1024`"""
     if item.message:
         return Literal(item.message)
     assert isinstance(condition, tree.Binary)
-    symbol = ", ".join(item.symbols)
-    return tree.FString(
-        (f"{symbol} is ", condition.left, ", which the model does not allow")
-    )
+    size, bound, limit = condition.left, _BOUNDS[condition.operator], condition.right
+    if isinstance(size, tree.Binary) and size.operator == "%" and limit == Literal(0):
+        size, bound, limit = size.left, "a multiple of", size.right
+    name = ", ".join(item.symbols)
+    end = str(limit.value) if isinstance(limit, Literal) else limit
+    return tree.FString((f"{name} is ", size, f", and has to be {bound} ", end))
 
 
 def _plain(parameter: Expr) -> Expr:

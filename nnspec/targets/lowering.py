@@ -48,11 +48,15 @@ class Construct:
 
 @dataclass(frozen=True)
 class Lowered:
-    """A node in a target. `results` has one expression for each output, or one for all of them."""
+    """A node in a target. `results` has one expression for each output, or one for all of them.
+
+    `unsaid` are names of constants that it was computed from, and that it does not say.
+    """
 
     constructs: tuple[Construct, ...]
     results: tuple[Expr, ...]
     outputs: int
+    unsaid: frozenset[str] = frozenset()
 
 
 @cache

@@ -16,10 +16,9 @@ from nnspec.diagnostics import SpecError
 from nnspec.ir import graph
 from nnspec.ir.graph import Node, dotted
 from nnspec.ir.terms import Traced
-from nnspec.ir.types import TensorType
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
-from nnspec.targets.agreement import Agreement, local, localised, settle_types
+from nnspec.targets.agreement import Agreement, local_type, localised, settle_types
 from nnspec.targets.candidates import (
     common_type,
     one_value,
@@ -58,14 +57,18 @@ class Merger:
         # The layers that were made: by label and turns, of which kinds.
         self._seen: dict[tuple[Any, ...], tuple[Expr, ...]] = {}
         self._joiner = Joiner()
-        # Constants that decide how often a loop turns which had to be written out.
+        # Constants that decide what had to be written out, such as how often a loop turns.
         self.fixed: set[str] = set()
         self._everyone: tuple[Track, ...] = ()
 
     def body(self, tracks: Sequence[Track]) -> list[merged.Item]:
         """The common body of whole functions. Raises `Unlike`."""
         self._everyone = tuple(tracks)
-        return self.items([(track, track.function.structure) for track in tracks])
+        found = self.items([(track, track.function.structure) for track in tracks])
+        constants = {p.name for track in tracks for p in track.function.parameters}
+        unsaid = self._agreement.unsaid & constants
+        self.fixed |= {name for name in unsaid if one_value(tracks, name)}
+        return found
 
     def items(
         self, traces: Sequence[tuple[Track, tuple[graph.Item, ...]]]
@@ -123,6 +126,7 @@ class Merger:
         inputs = self._inputs(nodes)
         lowered = [self._lower(track, node) for track, node in nodes]
         tracks = [track for track, _ in nodes]
+        self._agreement.unsaid |= {name for low in lowered for name in low.unsaid}
         step = merged.Step(
             label=str(first.path[0]),
             turns=self._turns(nodes),
@@ -217,12 +221,9 @@ class Merger:
             found.append(value)
             for track, number in values:
                 track.values[number] = value
-                if (
-                    track.constants
-                ):  # the names of this turn mean something else in the next
-                    kind = track.type(number)
-                    sizes = tuple(local(track, size) for size in kind.shape)
-                    track.types[number] = TensorType(sizes, kind.dtype)
+                if track.constants:
+                    # The names of this turn mean something else in the next.
+                    track.types[number] = local_type(track, number)
         return tuple(found)
 
     def _constructs(
@@ -280,7 +281,7 @@ class Merger:
         taken = [(track, item.body) for track, item in current if item.taken]
         not_taken = [(track, item.body) for track, item in current if not item.taken]
         if len(ways) == 1:  # it goes the same way wherever it is used
-            guards = self._guard(tracks, current[0][1])
+            guards = self._guard(current)
             found = self.items(taken or not_taken)
             self._note_ends(taken or not_taken)
             return [*guards, *found]
@@ -308,19 +309,25 @@ class Merger:
                     self._joiner.joining[name] = branch
         return [branch]
 
-    def _guard(self, tracks: list[Track], branch: graph.Branch) -> list[merged.Item]:
+    def _guard(self, current: list[tuple[Track, graph.Branch]]) -> list[merged.Item]:
         """A note that the class is made for one way of a branch."""
+        tracks, branch = [track for track, _ in current], current[0][1]
         condition = localised(tracks[0], branch.condition)
-        names = {*condition.names(), *(a.symbol for a in condition.atoms() if a.symbol)}
+        if not branch.body and any(
+            localised(track, item.condition).key != condition.key
+            for track, item in current[1:]
+        ):
+            raise Unlike  # something was computed otherwise in each
+        names = condition.mentioned()
         if any(turn.loop is not None for turn in tracks[0].turns) and any(
             "@" in n for n in names
         ):
             raise Unlike  # it may go the other way in turns that other constants would add
-        if not names or not spells(condition):
-            return []
         constants = {parameter.name for parameter in tracks[0].function.parameters}
         if names <= constants and all(one_value(self._everyone, n) for n in names):
             self.fixed |= names  # the class has the constant built in
+            return []
+        if not names or not spells(condition):
             return []
         return [merged.Guard(tree.Constant(Traced(None, condition)), branch.taken)]
 
@@ -365,9 +372,11 @@ class Merger:
             seen, joining = dict(self._seen), dict(self._joiner.joining)
             saved = [state_of(track) for track, _ in current]
             used, joined = self._joiner.noted()
+            unsaid = set(self._agreement.unsaid)
             try:
                 return [self._rolled(current)]
             except Unlike:
+                self._agreement.unsaid = unsaid
                 # Tried once: nested loops must not double the work with each level.
                 self._written_out.add(uid)
                 self._seen, self._joiner.joining = seen, joining
@@ -429,7 +438,7 @@ class Merger:
             if len(orders) > 1:
                 raise Unlike
             kinds = [
-                track.function.types[value]
+                local_type(track, value)
                 for track, loop in current
                 for value in loop.carried[name]
             ]
@@ -481,8 +490,7 @@ class Merger:
             constants = {parameter.name for parameter in track.function.parameters}
             if loop.iterable is not None:
                 term = loop.iterable
-                named = {*term.names(), *(a.symbol for a in term.atoms() if a.symbol)}
-                deciding = (named & constants) - set(track.constants)
+                deciding = (term.mentioned() & constants) - set(track.constants)
                 if not all(one_value(self._everyone, name) for name in deciding):
                     raise Unlike
                 self.fixed |= deciding

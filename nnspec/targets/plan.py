@@ -54,6 +54,8 @@ class ClassPlan:
     running: dict[str, merged.Running] = field(
         default_factory=dict[str, merged.Running]
     )
+    # Constants that the class does not take, since more than it can say depends on them.
+    built_in: frozenset[str] = frozenset()
     is_entry: bool = False
     is_called: bool = False
     # Labels of frozen parts that hold batch statistics; "" for all of it.

@@ -17,6 +17,7 @@ from nnspec.ir.terms import Traced
 from nnspec.ops.base import OpError
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
+from nnspec.targets.agreement import localised
 from nnspec.targets.contents import (
     lists_are_flat,
 )
@@ -199,6 +200,7 @@ class Planner:
             layout=tracks[0].layout,
             items=items,
             inputs=inputs or [],
+            built_in=frozenset(fixed),
             is_entry=any(
                 program.main is function
                 for program in self.programs
@@ -316,6 +318,7 @@ class Planner:
         callee = self.programs[place].functions[node.callee]
         plan = self.class_of[place, callee.key]
         plan.is_called = True
+        unsaid = _mentioned(track, node, plan.built_in)
         arguments: list[Expr] = []
         keywords: list[tuple[str, Expr]] = []
         for parameter in plan.parameters:
@@ -340,7 +343,7 @@ class Planner:
         call = tree.Call(tree.Module(""), given)
         if self.target == "torch" and self.programs[place].recomputes(node):
             call = Name("checkpoint")(tree.Module(""), *given, use_reentrant=False)
-        return Lowered((construct,), (call,), len(node.outputs))
+        return Lowered((construct,), (call,), len(node.outputs), unsaid)
 
     def _argument(
         self, track: Track, node: Node, callee: Function, parameter: ClassParameter
@@ -382,6 +385,15 @@ class Planner:
             return spell_literal(plain(value))
         except Unspellable:
             raise Unlike from None
+
+
+def _mentioned(track: Track, node: Node, parameters: frozenset[str]) -> frozenset[str]:
+    """The names that a call computes the values of some parameters from."""
+    from nnspec.ir.values import term_of
+
+    given = (term_of(node.arguments[name]) for name in parameters)
+    terms = (localised(track, term) for term in given if term is not None)
+    return frozenset(name for term in terms for name in term.mentioned())
 
 
 def _default_of(parameter: ClassParameter) -> Any:

@@ -162,7 +162,7 @@ class Results(Variables):
                     if construct.is_parameter
                     else attribute.attribute("weight")
                 )
-        return Name("next")(Name("self").method("parameters"))
+        return ANCHOR
 
     @cached_property
     def _keyed(self) -> set[str]:
@@ -244,6 +244,10 @@ def _is_listed(step: merged.Step, items: tuple[Expr, ...]) -> bool:
         (first.index, first.index + len(items)) == (start, end)
         for start, end, _ in step.listed
     )
+
+
+ANCHOR = Name("self").attribute("_anchor")
+"""A buffer without elements, for the device and float type of a program that has nothing else of them."""
 
 
 def _has_weight(value: Expr) -> bool:

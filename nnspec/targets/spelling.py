@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math as python_math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -91,7 +92,19 @@ def _resolved(symbol: str, resolve: Resolver) -> Expr:
 
 
 _PYTHON_CALLS = frozenset(
-    {"len", "range", "enumerate", "zip", "reversed", "sum", "min", "max", "abs"}
+    (
+        "abs",
+        "all",
+        "any",
+        "enumerate",
+        "len",
+        "max",
+        "min",
+        "range",
+        "reversed",
+        "sum",
+        "zip",
+    )
 )
 _MATH_CALLS = frozenset({"isqrt", "sqrt", "log", "exp"})
 
@@ -108,11 +121,7 @@ def spell_term(term: Term, resolve: Resolver) -> Expr:
     if kind == "call":
         return _spell_call(arguments[0], arguments[1:], resolve)
     if kind in ("compare", "arithmetic"):
-        symbol, left, right = arguments
-        python: str = "**" if symbol == "^" else symbol
-        return tree.Binary(
-            python, spell_term(left, resolve), spell_term(right, resolve)
-        )
+        return _spell_binary(term, resolve)
     parts = [spell_term(part, resolve) for part in arguments]
     match kind:
         case "list" | "tuple":
@@ -133,6 +142,26 @@ def spell_term(term: Term, resolve: Resolver) -> Expr:
             return -parts[0]
         case _:
             return tree.Choice(parts[0], parts[1], parts[2])
+
+
+def _spell_binary(term: Term, resolve: Resolver) -> Expr:
+    symbol, *sides = term.arguments
+    left, right = (spell_term(side, resolve) for side in sides)
+    if symbol == "+" and any(_is_list(side) for side in sides):
+        # A parameter may be a list or a tuple, and Python adds those only to their like.
+        return tree.Display("list", (*_elements(left), *_elements(right)))
+    return tree.Binary("**" if symbol == "^" else symbol, left, right)
+
+
+def _is_list(term: Term) -> bool:
+    if term.kind == "arithmetic":
+        return any(_is_list(side) for side in term.arguments[1:])
+    value = term.arguments[0] if term.kind == "literal" else None
+    return term.kind in ("list", "slice") or isinstance(value, tuple | list)
+
+
+def _elements(part: Expr) -> tuple[Expr, ...]:
+    return part.items if isinstance(part, tree.Display) else (tree.Star(part),)
 
 
 def _is_none(part: Expr) -> bool:
@@ -204,7 +233,7 @@ def term_at(term: Term, meanings: Mapping[str, Any]) -> Any:
         ValueError,
         KeyError,
         IndexError,
-        ZeroDivisionError,
+        ArithmeticError,
         DimError,
     ) as error:
         raise NoValue(str(error)) from None
@@ -242,6 +271,8 @@ def _term_at(term: Term, meanings: Mapping[str, Any]) -> Any:
             return tuple(parts)
         case "index":
             return parts[0][int(parts[1])]
+        case "slice":
+            return parts[0][slice(*(_plain(part) for part in parts[1:]))]
         case "not":
             return not parts[0]
         case "negate":
@@ -281,8 +312,15 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 _CALLS: dict[str, Callable[..., Any]] = {
     "len": len,
+    "range": lambda *bounds: tuple(range(*bounds)),
     "sum": sum,
     "min": min,
     "max": max,
     "abs": abs,
+    "any": any,
+    "all": all,
+    "isqrt": python_math.isqrt,
+    "sqrt": python_math.sqrt,
+    "log": python_math.log,
+    "exp": python_math.exp,
 }

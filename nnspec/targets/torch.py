@@ -28,6 +28,7 @@ from nnspec.targets.constructor import Constructor
 from nnspec.targets.forward import Forward
 from nnspec.targets.names import Names, safe_name
 from nnspec.targets.plan import ClassPlan
+from nnspec.targets.results import ANCHOR
 
 nn, torch = Namespace("nn"), Namespace("torch")
 SELF, TENSOR, NONE = Name("self"), Name("Tensor"), Literal(None)
@@ -83,8 +84,10 @@ def _methods(plan: ClassPlan) -> list[Statement]:
     forward = Forward(plan, dialect, forward_names)
     body = forward.write(tensors.expressions)
     stored = _stored(plan, [*forward.stored, *constructor.reset_names])
+    if any(_mentions(statement, ANCHOR) for statement in body):
+        made = [*made, _anchor()]
     opening: list[Statement] = [Evaluate(Name("super")().method("__init__"))]
-    if any(_mentions(statement, "options") for statement in made):
+    if any(_mentions(statement, Name("options")) for statement in made):
         options = tree.Dict((("device", Name("device")), ("dtype", Name("dtype"))))
         opening.append(Assign((Name("options"),), options))
     closing: list[Statement] = [*_frozen(plan)]
@@ -113,6 +116,11 @@ def _methods(plan: ClassPlan) -> list[Statement]:
         arguments.append(Argument(name, Name("Sequence")[TENSOR] if listed else TENSOR))
     methods.append(Function("forward", tuple(arguments), _returns(plan), tuple(body)))
     return methods
+
+
+def _anchor() -> Statement:
+    empty = torch.empty(0, tree.Star(Name("options"), double=True))
+    return Evaluate(SELF.method("register_buffer", "_anchor", empty, persistent=False))
 
 
 def _init(plan: ClassPlan, body: tuple[Statement, ...]) -> Function:
@@ -183,11 +191,9 @@ def is_check(statement: Statement) -> bool:
     return isinstance(statement, If) and isinstance(statement.then[0], Raise)
 
 
-def _mentions(statement: Statement, name: str) -> bool:
+def _mentions(statement: Statement, wanted: Expr) -> bool:
     return any(
-        part == Name(name)
-        for root in expressions_of(statement)
-        for part in tree.walk(root)
+        part == wanted for root in expressions_of(statement) for part in tree.walk(root)
     )
 
 

@@ -101,7 +101,9 @@ class Variables:
 
     def _read(self, reference: merged.Value) -> Expr:
         if reference in self._pending:
-            return self._pending.pop(reference)
+            if reference.uses == 1 or reference.name is None:
+                return self._pending.pop(reference)
+            self._settle_as(reference.name, reference)
         if reference not in self._held:  # the block is then written out as it is
             raise Unspellable(reference.name or "a value")
         self._left[reference] = self._left.get(reference, reference.uses) - 1
@@ -113,6 +115,13 @@ class Variables:
             self.names.taken.add(local)
             self._variables[name] = Name(local)
         return self._variables[name]
+
+    def _settle_as(self, name: str, value: merged.Value) -> None:
+        """Gives a value that is read before its name is bound its variable already."""
+        if self._is_free(name):
+            self._assign(self._variable(name), self._pending.pop(value), value)
+        else:
+            self._settle(value)
 
     def _settle(self, value: merged.Value) -> Name:
         """Gives a value that is only an expression so far a variable of its own."""
@@ -304,6 +313,8 @@ class Variables:
     def _size_text(self, size: Dim) -> str:
         """A size as the constructor spells it, where it takes sizes by the same names."""
         twin = size.generic
+        if any(atom.opaque is not None for atom in twin.atoms()):
+            return "_"
         known = {p.symbol: symbol(p.name) for p in self.plan.parameters if p.is_size}
         known.pop("C", None)
         text = str(twin.at(known)) if known else str(twin)

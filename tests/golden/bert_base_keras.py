@@ -153,7 +153,7 @@ class EncoderLayer(layers.Layer):
 @keras.saving.register_keras_serializable(package="nnspec.bert")
 class BERT(keras.Model):
     """tokens: int64 [B, T], segment: int64 [B, T], mask: bool [B, T]
-    -> hidden: [B, T, ...], pooled: [B, width]
+    -> hidden: [B, T, width], pooled: [B, width]
     """
 
     def __init__(
@@ -207,7 +207,9 @@ class BERT(keras.Model):
         tokens, segment, mask = inputs
         time = ops.shape(tokens)[1]
         if tokens.shape[1] is not None and tokens.shape[1] > self.context:
-            raise ValueError(f"T is {tokens.shape[1]}, which the model does not allow")
+            raise ValueError(
+                f"T is {tokens.shape[1]}, and has to be at most {self.context}"
+            )
         x = self.words(tokens)  # [B, T, width]
         x = x + self.kinds(segment)  # [B, T, width]
         x = x + self.places(ops.arange(time, dtype="int64"))  # [B, T, width]

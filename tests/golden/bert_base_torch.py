@@ -115,7 +115,7 @@ class EncoderLayer(nn.Module):
 
 class BERT(nn.Module):
     """tokens: int64 [B, T], segment: int64 [B, T], mask: bool [B, T]
-    -> hidden: [B, T, ...], pooled: [B, width]
+    -> hidden: [B, T, width], pooled: [B, width]
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class BERT(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         time = tokens.shape[1]
         if time > self.context:
-            raise ValueError(f"T is {time}, which the model does not allow")
+            raise ValueError(f"T is {time}, and has to be at most {self.context}")
         x = self.words(tokens)  # [B, T, width]
         x = x + self.kinds(segment)  # [B, T, width]
         x = x + self.places(torch.arange(time, device=tokens.device))  # [B, T, width]

@@ -114,7 +114,9 @@ class GPT2(keras.Model):
     def call(self, tokens):
         time = ops.shape(tokens)[1]
         if tokens.shape[1] is not None and tokens.shape[1] > self.context:
-            raise ValueError(f"T is {tokens.shape[1]}, which the model does not allow")
+            raise ValueError(
+                f"T is {tokens.shape[1]}, and has to be at most {self.context}"
+            )
         x = self.wte(tokens) + self.wpe(ops.arange(time, dtype="int64"))
         for block in self.blocks:
             x = block(x)  # [B, T, width]

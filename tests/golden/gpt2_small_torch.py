@@ -71,7 +71,7 @@ class GPT2(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         time = tokens.shape[1]
         if time > self.context:
-            raise ValueError(f"T is {time}, which the model does not allow")
+            raise ValueError(f"T is {time}, and has to be at most {self.context}")
         x = self.wte(tokens) + self.wpe(torch.arange(time, device=tokens.device))
         for block in self.blocks:
             x = block(x)  # [B, T, width]

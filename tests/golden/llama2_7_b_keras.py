@@ -53,9 +53,9 @@ class Attention(layers.Layer):
     ) -> None:
         super().__init__(autocast=False, **options)
         if head_width * heads != width:
-            raise ValueError("a requirement of the block is not met")
+            raise ValueError("needs head_width * heads == width")
         if heads % kv_heads:
-            raise ValueError("a requirement of the block is not met")
+            raise ValueError("needs heads % kv_heads == 0")
         self.head_width = head_width
         self.width = width
         self.heads = heads
@@ -267,7 +267,9 @@ class Llama(keras.Model):
     def call(self, tokens):
         time = ops.shape(tokens)[1]
         if tokens.shape[1] is not None and tokens.shape[1] > self.context:
-            raise ValueError(f"T is {tokens.shape[1]}, which the model does not allow")
+            raise ValueError(
+                f"T is {tokens.shape[1]}, and has to be at most {self.context}"
+            )
         s = ops.arange(self.width // (2 * self.heads), dtype="int64")
         s = ops.cast(s, "float32") * (
             -2 * math.log(self.base) / (self.width // self.heads)

@@ -30,9 +30,9 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         if head_width * heads != width:
-            raise ValueError("a requirement of the block is not met")
+            raise ValueError("needs head_width * heads == width")
         if heads % kv_heads:
-            raise ValueError("a requirement of the block is not met")
+            raise ValueError("needs heads % kv_heads == 0")
         options = {"device": device, "dtype": dtype}
         self.heads = heads
         self.kv_heads = kv_heads
@@ -143,7 +143,7 @@ class Llama(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         time = tokens.shape[1]
         if time > self.context:
-            raise ValueError(f"T is {time}, which the model does not allow")
+            raise ValueError(f"T is {time}, and has to be at most {self.context}")
         s = torch.arange(self.width // (2 * self.heads), device=tokens.device)
         s = s.to(torch.float32) * (
             -2 * math.log(self.base) / (self.width // self.heads)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nnspec.compiler import load
+from tests.ir.models import spec
 from tests.targets.comparing import agree
 
 pytestmark = pytest.mark.framework
@@ -41,3 +42,35 @@ SMALL: dict[str, dict[str, Any]] = {
 def test_program_equals_its_graph(name: str) -> None:
     path, _, model = name.partition(":")
     agree(load(f"specs/{path}", model, **SMALL[name]))
+
+
+UNUSUAL = {
+    "a value that gets its name after its first use": """
+        model Net {
+          input x: [B, 4]
+          weights = [Param([4]), Param([4], init=init.ones)]
+          parts = [x -> fc: Linear(4) for _ in range(2)]
+          y = parts[0] + parts[1] * weights[0] + weights[1]
+          x = parts[1]
+          output a = y + weights[0]
+          output b = x
+        }""",
+    "floats without a float or a weight at hand": """
+        model Net {
+          input tokens: i64[B, 5]
+          output y = cast(tokens, float) * 0.7
+        }""",
+}
+
+
+@pytest.mark.parametrize("text", UNUSUAL.values(), ids=UNUSUAL)
+def test_unusual_program_equals_its_graph(text: str) -> None:
+    agree(spec(text))
+
+
+@pytest.mark.parametrize("text", UNUSUAL.values(), ids=UNUSUAL)
+def test_unusual_program_has_a_peak(text: str) -> None:
+    net = spec(text)
+    peak = net.figure("train_peak", B=3)
+    assert isinstance(peak, int)
+    assert peak > net.figure("weight_bytes")

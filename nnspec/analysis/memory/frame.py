@@ -102,6 +102,8 @@ class Frame:
                 case Binding(name=name, value=value):
                     if value in self.pending:
                         self._bind(name, value)
+                case Branch(body=()):
+                    pass
                 case Branch(body=body):
                     self._settle_all()
                     self._items(body)
@@ -137,6 +139,7 @@ class Frame:
                 (known.depth >= MOST_NESTED_CALLS and calls)
                 or known.width + self._width(node) > WIDEST
                 or self._twice(node, place)
+                or self.plan.uses[value] > 1  # its name is given only after this use
             ):
                 self._settle(value)
         depth, width = 0, self._width(node)
