@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nnspec.ir import constants, dims
@@ -170,25 +170,32 @@ def call(
     except ConstantError as error:
         raise frame.error(error.code, error.message, node, hint=error.hint) from None
     if name in EXACT and isinstance(result, Dim):
-        _decide_unsaid(frame, name, arguments[0], result)
+        _decide_unsaid(frame, arguments[0], result)
     return result
 
 
-def _decide_unsaid(frame: Frame, name: str, given: Value, result: Dim) -> None:
-    """Notes what was rounded to an integer, if that does not name all that it came from."""
+def _decide_unsaid(frame: Frame, given: Value, result: Dim) -> None:
+    """Notes what an integer was rounded from and does not name itself."""
     term, said = term_of(given), term_of(result)
     if term is None or isinstance(given, Dim):
         return
-    small = said is not None and term.size + said.size < LONGEST_COMPARED
-    if said is None or not small or not term.mentioned() <= said.mentioned():
-        frame.builder.decide(Term("call", (name, term)), result.value)
+    if said is None or term.size + said.size > LONGEST_COMPARED:
+        frame.builder.decide(term)
+        return
+    unsaid = tuple(_unsaid(term, said.mentioned()))
+    if unsaid:
+        frame.builder.decide(*unsaid)
 
 
-def decide_count(frame: Frame, iterable: Value, count: int) -> None:
-    """Notes how many turns a comprehension takes: it leaves a list that does not say why."""
-    term = term_of(iterable)
-    if term is not None:
-        frame.builder.decide(Term("call", ("len", term)), dim(count))
+def _unsaid(term: Term, said: set[str]) -> Iterator[Term]:
+    """The largest parts of a term that have only names which are not said."""
+    names = term.mentioned()
+    if names and names.isdisjoint(said):
+        yield term
+    elif not names <= said:
+        for part in term.arguments:
+            if isinstance(part, Term):
+                yield from _unsaid(part, said)
 
 
 def _range(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:

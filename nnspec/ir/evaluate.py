@@ -148,13 +148,16 @@ def _comprehension(frame: Frame, node: ast.Comprehension) -> Value:
     frame.elaboration.budget.take("elements", len(turns), frame.at(node.span))
     outer = dict(frame.names)
     items: list[Value] = []
-    builtins.decide_count(frame, iterable, len(turns))
+    counted = term_of(iterable)
+    if counted is not None:
+        frame.builder.decide(counted)
     try:
         for turn, value in enumerate(turns):
             builtins.bind_pattern(frame, node.pattern, value)
             if node.condition is not None:
                 chosen = truth(frame, node.condition)
-                frame.builder.decide(chosen.term, Traced(chosen.value))
+                with frame.builder.branch(chosen.term, bool(chosen.value)):
+                    pass  # it decides how long the list is
                 if not chosen.value:
                     continue
             frame.builder.turns.append(turn)

@@ -22,7 +22,7 @@ from nnspec.ir.graph import (
 )
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
-from nnspec.ir.values import Module, Tensor, Value, as_term
+from nnspec.ir.values import Module, Tensor, Value
 from nnspec.records import dataclass
 from nnspec.source import Location, Span
 from nnspec.syntax import ast
@@ -132,16 +132,13 @@ class Builder:
             outer.append(Branch(condition, taken, tuple(self.items)))
             self.items = outer
 
-    def decide(self, term: Term | None, value: Value) -> None:
-        """Notes that a term has a value, where what is computed from the value does not say so.
+    def decide(self, *terms: Term) -> None:
+        """Notes that more hangs on the values of these terms than what is computed from them says.
 
-        It stands in the structure as an `if` that went one way and does nothing: what is emitted, and
-        formulas, hold for this value alone.
+        It stands in the structure as an `if` that does nothing: what is emitted, and formulas, hold
+        for these values alone.
         """
-        known = as_term(value)
-        if term is not None and known is not None:
-            condition = Term("compare", ("==", term, known))
-            self.items.append(Branch(condition, True, ()))
+        self.items.append(Branch(Term("list", terms), True, ()))
 
     @contextmanager
     def without_nodes(self) -> Generator[None, None, None]:

@@ -15,7 +15,7 @@ import nnspec.targets.merged as merged
 from nnspec.diagnostics import SpecError
 from nnspec.ir import graph
 from nnspec.ir.graph import Node, dotted
-from nnspec.ir.terms import Traced
+from nnspec.ir.terms import Term, Traced
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
 from nnspec.targets.agreement import Agreement, local_type, localised, settle_types
@@ -281,7 +281,7 @@ class Merger:
         taken = [(track, item.body) for track, item in current if item.taken]
         not_taken = [(track, item.body) for track, item in current if not item.taken]
         if len(ways) == 1:  # it goes the same way wherever it is used
-            guards = self._guard(current)
+            guards = self._guard(tracks, current[0][1])
             found = self.items(taken or not_taken)
             self._note_ends(taken or not_taken)
             return [*guards, *found]
@@ -309,15 +309,12 @@ class Merger:
                     self._joiner.joining[name] = branch
         return [branch]
 
-    def _guard(self, current: list[tuple[Track, graph.Branch]]) -> list[merged.Item]:
+    def _guard(self, tracks: list[Track], branch: graph.Branch) -> list[merged.Item]:
         """A note that the class is made for one way of a branch."""
-        tracks, branch = [track for track, _ in current], current[0][1]
         condition = localised(tracks[0], branch.condition)
-        if not branch.body and any(
-            localised(track, item.condition).key != condition.key
-            for track, item in current[1:]
-        ):
-            raise Unlike  # something was computed otherwise in each
+        if condition.kind == "list":
+            self._decided(tracks, condition)
+            return []
         names = condition.mentioned()
         if any(turn.loop is not None for turn in tracks[0].turns) and any(
             "@" in n for n in names
@@ -330,6 +327,14 @@ class Merger:
         if not names or not spells(condition):
             return []
         return [merged.Guard(tree.Constant(Traced(None, condition)), branch.taken)]
+
+    def _decided(self, tracks: list[Track], values: Term) -> None:
+        """More hangs on these values than the class can say: it has their constants built in."""
+        constants = {parameter.name for parameter in tracks[0].function.parameters}
+        names = values.mentioned() & constants
+        if not all(one_value(self._everyone, name) for name in names):
+            raise Unlike
+        self.fixed |= names
 
     def _note_ends(
         self, traces: Sequence[tuple[Track, tuple[graph.Item, ...]]]

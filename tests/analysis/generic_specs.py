@@ -202,7 +202,7 @@ COLLECTED = Sample(
     }
     """,
     {"depth": range(1, 5), "width": range(1, 9), "heads": range(2, 3)},
-    frozenset({"depth"}),
+    frozenset({"depth", "heads"}),
     holding=0.1,
 )
 
