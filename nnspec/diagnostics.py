@@ -7,7 +7,6 @@ error and hands its diagnostic to the `Diagnostics` collector. The codes are exp
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import field
 from enum import StrEnum
@@ -123,6 +122,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     folded = {candidate.lower(): candidate for candidate in candidates}
     if name.lower() in folded:
         return folded[name.lower()]
+    import difflib  # only where something is wrong
+
     found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.7)
     return folded[found[0]] if found else None
 

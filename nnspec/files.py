@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterable
 
@@ -104,9 +103,7 @@ def _is_generated(path: str) -> bool:
 def _replace(path: str, data: bytes) -> None:
     folder = os.path.dirname(path) or "."
     _remove_stale(folder)
-    temporary = os.path.join(
-        folder, f".nnspec-{os.getpid()}-{secrets.token_hex(8)}.tmp"
-    )
+    temporary = os.path.join(folder, f".nnspec-{os.getpid()}-{os.urandom(8).hex()}.tmp")
     try:
         _write_synced(temporary, data, _permissions(path))
         os.replace(temporary, path)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import field
-from importlib import resources
 
 from nnspec.diagnostics import Diagnostics, Label, SpecError, did_you_mean
 from nnspec.files import read_regular
@@ -16,6 +16,7 @@ from nnspec.syntax import ast
 from nnspec.syntax.parser import parse
 from nnspec.syntax.text import LARGEST_FILE, read_text
 
+_STANDARD = os.path.join(os.path.dirname(__file__), "std")
 _PART = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -92,9 +93,9 @@ class Loader:
     def _read_standard(self, path: str, place: Location) -> Module:
         root, _, rest = path.partition(".")
         known = sorted(
-            entry.name.removesuffix(".nns")
-            for entry in resources.files("nnspec").joinpath("std").iterdir()
-            if entry.name.endswith(".nns")
+            entry.removesuffix(".nns")
+            for entry in os.listdir(_STANDARD)
+            if entry.endswith(".nns")
         )
         if root != "std" or not _PART.fullmatch(rest) or rest not in known:
             hint = did_you_mean(rest or root, known)
@@ -104,8 +105,8 @@ class Loader:
                 place,
                 hint=hint or f"there are: {', '.join(f'std.{name}' for name in known)}",
             )
-        text = resources.files("nnspec").joinpath("std", f"{rest}.nns").read_bytes()
-        return self.module(read_text(text, f"std/{rest}.nns"))
+        with open(os.path.join(_STANDARD, f"{rest}.nns"), "rb") as text:
+            return self.module(read_text(text.read(), f"std/{rest}.nns"))
 
 
 def _names(declaration: ast.Declaration) -> list[tuple[str, Span]]:

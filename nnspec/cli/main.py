@@ -20,7 +20,6 @@ from nnspec.cli.render import (
     prepare_streams,
     write_error,
 )
-from nnspec.cli.text import shortened, visible, visible_lines
 
 SPEC_ERRORS, USAGE, INPUT_OUTPUT, FAULT, INTERRUPTED = 1, 2, 3, 70, 130
 
@@ -136,6 +135,8 @@ def _run(given: list[str]) -> int:
 
 
 def _usage(error: click.UsageError) -> int:
+    from nnspec.cli.text import shortened, visible_lines
+
     usage = f"{error.ctx.get_usage()}\n" if error.ctx else ""
     message = visible_lines(shortened(error.format_message()))
     write_error(f"{usage}nnspec: {message}\n")
@@ -143,6 +144,8 @@ def _usage(error: click.UsageError) -> int:
 
 
 def _input_output(error: OSError) -> int:
+    from nnspec.cli.text import shortened, visible
+
     reason = error.strerror or str(error) or type(error).__name__
     place = f"{error.filename}: " if error.filename is not None else ""
     try:
@@ -169,6 +172,7 @@ def _missing(error: ModuleNotFoundError, given: list[str]) -> int:
 
 def _fault(error: Exception, given: list[str]) -> int:
     from nnspec.cli.fault import report
+    from nnspec.cli.text import visible
 
     write_error(f"nnspec: {visible(report(error, given))}\n")
     return FAULT

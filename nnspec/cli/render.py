@@ -9,11 +9,11 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any, TextIO
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
-from nnspec.cli.findings import Style, plain
-from nnspec.cli.text import cells, visible
+if TYPE_CHECKING:
+    from nnspec.cli.findings import Style
 
 _ANSI = {
     "error": "1;31",
@@ -83,6 +83,8 @@ def has_colours(stream: TextIO | None) -> bool:
 
 def error_style() -> Style:
     """The look of diagnostics on standard error."""
+    from nnspec.cli.findings import plain
+
     return coloured if has_colours(sys.stderr) else plain
 
 
@@ -107,15 +109,22 @@ def _aligned_table(
     headings: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int]
 ) -> str:
     """What nobody watches needs no terminal's width, and not the library that knows it."""
+    from nnspec.cli.text import cells, visible
+
     shown = [[visible(cell) for cell in row] for row in (headings, *rows)]
     columns = list(zip(*shown, strict=True))
     widths = [max(map(cells, column)) for column in columns]
     rule = ("─" if _encodes("─") else "-") * (sum(widths) + 3 * (len(widths) - 1))
-    head, *body = (_aligned(row, widths, numeric) for row in shown)
+    head, *body = (_aligned(row, widths, numeric, cells) for row in shown)
     return "".join(f"{line}\n" for line in (head, rule, *body))
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int], numeric: Sequence[int]) -> str:
+def _aligned(
+    row: Sequence[str],
+    widths: Sequence[int],
+    numeric: Sequence[int],
+    cells: Callable[[str], int],
+) -> str:
     filled: list[str] = []
     for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
         room = " " * (width - cells(cell))
@@ -130,6 +139,8 @@ def _drawn_table(
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from nnspec.cli.text import visible
 
     drawn = Table(
         box=box.SIMPLE_HEAD if _encodes("─") else box.ASCII,
