@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 from nnspec.analysis.uses import Inside, Place, Site, Use, Uses
 from nnspec.diagnostics import SpecError
-from nnspec.ir.dims import ZERO, Dim
+from nnspec.ir.dims import ZERO, Dim, without_twins
 from nnspec.ops.base import OpError
 from nnspec.records import dataclass
 
@@ -83,7 +83,8 @@ class Totals:
         if node.callee is not None:
             return self.of_use(site.use)
         try:
-            return self._quantity.rule(site).value
+            with without_twins():
+                return self._quantity.rule(site).value
         except OpError as error:
             raise SpecError(
                 error.code, error.message, node.location, hint=error.hint

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnspec.ir import dims
-from nnspec.ir.dims import Dim, DimError, dim, maximum, symbol
+from nnspec.ir.dims import Dim, DimError, dim, maximum, symbol, without_twins
 from tests.ir.expressions import NAMES, POINTS, SYMBOLS, TREES, Tree, build, evaluate
 
 
@@ -157,3 +160,22 @@ def test_named_keeps_the_plain_form_where_it_is_the_same():
     assert dims.product([]) == 1
     assert dims.total([]) == 0
     assert dim(7).ceil_divide(2) == 4
+
+
+def test_without_twins_values_are_the_same() -> None:
+    width = dim(8).named(symbol("width"))
+    with without_twins():
+        bare = width * symbol("B") + width
+    twinned = width * symbol("B") + width
+    assert bare == twinned
+    assert bare.generic == 8 * symbol("B") + 8
+    assert twinned.generic == symbol("width") * symbol("B") + symbol("width")
+
+
+def test_dims_are_copied_and_pickled() -> None:
+    size = (symbol("H", 32) + 7) // 4 * symbol("B")
+    for copied in (copy.deepcopy(size), pickle.loads(pickle.dumps(size))):
+        assert copied == size
+        assert [atom.kind for atom in copied.atoms()] == [
+            atom.kind for atom in size.atoms()
+        ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 from nnspec.analysis.memory import run
 from nnspec.analysis.memory.peaks import reduced
@@ -11,12 +11,15 @@ from nnspec.analysis.memory.policy import Modes
 from nnspec.analysis.optimizers import OPTIMIZERS, Parameter, state_width
 from nnspec.analysis.setting import Policy, Setting
 from nnspec.analysis.uses import Site, values_of
-from nnspec.ir.dims import ZERO, Dim, maximum, product, total
+from nnspec.ir.dims import ZERO, Dim, maximum, product, total, without_twins
+from nnspec.ir.graph import Program
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Weight
 
 if TYPE_CHECKING:
     from nnspec.analysis.figures import Analysis
+
+_T = TypeVar("_T")
 
 # PyTorch counts the batches that statistics were taken of, in an int64 beside them.
 BATCH_COUNTER = 8
@@ -111,7 +114,7 @@ def saved_bytes(analysis: Analysis) -> Dim:
 def _training(analysis: Analysis) -> run.Training:
     return analysis.once(
         "training",
-        lambda: run.training(analysis.program, modes(analysis.setting, training=True)),
+        lambda: _counted(run.training, analysis, training=True),
     )
 
 
@@ -123,10 +126,15 @@ def inference_activations(analysis: Analysis) -> Dim:
 def _inference(analysis: Analysis) -> list[Dim]:
     return analysis.once(
         "inference",
-        lambda: run.inference(
-            analysis.program, modes(analysis.setting, training=False)
-        ),
+        lambda: _counted(run.inference, analysis, training=False),
     )
+
+
+def _counted(
+    count: Callable[[Program, Modes], _T], analysis: Analysis, *, training: bool
+) -> _T:
+    with without_twins():
+        return count(analysis.program, modes(analysis.setting, training=training))
 
 
 def inference_peak(analysis: Analysis) -> Dim:

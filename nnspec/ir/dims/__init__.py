@@ -33,6 +33,7 @@ from nnspec.ir.dims.integers import (
     symbol,
     total,
 )
+from nnspec.ir.dims.twins import without_twins
 from nnspec.ir.dims.witness import witnessed
 
 __all__ = [
@@ -56,5 +57,6 @@ __all__ = [
     "product",
     "symbol",
     "total",
+    "without_twins",
     "witnessed",
 ]

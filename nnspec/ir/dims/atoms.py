@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from nnspec.ir.dims.integers import Dim
@@ -30,41 +30,54 @@ class Opaque(Protocol):
     def atoms(self) -> Iterator[Atom]: ...
 
 
-class Atom:
-    """A factor of a monomial. `key` is canonical: equal keys mean equal atoms."""
+class Atom(str):
+    """A factor of a monomial: a canonical text, its `key`, and what that stands for.
 
-    __slots__ = ("arguments", "key", "kind", "opaque", "scale", "symbol")
+    Atoms are compared and hashed all the time, so they are the texts that make them equal.
+    """
 
-    def __init__(
-        self,
+    __slots__ = ("arguments", "kind", "opaque", "scale", "symbol")
+
+    kind: str
+    arguments: tuple[Dim, ...]
+    symbol: str
+    scale: int
+    opaque: Opaque | None
+
+    def __new__(
+        cls,
         kind: str,
         arguments: tuple[Dim, ...] = (),
         symbol: str = "",
         scale: int = 1,
         opaque: Opaque | None = None,
-    ) -> None:
+    ) -> Atom:
+        if kind == "symbol":
+            key = symbol if scale == 1 else f"{symbol}//{scale}"
+        elif opaque is not None:
+            key = f"<{opaque.key}>"
+        else:
+            key = f"{kind}({','.join(a.key for a in arguments)})"
+        if len(key) > LONGEST_KEY:
+            raise DimTooLarge("this size is described by too long an expression")
+        self = str.__new__(cls, key)
         self.kind = kind
         self.arguments = arguments
         self.symbol = symbol
         self.scale = scale
         self.opaque = opaque
-        if kind == "symbol":
-            self.key = symbol if scale == 1 else f"{symbol}//{scale}"
-        elif opaque is not None:
-            self.key = f"<{opaque.key}>"
-        else:
-            self.key = f"{kind}({','.join(a.key for a in arguments)})"
-        if len(self.key) > LONGEST_KEY:
-            raise DimTooLarge("this size is described by too long an expression")
+        return self
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Atom) and self.key == other.key
+    @property
+    def key(self) -> str:
+        """The canonical text."""
+        return self
 
-    def __hash__(self) -> int:
-        return hash(self.key)
+    def __getnewargs__(self) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return (self.kind, self.arguments, self.symbol, self.scale, self.opaque)
 
     def __repr__(self) -> str:
-        return self.key
+        return str(self)
 
 
 Monomial: TypeAlias = tuple[tuple[Atom, int], ...]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 import nnspec.ir.dims.polynomials as polynomials
+import nnspec.ir.dims.twins as twins
 import nnspec.ir.dims.witness as witness
 from nnspec.ir.dims.atoms import (
     MOST_BITS,
@@ -84,7 +85,7 @@ class Dim:
     def __hash__(self) -> int:
         if self._hash is None:
             self._hash = (
-                hash(self.constant) if self.constant is not None else hash(self.key)
+                hash(self.constant) if self.constant is not None else hash(self.terms)
             )
         return self._hash
 
@@ -290,7 +291,7 @@ _REVERSED = {"<": ">=", ">": "<="}
 def _same(left: Dim, right: Dim) -> bool:
     if left.constant is not None or right.constant is not None:
         return left.constant == right.constant
-    return left.key == right.key
+    return left.terms == right.terms
 
 
 def _ordered(sign: str, left: Dim, right: Dim) -> bool:
@@ -313,7 +314,7 @@ def _both(left: Dim, right: Dim, operation: Callable[[Dim, Dim], Dim]) -> Dim:
     result = operation(left, right)
     # The twins live in slots of this very class; asking for `generic` would hide whether there is one.
     left_twin, right_twin = left._generic, right._generic  # pyright: ignore[reportPrivateUsage]
-    if left_twin is None and right_twin is None:
+    if (left_twin is None and right_twin is None) or not twins.kept:
         return result
     return result.named(
         operation(
@@ -347,7 +348,11 @@ def _add(left: Dim, right: Dim) -> Dim:
         return right.value
     if right.constant == 0:
         return left.value
-    return _of_table(polynomials.collect((*_terms(left), *_terms(right))))
+    if left.constant is not None:
+        left, right = right, left
+    if right.constant is not None:
+        return Dim(polynomials.shifted(left.terms, right.constant), None)
+    return _of_table(polynomials.collect((*left.terms, *right.terms)))
 
 
 def _multiply(left: Dim, right: Dim) -> Dim:
@@ -357,7 +362,13 @@ def _multiply(left: Dim, right: Dim) -> Dim:
         return right.value
     if right.constant == 1:
         return left.value
-    return _of_table(polynomials.multiply(_terms(left), _terms(right)))
+    if left.constant is not None:
+        left, right = right, left
+    if right.constant == 0:
+        return ZERO
+    if right.constant is not None:
+        return Dim(polynomials.scaled(left.terms, right.constant), None)
+    return _of_table(polynomials.multiply(left.terms, right.terms))
 
 
 def _floor_divide(left: Dim, right: Dim) -> Dim:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from nnspec.ir.dims.atoms import MOST_BITS, Atom, DimTooLarge, Monomial
 
 MOST_TERMS = 400
+_SMALL = 1 << 63
 
 Terms: TypeAlias = tuple[tuple[Monomial, int], ...]
 Table: TypeAlias = dict[Monomial, int]
@@ -23,22 +24,51 @@ def in_order(terms: list[tuple[Monomial, int]]) -> Terms:
     """Unlike terms, none of them zero, in the one order that equal polynomials share."""
     if len(terms) > MOST_TERMS:
         raise DimTooLarge(f"this size is a sum of more than {MOST_TERMS} terms")
-    terms.sort(key=_place)
-    if max(abs(c).bit_length() for _, c in terms) > MOST_BITS:
-        raise DimTooLarge(f"this size has coefficients of more than {MOST_BITS} bits")
+    if len(terms) > 1:
+        terms.sort(key=_place)
+    for _, coefficient in terms:
+        if not -_SMALL < coefficient < _SMALL:
+            check_coefficient(coefficient)
     return tuple(terms)
+
+
+def check_coefficient(coefficient: int) -> None:
+    """Raises `DimTooLarge` for a coefficient beyond the bounds."""
+    if coefficient.bit_length() > MOST_BITS:
+        raise DimTooLarge(f"this size has coefficients of more than {MOST_BITS} bits")
 
 
 def _place(term: tuple[Monomial, int]) -> tuple[int, list[tuple[str, int]]]:
     monomial, _ = term
-    return (-sum(p for _, p in monomial), [(a.key, -p) for a, p in monomial])
+    return (-sum([p for _, p in monomial]), [(a, -p) for a, p in monomial])
+
+
+def scaled(terms: Terms, factor: int) -> Terms:
+    """A polynomial, in its order, times an integer other than 0."""
+    found = tuple([(monomial, factor * c) for monomial, c in terms])
+    for _, coefficient in found:
+        if not -_SMALL < coefficient < _SMALL:
+            check_coefficient(coefficient)
+    return found
+
+
+def shifted(terms: Terms, constant: int) -> Terms:
+    """A polynomial, in its order, plus an integer: the empty monomial stands last."""
+    monomial, last = terms[-1]
+    if monomial:
+        return (*terms, ((), constant))
+    if last + constant == 0:
+        return terms[:-1]
+    check_coefficient(last + constant)
+    return (*terms[:-1], ((), last + constant))
 
 
 def collect(terms: Iterable[tuple[Monomial, int]]) -> Table:
     """The sum of terms, like ones taken together."""
     table: Table = {}
+    known = table.get
     for monomial, coefficient in terms:
-        table[monomial] = table.get(monomial, 0) + coefficient
+        table[monomial] = known(monomial, 0) + coefficient
     return table
 
 
@@ -61,9 +91,8 @@ def _multiply_monomials(one: Monomial, other: Monomial) -> Monomial:
     powers = dict(one)
     for atom, power in other:
         powers[atom] = powers.get(atom, 0) + power
-    return tuple(
-        sorted(((a, p) for a, p in powers.items() if p), key=lambda x: x[0].key)
-    )
+    # Powers are above 0, and atoms are unlike, so that they alone decide the order.
+    return tuple(sorted(powers.items()))
 
 
 def divide(left: Terms, right: Terms) -> tuple[Table, Table]:
