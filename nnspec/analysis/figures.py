@@ -73,7 +73,7 @@ class Analysis:
     def __init__(self, program: Program, setting: Setting | None = None) -> None:
         self.program = program
         self.setting = setting or Setting()
-        self.uses = Uses(program)
+        self.uses = Uses(program, self.setting)
         self._totals: dict[str, Totals] = {}
         self._figures: dict[str, Measured] = {}
         self._made: dict[object, Any] = {}
@@ -317,12 +317,22 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 usual=False,
             ),
             Figure(
+                "recomputed_flops",
+                "recomputed FLOPs",
+                Unit.FLOP,
+                "what the backward pass computes again of blocks under @checkpoint",
+                _each_use(rules.recomputed_flops),
+                variant_of="",
+            ),
+            Figure(
                 "training_flops",
                 "training FLOPs",
                 Unit.FLOP,
-                "forward + backward",
+                "forward + backward, with what is computed again",
                 composed=lambda others: (
-                    others.figure("flops") + others.figure("backward_flops")
+                    others.figure("flops")
+                    + others.figure("backward_flops")
+                    + others.figure("recomputed_flops")
                 ),
                 explained_by="backward_flops",
             ),
@@ -332,6 +342,15 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 Unit.COUNT,
                 "forward, outside of products, as in each operator's formula",
                 _each_use(rules.elementwise),
+            ),
+            Figure(
+                "recomputed_elementwise",
+                "recomputed operations",
+                Unit.COUNT,
+                "elementwise operations that the backward pass repeats",
+                _each_use(rules.recomputed_elementwise),
+                usual=False,
+                variant_of="",
             ),
             Figure(
                 "bytes_read",
@@ -348,6 +367,15 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 WRITES,
                 _under(rules.bytes_written),
                 usual=False,
+            ),
+            Figure(
+                "recomputed_bytes",
+                "bytes moved again",
+                Unit.BYTE,
+                "read and written where the backward pass computes again",
+                _under(rules.recomputed_bytes),
+                usual=False,
+                variant_of="",
             ),
             Figure(
                 "intensity",
@@ -399,6 +427,14 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 by_part=_held("saved_parts"),
             ),
             Figure(
+                "spared_bytes",
+                "spared activations",
+                Unit.BYTE,
+                "what would be kept besides if nothing were computed again",
+                whole=_running("spared_bytes"),
+                variant_of="",
+            ),
+            Figure(
                 "inference_activations",
                 "activations in inference",
                 Unit.BYTE,
@@ -435,6 +471,15 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
                 whole=_running("train_peak"),
                 by_part=_held("train_parts"),
                 at_sizes=True,
+            ),
+            Figure(
+                "spared_peak",
+                "spared peak",
+                Unit.BYTE,
+                "what the peak of training would have more if nothing were computed again",
+                whole=_running("spared_peak"),
+                usual=False,
+                variant_of="",
             ),
         )
     }

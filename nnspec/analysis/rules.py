@@ -77,6 +77,36 @@ def elementwise(site: Site) -> Dim:
     return operator_of(site).elementwise(*site.types)
 
 
+# ---- what is computed again ---------------------------------------------------------------------------
+
+
+def recomputed_flops(site: Site) -> Dim:
+    """2 x multiply-accumulates of the forward pass that the backward pass repeats."""
+    if not site.again and not site.ends:
+        return ZERO
+    whole = flops(site)
+    if not site.ends:
+        return whole * site.again
+    *before, _ = [each.flops for each in operator_of(site).products(*site.types)] or [
+        ZERO
+    ]
+    return whole * site.again + total(before)
+
+
+def recomputed_elementwise(site: Site) -> Dim:
+    """Operations outside of products that the backward pass repeats; where it stops in between, all."""
+    times = site.again + site.ends
+    return elementwise(site) * times if times else ZERO
+
+
+def recomputed_bytes(site: Site, setting: Setting) -> Dim:
+    """What is read and written once more; where it stops in between, all."""
+    times = site.again + site.ends
+    if not times:
+        return ZERO
+    return (bytes_read(site, setting) + bytes_written(site, setting)) * times
+
+
 # ---- memory traffic ---------------------------------------------------------------------------------
 
 
@@ -115,6 +145,9 @@ __all__ = [
     "flops",
     "keras_parameters",
     "parameters",
+    "recomputed_bytes",
+    "recomputed_elementwise",
+    "recomputed_flops",
     "state",
     "trainable",
 ]

@@ -7,8 +7,9 @@ that. `Site` is a node in such a use: everything that a rule of costs may ask fo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nnspec.ir.graph import (
     Argument,
@@ -26,18 +27,31 @@ from nnspec.records import dataclass
 Place: TypeAlias = tuple[int, ...]
 """A node of the whole program: the numbers of the calls that lead to it, and its own. Of the model itself: ()."""
 
+if TYPE_CHECKING:
+    from nnspec.analysis.recomputation import Extent, Recomputation
+    from nnspec.analysis.setting import Setting
+
 
 @dataclass(frozen=True, slots=True)
 class Use:
     """A function, whether its weights are frozen, which inputs need gradients, which results reach the loss.
 
-    `needs` follows the values of the inputs and `reached` those of the outputs, lists spread out.
+    `needs` follows the values of the inputs and `reached` those of the outputs, lists spread out. `again`
+    says how often the backward pass computes it again to its end, and `ends` whether it does so once more
+    and stops where all is there that was kept (see `recomputation`).
     """
 
     key: str
     frozen: bool
     needs: tuple[bool, ...]
     reached: tuple[bool, ...]
+    again: int = 0
+    ends: bool = False
+
+    @property
+    def once(self) -> Use:
+        """The same, computed once."""
+        return replace(self, again=0, ends=False)
 
 
 class Inside:
@@ -92,7 +106,21 @@ class Inside:
         assert node.callee is not None
         needs = tuple(value in self.needed for value in node.values())
         reached = tuple(value in self.reached for value in node.outputs)
-        return Use(node.callee, self.is_frozen(node), needs, reached)
+        found = Use(node.callee, self.is_frozen(node), needs, reached)
+        again, ends = self.again(node), self.ends_in(node)
+        if self.program.recomputes(node):
+            ends = self._uses.extent(found).is_needed
+        return replace(found, again=again, ends=ends) if again or ends else found
+
+    def again(self, node: Node) -> int:
+        """How often the backward pass computes a node again to its end."""
+        if not self.use.ends:
+            return self.use.again
+        return self.use.again + (node.id in self._uses.extent(self.use).whole)
+
+    def ends_in(self, node: Node) -> bool:
+        """Whether computing the function again stops within a node."""
+        return self.use.ends and self._uses.extent(self.use).part == node.id
 
     def _needed(self) -> frozenset[int]:
         """The values that need a gradient: what depends on a trained weight or on such an input."""
@@ -180,6 +208,16 @@ class Site:
         return not self.inside.reached.isdisjoint(self.node.outputs)
 
     @property
+    def again(self) -> int:
+        """How often the backward pass computes it again to its end."""
+        return self.inside.again(self.node)
+
+    @property
+    def ends(self) -> bool:
+        """Whether it is begun again once more, and not ended."""
+        return self.inside.ends_in(self.node)
+
+    @property
     def use(self) -> Use:
         """The use of the function that it calls."""
         return self.inside.callee(self.node)
@@ -204,10 +242,11 @@ class Site:
 
 
 class Uses:
-    """All uses of the functions of a program, each worked out once."""
+    """All uses of the functions of a program under a setting, each worked out once."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, setting: Setting | None = None) -> None:
         self.program = program
+        self._setting = setting
         self._inside: dict[Use, Inside] = {}
 
     @property
@@ -223,6 +262,16 @@ class Uses:
         if use not in self._inside:
             self._inside[use] = Inside(self.program, self, use)
         return self._inside[use]
+
+    def extent(self, use: Use) -> Extent:
+        """How far a function is computed again."""
+        return self._recomputation.extent(use.once)
+
+    @cached_property
+    def _recomputation(self) -> Recomputation:
+        from nnspec.analysis.recomputation import Recomputation
+
+        return Recomputation(self, self._setting)
 
 
 def values_of(ports: tuple[Port, ...]) -> tuple[int, ...]:

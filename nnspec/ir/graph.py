@@ -11,7 +11,7 @@ loops and names, from which emitted code takes its shape. Nothing else reads it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -274,6 +274,15 @@ class Program:
         marked = node.marks.checkpoint or callee.marks.checkpoint
         return marked and not self.keeps_statistics(callee)
 
+    def computed_once(self) -> Program:
+        """The same program with `@checkpoint` nowhere; itself, if there is none."""
+        marked = [each.marks for each in self.functions.values()]
+        marked += [node.marks for f in self.functions.values() for node in f.nodes]
+        if not any(marks.checkpoint for marks in marked):
+            return self
+        functions = {key: _once(each) for key, each in self.functions.items()}
+        return replace(self, functions=functions)
+
     def keeps_statistics(self, function: Function) -> bool:
         """Whether a function, or one that it calls, has weights that change without being trained."""
         waiting, seen = [function], {function.key}
@@ -295,6 +304,15 @@ class Program:
             if node.callee is not None and node.callee not in seen:
                 seen.add(node.callee)
                 yield self.functions[node.callee]
+
+
+def _once(function: Function) -> Function:
+    nodes = tuple(
+        replace(node, marks=replace(node.marks, checkpoint=False))
+        for node in function.nodes
+    )
+    marks = replace(function.marks, checkpoint=False)
+    return replace(function, nodes=nodes, marks=marks)
 
 
 def count_parameters(weights: Mapping[str, Weight], *, trainable: bool) -> Dim:

@@ -15,10 +15,12 @@ from nnspec.ir.types import DType
 from tests.analysis.measured import built
 
 
-def counted_flops(spec: Spec, sizes: Mapping[str, int]) -> dict[str, int]:
+def counted_flops(
+    spec: Spec, sizes: Mapping[str, int], *, training: bool = False
+) -> dict[str, int]:
     """FLOPs of a forward pass, and of a forward and a backward pass."""
     with FakeTensorMode():
-        model = built(spec).eval()
+        model = built(spec).train(training)
         inputs = inputs_of(spec, sizes)
         return {
             "flops": _counted(lambda: model(*inputs)),

@@ -173,7 +173,7 @@ class Generic:
     ) -> None:
         self.setting = setting
         self._program = program
-        self._uses = Uses(program)
+        self._uses = Uses(program, setting)
         self._asked = asked
         self._known = _known(asked)
         self._unrolled = frozenset[int]()

@@ -283,7 +283,7 @@ def _values(argument: Argument) -> tuple[int, ...]:
 
 
 def _leaf_key(site: GenericSite, op: Operator) -> str:
-    flags = (site.is_first, site.is_frozen, site.is_reached)
+    flags = (site.is_first, site.is_frozen, site.is_reached, site.again, site.ends)
     needed = tuple(value in site.inside.needed for value in site.node.values())
     needs = (*needed, *(site.needs(name) for name in site.weights))
     fields = {name: getattr(op, name) for name in fields_of(type(op))}

@@ -258,17 +258,19 @@ class Frame:
     def _evaluated(self, node: Node) -> list[Tensor]:
         given = [self._read(value) for value in node.values()]
         if node.callee is not None:
-            callee = self.calls.program.functions[node.callee]
-            return self.calls.call(
-                self.machine,
-                node,
-                given,
-                frozen=self._is_frozen(node) or callee.marks.frozen,
-                used=tuple(value in self.mattering for value in node.outputs),
-            )
+            return self._call(node, self.calls.program.functions[node.callee], given)
         if node.weight is not None:
             return [self._weight(node, node.weight, self.function.results(node)[0])]
         return self._operation(node, given)
+
+    def _call(self, node: Node, callee: Function, given: list[Tensor]) -> list[Tensor]:
+        return self.calls.call(
+            self.machine,
+            node,
+            given,
+            frozen=self._is_frozen(node) or callee.marks.frozen,
+            used=tuple(value in self.mattering for value in node.outputs),
+        )
 
     def _operation(self, node: Node, given: list[Tensor]) -> list[Tensor]:
         assert node.op is not None

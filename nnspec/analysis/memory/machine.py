@@ -166,6 +166,8 @@ class Machine:
     again: bool = False
     # The amounts up to the last operation that keeps something: what is computed again stops there.
     needed: list[Dim] = field(default_factory=list[Dim])
+    # Told of each operation that keeps something: whether it keeps what it has made, and not only what it was given.
+    watch: Callable[[bool], None] | None = None
     _before: list[Dim] = field(default_factory=list[Dim])
     _numbers: int = 0
     _rising: bool = False
@@ -234,6 +236,8 @@ class Machine:
             return
         if saved or lump is not None:
             self.needed = self._before
+            if self.watch is not None:
+                self.watch(lump is not None or _is_made(saved, inputs))
         self._numbers += 1
         shapes = tuple(() if each is None else each.shape for each in inputs)
         kept = tuple(each.detached() for each in saved)
@@ -245,6 +249,12 @@ class Machine:
             if result.dtype.is_float:
                 result.source = (made, place)
         self._before = [*self.peaks.amounts, self.live]
+
+
+def _is_made(saved: Sequence[Tensor], inputs: Sequence[Tensor | None]) -> bool:
+    """Whether something is among what is kept that an operation was not given."""
+    given = [each.storage for each in inputs if each is not None]
+    return any(all(each.storage is not one for one in given) for each in saved)
 
 
 def filling(machine: Machine, *shapes: Sizes) -> Backward:

@@ -111,6 +111,31 @@ def saved_bytes(analysis: Analysis) -> Dim:
     return _training(analysis).saved
 
 
+def spared_bytes(analysis: Analysis) -> Dim:
+    """What autograd would keep besides if `@checkpoint` stood nowhere."""
+    plain = _computed_once(analysis)
+    if plain is analysis:
+        return ZERO
+    return plain.figure("saved_bytes") - analysis.figure("saved_bytes")
+
+
+def spared_peak(analysis: Analysis) -> Dim:
+    """What the peak of a training step would have more if `@checkpoint` stood nowhere."""
+    plain = _computed_once(analysis)
+    if plain is analysis:
+        return ZERO
+    return plain.figure("train_peak") - analysis.figure("train_peak")
+
+
+def _computed_once(analysis: Analysis) -> Analysis:
+    def make() -> Analysis:
+        program = analysis.program.computed_once()
+        same = program is analysis.program
+        return analysis if same else type(analysis)(program, analysis.setting)
+
+    return analysis.once("computed once", make)
+
+
 def _training(analysis: Analysis) -> run.Training:
     return analysis.once(
         "training",

@@ -1,0 +1,122 @@
+"""What `@checkpoint` computes again equals what PyTorch's counter says of the emitted program, as integers.
+
+PyTorch stops computing again as soon as all is there that was kept. So what a block ends in matters: a linear
+layer keeps its input before it runs, and a softmax its result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nnspec
+from nnspec.analysis.figures import Analysis
+from nnspec.analysis.setting import Setting
+from nnspec.analysis.summary import summary
+from nnspec.compiler import Spec
+from nnspec.passes.checkpoint import Checkpoint
+from tests.ir.models import spec as of_text
+
+ROOT = Path(__file__).parents[2]
+SIZES = {"B": 2, "T": 12, "S": 7, "H": 64, "W": 96}
+
+HEAD = """
+block Plain(x: [*S, D]) { return x -> Linear(2 * D) -> gelu -> Linear(D) }
+block Norm(x: [*S, D]) { return x -> Linear(2 * D) -> relu -> Linear(D) -> LayerNorm }
+block Attend(x: [B, T, D], heads: int) {
+  q, k, v = x -> LayerNorm -> qkv: Linear(3 * D)
+    -> rearrange("b t (n h d) -> n b h t d", n=3, h=heads) -> unstack
+  return attention(q, k, v, causal=true) -> rearrange("b h t d -> b t (h d)")
+}
+block Image(x: [B, C, H, W], width: int) {
+  return x -> Conv(width, 3, padding=1) -> GroupNorm(4) -> relu
+}
+block Two(x: [*S, D], y: [*S, D]) {
+  a = x -> one: Linear(D) -> tanh
+  b = y -> two: Linear(D)
+  return b + a, a
+}
+"""
+
+MODELS = {
+    "ends in a product": "x = x -> a: Plain",
+    "ends in a statistic": "x = x -> a: Norm",
+    "ends in attention": "x = x -> a: Attend(4)",
+    "of calls": "x = x -> a: Outer",
+    "first in the model": "x = x -> a: Norm -> b: Norm",
+    "used twice": "shared = Norm\n x = x -> shared -> shared",
+    "ends in dropout": "x = x -> a: Dropped",
+    "two results": "x, y = Two(x, x + 1)\n x = x * y",
+    "one result": "x, y = Two(x, x + 1)",
+    "adds alone": "x = x -> Linear(16) -> a: Adds",
+    "of three operands": 'x = x -> a: Triple',
+    "recurrent": "x = x -> a: Steps",
+    "no gradient inside": "@frozen\n@checkpoint\nx = x -> a: Norm",
+    "frozen behind what is trained": "x = x -> Linear(16)\n@frozen\n@checkpoint\nx = x -> a: Plain",
+    "a frozen part": "x = x -> a: Half",
+}
+FURTHER = """
+block Dropped(x: [*S, D]) { return x -> Linear(2 * D) -> gelu -> Linear(D) -> Dropout(0.1) }
+block Adds(x: [*S, D]) { return x + 1 - x / 2 }
+block Triple(x: [B, T, D]) {
+  w = x -> Linear(D)
+  return einsum("b t d, b s d, b s e -> b t e", x, w, w)
+}
+block Steps(x: [B, T, D]) { return x -> LSTM(D) -> GRU(D) }
+block Half(x: [*S, D]) {
+  @frozen
+  x = x -> fixed: Linear(D) -> relu
+  x = x -> free: Linear(D)
+  @frozen
+  x = x -> last: Linear(D)
+  return x
+}
+block Outer(x: [B, T, D]) { x = x -> inner: Norm -> Plain
+  return x -> last: Attend(4) }
+"""
+
+
+def compared(spec: Spec, **assumed: str) -> tuple[int, int]:
+    """The recomputed FLOPs and those of the training step, once both equal what PyTorch counts."""
+    from tests.analysis.counted import counted_flops
+
+    sizes = {name: SIZES[name] for name in spec.program.symbols}
+    setting = Setting.named(attention="materialised", **assumed)
+    analysis = Analysis(spec.program, setting)
+    ours: dict[str, Any] = {
+        name: int(analysis.figure(name).at(sizes))
+        for name in ("flops", "training_flops")
+    }
+    assert ours == counted_flops(spec, sizes, training=True)
+    again = int(analysis.figure("recomputed_flops").at(sizes))
+    tree = summary(spec.program, sizes, figures=["recomputed_flops"], analysis=analysis)
+    rows = sum(int(child.figures["recomputed_flops"]) for child in tree.children)
+    assert rows == again
+    return again, ours["training_flops"]
+
+
+def model(body: str, marked: str) -> Spec:
+    text = HEAD + FURTHER
+    for name in marked.split():
+        assert f"block {name}(" in text
+        text = text.replace(f"block {name}(", f"@checkpoint\nblock {name}(")
+    return of_text(f"{text}model M {{ input x: [B, T, 16]\n {body}\n output y = x }}")
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("name", MODELS)
+def test_blocks(name: str) -> None:
+    marked = "Plain Norm Attend Dropped Two Adds Triple Steps Half Outer"
+    again, _ = compared(model(MODELS[name], marked))
+    assert (again == 0) == (name in {"no gradient inside", "adds alone"})
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("marked", ["Outer", "Norm", "Outer Norm", "Outer Plain Attend"])
+def test_nested_blocks(marked: str) -> None:
+    body = "x = x -> Linear(16) -> a: Outer -> b: Outer"
+    again, _ = compared(model(body, marked))
+    assert again > 0
