@@ -208,6 +208,16 @@ class Spec:
 
         return warnings(self.program, target)
 
+    def checkpointed(self, *blocks: str) -> Spec:
+        """The model with these blocks computed again in the backward pass, as if `@checkpoint` stood there.
+
+        Raises `SpecError` for a name that is no such block.
+        """
+        from nnspec.passes import run_passes
+        from nnspec.passes.checkpoint import Checkpoint
+
+        return replace(self, program=run_passes(self.program, [Checkpoint(blocks)]))
+
     def program_after(self, name: str) -> Program:
         """The program as it is after the pass of that name."""
         from nnspec.passes import run_until

@@ -53,8 +53,11 @@ class Forecast:
 
     @property
     def flops(self) -> int:
-        """Those of the model's matrix products: what utilisation is told of."""
-        return int(self.analysis.figure(FLOPS[self.mode]).at(self.sizes))
+        """Those of the model's matrix products, each once: what utilisation is told of."""
+        found = self.analysis.figure(FLOPS[self.mode])
+        if self.mode == "training":
+            found = found - self.analysis.figure("recomputed_flops")
+        return int(found.at(self.sizes))
 
     @property
     def peak(self) -> Fraction:

@@ -8,6 +8,7 @@ where a product needs it; other operators are counted as reading the gradient th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Literal, cast
 
 from nnspec.analysis import rules
@@ -56,9 +57,10 @@ class Kernels:
 
     def of_site(self, site: Site) -> tuple[Kernel, ...]:
         """The kernels of a node that applies an operator; none of a view."""
-        both = (self.forward, self.backward)
-        passes = both if self.mode == "training" else both[:1]
-        return tuple(kernel for each in passes if (kernel := each(site)) is not None)
+        found = [self.forward(site)]
+        if self.mode == "training":
+            found += [self.backward(site), *found * site.again, self.begun(site)]
+        return tuple(kernel for kernel in found if kernel is not None)
 
     def forward(self, site: Site) -> Kernel | None:
         """The kernel of the forward pass; None of a view."""
@@ -73,6 +75,15 @@ class Kernels:
             1 + self._further_launches(site),
         )
         return kernel if kernel.bytes or kernel.flops else None
+
+    def begun(self, site: Site) -> Kernel | None:
+        """What the backward pass computes again of an operator within which it stops: all but the last product."""
+        whole = self.forward(site) if site.ends else None
+        if whole is None:
+            return None
+        products = rules.operator_of(site).products(*site.types)
+        left_out = self._at(products[-1].flops) if products else 0
+        return replace(whole, flops=whole.flops - left_out)
 
     def _further_launches(self, site: Site) -> int:
         """An unfused kernel ends wherever it writes a result in between."""

@@ -10,7 +10,6 @@ that is the frame's of `memory`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nnspec.analysis.memory.calls import Calls
@@ -20,6 +19,7 @@ from nnspec.analysis.memory.machine import Leaf, Machine, Storage, Tensor
 from nnspec.analysis.memory.measures import modes
 from nnspec.analysis.setting import Setting
 from nnspec.ir.graph import Function, Node
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.analysis.uses import Use, Uses

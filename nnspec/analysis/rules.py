@@ -84,13 +84,9 @@ def recomputed_flops(site: Site) -> Dim:
     """2 x multiply-accumulates of the forward pass that the backward pass repeats."""
     if not site.again and not site.ends:
         return ZERO
-    whole = flops(site)
-    if not site.ends:
-        return whole * site.again
-    *before, _ = [each.flops for each in operator_of(site).products(*site.types)] or [
-        ZERO
-    ]
-    return whole * site.again + total(before)
+    products = operator_of(site).products(*site.types)
+    begun = total(each.flops for each in products[:-1]) if site.ends else ZERO
+    return flops(site) * site.again + begun
 
 
 def recomputed_elementwise(site: Site) -> Dim:

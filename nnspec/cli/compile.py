@@ -14,6 +14,7 @@ from nnspec.cli.arguments import (
     spec_arguments,
     spec_errors_reported,
 )
+from nnspec.cli.settings import checkpoint_option, checkpointed
 
 if TYPE_CHECKING:
     from nnspec.compiler import Spec, Target
@@ -26,6 +27,7 @@ TARGETS = ("torch", "keras")
 @click.option(
     "--target", type=click.Choice(TARGETS), required=True, help="The framework."
 )
+@checkpoint_option
 @click.option("--plan", metavar="FILE", help="On several devices (see `nnspec place`).")
 @click.option(
     "--schedule",
@@ -52,6 +54,7 @@ def compile_(
     spec: SpecArgument,
     settings: dict[str, str],
     target: Target,
+    checkpoint: str | None,
     plan: str | None,
     schedule: str | None,
     microbatches: int | None,
@@ -66,6 +69,7 @@ def compile_(
       nnspec compile --target torch resnet.nns:ResNet50
       nnspec compile --target keras resnet.nns:ResNet50 -o resnet50.py
       nnspec compile --target torch gpt2.nns:GPT2 depth=6 width=384 heads=6
+      nnspec compile --target torch gpt2.nns:GPT2Small --checkpoint Block
       nnspec compile --target torch gpt2.nns:GPT2Small --plan plan.json --schedule 1F1B
     """
     from nnspec.cli.render import write
@@ -73,7 +77,7 @@ def compile_(
     if plan is None and (schedule or microbatches):
         raise click.UsageError("--schedule and --microbatches say how to run a --plan")
     with spec_errors_reported(as_json):
-        model = load_model(spec, settings)
+        model = checkpointed(load_model(spec, settings), checkpoint)
         refuse_errors(model)
         source = (
             model.source(target)

@@ -16,7 +16,12 @@ from nnspec.cli.arguments import (
 )
 from nnspec.cli.formulas import FORMATS, Formulas, rendered
 from nnspec.cli.peaks import holders_of, kinds_of, peak_table
-from nnspec.cli.settings import setting_of, setting_options
+from nnspec.cli.settings import (
+    checkpoint_option,
+    checkpointed,
+    setting_of,
+    setting_options,
+)
 from nnspec.cli.time_options import show_times, time_options, wants_times
 from nnspec.records import dataclass
 
@@ -56,6 +61,7 @@ if TYPE_CHECKING:
     help="Give the formulas alone, in this notation.",
 )
 @setting_options
+@checkpoint_option
 @time_options
 @click.option("--csv", "as_csv", is_flag=True, help="Print the parts as CSV.")
 @json_option
@@ -66,6 +72,7 @@ def cost(
     depth: int,
     constants: str | None,
     notation: str | None,
+    checkpoint: str | None,
     as_csv: bool,
     as_json: bool,
     **assumed: str | None,
@@ -80,6 +87,7 @@ def cost(
       nnspec cost resnet.nns:ResNet50 B=8 --depth 2
       nnspec cost gpt2.nns B=1 T=1024 --policy mixed_bf16 --json
       nnspec cost gpt2.nns --figures flops,training_flops --csv
+      nnspec cost gpt2.nns B=8 T=1024 --checkpoint Block
       nnspec cost gpt2.nns B=8 T=1024 --policy mixed_bf16 --device h100
       nnspec cost gpt2.nns --in width,depth
       nnspec cost gpt2.nns --in all --format python
@@ -95,7 +103,9 @@ def cost(
     with spec_errors_reported(as_json):
         wanted = _figures(names, closed=constants is not None)
         setting = setting_of(assumed)
-        models = load_models(spec, settings)
+        models = [
+            checkpointed(model, checkpoint) for model in load_models(spec, settings)
+        ]
         if timed:
             return show_times(models, setting, assumed, depth, as_json)
         views = [View.of(model, setting, wanted, names is None) for model in models]

@@ -10,7 +10,12 @@ from nnspec.cli.arguments import (
     spec_arguments,
     spec_errors_reported,
 )
-from nnspec.cli.settings import setting_of, setting_options
+from nnspec.cli.settings import (
+    checkpoint_option,
+    checkpointed,
+    setting_of,
+    setting_options,
+)
 
 output_option = click.option(
     "-o",
@@ -79,10 +84,12 @@ def graph(
 @spec_arguments
 @output_option
 @setting_options
+@checkpoint_option
 @force_option
 def report(
     spec: SpecArgument,
     settings: dict[str, str],
+    checkpoint: str | None,
     output: str,
     force: bool,
     **assumed: str | None,
@@ -104,7 +111,8 @@ def report(
         raise click.UsageError(f"`{output}` should end with .html")
     with spec_errors_reported(as_json=False):
         setting = setting_of(assumed)
-        text = load_model(spec, settings).report(setting)
+        model = checkpointed(load_model(spec, settings), checkpoint)
+        text = model.report(setting)
     write_generated(output, text, force, inputs=[spec.path])
     return 0
 

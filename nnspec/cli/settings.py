@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
+    from nnspec.compiler import Spec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -37,3 +38,20 @@ def setting_of(chosen: dict[str, str | None]) -> Setting:
         if name in _OPTIONS and value is not None
     }
     return Setting.named(**given)
+
+
+def checkpoint_option(command: Command) -> Command:
+    """Adds `--checkpoint`, passed on as `checkpoint`."""
+    option = click.option(
+        "--checkpoint",
+        metavar="BLOCK,...",
+        help="Blocks to compute again in the backward pass, as under @checkpoint.",
+    )
+    return option(command)
+
+
+def checkpointed(model: Spec, blocks: str | None) -> Spec:
+    """The model with the blocks that were named computed again. Raises `SpecError` for a name that is none."""
+    if blocks is None:
+        return model
+    return model.checkpointed(*(name.strip() for name in blocks.split(",")))

@@ -13,6 +13,7 @@ from nnspec.cli.arguments import (
     spec_arguments,
     spec_errors_reported,
 )
+from nnspec.cli.settings import checkpoint_option, checkpointed
 
 if TYPE_CHECKING:
     from nnspec.verify import VerifyReport
@@ -35,10 +36,12 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also compile, export, build on the meta device, save and load.",
 )
+@checkpoint_option
 @json_option
 def verify(
     spec: SpecArgument,
     settings: dict[str, str],
+    checkpoint: str | None,
     backends: tuple[str, ...],
     compiled: bool,
     as_json: bool,
@@ -61,7 +64,9 @@ def verify(
     with spec_errors_reported(as_json):
         reports = [
             (model.name, model.verify(backends=chosen, compile=compiled))
-            for model in load_models(spec, settings)
+            for model in (
+                checkpointed(each, checkpoint) for each in load_models(spec, settings)
+            )
         ]
     if as_json:
         write_json(_whole(reports))

@@ -70,6 +70,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "",
     ),
     Explanation(
+        "E0908",
+        "a block that cannot be computed again",
+        "`--checkpoint` takes names of blocks that the model calls. A block that keeps statistics of "
+        "batches is none, since they would be updated twice.",
+        "",
+        "",
+    ),
+    Explanation(
         "E0921",
         "a size that is left open",
         "Models can be compared only at known sizes: give each symbolic size of the model a "

@@ -260,7 +260,11 @@ def _plan(
     stages = _stages(meshes, mesh, starts)
     kind = meshes.cluster.kind(0)
     element = meshes.analysis.setting.policy.products
-    flops = int(meshes.analysis.figure("training_flops").at(meshes.sizes))
+    # What is computed again is work, and none that utilisation counts.
+    once = meshes.analysis.figure("training_flops") - meshes.analysis.figure(
+        "recomputed_flops"
+    )
+    flops = int(once.at(meshes.sizes))
     peak = kind.flops[ELEMENTS[element]] * mesh.devices
     slowest = [
         stage

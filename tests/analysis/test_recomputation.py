@@ -6,7 +6,6 @@ layer keeps its input before it runs, and a softmax its result.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from nnspec.analysis.figures import Analysis
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.summary import summary
 from nnspec.compiler import Spec
-from nnspec.passes.checkpoint import Checkpoint
 from tests.ir.models import spec as of_text
 
 ROOT = Path(__file__).parents[2]
@@ -47,14 +45,14 @@ MODELS = {
     "ends in attention": "x = x -> a: Attend(4)",
     "of calls": "x = x -> a: Outer",
     "first in the model": "x = x -> a: Norm -> b: Norm",
-    "used twice": "shared = Norm\n x = x -> shared -> shared",
+    "used twice": "shared = Norm()\n x = x -> shared -> shared",
     "ends in dropout": "x = x -> a: Dropped",
-    "two results": "x, y = Two(x, x + 1)\n x = x * y",
-    "one result": "x, y = Two(x, x + 1)",
+    "two results": "p, q = Two()(x, x + 1)\n x = p * q",
+    "one result": "p, q = Two()(x, x + 1)\n x = q",
     "adds alone": "x = x -> Linear(16) -> a: Adds",
-    "of three operands": 'x = x -> a: Triple',
+    "of three operands": "x = x -> a: Triple",
     "recurrent": "x = x -> a: Steps",
-    "no gradient inside": "@frozen\n@checkpoint\nx = x -> a: Norm",
+    "no gradient inside": "@frozen\n@checkpoint\nx = x -> a: Norm\nx = x -> Linear(16)",
     "frozen behind what is trained": "x = x -> Linear(16)\n@frozen\n@checkpoint\nx = x -> a: Plain",
     "a frozen part": "x = x -> a: Half",
 }
@@ -98,6 +96,11 @@ def compared(spec: Spec, **assumed: str) -> tuple[int, int]:
     return again, ours["training_flops"]
 
 
+def value(spec: Spec, name: str, sizes: dict[str, int]) -> int:
+    """A figure at some sizes."""
+    return int(Analysis(spec.program).figure(name).at(sizes))
+
+
 def model(body: str, marked: str) -> Spec:
     text = HEAD + FURTHER
     for name in marked.split():
@@ -115,8 +118,79 @@ def test_blocks(name: str) -> None:
 
 
 @pytest.mark.framework
-@pytest.mark.parametrize("marked", ["Outer", "Norm", "Outer Norm", "Outer Plain Attend"])
+@pytest.mark.parametrize(
+    "marked", ["Outer", "Norm", "Outer Norm", "Outer Plain Attend"]
+)
 def test_nested_blocks(marked: str) -> None:
     body = "x = x -> Linear(16) -> a: Outer -> b: Outer"
     again, _ = compared(model(body, marked))
     assert again > 0
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize(
+    ("path", "name", "blocks"),
+    [
+        ("language/gpt2.nns", "GPT2", "Block"),
+        ("language/t5.nns", "T5", "EncoderLayer,DecoderLayer,Attention"),
+        ("vision/vit.nns", "ViT", "EncoderLayer"),
+    ],
+)
+def test_specs(path: str, name: str, blocks: str) -> None:
+    spec = nnspec.load(str(ROOT / "specs" / path), name, depth=2)
+    again, training = compared(spec.checkpointed(*blocks.split(",")))
+    assert 0 < again < training / 3
+
+
+def test_a_program_without_checkpoint_repeats_nothing() -> None:
+    spec = nnspec.load(str(ROOT / "specs/language/gpt2.nns"), "GPT2Small")
+    for name in ("recomputed_flops", "recomputed_elementwise", "recomputed_bytes"):
+        assert spec.figure(name) == 0
+    assert spec.figure("spared_bytes") == spec.figure("spared_peak") == 0
+    assert spec.program.computed_once() is spec.program
+
+
+def test_what_is_spared() -> None:
+    plain = nnspec.load(
+        str(ROOT / "specs/language/gpt2.nns"), "GPT2", depth=4, vocab=99
+    )
+    sizes = {"B": 8, "T": 512}
+    spec = plain.checkpointed("Block")
+    once = Analysis(spec.program.computed_once())
+    assert int(once.figure("saved_bytes").at(sizes)) == value(
+        plain, "saved_bytes", sizes
+    )
+    for spared, figure in (
+        ("spared_bytes", "saved_bytes"),
+        ("spared_peak", "train_peak"),
+    ):
+        difference = value(plain, figure, sizes) - value(spec, figure, sizes)
+        assert value(spec, spared, sizes) == difference > 0
+    for name in ("recomputed_elementwise", "recomputed_bytes"):
+        assert value(spec, name, sizes) > 0
+
+
+def test_formulas_in_constants_know_of_it() -> None:
+    spec = nnspec.load(str(ROOT / "specs/language/gpt2.nns"), "GPT2")
+    spec = spec.checkpointed("Block")
+    closed = spec.closed_forms(
+        "recomputed_flops", "training_flops", constants=["depth", "width"]
+    )
+    for depth, width in ((3, 48), (7, 96)):
+        other = nnspec.load(
+            str(ROOT / "specs/language/gpt2.nns"), "GPT2", depth=depth, width=width
+        ).checkpointed("Block")
+        constants = {"depth": depth, "width": width, "B": 2, "T": 12}
+        for name in ("recomputed_flops", "training_flops"):
+            assert int(closed.at(name, constants).value) == other.figure(
+                name, B=2, T=12
+            )
+
+
+def test_a_step_takes_longer_and_its_utilisation_counts_the_model_alone() -> None:
+    plain = nnspec.load(str(ROOT / "specs/language/gpt2.nns"), "GPT2", depth=4)
+    sizes = {"B": 8, "T": 512}
+    once = plain.forecast("a100", "training", None, **sizes)
+    again = plain.checkpointed("Block").forecast("a100", "training", None, **sizes)
+    assert again.bound.seconds > once.bound.seconds
+    assert again.flops == once.flops
