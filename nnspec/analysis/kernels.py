@@ -7,7 +7,7 @@ where a product needs it; other operators are counted as reading the gradient th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Literal, cast
 
@@ -21,6 +21,8 @@ from nnspec.records import dataclass
 
 Mode = Literal["forward", "training"]
 MODES: tuple[Mode, ...] = ("forward", "training")
+Half = Literal["inputs", "weights"]
+"""The backward pass in two: the gradients of inputs, which others wait for, and of weights."""
 
 ELEMENTS: Mapping[DType, str] = {
     DType.F64: "fp64",
@@ -50,16 +52,23 @@ class Kernel:
 class Kernels:
     """The kernels of nodes under a setting, with all sizes known."""
 
-    def __init__(self, setting: Setting, sizes: Mapping[str, Size], mode: Mode) -> None:
+    def __init__(
+        self, setting: Setting, sizes: Mapping[str, Size], mode: Mode | Half
+    ) -> None:
         self.setting = setting
         self.sizes = sizes
         self.mode = mode
 
     def of_site(self, site: Site) -> tuple[Kernel, ...]:
         """The kernels of a node that applies an operator; none of a view."""
-        found = [self.forward(site)]
-        if self.mode == "training":
-            found += [self.backward(site), *found * site.again, self.begun(site)]
+        if self.mode == "weights":
+            found = [self.backward(site, self.mode)]
+        elif self.mode == "inputs":
+            found = [self.backward(site, self.mode), *self._again(site)]
+        elif self.mode == "training":
+            found = [self.forward(site), self.backward(site), *self._again(site)]
+        else:
+            found = [self.forward(site)]
         return tuple(kernel for kernel in found if kernel is not None)
 
     def forward(self, site: Site) -> Kernel | None:
@@ -76,6 +85,10 @@ class Kernels:
         )
         return kernel if kernel.bytes or kernel.flops else None
 
+    def _again(self, site: Site) -> list[Kernel | None]:
+        """What the backward pass computes again, before any gradient."""
+        return [*[self.forward(site)] * site.again, self.begun(site)]
+
     def begun(self, site: Site) -> Kernel | None:
         """What the backward pass computes again of an operator within which it stops: all but the last product."""
         whole = self.forward(site) if site.ends else None
@@ -91,45 +104,53 @@ class Kernels:
             return 0
         return len(rules.operator_of(site).materialised(*site.types))
 
-    def backward(self, site: Site) -> Kernel | None:
-        """The work of the backward pass; None where no gradient is computed."""
+    def backward(self, site: Site, half: Half | None = None) -> Kernel | None:
+        """The work of the backward pass or of one half; None where no gradient is computed."""
         if not site.is_reached or not self._moves(site):
             return None
-        written = list(self._gradients(site))
+
+        def needs(name: str) -> bool:
+            if half is not None and (name in site.weights) != (half == "weights"):
+                return False
+            return site.needs(name)
+
+        written = list(self._gradients(site, needs))
         if not written:
             return None
         products = rules.operator_of(site).products(*site.types)
         incoming = (self._activation(each) for each in site.results)
-        moved = [*written, *incoming, *self._operands(site, products)]
+        moved = [*written, *incoming, *self._operands(site, products, needs)]
         return Kernel(
-            self._at(rules.backward_flops(site)),
+            self._at(rules.backward_flops(site, needs)),
             self._element(site),
             0,
             sum(moved),
-            _operands_with_gradients(site, products[0]) if len(products) == 1 else 1,
+            _operands_with_gradients(needs, products[0]) if len(products) == 1 else 1,
         )
 
     def _moves(self, site: Site) -> bool:
         traffic = rules.operator_of(site).traffic(*site.types)
         return bool(traffic.reads or traffic.writes)
 
-    def _gradients(self, site: Site) -> Iterator[int]:
+    def _gradients(self, site: Site, needs: Callable[[str], bool]) -> Iterator[int]:
         """Bytes of each gradient that is computed: of inputs, and of weights."""
         passes = rules.operator_of(site).passes_gradient
         for name, kind in _inputs(site):
-            if site.needs(name) and not passes(kind, *site.results):
+            if needs(name) and not passes(kind, *site.results):
                 yield self._activation(kind)
         for name, weight in site.weights.items():
-            if site.needs(name):
+            if needs(name):
                 size = self._at(product(weight.shape))
                 yield size * self.setting.policy.gradients.bytes
 
-    def _operands(self, site: Site, products: Iterable[Product]) -> Iterator[int]:
+    def _operands(
+        self, site: Site, products: Iterable[Product], needs: Callable[[str], bool]
+    ) -> Iterator[int]:
         """Bytes of what gradients of products are computed from, beside the gradient that comes in."""
         wanted: set[str] = set()
         for each in products:
             for own, other in ((each.left, each.right), (each.right, each.left)):
-                if any(map(site.needs, own)):
+                if any(map(needs, own)):
                     wanted.update(other)
         for name, kind in _inputs(site):
             if name in wanted:
@@ -166,5 +187,5 @@ def _inputs(site: Site) -> Iterator[tuple[str, TensorType]]:
             yield from ((f"{name}.{place}", each) for place, each in enumerate(listed))
 
 
-def _operands_with_gradients(site: Site, each: Product) -> int:
-    return max(1, sum(any(map(site.needs, names)) for names in (each.left, each.right)))
+def _operands_with_gradients(needs: Callable[[str], bool], each: Product) -> int:
+    return max(1, sum(any(map(needs, names)) for names in (each.left, each.right)))

@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from nnspec.analysis.figures import Analysis
-from nnspec.analysis.kernels import Kernel, Kernels, Mode
+from nnspec.analysis.kernels import Half, Kernel, Kernels, Mode
 from nnspec.analysis.roofline import BOTTLENECKS, Bottleneck, Duration, Roofline
 from nnspec.analysis.setting import Policy
 from nnspec.analysis.totals import Additive, Totals
@@ -94,7 +94,7 @@ class Workload:
     """The kernels of a program at given sizes, by how often each runs."""
 
     def __init__(
-        self, analysis: Analysis, sizes: Mapping[str, Size], mode: Mode
+        self, analysis: Analysis, sizes: Mapping[str, Size], mode: Mode | Half
     ) -> None:
         self.uses = analysis.uses
         self._analysis = analysis

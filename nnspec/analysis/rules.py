@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.uses import Site
@@ -57,18 +57,19 @@ def flops(site: Site) -> Dim:
     return operator_of(site).flops(*site.types)
 
 
-def backward_flops(site: Site) -> Dim:
-    """2 x multiply-accumulates of the backward pass."""
+def backward_flops(site: Site, needs: Callable[[str], bool] | None = None) -> Dim:
+    """2 x multiply-accumulates of the backward pass, or of the gradients of what `needs` them."""
     if not site.is_reached:
         return ZERO
+    wanted = site.needs if needs is None else needs
     return total(
-        _backward(site, each) for each in operator_of(site).products(*site.types)
+        _backward(wanted, each) for each in operator_of(site).products(*site.types)
     )
 
 
-def _backward(site: Site, each: Product) -> Dim:
+def _backward(needs: Callable[[str], bool], each: Product) -> Dim:
     """One product for each operand that needs a gradient."""
-    operands = sum(any(map(site.needs, names)) for names in (each.left, each.right))
+    operands = sum(any(map(needs, names)) for names in (each.left, each.right))
     return each.flops * operands
 
 

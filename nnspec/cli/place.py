@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -20,7 +21,6 @@ from nnspec.records import dataclass
 if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
     from nnspec.compiler import Spec
-    from nnspec.placement.mesh_plan import MeshPlan
     from nnspec.placement.model import ModelGraph
     from nnspec.placement.plan import Plan
 
@@ -58,7 +58,9 @@ SCHEDULES = (
 )
 @click.option("--plan", "given", metavar="FILE", help="Check and cost this plan.")
 @click.option(
-    "--schedule", type=click.Choice(SCHEDULES), help="Noted in the plan, for compile."
+    "--schedule",
+    type=click.Choice(SCHEDULES),
+    help="Of a mesh; of other plans noted, for compile.",
 )
 @click.option(
     "--microbatches",
@@ -98,7 +100,8 @@ def place(
 
     Operators are those of the model itself: a block that it calls is placed as a whole.
     A plan is JSON that can be edited and given back with --plan; only `assignment` (and
-    `order`, `objective`, `contiguous`, `schedule`, `microbatches`) is read.
+    `order`, `objective`, `contiguous`, `schedule`, `microbatches`) is read, and of a mesh
+    `mesh` and the stages.
 
     \b
     Examples:
@@ -108,21 +111,30 @@ def place(
       nnspec place gpt2.nns:GPT2Small --cluster 4xcpu B=8 T=1024 --plan plan.json
       nnspec place gpt2.nns:GPT2XL --cluster 2x8xh100 --mesh any B=256 T=1024
     """
+    from nnspec.cli.place_mesh import place_mesh, show_mesh
+    from nnspec.cli.placement import load_cluster, load_plan_or_mesh
+    from nnspec.placement.mesh_plan import MeshPlan
+
     asked = Asked(
         cluster, devices, objective, free, pins, given, schedule, microbatches
     )
-    files = Files(spec.path, output, svg, force)
-    if mesh is not None:
-        _refuse_beside_mesh(asked, files)
+    inputs = [spec.path, *([given] if given else [])]
+    files = Files(inputs, output, svg, force)
     with spec_errors_reported(as_json):
         model = load_model(spec, settings)
         refuse_errors(model)
-        if mesh is not None:
-            found = _mesh(model, setting_of(assumed), asked, mesh)
-            _show_mesh(found, model.name, files, as_json)
+        wanted = None if given is None else load_plan_or_mesh(given)
+        on_mesh = wanted if isinstance(wanted, MeshPlan) else mesh
+        if on_mesh is not None:
+            _refuse_beside_mesh(asked, mesh)
+            on = load_cluster(cluster, devices)
+            setting, how = setting_of(assumed), (schedule, microbatches)
+            found = place_mesh(model, setting, on, on_mesh, *how)
+            show_mesh(found, model.name, output, svg, force, as_json, inputs)
             return 0
-        plan, graph = _planned(model, setting_of(assumed), asked)
-    _write_files(plan, graph, model.name, files, given)
+        assert not isinstance(wanted, MeshPlan)
+        plan, graph = _planned(model, setting_of(assumed), asked, wanted)
+    _write_files(plan, graph, model.name, files)
     _show(plan, graph, model.name, as_json)
     return 0
 
@@ -143,35 +155,35 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The spec that is read, and what is to be written, over files that are there or not."""
+    """What is read, and what is to be written, over files that are there or not."""
 
-    spec: str
+    inputs: Sequence[str]
     output: str | None
     svg: str | None
     force: bool
 
 
-def _refuse_beside_mesh(asked: Asked, files: Files) -> None:
-    idle = (asked.free, asked.pins, asked.given, asked.schedule, asked.microbatches)
-    if any(idle) or files.svg or asked.objective not in (None, "train"):
+def _refuse_beside_mesh(asked: Asked, mesh: str | None) -> None:
+    twice = mesh is not None and asked.given is not None
+    if asked.free or asked.pins or twice or asked.objective not in (None, "train"):
         raise click.UsageError(
-            "--mesh places training as a whole: leave out --free, --pin, --plan, "
-            "--schedule, --microbatches, --svg and other objectives"
+            "a mesh places training as a whole: leave out --free, --pin and other "
+            "objectives, and --mesh where --plan gives one"
         )
 
 
-def _planned(model: Spec, setting: Setting, asked: Asked) -> tuple[Plan, ModelGraph]:
+def _planned(
+    model: Spec, setting: Setting, asked: Asked, wanted: Plan | None
+) -> tuple[Plan, ModelGraph]:
     """The plan that is found, or the one that was given, checked; and what it is of."""
     from nnspec.cli.placement import (
         checked,
         load_cluster,
-        load_plan,
         model_graph,
         read_pins,
     )
     from nnspec.placement.request import check_batch
 
-    wanted = None if asked.given is None else load_plan(asked.given)
     noted = _noted(wanted, asked.schedule, asked.microbatches)
     check_batch(model.program, model.symbols, int(noted["microbatches"] or 1))
     objective = asked.objective or (wanted.objective if wanted else "throughput")
@@ -204,19 +216,16 @@ def _found(graph: ModelGraph, objective: str, *, contiguous: bool) -> Plan:
     return placed(graph.graph, graph.cluster, objective, options)  # pyright: ignore[reportArgumentType] -- one of OBJECTIVES
 
 
-def _write_files(
-    plan: Plan, graph: ModelGraph, name: str, files: Files, given: str | None
-) -> None:
+def _write_files(plan: Plan, graph: ModelGraph, name: str, files: Files) -> None:
     from nnspec.cli.placement_text import picture_of
     from nnspec.files import write_generated, write_new
 
-    inputs = [files.spec, *([given] if given else [])]
     if files.output is not None:
         text = plan.to_json() + "\n"
-        write_new(files.output, text.encode("utf-8"), files.force, inputs=inputs)
+        write_new(files.output, text.encode("utf-8"), files.force, inputs=files.inputs)
     if files.svg is not None:
         picture = picture_of(plan, graph, name)
-        write_generated(files.svg, picture, files.force, inputs=inputs)
+        write_generated(files.svg, picture, files.force, inputs=files.inputs)
 
 
 def _show(plan: Plan, graph: ModelGraph, name: str, as_json: bool) -> None:
@@ -228,28 +237,3 @@ def _show(plan: Plan, graph: ModelGraph, name: str, as_json: bool) -> None:
     from nnspec.cli.placement_text import plan_text
 
     write(plan_text(plan, graph, name))
-
-
-def _mesh(model: Spec, setting: Setting, asked: Asked, axes: str) -> MeshPlan:
-    from nnspec.analysis.figures import Analysis
-    from nnspec.cli.placement import load_cluster
-    from nnspec.placement.mesh import best_mesh
-    from nnspec.placement.mesh_plan import read_axes
-
-    cluster = load_cluster(asked.cluster, asked.devices)
-    analysis = Analysis(model.program, setting)
-    return best_mesh(analysis, cluster, model.symbols, read_axes(axes))
-
-
-def _show_mesh(plan: MeshPlan, name: str, files: Files, as_json: bool) -> None:
-    from nnspec.cli.mesh_text import mesh_text
-    from nnspec.cli.render import write, write_json
-    from nnspec.files import write_new
-
-    if files.output is not None:
-        text = (plan.model_dump_json(indent=2) + "\n").encode("utf-8")
-        write_new(files.output, text, files.force, inputs=[files.spec])
-    if as_json:
-        write_json(plan.model_dump(mode="json"))
-    else:
-        write(mesh_text(plan, name))

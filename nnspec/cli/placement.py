@@ -32,13 +32,6 @@ def load_cluster(name: str, devices: int | None = None) -> Cluster:
     return found if devices is None else first_devices(found, devices)
 
 
-def load_plan(path: str) -> Plan:
-    """The plan of a file. Raises SpecErrors (E1012), and OSError."""
-    from nnspec.placement.request import read_plan
-
-    return read_plan(_text(path, "E1012"))
-
-
 def load_plan_or_mesh(path: str) -> Plan | MeshPlan:
     """The plan of a file, of either kind. Raises SpecErrors (E1012), and OSError."""
     from nnspec.placement.mesh_plan import mesh_from_json

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nnspec.cli.amounts import bytes_text
 from nnspec.cli.render import shown_as, table
 from nnspec.cli.text import visible
-from nnspec.picture.timeline import Row, Span, seconds_text, timeline
+from nnspec.picture.timeline import Kind, Row, Span, seconds_text, timeline
 from nnspec.placement.labels import folded
 from nnspec.placement.model import BACKWARD
 from nnspec.placement.schedule import Schedule, scheduled
@@ -134,12 +134,11 @@ def _end(rows: Iterable[Row]) -> float:
 
 
 def _drawn(rows: Sequence[Row], end: float) -> Iterable[str]:
-    signs: dict[str, str] = dict(
-        zip(("forward", "backward", "moving"), shown_as("█▓░", "#=."), strict=True)
-    )
+    kinds: tuple[Kind, ...] = ("forward", "backward", "moving")
+    signs: dict[Kind, str] = dict(zip(kinds, shown_as("█▓░", "#=."), strict=True))
     width = max((len(row.name) for row in rows), default=0)
     for row in rows:
-        yield f"{visible(row.name):<{width}}  {_line(row, end, signs)}\n"
+        yield f"{visible(row.name):<{width}}  {drawn_row(row, end, signs)}\n"
     if end:
         last = seconds_text(end)
         yield f"{'':<{width}}  0 s{last:>{CELLS - 3}}\n"
@@ -147,8 +146,8 @@ def _drawn(rows: Sequence[Row], end: float) -> Iterable[str]:
         yield f"{'':<{width}}  {told}\n"
 
 
-def _line(row: Row, end: float, signs: dict[str, str]) -> str:
-    """Each cell shows what takes most of its time; less than half of it is a blank."""
+def drawn_row(row: Row, end: float, signs: Mapping[Kind, str]) -> str:
+    """What a device does over time. Each cell shows what takes most of its time; less than half of it is a blank."""
     busy = [dict.fromkeys(signs, 0.0) for _ in range(CELLS)]
     scale = CELLS / end if end else 0.0
     for span in row.spans:
@@ -158,7 +157,7 @@ def _line(row: Row, end: float, signs: dict[str, str]) -> str:
     return "".join(_sign(cell, signs) for cell in busy).rstrip()
 
 
-def _sign(cell: dict[str, float], signs: dict[str, str]) -> str:
+def _sign(cell: Mapping[Kind, float], signs: Mapping[Kind, str]) -> str:
     if sum(cell.values()) < 0.5:
         return " "
     return signs[max(cell, key=lambda kind: cell[kind])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from nnspec.picture import svg
@@ -10,11 +10,22 @@ from nnspec.picture.letters import SANS
 from nnspec.records import dataclass
 
 WIDTH = 960.0
-LEFT, RIGHT, TOP, BOTTOM = 110.0, 24.0, 52.0, 40.0
-BAR, MEMORY, SPACE = 22.0, 18.0, 12.0
+LEFT, RIGHT, TOP, BOTTOM = 122.0, 24.0, 90.0, 40.0
+BAR, MEMORY, SPACE = 22.0, 22.0, 12.0
 TICKS = 6
+LETTER = 6.0
+"""The width of a digit in a bar, with some room."""
 
-Kind = Literal["forward", "backward", "moving"]
+Kind = Literal["forward", "backward", "inputs", "weights", "moving", "synchronising"]
+KINDS: Mapping[Kind, str] = {
+    "forward": "forward",
+    "backward": "backward",
+    "inputs": "backward: gradients of inputs",
+    "weights": "backward: gradients of weights",
+    "moving": "moving values",
+    "synchronising": "synchronising and updating",
+}
+"""What a device does, as the legend says it."""
 
 _STYLE = f"""
 .ground{{fill:#ffffff}}
@@ -24,25 +35,40 @@ text{{font-family:{SANS};font-size:12px;fill:#475467}}
 .track{{fill:#f7f8fa}}
 .forward{{fill:#4a5ac9}}
 .backward{{fill:#3b9a70}}
+.inputs{{fill:#3b9a70}}
+.weights{{fill:#93cfb1}}
 .moving{{fill:#f0b457}}
+.synchronising{{fill:#c98bb9}}
 .span{{stroke:#ffffff;stroke-width:.5}}
+.later{{fill-opacity:.68}}
+.number{{font-size:10px;fill:#ffffff;text-anchor:middle;pointer-events:none}}
+.dark{{fill:#1c2330}}
+.small{{font-size:10px}}
 .memory{{fill:#cbd1db}}
+.room{{stroke:#98a2b3;stroke-width:1;stroke-dasharray:3 3}}
 @media (prefers-color-scheme:dark){{
 .ground{{fill:#12151c}} text{{fill:#98a2b3}} .name{{fill:#e6e9ef}} .line{{stroke:#262c38}}
 .track{{fill:#1d212b}} .forward{{fill:#8098f9}} .backward{{fill:#6ecf9c}} .moving{{fill:#b9852f}}
-.span{{stroke:#12151c}} .memory{{fill:#475061}}
+.inputs{{fill:#6ecf9c}} .weights{{fill:#356a50}} .synchronising{{fill:#8d5b80}}
+.span{{stroke:#12151c}} .memory{{fill:#475061}} .number{{fill:#12151c}} .dark{{fill:#e6e9ef}}
 }}
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Something that a device does, from when to when."""
+    """Something that a device does, from when to when.
+
+    `label` stands in the bar where there is room. A `later` one is drawn paler: it belongs
+    to another stage of the device than the first.
+    """
 
     start: float
     end: float
     name: str
     kind: Kind = "forward"
+    label: str = ""
+    later: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +81,7 @@ class Row:
     usable: float | None = None
 
 
-def timeline(rows: Sequence[Row], title: str, end: float) -> str:
+def timeline(rows: Sequence[Row], title: str, end: float, subtitle: str = "") -> str:
     """An SVG document: a bar for each device, and below it its memory as a share of what it has."""
     height = TOP + len(rows) * (BAR + MEMORY + SPACE) + BOTTOM
     scale = (WIDTH - LEFT - RIGHT) / (end or 1.0)
@@ -64,6 +90,8 @@ def timeline(rows: Sequence[Row], title: str, end: float) -> str:
         height,
         svg.rectangle(0, 0, WIDTH, height, **{"class": "ground"}),
         svg.text(LEFT, 26, title, **{"class": "name"}),
+        svg.text(LEFT, 45, subtitle),
+        *_legend(rows),
         *_ticks(end, scale, height - BOTTOM),
         *(
             _row(row, TOP + place * (BAR + MEMORY + SPACE), scale, end)
@@ -72,6 +100,21 @@ def timeline(rows: Sequence[Row], title: str, end: float) -> str:
         style=_STYLE.replace("\n", ""),
         name=title,
     )
+
+
+def _legend(rows: Sequence[Row]) -> list[str]:
+    """What the colours mean, of the kinds that are there."""
+    present = {span.kind for row in rows for span in row.spans}
+    found: list[str] = []
+    place = LEFT
+    for kind, told in KINDS.items():
+        if kind in present:
+            found.append(svg.rectangle(place, 58, 10, 10, **{"class": kind}))
+            found.append(svg.text(place + 15, 67, told))
+            place += 34 + 6.2 * len(told)
+    if any(span.later for row in rows for span in row.spans):
+        found.append(svg.text(place, 67, "paler: later stages"))
+    return found
 
 
 def _ticks(end: float, scale: float, bottom: float) -> list[str]:
@@ -92,23 +135,31 @@ def _row(row: Row, top: float, scale: float, end: float) -> str:
     track = svg.rectangle(LEFT, top, end * scale, BAR, **{"class": "track"})
     name = svg.text(LEFT - 10, top + 15, row.name, text_anchor="end")
     bars = (_bar(span, top, scale) for span in row.spans if span.end > span.start)
-    return svg.group({}, name, track, *bars, _memory(row, top + BAR, scale, end))
+    memory = _memory(row, top + BAR + 2, scale, end)
+    return svg.group({}, name, track, *bars, *memory)
 
 
 def _bar(span: Span, top: float, scale: float) -> str:
     width = (span.end - span.start) * scale
-    bar = svg.rectangle(
-        LEFT + span.start * scale, top, width, BAR, **{"class": f"span {span.kind}"}
-    )
+    classes = f"span {span.kind}" + (" later" if span.later else "")
+    left = LEFT + span.start * scale
+    bar = svg.rectangle(left, top, width, BAR, **{"class": classes})
     said = f"{span.name}\n{seconds_text(span.start)} to {seconds_text(span.end)}"
-    return svg.group({}, svg.title(said), bar)
+    parts = [svg.title(said), bar]
+    if span.label and width >= LETTER * len(span.label) + 2:
+        is_pale = span.kind in ("weights", "moving", "synchronising")
+        shade = "number dark" if is_pale else "number"
+        place = left + width / 2
+        parts.append(svg.text(place, top + 15, span.label, **{"class": shade}))
+    return svg.group({}, *parts)
 
 
-def _memory(row: Row, top: float, scale: float, end: float) -> str:
+def _memory(row: Row, top: float, scale: float, end: float) -> list[str]:
+    """Its use over time, what it has as a dashed line, and the most of it in words."""
     most = max((amount for _, amount in row.memory), default=0.0)
     room = max(most, row.usable or 0.0)
     if not room:
-        return ""
+        return []
     corners: list[tuple[float, float]] = [(LEFT, top + MEMORY)]
     level = top + MEMORY
     for moment, amount in row.memory:
@@ -120,7 +171,25 @@ def _memory(row: Row, top: float, scale: float, end: float) -> str:
     corners += [(right, level), (right, top + MEMORY)]
     line = " ".join(f"{svg.number(x)} {svg.number(y)}" for x, y in corners)
     area = svg.path(f"M{line}Z", **{"class": "memory"})
-    return svg.group({}, svg.title(f"memory, at most {most:,.0f} bytes"), area)
+    title = svg.title(f"memory, at most {most:,.0f} bytes")
+    said = _amounts(most, row.usable)
+    found = [svg.group({}, title, area)]
+    if row.usable is not None:
+        level = top + MEMORY * (1 - row.usable / room)
+        ends = [(LEFT, level), (right, level)]
+        found.append(svg.polyline(ends, **{"class": "room"}))
+    words = {"class": "small", "text_anchor": "end"}
+    return [*found, svg.text(LEFT - 10, top + MEMORY - 8, said, **words)]
+
+
+def _amounts(most: float, usable: float | None) -> str:
+    """`51.2 of 74.5 GiB`: both in the unit of the larger."""
+    larger = max(most, usable or 0.0)
+    units = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1))
+    unit, size = next((u for u in units if larger >= u[1]), units[-1])
+    if usable is None:
+        return f"{most / size:.3g} {unit}"
+    return f"{most / size:.3g} of {usable / size:.3g} {unit}"
 
 
 def seconds_text(seconds: float) -> str:

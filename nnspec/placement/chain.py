@@ -7,53 +7,77 @@ blocks keep for their backward pass is counted whole, so memory is at most what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 from nnspec.analysis.figures import Analysis, figure_named
-from nnspec.analysis.kernels import Kernel
+from nnspec.analysis.kernels import Half, Kernel, Mode
 from nnspec.analysis.latency import Workload, step_bytes
 from nnspec.analysis.totals import Additive, Rule, Totals
 from nnspec.analysis.uses import Site, Use, values_of
 from nnspec.ir.dims import ZERO, Dim, Size, total
+from nnspec.ir.graph import Path
 from nnspec.placement.cluster import Cluster, DeviceKind
+from nnspec.placement.collectives import Wire
 from nnspec.placement.model import ModelGraph, kernel_seconds
-from nnspec.placement.tensor import Parts
+from nnspec.placement.tensor import Parts, split_parts
 from nnspec.records import dataclass
 
-Reduce = Callable[[float], float]
-"""The seconds of an all-reduce of so many bytes."""
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What belongs to one instance that several operators use, by their places: so much once."""
+
+    places: tuple[int, ...]
+    amount: float
+
+    def is_used(self, first: int, last: int) -> bool:
+        """Whether an operator from `first` to before `last` uses it."""
+        return any(first <= place < last for place in self.places)
+
+    def is_used_outside(self, first: int, last: int) -> bool:
+        """Whether another operator uses it."""
+        return not all(first <= place < last for place in self.places)
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Sums over the first n operators, for each n: of one quantity."""
+    """Sums of one quantity over operators that stand next to each other.
+
+    `upto` are those over the first n, for each n. What several operators share counts
+    once wherever any of them is.
+    """
 
     upto: tuple[float, ...]
+    shared: tuple[Shared, ...] = ()
 
     @staticmethod
-    def over(amounts: Iterable[float]) -> Sums:
+    def over(amounts: Iterable[float], shared: Iterable[Shared] = ()) -> Sums:
         """The sums of amounts."""
-        return Sums((0.0, *accumulate(amounts)))
+        return Sums((0.0, *accumulate(amounts)), tuple(shared))
 
     def between(self, first: int, last: int) -> float:
         """The sum over operators from `first` to before `last`."""
-        return self.upto[last] - self.upto[first]
+        found = self.upto[last] - self.upto[first]
+        for each in self.shared:
+            if each.is_used(first, last):
+                found += each.amount
+        return found
 
     @property
     def whole(self) -> float:
         """The sum over all."""
-        return self.upto[-1]
+        return self.upto[-1] + sum(each.amount for each in self.shared)
 
 
 class Chain:
-    """Times, bytes and cuts of the operators of a model, in the order in which they run.
+    """Times, bytes and cuts of the operators of a model, in an order in which they can run.
 
-    `tensor` devices split what can be split; `reduce` gives the time of their sums. With
-    `copies` each operator that reads a weight of another has a copy of it, as in a
-    pipeline whose stages share the weight.
+    `tensor` devices split what can be split; `wire` is what lies between them. `order`
+    gives the operators by their places in the model; that of the model if None. `base` is
+    the same chain at other sizes, with the same weights.
     """
 
     def __init__(
@@ -61,46 +85,64 @@ class Chain:
         analysis: Analysis,
         cluster: Cluster,
         sizes: Mapping[str, Size],
-        parts: Mapping[str, Parts],
         tensor: int,
-        reduce: Reduce,
-        copies: bool,
+        wire: Wire,
+        order: Sequence[int] | None = None,
+        base: Chain | None = None,
     ) -> None:
         self.analysis = analysis
         self.kind: DeviceKind = cluster.kind(0)
         self.sizes = sizes
-        self.parts = parts
+        self.parts: Mapping[str, Parts] = (
+            split_parts(analysis.program, tensor, sizes) if base is None else base.parts
+        )
         self.tensor = tensor
-        self.reduce = reduce
-        self.copies = copies
+        self.wire = wire
         self.model = ModelGraph(analysis, cluster, sizes, trains=True)
-        self.count = len(self.model.sites)
-        self._work = Workload(analysis, sizes, "training")
-        self._seconds: dict[tuple[Use, bool], float] = {}
+        sites = self.model.sites
+        self.order = tuple(range(len(sites)) if order is None else order)
+        self.sites = tuple(sites[place] for place in self.order)
+        self.names = tuple(self.model.names[place] for place in self.order)
+        self.count = len(self.sites)
+        self._base = base
         self._kernels: dict[Kernel, float] = {}
 
     # ---- time ----------------------------------------------------------------------------
 
     @cached_property
-    def seconds(self) -> Sums:
-        """Forward and backward pass of each operator, with the sums over tensor devices."""
-        return Sums.over(self._site_seconds(site, False) for site in self.model.sites)
+    def forward(self) -> Sums:
+        """Seconds of the forward pass of each operator, with the sums over tensor devices."""
+        return self._seconds("forward", after=True, before=False)
 
-    def _site_seconds(self, site: Site, scaled: bool) -> float:
-        scaled = scaled or self._is_split(site)
-        if site.node.callee is not None:
-            return self._use_seconds(site.use, scaled)
-        own = sum(self._one(kernel, scaled) for kernel in self._work.of_site(site))
-        return own + self._reductions(site)
+    @cached_property
+    def backward(self) -> Sums:
+        """Seconds of the whole backward pass."""
+        both = self._seconds("training", after=True, before=True)
+        pairs = zip(both.upto, self.forward.upto, strict=True)
+        return Sums(tuple(two - one for two, one in pairs))
 
-    def _use_seconds(self, use: Use, scaled: bool) -> float:
-        key = (use, scaled)
-        if key not in self._seconds:
-            sites = self.analysis.uses.inside(use).sites
-            self._seconds[key] = sum(self._site_seconds(each, scaled) for each in sites)
-        return self._seconds[key]
+    @cached_property
+    def inputs(self) -> Sums:
+        """Seconds of the gradients of inputs alone."""
+        return self._seconds("inputs", after=False, before=True)
 
-    def _one(self, kernel: Kernel, scaled: bool) -> float:
+    @cached_property
+    def summing(self) -> Sums:
+        """Of both passes what the sums over tensor devices take."""
+        clock = _Clock(self, "training", True, True, kernels=False)
+        return Sums.over(clock.site(site, False) for site in self.sites)
+
+    @cached_property
+    def weight_gradients(self) -> Sums:
+        """Seconds of the gradients of weights alone."""
+        return self._seconds("weights", after=False, before=False)
+
+    def _seconds(self, mode: Mode | Half, *, after: bool, before: bool) -> Sums:
+        clock = _Clock(self, mode, after, before)
+        return Sums.over(clock.site(site, False) for site in self.sites)
+
+    def kernel(self, kernel: Kernel, scaled: bool) -> float:
+        """The seconds of a kernel, or of the share of it of one of the tensor devices."""
         if scaled and self.tensor > 1:
             share = self.tensor
             flops, moved = -(-kernel.flops // share), -(-kernel.bytes // share)
@@ -109,26 +151,29 @@ class Chain:
             self._kernels[kernel] = kernel_seconds(self.kind, kernel)
         return self._kernels[kernel]
 
-    def _is_split(self, site: Site) -> bool:
+    def is_split(self, site: Site) -> bool:
+        """Whether tensor devices share an operator."""
         return self.tensor > 1 and site.node.id in self._parts(site).nodes
 
     def _parts(self, site: Site) -> Parts:
         return self.parts[site.function.key]
 
-    def _reductions(self, site: Site) -> float:
-        """Of a last layer its result, and of first layers the gradient of what they read."""
-        if not self._is_split(site):
+    def summed_after(self, site: Site) -> float:
+        """The seconds of the sum of a last layer's result."""
+        if not self.is_split(site) or site.node.id not in self._parts(site).rows:
             return 0.0
+        return self.wire.reduce(self._bytes(site, site.node.outputs[0]), self.tensor)
+
+    def summed_before(self, site: Site) -> float:
+        """The seconds of the sum of the gradient of what first layers read, at the first of them."""
         parts, node = self._parts(site), site.node
-        if node.id in parts.rows:
-            return self.reduce(self._bytes(site, node.outputs[0]))
-        if node.id not in parts.columns or not site.is_reached:
+        if not self.is_split(site) or node.id not in parts.columns:
             return 0.0
         (value,) = node.values()
         before = (n for n in site.function.nodes[: node.id] if n.id in parts.columns)
-        if any(value in other.values() for other in before):
+        if not site.is_reached or any(value in other.values() for other in before):
             return 0.0
-        return self.reduce(self._bytes(site, value))
+        return self.wire.reduce(self._bytes(site, value), self.tensor)
 
     def _bytes(self, site: Site, value: int) -> float:
         kind = site.function.types[value]
@@ -140,65 +185,114 @@ class Chain:
     @cached_property
     def weights(self) -> Sums:
         """Bytes of the weights on each device."""
-        return self._lying("weight_bytes")
+        return self._base.weights if self._base else self._lying("weight_bytes")
 
     @cached_property
     def gradients(self) -> Sums:
         """Bytes of their gradients."""
-        return self._lying("gradient_bytes")
+        return self._base.gradients if self._base else self._lying("gradient_bytes")
 
     @cached_property
     def states(self) -> Sums:
         """Bytes of the optimizer's states."""
-        return self._lying("optimizer_bytes")
+        return self._base.states if self._base else self._lying("optimizer_bytes")
 
     @cached_property
     def largest(self) -> float:
         """The most bytes of weights in one operator."""
-        upto = self.weights.upto
-        return max(b - a for a, b in pairwise(upto))
+        if self._base is not None:
+            return self._base.largest
+        return max(self.weights.between(n, n + 1) for n in range(self.count))
 
     @cached_property
     def updates(self) -> Sums:
         """Bytes that the optimizer's step moves."""
-        trained = self._lying("trainable")
+        if self._base is not None:
+            return self._base.updates
+        trained, states = self._lying("trainable"), self.states
         policy = self.analysis.setting.policy
-        return Sums.over(
-            step_bytes(
-                policy,
-                int(trained.between(n, n + 1)),
-                int(self.states.between(n, n + 1)),
-            )
-            for n in range(self.count)
+
+        def moved(elements: float, bytes_of_states: float) -> float:
+            return step_bytes(policy, int(elements), int(bytes_of_states))
+
+        steps = zip(trained.upto, states.upto, strict=True)
+        shared = zip(trained.shared, states.shared, strict=True)
+        return Sums(
+            tuple(moved(*each) for each in steps),
+            tuple(Shared(a.places, moved(a.amount, b.amount)) for a, b in shared),
         )
 
     @cached_property
     def kept(self) -> Sums:
         """Bytes that each operator keeps of a micro-batch, its results among them."""
         return Sums.over(
-            self.model.kept_inside(site)
+            self._kept_inside(site)
             + sum(self._bytes(site, v) for v in site.node.outputs if site.is_reached)
-            for site in self.model.sites
+            if site.node.weight is None
+            else 0
+            for site in self.sites
         )
+
+    def _kept_inside(self, site: Site) -> int:
+        formulas = (self._base or self).model.kept_formulas
+        kept = formulas.get(site.node.callee or "") if site.is_reached else None
+        return 0 if kept is None else int(kept.at(self.sizes))
+
+    @cached_property
+    def between_halves(self) -> Sums:
+        """Bytes of gradients that wait for those of weights: of the results of layers with weights."""
+        policy = self.analysis.setting.policy
+
+        def rule(site: Site) -> Dim:
+            if not site.is_reached or not any(map(site.needs, site.weights)):
+                return ZERO
+            return total(
+                kind.elements * policy.bytes(kind.dtype) for kind in site.results
+            )
+
+        totals = Totals(self.analysis.uses, Additive(rule))
+        return Sums.over(self._at(totals, site) for site in self.sites)
 
     @cached_property
     def cuts(self) -> tuple[float, ...]:
         """Bytes that pass before each operator, and behind the last: none outside."""
         changes = [0.0] * (self.count + 2)
-        main = self.model.main
         last: dict[int, int] = {}
-        for place, node in enumerate(main.nodes):
-            last.update((value, place) for value in node.values())
-        made = [(-1, value) for value in values_of(main.inputs)]
-        for place, node in enumerate(main.nodes):
-            if node.weight is None:  # a stage that reads a weight of another has a copy
-                made += [(place, value) for value in node.outputs]
+        for place, site in enumerate(self.sites):
+            last.update((value, place) for value in site.node.values())
+        made = [(-1, value) for value in values_of(self.model.main.inputs)]
+        for place, site in enumerate(self.sites):
+            if site.node.weight is None:  # a stage that reads a weight has a copy of it
+                made += [(place, value) for value in site.node.outputs]
         for place, value in made:
-            size = self._bytes(self.model.sites[0], value)
+            size = self._bytes(self.sites[0], value)
             changes[place + 1] += size
             changes[max(last.get(value, place), place) + 1] -= size
         found = list(accumulate(changes))
         return (0.0, *found[1 : self.count], 0.0)
+
+    @cached_property
+    def least_cuts(self) -> tuple[float, ...]:
+        """The cuts inside the model, the least first."""
+        return tuple(sorted(self.cuts[1 : self.count]))
+
+    @cached_property
+    def instances(self) -> Mapping[Path, tuple[int, ...]]:
+        """Where each instance with weights is used: by calls, and by the first to read its weights."""
+        if self._base is not None:
+            return self._base.instances
+        readers: dict[int, list[int]] = {}
+        for place, site in enumerate(self.sites):
+            for value in site.node.values():
+                readers.setdefault(value, []).append(place)
+        found: dict[Path, set[int]] = {}
+        for place, site in enumerate(self.sites):
+            if site.node.owns:
+                found.setdefault(site.node.path, set()).add(place)
+            elif site.node.weight is not None:
+                read = readers.get(site.node.outputs[0], [place])
+                found.setdefault(site.node.path, set()).add(read[0])
+        return {path: tuple(sorted(places)) for path, places in found.items()}
 
     def _lying(self, figure: str) -> Sums:
         """A figure that belongs to instances; what is split is counted by its share."""
@@ -208,39 +302,73 @@ class Chain:
         uses = self.analysis.uses
         whole = Totals(uses, Additive(rule, owned=True))
         split = Totals(uses, Additive(self._if_split(rule), owned=True))
+        amounts = dict(self._of_owners(whole, split))
+        single = [0.0] * self.count
+        shared: list[Shared] = []
+        for path, places in self.instances.items():
+            if len(places) == 1:
+                single[places[0]] += amounts[path]
+            else:
+                shared.append(Shared(places, amounts[path]))
+        return Sums.over(single, shared)
+
+    def _of_owners(self, whole: Totals, split: Totals) -> Iterator[tuple[Path, float]]:
         saved = 1 - 1 / self.tensor
-        return Sums.over(
-            self._at(whole, site) - saved * self._at(split, site)
-            for site in map(self._owner, self.model.sites)
-        )
-
-    def _owner(self, site: Site) -> Site:
-        """Where a weight is read, with copies, that which it is read of."""
-        if site.node.weight is None or not self.copies:
-            return site
-        owners = (s for s in self.model.sites if s.node.owns and s.is_first)
-        return next(s for s in owners if s.node.path == site.node.path)
-
-    @cached_property
-    def tied(self) -> Sums:
-        """Bytes of gradients that are summed with those of other stages."""
-        upto = self.gradients.upto
-        return Sums.over(
-            upto[n + 1] - upto[n] if site.node.weight is not None else 0.0
-            for n, site in enumerate(self.model.sites)
-        )
+        for site in self.model.sites:
+            if site.node.owns and site.is_first:
+                yield (
+                    site.node.path,
+                    self._at(whole, site) - saved * self._at(split, site),
+                )
 
     def _at(self, totals: Totals, site: Site) -> int:
         return int(totals.of_site(site).at(self.sizes))
 
     def _if_split(self, rule: Rule) -> Rule:
         def found(site: Site) -> Dim:
-            return rule(site) if self._is_split(site) else ZERO
+            return rule(site) if self.is_split(site) else ZERO
 
         return found
 
 
-def widths_of(parts: Mapping[str, Parts], sizes: Mapping[str, Size]) -> list[int]:
-    """The numbers that a degree of tensor parallelism has to divide."""
-    found = {width for each in parts.values() for width in each.widths}
-    return sorted({int(total([width]).at(sizes)) for width in found})
+class _Clock:
+    """The seconds of operators in one pass, uses of a block worked out once.
+
+    `after` counts the sums of the forward pass, `before` those of the backward pass, with
+    those that are computed again; without `kernels` they alone are counted.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        mode: Mode | Half,
+        after: bool,
+        before: bool,
+        *,
+        kernels: bool = True,
+    ) -> None:
+        self.chain = chain
+        self.kernels = kernels
+        self.after = after
+        self.before = before
+        self.work = Workload(chain.analysis, chain.sizes, mode)
+        self.uses: dict[tuple[Use, bool], float] = {}
+
+    def site(self, site: Site, scaled: bool) -> float:
+        """One operator; `scaled` inside of a block that is shared as a whole."""
+        scaled = scaled or self.chain.is_split(site)
+        if site.node.callee is not None:
+            return self.use(site.use, scaled)
+        kernels = self.work.of_site(site) if self.kernels else ()
+        found = sum(self.chain.kernel(each, scaled) for each in kernels)
+        again = site.again if self.before else 0
+        found += (self.after + again) * self.chain.summed_after(site)
+        return found + (self.chain.summed_before(site) if self.before else 0.0)
+
+    def use(self, use: Use, scaled: bool) -> float:
+        """One use of a block."""
+        key = (use, scaled)
+        if key not in self.uses:
+            sites = self.chain.analysis.uses.inside(use).sites
+            self.uses[key] = sum(self.site(each, scaled) for each in sites)
+        return self.uses[key]

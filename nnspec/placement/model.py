@@ -157,11 +157,12 @@ class ModelGraph:
         """What a block keeps for its backward pass beside its inputs and results."""
         if site.node.callee is None or not site.is_reached:
             return 0
-        kept = self._kept.get(site.node.callee)
+        kept = self.kept_formulas.get(site.node.callee)
         return 0 if kept is None else int(kept.at(self.sizes))
 
     @cached_property
-    def _kept(self) -> Mapping[str, Dim]:
+    def kept_formulas(self) -> Mapping[str, Dim]:
+        """What a call of each function keeps, by its key, at any sizes."""
         setting = self.analysis.setting
         return kept_inside(self.program, modes(setting, training=True))
 

@@ -7,7 +7,7 @@ so do the schedules of pipelines.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from heapq import heappop, heappush
 from typing import Literal
@@ -317,6 +317,37 @@ def simulate_pipeline(
     bubble = stages * simulation.makespan / busy - 1 if busy else 0.0
     flights = tuple(_most_in_flight(program) for program in programs)
     return PipelineRun(simulation.makespan, bubble, flights)
+
+
+def simulate_ranks(
+    ranks: Sequence[Sequence[tuple[str, int, int]]],
+    seconds: Mapping[tuple[str, int], float],
+) -> tuple[float, ...]:
+    """When each rank of a pipeline ends, which runs parts in the order given.
+
+    A part is `F`, `B`, or the halves `I` and `W` of the latter, with its stage and
+    micro-batch; stages are numbered along the line. `seconds` gives the time of a part of
+    a stage. Raises ValueError if parts wait for each other for ever.
+    """
+    simulation = Simulation()
+    numbers: dict[tuple[str, int, int], int] = {}
+    for rank, parts in enumerate(ranks):
+        for part, stage, batch in parts:
+            task = Task(f"{part}{batch}", seconds[part, stage], (str(rank),))
+            numbers[part, stage, batch] = simulation.add(task)
+    last = max(stage for _, stage, _ in numbers)
+    for (part, stage, batch), number in numbers.items():
+        after = simulation.tasks[number].after
+        if part == "F" and stage:
+            after.append(numbers["F", stage - 1, batch])
+        if part in ("B", "I"):
+            source = ("F", stage) if stage == last else (part, stage + 1)
+            after.append(numbers[(*source, batch)])
+        if part == "W":
+            after.append(numbers["I", stage, batch])
+    simulation.run()
+    ends = [[simulation.ends[numbers[part]] for part in parts] for parts in ranks]
+    return tuple(max(each, default=0.0) for each in ends)
 
 
 Program = list[tuple[str, int]]

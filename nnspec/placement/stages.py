@@ -8,6 +8,7 @@ from nnspec.diagnostics import Diagnostic, SpecErrors, did_you_mean
 from nnspec.ir.graph import Program
 from nnspec.placement.mesh_plan import MeshPlan
 from nnspec.placement.model import BACKWARD, operator_names
+from nnspec.placement.pipelines import rank_of
 from nnspec.placement.plan import Plan
 from nnspec.placement.request import spelled_out
 from nnspec.records import dataclass
@@ -36,28 +37,35 @@ def line_of(
     weight comes along the line. Raises SpecErrors: E1012 for a plan of another model,
     E1017 where no line passes each device once.
     """
-    devices = _assigned(program, plan.assignment)
+    devices = assigned(program, plan.assignment)
     if copies:
-        devices = _at_readers(program, devices)
+        devices = at_readers(program, devices)
     if rounds:
         return _visits(program, devices)
-    follows = _follows(program, devices)
-    order = _line(list(dict.fromkeys(devices)), follows)
+    order = line_through(program, devices)
     return Line(tuple(order.index(device) for device in devices), tuple(order))
 
 
 def line_of_mesh(program: Program, plan: MeshPlan) -> Line:
-    """The stages of a mesh. Raises SpecErrors as `line_of`, for the operators of its stages."""
+    """The stages of a mesh, each on a rank of its pipeline. Raises SpecErrors as `line_of`."""
     assignment = {
         name: str(stage.stage) for stage in plan.stages for name in stage.operators
     }
-    devices = _at_readers(program, _assigned(program, assignment))
-    follows = _follows(program, devices)
-    order = _line(list(dict.fromkeys(devices)), follows)
-    return Line(tuple(order.index(device) for device in devices), tuple(order))
+    stages = at_readers(program, assigned(program, assignment))
+    order = line_through(program, stages)
+    mesh = plan.mesh
+    ranks = (rank_of(n, mesh.pipeline, mesh.schedule) for n in range(len(order)))
+    places = tuple(order.index(stage) for stage in stages)
+    return Line(places, tuple(map(str, ranks)))
 
 
-def _assigned(program: Program, given: Mapping[str, str]) -> list[str]:
+def line_through(program: Program, devices: Sequence[str]) -> list[str]:
+    """The devices in an order in which values only go on. Raises SpecErrors (E1017) if there is none."""
+    return _line(list(dict.fromkeys(devices)), _follows(program, devices))
+
+
+def assigned(program: Program, given: Mapping[str, str]) -> list[str]:
+    """What a plan gives for each node. Raises SpecErrors (E1012) for unknown names and missing ones."""
     names = operator_names(program)
     assignment = spelled_out(given, names)
     known = {*names, *(name + BACKWARD for name in names)}
@@ -75,7 +83,7 @@ def _assigned(program: Program, given: Mapping[str, str]) -> list[str]:
     return [assignment[name] for name in names]
 
 
-def _at_readers(program: Program, devices: Sequence[str]) -> list[str]:
+def at_readers(program: Program, devices: Sequence[str]) -> list[str]:
     """Reads of weights where the first operator is that uses them."""
     found = list(devices)
     reader: dict[int, int] = {}
@@ -88,7 +96,7 @@ def _at_readers(program: Program, devices: Sequence[str]) -> list[str]:
     return found
 
 
-def _edges(program: Program) -> Iterator[tuple[int, int]]:
+def edges(program: Program) -> Iterator[tuple[int, int]]:
     """Which node reads from which, by their places."""
     made: dict[int, int] = {}
     for place, node in enumerate(program.main.nodes):
@@ -101,7 +109,7 @@ def _edges(program: Program) -> Iterator[tuple[int, int]]:
 def _follows(program: Program, devices: Sequence[str]) -> Mapping[str, set[str]]:
     """By device those from which it takes values."""
     found: dict[str, set[str]] = {device: set() for device in devices}
-    for source, target in _edges(program):
+    for source, target in edges(program):
         if devices[source] != devices[target]:
             found[devices[target]].add(devices[source])
     return found
@@ -136,7 +144,7 @@ def _visits(program: Program, devices: Sequence[str]) -> Line:
     stages: list[str] = []
     stage_of: list[int] = []
     reads: dict[int, list[int]] = {}
-    for source, target in _edges(program):
+    for source, target in edges(program):
         reads.setdefault(target, []).append(source)
     for place, device in enumerate(devices):
         least = max((stage_of[source] for source in reads.get(place, [])), default=0)

@@ -8,10 +8,10 @@ which each device has some heads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 
-from nnspec.ir.dims import Dim
+from nnspec.ir.dims import Dim, Size, dim
 from nnspec.ir.graph import Function, Node, Program
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Layout
@@ -38,12 +38,40 @@ class Parts:
         """All that is split."""
         return self.columns | self.rows | self.inner
 
+    def axis(self, number: int, weight: str) -> int | None:
+        """The axis of a weight that is split, by the number of its layer; None if it is whole."""
+        if number in self.columns:
+            return 0
+        return 1 if number in self.rows and weight == "weight" else None
 
-def split_parts(program: Program) -> Mapping[str, Parts]:
-    """The split nodes of each function, by its key."""
+
+def split_parts(
+    program: Program, tensor: int, sizes: Mapping[str, Size]
+) -> Mapping[str, Parts]:
+    """The nodes of each function, by its key, that `tensor` devices split evenly."""
     return {
-        key: _Finder(program, each).parts() for key, each in program.functions.items()
+        key: _joined(
+            part
+            for part in _Finder(program, each).parts()
+            if all(width % tensor == 0 for width in widths_of(part, sizes))
+        )
+        for key, each in program.functions.items()
     }
+
+
+def widths_of(part: Parts, sizes: Mapping[str, Size]) -> set[int]:
+    """The numbers that a degree of tensor parallelism has to divide."""
+    return {int(dim(width).at(sizes)) for width in part.widths}
+
+
+def _joined(parts: Iterable[Parts]) -> Parts:
+    found = Parts()
+    for part in parts:
+        found.columns |= part.columns
+        found.rows |= part.rows
+        found.inner |= part.inner
+        found.widths |= part.widths
+    return found
 
 
 class _Finder:
@@ -58,19 +86,16 @@ class _Finder:
             for value in node.values():
                 self.readers.setdefault(value, []).append(node.id)
 
-    def parts(self) -> Parts:
+    def parts(self) -> Iterator[Parts]:
         """The parts of the function, each layer in one at most."""
-        found = Parts()
+        taken: set[int] = set()
         for node in self.function.nodes:
-            if node.id in found.columns or not self._is_plain(node):
+            if node.id in taken or not self._is_plain(node):
                 continue
             part = self._behind(node)
-            if part is not None and not part.nodes & found.nodes:
-                found.columns |= part.columns
-                found.rows |= part.rows
-                found.inner |= part.inner
-                found.widths |= part.widths
-        return found
+            if part is not None and not part.nodes & taken:
+                taken |= part.nodes
+                yield part
 
     def _behind(self, row: Node) -> Parts | None:
         """The part that ends with a layer; None where something cannot be split."""

@@ -1,0 +1,98 @@
+"""`nnspec place` of meshes: found with --mesh, or given back with --plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from nnspec.diagnostics import SpecError
+
+if TYPE_CHECKING:
+    from nnspec.analysis.figures import Analysis
+    from nnspec.analysis.setting import Setting
+    from nnspec.compiler import Spec
+    from nnspec.placement.cluster import Cluster
+    from nnspec.placement.mesh_plan import MeshPlan
+
+
+def place_mesh(
+    model: Spec,
+    setting: Setting,
+    cluster: Cluster,
+    wanted: MeshPlan | str,
+    schedule: str | None,
+    microbatches: int | None,
+) -> MeshPlan:
+    """The best mesh with the axes that `wanted` fixes, or one that is given, checked and costed.
+
+    Raises SpecErrors and SpecError (E10xx).
+    """
+    from nnspec.analysis.figures import Analysis
+
+    analysis = Analysis(model.program, setting)
+    options = {"schedule": schedule, "microbatches": microbatches}
+    said = {name: value for name, value in options.items() if value is not None}
+    if isinstance(wanted, str):
+        return _found(model, analysis, cluster, wanted, said)
+    return _given(model, analysis, cluster, wanted, said)
+
+
+def _found(
+    model: Spec,
+    analysis: Analysis,
+    cluster: Cluster,
+    axes: str,
+    said: Mapping[str, str | int],
+) -> MeshPlan:
+    from nnspec.placement.mesh import best_mesh
+    from nnspec.placement.mesh_plan import read_axes
+
+    fixed = read_axes(axes)
+    for name, value in said.items():
+        if fixed.setdefault(name, value) != value:
+            raise SpecError(
+                "E1020",
+                f"`--mesh` fixes {name}={fixed[name]}, and `--{name}` {value}",
+                hint="say it once",
+            )
+    return best_mesh(analysis, cluster, model.symbols, fixed)
+
+
+def _given(
+    model: Spec,
+    analysis: Analysis,
+    cluster: Cluster,
+    plan: MeshPlan,
+    said: Mapping[str, str | int],
+) -> MeshPlan:
+    """With what options change of it."""
+    from nnspec.placement.mesh_check import check_mesh
+
+    mesh = plan.mesh.model_copy(update=dict(said))
+    wanted = plan.model_copy(update={"mesh": mesh})
+    return check_mesh(wanted, analysis, cluster, model.symbols)
+
+
+def show_mesh(
+    plan: MeshPlan,
+    name: str,
+    output: str | None,
+    svg: str | None,
+    force: bool,
+    as_json: bool,
+    inputs: Sequence[str],
+) -> None:
+    """Writes the files that were asked for, and prints the plan."""
+    from nnspec.cli.mesh_text import mesh_picture, mesh_text
+    from nnspec.cli.render import write, write_json
+    from nnspec.files import write_generated, write_new
+
+    if output is not None:
+        text = plan.to_json() + "\n"
+        write_new(output, text.encode("utf-8"), force, inputs=list(inputs))
+    if svg is not None:
+        write_generated(svg, mesh_picture(plan, name), force, inputs=list(inputs))
+    if as_json:
+        write_json(plan.model_dump(mode="json"))
+    else:
+        write(mesh_text(plan, name))
