@@ -80,7 +80,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "a plan that does not hold",
         "A plan that was edited is checked as a whole: its form, every operator on a "
         "device that can run it, pins and groups kept, memory enough, and an order in "
-        "which operators stand behind what they read.",
+        "which operators stand behind what they read. The stages of a mesh have every "
+        "operator once, and are numbered in the order in which they run.",
     ),
     _told(
         "E1013",
@@ -104,7 +105,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E1016",
         "a batch that does not divide into micro-batches",
         "Every micro-batch has the same size, so their number divides the first axis of "
-        "each input.",
+        "each input; a mesh divides it over its data axis before.",
     ),
     _told(
         "E1017",
@@ -129,7 +130,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E1020",
         "a mesh that is not there",
         "`--mesh any` looks at all meshes of the devices; `--mesh tensor=2,pipeline=4` at "
-        "those with the axes that are named.",
+        "those with the axes that are named. The axes multiply to all devices; tensor "
+        "parallelism stays inside of a node and needs something that it splits evenly.",
     ),
     Explanation(
         "E1030",
@@ -144,7 +146,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E1031",
         "a schedule that does not fit",
         "`GPipe` and `1F1B` run one stage in each process; `Interleaved1F1B` and "
-        "`InterleavedZeroBubble` run stages round after round, `ZBVZeroBubble` there and back.",
+        "`InterleavedZeroBubble` run stages round after round, `ZBVZeroBubble` there and back. "
+        "1F1B needs as many micro-batches as stages; the interleaved ones take as many at a "
+        "time as there are processes, or divide them into turns of equal size.",
         "",
         "",
     ),

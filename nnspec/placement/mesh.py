@@ -87,7 +87,7 @@ def _none_as_fixed(meshes: Meshes, fixed: Mapping[str, int | str]) -> SpecError:
         f"no mesh of {meshes.count} devices has {wanted} for a batch of {meshes.batch}",
         hint="data, tensor and pipeline multiply to all devices; data and microbatches "
         f"divide the batch; tensor divides {meshes.wires.node} devices of a node and "
-        f"something that is split ({widths}); 1F1B needs as many micro-batches as stages",
+        f"something that is split ({widths}); `nnspec explain E1031` says what schedules need",
     )
 
 

@@ -177,14 +177,12 @@ class Result:
         program, chain = self.meshes.analysis.program, self.chain
         found: list[Weights] = []
         for first, last in pairwise(self.divided.starts):
-            used = [
-                place
-                for places in chain.instances.values()
-                for place in places
-                if first <= place < last
-            ]
-            nodes = [chain.order[place] for place in used]
-            found.append(weights_of(program, chain.parts, chain.tensor, nodes))
+            used = {
+                path
+                for path, places in chain.instances.items()
+                if any(first <= place < last for place in places)
+            }
+            found.append(weights_of(program, chain.parts, chain.tensor, used))
         return tuple(found)
 
     # ---- what limits it ------------------------------------------------------------------

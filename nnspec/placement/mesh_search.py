@@ -192,15 +192,16 @@ def mean_bound(cost: MeshCost, usable: float) -> float:
         return inf
     free = cost.without_latency()
     gathering, scattering = free.for_each_microbatch(0, chain.count)
-    once = chain.forward.whole + chain.backward.whole
-    turn = once + 2 * gathering + scattering + cost.moving_at_least
+    turn = chain.forward.whole + chain.backward.whole
+    turn += 2 * gathering + scattering + cost.moving_at_least
     ahead = sum(chain.forward.upto[rank] for rank in range(ranks))
     behind = sum(chain.backward.upto[rank] for rank in range(ranks))
-    if mesh.schedule in HALVES:
-        behind = 0.0
+    once = turn
+    if mesh.schedule in HALVES:  # gradients of weights need not be waited for
+        behind, once = 0.0, chain.forward.whole
     behind = max(behind, free.synchronising(0, chain.count))
     found = (turns * turn + ahead + behind) / ranks
-    found = max(found, turn, turns * _fullest(chain, ranks))
+    found = max(found, once, turns * _fullest(chain, ranks))
     if mesh.schedule == "GPipe":
         # Both phases flow through all stages, at the pace of the slowest.
         found = max(found, turn * (1 + (turns - 1) / ranks))

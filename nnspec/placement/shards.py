@@ -9,7 +9,7 @@ weight: each process has ceil(n / processes) of n, and the last ones what is lef
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from math import prod
 from typing import Literal
 
@@ -42,33 +42,24 @@ def _rows(shape: Shape, data: int, place: int) -> int:
 
 
 def weights_of(
-    program: Program, parts: Mapping[str, Parts], tensor: int, used: Sequence[int]
+    program: Program, parts: Mapping[str, Parts], tensor: int, used: Set[Path]
 ) -> Weights:
-    """The trained weights that a stage with these nodes of the main function holds.
-
-    That is each instance that it applies, or whose weights it reads, once.
-    """
+    """The trained weights of a stage that uses these instances of the main function, each once."""
     main = program.main
-    paths = {main.nodes[n].path for n in used if _has_weights(main, n)}
     found: Weights = Counter()
-    seen: set[tuple[str | int, ...]] = set()
+    seen: set[Path] = set()
     for node in main.nodes:
-        if node.owns and node.path in paths and node.path not in seen:
+        if node.owns and node.path in used and node.path not in seen:
             seen.add(node.path)
             found.update(_of_node(program, parts, tensor, main, node.id))
     return found
-
-
-def _has_weights(function: Function, number: int) -> bool:
-    node = function.nodes[number]
-    return node.owns or node.weight is not None
 
 
 def _of_function(
     program: Program, parts: Mapping[str, Parts], tensor: int, function: Function
 ) -> Weights:
     found: Weights = Counter()
-    seen: set[tuple[str | int, ...]] = set()
+    seen: set[Path] = set()
     for node in function.nodes:
         if node.owns and node.path not in seen:
             seen.add(node.path)

@@ -132,7 +132,8 @@ def _back_and_forth(waiting: Sequence[str]) -> Diagnostic:
     return Diagnostic(
         "E1017",
         f"the stages go back and forth: {named} wait for values of each other",
-        hint="place the model without --free, so that devices stand in a line",
+        hint="let values only go on from stage to stage; without --free, `nnspec place` "
+        "finds such plans",
     )
 
 

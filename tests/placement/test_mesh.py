@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import combinations, pairwise
+import itertools
+import json
+from collections import Counter
 
 import pytest
 
@@ -10,13 +12,21 @@ from nnspec.analysis.figures import Analysis
 from nnspec.analysis.latency import Workload
 from nnspec.analysis.setting import Setting
 from nnspec.compiler import load, load_source
-from nnspec.diagnostics import SpecError
+from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors
+from nnspec.ir.dims import Size
+from nnspec.placement import mesh_search
 from nnspec.placement.chain import Chain
 from nnspec.placement.cluster import Cluster
 from nnspec.placement.cluster_file import cluster_of, preset
 from nnspec.placement.collectives import Wire
-from nnspec.placement.mesh import Meshes, best_mesh
+from nnspec.placement.mesh import best_mesh
+from nnspec.placement.mesh_check import check_mesh
+from nnspec.placement.mesh_cost import Divided
+from nnspec.placement.mesh_plan import Mesh, MeshPlan, mesh_from_json
+from nnspec.placement.meshes import Meshes
 from nnspec.placement.model import kernel_seconds
+from nnspec.placement.pipelines import SCHEDULES
+from nnspec.placement.simulate import simulate_ranks
 from nnspec.placement.tensor import split_parts
 from nnspec.source import Source
 from tests.placement.test_model import SPEC
@@ -46,23 +56,35 @@ def small(memory: str, nodes: int = 2, flops: str = "1GFLOP/s") -> Cluster:
     )
 
 
-@pytest.mark.parametrize("memory", ["4MiB", "500KiB", "300KiB", "200KiB"])
+def every_division(meshes: Meshes, mesh: Mesh):
+    cost = meshes.cost(mesh)
+    count = cost.chain.count
+    for inner in itertools.combinations(range(1, count), cost.stages - 1):
+        yield cost.divided((0, *inner, count))
+
+
+def simulated(divided: Divided) -> float:
+    """The seconds of a step, by the event simulator."""
+    seconds = {
+        (part, number): stage.times.of(part)
+        for number, stage in enumerate(divided.stages)
+        for part in ("F", "B", "I", "W")
+    }
+    ends = simulate_ranks(divided.cost.orders, seconds)
+    behind = zip(ends, divided.synchronising, strict=True)
+    return max(end + seconds for end, seconds in behind)
+
+
+@pytest.mark.parametrize("memory", ["4MiB", "300KiB", "200KiB"])
 @pytest.mark.parametrize("flops", ["1GFLOP/s", "30MFLOP/s"])
 def test_no_mesh_and_no_division_is_better(memory: str, flops: str) -> None:
     cluster = small(memory, flops=flops)
     meshes = Meshes(analysis(), cluster, SIZES)
     best = float("inf")
     for mesh in meshes.all():
-        count = meshes.chain_of(mesh).count
-        for inner in combinations(range(1, count), mesh.pipeline - 1):
-            costs = [
-                meshes.cost(mesh, stage, first, last)
-                for stage, (first, last) in enumerate(pairwise((0, *inner, count)))
-            ]
-            if all(cost.memory <= meshes.usable for cost in costs):
-                turns = mesh.microbatches + mesh.pipeline - 1
-                step = max(turns * each.load + each.synchronising for each in costs)
-                best = min(best, step)
+        for divided in every_division(meshes, mesh):
+            if max(divided.peaks) <= meshes.usable and divided.least < best:
+                best = min(best, simulated(divided))
     if best == float("inf"):
         with pytest.raises(SpecError, match="no mesh of 4 devices fits"):
             best_mesh(analysis(), cluster, SIZES)
@@ -70,7 +92,52 @@ def test_no_mesh_and_no_division_is_better(memory: str, flops: str) -> None:
     found = best_mesh(analysis(), cluster, SIZES)
     assert found.value == pytest.approx(best, rel=1e-12)
     assert found.bound == found.value
+    assert found.status == "optimal"
     assert all(stage.memory <= meshes.usable for stage in found.stages)
+
+
+@pytest.mark.parametrize("memory", ["4MiB", "300KiB", "200KiB"])
+@pytest.mark.parametrize("flops", ["1GFLOP/s", "30MFLOP/s"])
+def test_dynamic_programming_misses_nothing_either(
+    memory: str, flops: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where not all divisions are tried, and too many may be better to try them."""
+    meshes = Meshes(analysis(), small(memory, flops=flops), SIZES)
+    every = [mesh for mesh in meshes.all() if mesh.rounds == 1]
+    exact = mesh_search.Search(meshes).run(every)
+    monkeypatch.setattr(mesh_search, "FEW", 0)
+    searched = mesh_search.Search(meshes).run(every)
+    monkeypatch.setattr(mesh_search, "MANY", 0)
+    bounded = mesh_search.Search(meshes).run(every)
+    if exact.best is None:
+        assert searched.best is None
+        return
+    assert searched.best is not None
+    assert searched.best.value == pytest.approx(exact.best.value, rel=1e-12)
+    assert searched.bound == searched.best.value
+    assert bounded.best is not None
+    assert bounded.best.value >= exact.best.value * (1 - 1e-12)
+    assert 0.7 * exact.best.value < bounded.bound <= exact.best.value * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("memory", ["4MiB", "300KiB"])
+def test_no_bound_is_above_any_division(memory: str) -> None:
+    meshes = Meshes(analysis(), small(memory), SIZES)
+    tried: Counter[str | None] = Counter()
+    for mesh in meshes.all():
+        least = mesh_search.mean_bound(meshes.cost(mesh), meshes.usable)
+        for number, divided in enumerate(every_division(meshes, mesh)):
+            if number % 3 or max(divided.peaks) > meshes.usable:
+                continue
+            tried[mesh.schedule] += 1
+            assert divided.value >= least * (1 - 1e-12), mesh
+            if mesh.rounds == 1 and mesh.pipeline > 1:
+                lines = mesh_search.Lines(divided.cost, meshes.usable)
+                for stage, borders in enumerate(itertools.pairwise(divided.starts)):
+                    bound = lines.seconds(stage, *borders, float("inf"))
+                    assert bound is not None
+                    assert divided.value >= bound * (1 - 1e-12), mesh
+    assert len(tried) >= (6 if memory == "4MiB" else 5)
 
 
 def test_the_least_memory_that_is_named_is_enough_and_less_is_not() -> None:
@@ -80,8 +147,17 @@ def test_the_least_memory_that_is_named_is_enough_and_less_is_not() -> None:
     hint = caught.value.diagnostic.hint or ""
     amount = float(hint.split(" with ")[1].split()[0]) * 1024
     assert best_mesh(analysis(), small(f"{amount:.0f}B"), SIZES).value > 0
+    lines = {"schedule": "1F1B"}
     with pytest.raises(SpecError):
-        best_mesh(analysis(), small(f"{amount - 100:.0f}B"), SIZES)
+        best_mesh(analysis(), small(f"{amount - 100:.0f}B"), SIZES, lines)
+
+
+def test_the_number_of_devices_that_is_named_is_enough() -> None:
+    with pytest.raises(SpecError) as caught:
+        best_mesh(analysis(), small("100KiB"), SIZES)
+    hint = caught.value.diagnostic.hint or ""
+    assert hint.endswith("or on 32 devices of this size")
+    assert best_mesh(analysis(), small("100KiB", nodes=16), SIZES).value > 0
 
 
 def test_one_device_takes_all_kernels_and_all_bytes() -> None:
@@ -101,11 +177,8 @@ def test_one_device_takes_all_kernels_and_all_bytes() -> None:
 def test_splitting_shares_weights_between_tensor_devices() -> None:
     spec = load("specs/language/llama.nns", "Llama3_8B", B=1, T=64)
     found = Analysis(spec.program, Setting())
-    parts = split_parts(spec.program)
-    chains = [
-        Chain(found, preset("8xh100"), spec.symbols, parts, n, lambda _: 0.0, False)
-        for n in (1, 8)
-    ]
+    wire = Wire(1.0, 0.0)
+    chains = [Chain(found, preset("8xh100"), spec.symbols, n, wire) for n in (1, 8)]
     whole, split = (chain.weights.whole for chain in chains)
     # All but the embedding, the head and the norms is in the linear layers of blocks.
     kept = 4 * (2 * 128256 * 4096 + 65 * 4096)
@@ -120,7 +193,7 @@ def test_parts_that_are_split_end_with_a_sum() -> None:
             sorted(str(each.nodes[n].path[0]) for n in numbers)
             for numbers in (parts.columns, parts.rows)
         ]
-        for key, parts in split_parts(spec.program).items()
+        for key, parts in split_parts(spec.program, 1, {}).items()
         for each in [spec.program.functions[key]]
         if parts.rows
     }
@@ -139,7 +212,7 @@ def test_a_residual_stream_is_not_split() -> None:
     }
     """
     (spec,) = load_source(Source("stream.nns", source), ["Stream"], {})
-    assert not any(each.nodes for each in split_parts(spec.program).values())
+    assert not any(each.nodes for each in split_parts(spec.program, 1, {}).values())
 
 
 def test_rings_pass_all_but_one_share() -> None:
@@ -161,13 +234,303 @@ def test_more_is_sharded_where_memory_is_short() -> None:
 
 
 def test_what_is_fixed_stays() -> None:
-    fixed: dict[str, int | str] = {
-        "pipeline": 2,
-        "schedule": "GPipe",
-        "microbatches": 4,
-    }
-    found = best_mesh(analysis(), small("4MiB"), SIZES, fixed).mesh
-    assert (found.pipeline, found.schedule, found.microbatches) == (2, "GPipe", 4)
+    for schedule in SCHEDULES:
+        fixed: dict[str, int | str] = {
+            "pipeline": 2,
+            "schedule": schedule,
+            "microbatches": 4,
+        }
+        found = best_mesh(analysis(), small("4MiB"), SIZES, fixed).mesh
+        assert (found.pipeline, found.schedule, found.microbatches) == (2, schedule, 4)
     with pytest.raises(SpecError) as caught:
         best_mesh(analysis(), small("4MiB"), SIZES, {"data": 3})
     assert caught.value.diagnostic.code == "E1020"
+
+
+# ---- plans that are given back -----------------------------------------------------------
+
+
+def checked(plan: MeshPlan, cluster: Cluster | None = None, **sizes: int) -> MeshPlan:
+    asked: dict[str, Size] = {**SIZES, **sizes}
+    return check_mesh(plan, analysis(), cluster or small("4MiB"), asked)
+
+
+@pytest.mark.parametrize("schedule", [None, *SCHEDULES])
+def test_a_plan_that_is_given_back_costs_the_same(schedule: str | None) -> None:
+    fixed: dict[str, int | str] = {"microbatches": 4}
+    fixed |= {"pipeline": 1} if schedule is None else {"schedule": schedule}
+    found = best_mesh(analysis(), small("4MiB"), SIZES, fixed)
+    again = checked(mesh_from_json(found.to_json()))
+    assert again.status == "checked"
+    kept = ("value", "mesh", "stages", "devices", "assignment", "limits", "batch")
+    for name in kept:
+        assert getattr(again, name) == getattr(found, name), name
+    assert again.bound <= again.value
+
+
+def test_a_plan_by_hand_needs_its_axes_and_labels_only() -> None:
+    text = json.dumps(
+        {
+            "mesh": {
+                "data": 2,
+                "pipeline": 2,
+                "schedule": "1F1B",
+                "microbatches": 4,
+            },
+            "assignment": {"wte": 0, "blocks.0-2": 0, "blocks.3": 1}
+            | {"layer_norm": 1, "wte.weight": 1, "linear": 1},
+        }
+    )
+    found = checked(mesh_from_json(text))
+    assert found.stages[0].operators == ("wte", "blocks.0", "blocks.1", "blocks.2")
+    assert found.value > best_mesh(analysis(), small("4MiB"), SIZES).value
+    assert [d.stages for d in found.devices] == [(0,), (0,), (1,), (1,)]
+
+
+@pytest.mark.parametrize("value", [8, 32])
+def test_a_plan_is_costed_at_the_batch_that_is_asked_for(value: int) -> None:
+    found = best_mesh(analysis(), small("4MiB"), SIZES, {"data": 4})
+    again = checked(found, B=value)
+    assert again.batch == value
+    assert (again.value < found.value) == (value < 16)
+
+
+def test_operators_need_not_stand_as_in_the_model() -> None:
+    source = """
+    model Two {
+      input x: [B, 8]
+      left = x -> left: Linear(64)
+      right = x -> right: Linear(64)
+      output z = (left -> last: Linear(8)) + (right -> other: Linear(8))
+    }
+    """
+    (spec,) = load_source(Source("two.nns", source), ["Two"], {})
+    mesh = {"data": 2, "pipeline": 2, "schedule": "1F1B", "microbatches": 2}
+    given = {"left": 0, "last": 0, "right": 1, "other": 1, "add": 1}
+    text = json.dumps({"mesh": mesh, "assignment": given})
+    two = Analysis(spec.program, Setting())
+    found = check_mesh(mesh_from_json(text), two, small("4MiB"), {"B": 8})
+    assert found.stages[0].operators == ("left", "last")
+    assert found.devices[0].parameter_bytes == 4 * (8 * 64 + 64 + 64 * 8 + 8)
+
+
+def test_every_way_to_be_wrong_is_said() -> None:
+    found = best_mesh(analysis(), small("4MiB"), SIZES, {"schedule": "1F1B"})
+    for case, code, words in FAULTS:
+        changed = {**json.loads(found.to_json()), **case}
+        with pytest.raises((SpecError, SpecErrors)) as caught:
+            checked(mesh_from_json(json.dumps(changed)))
+        diagnostic = said(caught.value)
+        assert (diagnostic.code, words in diagnostic.message) == (code, True), (
+            diagnostic.message
+        )
+
+
+def said(error: BaseException) -> Diagnostic:
+    if isinstance(error, SpecErrors):
+        return error.diagnostics[0]
+    assert isinstance(error, SpecError)
+    return error.diagnostic
+
+
+def axes(**fields: object) -> dict[str, object]:
+    given = {"data": 1, "tensor": 2, "pipeline": 2, "schedule": "1F1B"}
+    return {"mesh": {"microbatches": 4, **given, **fields}}
+
+
+OPERATORS = ["wte", "blocks.0", "blocks.1", "blocks.2", "blocks.3", "layer_norm"]
+OPERATORS += ["wte.weight", "linear"]
+
+
+def listed(*stages: int) -> dict[str, object]:
+    """The operators in these stages; the mesh has two."""
+    found = [
+        {
+            "stage": n,
+            "operators": [o for o, s in zip(OPERATORS, stages, strict=True) if s == n],
+        }
+        for n in range(max(stages) + 1)
+    ]
+    return {**axes(), "stages": found, "assignment": {}}
+
+
+FAULTS = (
+    (axes(data=3), "E1020", "takes 12 devices"),
+    (axes(tensor=4, pipeline=1, schedule=None), "E1020", "tensor 4 does not divide"),
+    (axes(microbatches=3), "E1016", "a batch of 16 does not divide"),
+    (axes(schedule=None), "E1031", "needs a schedule"),
+    (axes(schedule="ZBVZeroBubble"), "E1031", "two stages on each rank"),
+    (axes(schedule="2F2B"), "E1012", "malformed at `mesh.schedule`"),
+    (axes(data=0), "E1012", "malformed at `mesh.data`"),
+    (listed(0, 0, 0, 0, 0, 0, 0, 0), "E1012", "stage 1 has no operators"),
+    (listed(0, 0, 0, 0, 1, 1, 1, 2), "E1012", "there is no stage 2"),
+    (listed(1, 1, 1, 0, 0, 0, 0, 0), "E1012", "stages are numbered in the order"),
+    (listed(0, 1, 0, 1, 1, 1, 1, 1), "E1017", "back and forth"),
+    (
+        {"stages": [], "assignment": {}, **axes()},
+        "E1012",
+        "does not say which operators",
+    ),
+    (
+        {"stages": [], "assignment": {"wte": 0}, **axes()},
+        "E1012",
+        "places no `blocks.0`",
+    ),
+    (
+        {
+            "stages": [],
+            "assignment": dict.fromkeys(OPERATORS, 0) | {"wtf": 1},
+            **axes(),
+        },
+        "E1012",
+        "`wtf`, which is no operator",
+    ),
+    (
+        {
+            **axes(),
+            "assignment": {},
+            "stages": [
+                {"stage": 0, "operators": OPERATORS},
+                {"stage": 1, "operators": ["linear"]},
+            ],
+        },
+        "E1012",
+        "`linear` is in stage 0 and in stage 1",
+    ),
+    (
+        {**listed(0, 0, 0, 0, 1, 1, 1, 1), "assignment": {"linear": 0}},
+        "E1012",
+        "by `stages` and in stage 0 by `assignment`",
+    ),
+    (
+        {
+            **axes(),
+            "assignment": {},
+            "stages": [
+                {"stage": 0, "operators": OPERATORS[:4], "devices": ["gpu:0", "gpu:1"]},
+                {"stage": 1, "operators": OPERATORS[4:]},
+            ],
+        },
+        "E1008",
+        "no device `gpu:0`",
+    ),
+    (
+        {
+            **axes(),
+            "assignment": {},
+            "stages": [
+                {
+                    "stage": 0,
+                    "operators": OPERATORS[:4],
+                    "devices": ["node1/tiny:0", "node1/tiny:1"],
+                },
+                {"stage": 1, "operators": OPERATORS[4:]},
+            ],
+        },
+        "E1012",
+        "stage 0 runs on node0/tiny:0 to node0/tiny:1",
+    ),
+)
+
+
+def test_a_plan_that_does_not_fit_names_the_memory_that_would_do() -> None:
+    found = best_mesh(analysis(), small("4MiB"), SIZES, {"data": 4})
+    with pytest.raises(SpecErrors) as caught:
+        checked(found, small("300KiB"))
+    diagnostic = said(caught.value)
+    assert diagnostic.code == "E1011"
+    amount = float((diagnostic.hint or "").split(" with ")[1].split()[0]) * 1024
+    enough = small(f"{amount:.0f}B")
+    assert checked(found, enough).value == pytest.approx(found.value)
+
+
+# ---- what plans say ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sharded", ["nothing", "states", "gradients", "weights"])
+@pytest.mark.parametrize(
+    ("data", "tensor", "pipeline"), [(4, 1, 1), (2, 2, 1), (2, 1, 2)]
+)
+def test_every_device_says_its_load_and_its_memory_over_time(
+    sharded: str, data: int, tensor: int, pipeline: int
+) -> None:
+    fixed: dict[str, int | str] = {
+        "data": data,
+        "tensor": tensor,
+        "pipeline": pipeline,
+        "sharded": sharded,
+        "microbatches": 2,
+    }
+    found = best_mesh(analysis(), small("4MiB"), SIZES, fixed)
+    names = [device.name for device in small("4MiB").devices]
+    assert [device.name for device in found.devices] == names
+    for device in found.devices:
+        assert device.load == pytest.approx(device.computing + device.communicating)
+        assert device.load <= found.value * (1 + 1e-12)
+        assert max(amount for _, amount in device.memory) == pytest.approx(device.peak)
+        assert device.memory[0][0] == 0
+        assert device.memory[-1][0] <= found.value
+    assert set(found.assignment) == set(OPERATORS)
+    held = sum(device.parameter_bytes for device in found.devices)
+    whole = int(analysis().figure("weight_bytes"))
+    if pipeline == 1 and tensor == 1:
+        assert held == whole * (1 if sharded == "weights" else data)
+    if tensor == 2:
+        assert dict(found.split) == {
+            "blocks.0-3.fc": "columns",
+            "blocks.0-3.out": "rows",
+        }
+        blocks = 4 * 4 * (32 * 128 + 128 + 128 * 32)  # what is split of the four blocks
+        times = 1 if sharded == "weights" else data
+        assert held == times * (2 * (whole - blocks) + blocks)
+
+
+def test_a_weight_of_two_stages_is_in_both() -> None:
+    fixed: dict[str, int | str] = {"pipeline": 4, "microbatches": 4}
+    found = best_mesh(analysis(), small("4MiB"), SIZES, fixed)
+    held = sum(device.parameter_bytes for device in found.devices)
+    whole, table = int(analysis().figure("weight_bytes")), 4 * 100 * 32
+    assert held == whole + table
+
+
+def test_uneven_shards_are_those_of_fsdp() -> None:
+    source = """
+    model Odd {
+      input x: [B, 3]
+      output z = x -> Linear(7, bias=false)
+    }
+    """
+    (spec,) = load_source(Source("odd.nns", source), ["Odd"], {})
+    fixed: dict[str, int | str] = {"data": 4, "sharded": "weights"}
+    found = best_mesh(Analysis(spec.program, Setting()), small("4MiB"), {"B": 8}, fixed)
+    # ceil(7 / 4) = 2 rows on each, and what is left on the last.
+    assert [d.parameter_bytes for d in found.devices] == [24, 24, 24, 12]
+
+
+# ---- batch statistics --------------------------------------------------------------------
+
+NORMED = """
+model Normed {
+  input x: [B, 8]
+  output z = x -> Linear(64) -> BatchNorm -> relu -> Linear(8)
+}
+"""
+
+
+def test_no_mesh_takes_batch_statistics_of_microbatches() -> None:
+    (spec,) = load_source(Source("normed.nns", NORMED), ["Normed"], {})
+    found = Analysis(spec.program, Setting())
+    every = list(Meshes(found, small("4MiB"), {"B": 8}).all())
+    assert {mesh.microbatches for mesh in every} == {1}
+    assert {mesh.pipeline for mesh in every} >= {1, 2, 4}
+    plan = best_mesh(found, small("4MiB"), {"B": 8}, {"data": 4})
+    assert "batch normalisation (`batch_norm`)" in plan.warnings[0]
+    with pytest.raises(SpecError) as caught:
+        best_mesh(found, small("4MiB"), {"B": 8}, {"microbatches": 2})
+    assert caught.value.diagnostic.code == "E1030"
+    given = plan.model_copy(
+        update={"mesh": plan.mesh.model_copy(update={"microbatches": 2})}
+    )
+    with pytest.raises(SpecError) as caught:
+        check_mesh(given, found, small("4MiB"), {"B": 8})
+    assert caught.value.diagnostic.code == "E1030"
