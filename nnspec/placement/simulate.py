@@ -341,8 +341,9 @@ def simulate_ranks(
         if part == "F" and stage:
             after.append(numbers["F", stage - 1, batch])
         if part in ("B", "I"):
-            source = ("F", stage) if stage == last else (part, stage + 1)
-            after.append(numbers[(*source, batch)])
+            is_last = stage == last
+            needed = ("F", stage, batch) if is_last else (part, stage + 1, batch)
+            after.append(numbers[needed])
         if part == "W":
             after.append(numbers["I", stage, batch])
     simulation.run()

@@ -23,7 +23,7 @@ from nnspec.placement.pipelines import (
 from nnspec.placement.simulate import simulate_ranks
 from nnspec.placement.timetable import StageTimes, Timetable
 
-CASES = [
+CASES: list[tuple[Schedule, int, int, int]] = [
     (schedule, ranks, rounds, microbatches)
     for schedule in SCHEDULES
     for ranks in (2, 3, 4, 5)
