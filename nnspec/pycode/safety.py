@@ -28,6 +28,7 @@ _BUILTINS = frozenset(
         "super",
         "range",
         "sorted",
+        "reversed",
         "hasattr",
         "slice",
         "enumerate",

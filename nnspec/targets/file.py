@@ -77,6 +77,7 @@ class Engine:
     )
 
 
+_ABSTRACT = ("Callable", "Iterable", "Mapping", "Sequence")
 _MODULES = {"torch": torch, "keras": keras}
 _ALLOWED = {
     "torch": {
@@ -366,7 +367,7 @@ def _imports(
     standard: list[statements.Statement] = []
     if "math" in used:
         standard.append(statements.Import("math"))
-    abstract = tuple(name for name in ("Callable", "Sequence") if name in used)
+    abstract = tuple(name for name in _ABSTRACT if name in used)
     if abstract:
         standard.append(statements.Import("collections.abc", abstract))
     found.extend((statements.Blank(), *standard) if standard else ())

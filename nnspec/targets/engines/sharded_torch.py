@@ -1,59 +1,43 @@
-"""What emitted PyTorch programs carry that shard a model's weights. Read as text, never imported."""
+"""What emitted PyTorch programs carry that share a model among processes. Read as text, never imported.
+
+Constants in capitals are tables of the emitted program. Those that only an `if` asks are settled when the
+program is emitted: it has one of the branches.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    set_model_state_dict,
-)
-from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor.parallel import (
-    ColwiseParallel,
-    RowwiseParallel,
-    parallelize_module,
-)
+from torch.distributed.tensor import DTensor, Replicate
+from torch.distributed.tensor.parallel import ParallelStyle, parallelize_module
 
 BLOCKS: tuple[type[nn.Module], ...] = ()
-COLUMNS: tuple[str, ...] = ()
-ROWS: tuple[str, ...] = ()
+MESH: dict[str, int] = {}
+MICROBATCHES = 1
+PLAN: dict[str, ParallelStyle] = {}
+PACKED: dict[str, int] = {}
+SHARDED = ""
+
+SPLITS = SHARDS = PACKS = EMBEDS = REDUCES_ONCE = True
 
 
-def shard(
-    model: nn.Module, mesh: DeviceMesh, policy: MixedPrecisionPolicy | None = None
-) -> nn.Module:
-    """Shards weights, gradients and optimizer states over the processes of `mesh` (FSDP2).
-
-    Each block gathers its weights when it runs, and the rest of the model gathers its own.
-    """
-    options = {} if policy is None else {"mp_policy": policy}
-    for module in list(model.modules()):
-        if isinstance(module, BLOCKS):
-            fully_shard(module, mesh=mesh, **options)
-    return fully_shard(model, mesh=mesh, **options)
-
-
-def split(model: nn.Module, mesh: DeviceMesh) -> nn.Module:
-    """Splits pairs of linear layers over the processes of `mesh` (Shoeybi et al., 2019).
-
-    The first of a pair by columns, the second by rows: one all-reduce for each pair. What
-    is not named in `COLUMNS` and `ROWS` stays whole in every process.
-    """
-    for name in (*COLUMNS, *ROWS):
-        layer = model.get_submodule(name)
-        width = layer.out_features if name in COLUMNS else layer.in_features
-        if width % mesh.size():
-            raise ValueError(
-                f"the width {width} of {name} does not divide by {mesh.size()} processes"
-            )
-    columns = {name: ColwiseParallel() for name in COLUMNS}
-    rows = {name: RowwiseParallel() for name in ROWS}
-    return parallelize_module(model, mesh, columns | rows)
+def make_mesh(device_type: str = "cpu") -> DeviceMesh:
+    """The processes by the axes of `MESH`, of which the last runs fastest."""
+    count = math.prod(MESH.values())
+    if dist.get_world_size() != count:
+        raise ValueError(
+            f"this plan is for {count} processes, and there are {dist.get_world_size()}"
+        )
+    return init_device_mesh(
+        device_type, tuple(MESH.values()), mesh_dim_names=tuple(MESH)
+    )
 
 
 def build(
@@ -63,26 +47,266 @@ def build(
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
     policy: MixedPrecisionPolicy | None = None,
-    weights: dict[str, Tensor] | None = None,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> nn.Module:
-    """A model that is sharded before it exists: no process ever holds all of it.
+    """This process's share of a model, which no process ever holds as a whole.
 
-    `mesh` has the axes "data" (sharded data parallelism) and, for splitting layers, "tensor".
-    The weights of the whole model are given by the first process, if by any; otherwise they
-    are drawn, each process its own share.
+    `weights` are those of the whole model (memory-mapped, if they are large), of which each
+    process takes its share; without them they are drawn, and copies made equal.
     """
-    names = mesh.mesh_dim_names or ()
     model = factory(device="meta", dtype=dtype)
-    if "tensor" in names:
-        split(model, mesh["tensor"])
-    if "data" in names:
+    if SPLITS:
+        parallelize_module(model, mesh["tensor"], PLAN)
+    if SHARDS:
         shard(model, mesh["data"], policy)
     model.to_empty(device=device)
     for module in model.modules():
         if hasattr(module, "reset_parameters"):
             module.reset_parameters()
-    if dist.is_initialized() and weights is not None:
-        options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
-        given = weights if dist.get_rank() == 0 else {}
-        set_model_state_dict(model, given, options=options)
+    if weights is None:
+        make_copies_equal(model, mesh)
+    else:
+        load(model, weights)
     return model
+
+
+def build_copy(
+    factory: Callable[..., nn.Module],
+    mesh: DeviceMesh,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    weights: Mapping[str, Tensor] | None = None,
+) -> nn.Module:
+    """This process's share of a model, which no process ever holds as a whole.
+
+    `weights` are those of the whole model (memory-mapped, if they are large), of which each
+    process takes its share; without them they are drawn, and copies made equal.
+    """
+    model = factory(device="meta", dtype=dtype)
+    if SPLITS:
+        parallelize_module(model, mesh["tensor"], PLAN)
+    model.to_empty(device=device)
+    for module in model.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    if EMBEDS:
+        divide_gradients(model)
+    if weights is None:
+        make_copies_equal(model, mesh)
+    else:
+        load(model, weights)
+    return model
+
+
+def divide_gradients(model: nn.Module) -> None:
+    """Divides gradients as their weights are: the engine leaves those of embeddings whole."""
+    for weight in model.parameters():
+        if isinstance(weight, DTensor):
+
+            def divided(gradient: DTensor, like: DTensor = weight) -> DTensor:
+                return gradient.redistribute(placements=like.placements)
+
+            weight.register_hook(divided)
+
+
+def shard(
+    model: nn.Module, mesh: DeviceMesh, policy: MixedPrecisionPolicy | None = None
+) -> nn.Module:
+    """Shards weights, gradients and optimizer states over the processes of `mesh` (FSDP2).
+
+    Each block gathers its weights when it runs, and the rest of the model gathers its own.
+    """
+    options = {"mesh": mesh, "reshard_after_forward": SHARDED == "weights"}
+    if policy is not None:
+        options["mp_policy"] = policy
+    for module in list(model.modules()):
+        if isinstance(module, BLOCKS):
+            fully_shard(module, **options)
+    return fully_shard(model, **options)
+
+
+def step(
+    model: nn.Module, loss: Callable[..., Tensor], *inputs: Tensor, target: Tensor
+) -> Tensor:
+    """The forward and backward pass of this process's part of a batch; the mean loss of it.
+
+    Processes with different places on the axis "data" give different parts, others the same.
+    `loss` takes the outputs and the target of a micro-batch and is a mean over its samples, so
+    that gradients are those of the whole batch.
+    """
+    losses = []
+    for *given, wanted in micro_batches(*inputs, target):
+        value = loss(model(*given), wanted) / MICROBATCHES
+        value.backward()
+        losses.append(value.detach())
+    return torch.stack(losses).sum()
+
+
+def step_holding(
+    model: nn.Module, loss: Callable[..., Tensor], *inputs: Tensor, target: Tensor
+) -> Tensor:
+    """The forward and backward pass of this process's part of a batch; the mean loss of it.
+
+    Processes with different places on the axis "data" give different parts, others the same.
+    `loss` takes the outputs and the target of a micro-batch and is a mean over its samples, so
+    that gradients are those of the whole batch.
+    """
+    losses = []
+    batches = micro_batches(*inputs, target)
+    for number, (*given, wanted) in enumerate(batches, start=1):
+        is_last = number == MICROBATCHES
+        model.set_reshard_after_backward(is_last)  # till then weights stay gathered
+        if REDUCES_ONCE:
+            model.set_requires_gradient_sync(is_last)
+        value = loss(model(*given), wanted) / MICROBATCHES
+        value.backward()
+        losses.append(value.detach())
+    return torch.stack(losses).sum()
+
+
+def step_of_copies(
+    model: nn.Module,
+    mesh: DeviceMesh,
+    loss: Callable[..., Tensor],
+    *inputs: Tensor,
+    target: Tensor,
+) -> Tensor:
+    """The forward and backward pass of this process's part of a batch; the mean loss of it.
+
+    Processes with different places on the axis "data" give different parts, others the same.
+    `loss` takes the outputs and the target of a micro-batch and is a mean over its samples, so
+    that gradients are those of the whole batch.
+    """
+    losses = []
+    for *given, wanted in micro_batches(*inputs, target):
+        value = loss(model(*given), wanted) / MICROBATCHES
+        value.backward()
+        losses.append(value.detach())
+    average_gradients(model.parameters(), mesh["data"])
+    return torch.stack(losses).sum()
+
+
+def micro_batches(*tensors: Tensor) -> Iterable[tuple[Tensor, ...]]:
+    """The parts of a batch that are run one after another."""
+    for tensor in tensors:
+        if tensor.shape[0] % MICROBATCHES:
+            raise ValueError(
+                f"a batch of {tensor.shape[0]} does not divide into "
+                f"{MICROBATCHES} micro-batches"
+            )
+    return zip(*(tensor.chunk(MICROBATCHES) for tensor in tensors), strict=True)
+
+
+def average_gradients(weights: Iterable[nn.Parameter], mesh: DeviceMesh) -> None:
+    """Makes the gradients of copies equal: their mean over the processes of `mesh`."""
+    gradients = [local(each.grad) for each in weights if each.grad is not None]
+    group = mesh.get_group()
+    waiting = [dist.all_reduce(each, group=group, async_op=True) for each in gradients]
+    for work, gradient in zip(waiting, gradients, strict=True):
+        work.wait()
+        gradient.div_(mesh.size())
+
+
+@torch.no_grad()
+def load(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Takes this process's share of the weights of the whole model."""
+    for name, weight in model.state_dict().items():
+        local(weight).copy_(share(name, weights[name], weight))
+
+
+def whole_weights(model: nn.Module) -> dict[str, Tensor]:
+    """The weights of the whole model, in every process; all have to ask for them."""
+    weights = model.state_dict().items()
+    return {name: gathered(name, weight) for name, weight in weights}
+
+
+def local(weight: Tensor) -> Tensor:
+    """What this process holds of a weight."""
+    return weight.to_local() if isinstance(weight, DTensor) else weight
+
+
+def share(name: str, whole: Tensor, weight: Tensor) -> Tensor:
+    """The part of a whole tensor that this process holds of a weight."""
+    if not isinstance(weight, DTensor):
+        return whole
+    mesh = weight.device_mesh
+    if PACKS:
+        stretches = stretches_of(name)
+        if stretches > 1:
+            whole = interleaved(whole, stretches, mesh["tensor"].size())
+    for axis, placement in reversed(list(enumerate(weight.placements))):
+        if not placement.is_replicate():
+            chunks = whole.chunk(mesh.size(axis), placement.dim)
+            place = mesh.get_local_rank(axis)
+            none = whole.narrow(placement.dim, 0, 0)
+            whole = chunks[place] if place < len(chunks) else none
+    return whole
+
+
+@torch.no_grad()
+def gathered(name: str, weight: Tensor) -> Tensor:
+    """A weight as a whole, from the shares of all processes."""
+    if not isinstance(weight, DTensor):
+        return weight
+    mesh, shape = weight.device_mesh, list(weight.shape)
+    sizes = []
+    for axis, placement in reversed(list(enumerate(weight.placements))):
+        if not placement.is_replicate():
+            sizes.append((axis, placement.dim, shape[placement.dim]))
+            shape[placement.dim] = -(-shape[placement.dim] // mesh.size(axis))
+    found = weight.to_local()
+    for axis, along, size in reversed(sizes):
+        chunk = -(-size // mesh.size(axis))
+        padded = found.new_zeros(*found.shape[:along], chunk, *found.shape[along + 1 :])
+        padded.narrow(along, 0, found.shape[along]).copy_(found)
+        parts = [torch.empty_like(padded) for _ in range(mesh.size(axis))]
+        dist.all_gather(parts, padded, group=mesh.get_group(axis))
+        found = torch.cat(parts, along).narrow(along, 0, size).contiguous()
+    if PACKS:
+        stretches = stretches_of(name)
+        if stretches > 1:
+            found = interleaved(found, mesh["tensor"].size(), stretches)
+    return found
+
+
+def interleaved(weight: Tensor, outer: int, inner: int) -> Tensor:
+    """Rows in `outer` stretches of `inner` parts each, in the order of the parts."""
+    return weight.unflatten(0, (outer, inner, -1)).transpose(0, 1).flatten(0, 2)
+
+
+def stretches_of(name: str) -> int:
+    """In how many stretches the rows of a weight are split, each apart."""
+    layer = name.split(".")[:-1]
+    for pattern, stretches in PACKED.items():
+        parts = pattern.split(".")
+        alike = (a in ("*", b) for a, b in zip(parts, layer, strict=False))
+        if len(parts) == len(layer) and all(alike):
+            return stretches
+    return 1
+
+
+def make_copies_equal(model: nn.Module, mesh: DeviceMesh) -> None:
+    """Gives what processes hold alike the values that the first of them has drawn."""
+    for axis in mesh.mesh_dim_names or ():
+        group = mesh.get_group(axis)
+        for weight in (*model.parameters(), *model.buffers()):
+            if not is_divided(weight, axis):
+                dist.broadcast(local(weight.detach()), group=group, group_src=0)
+
+
+def is_divided(weight: Tensor, axis: str) -> bool:
+    """Whether the processes along an axis of the mesh hold different parts of a weight."""
+    if not isinstance(weight, DTensor):
+        return False
+    axes = weight.device_mesh.mesh_dim_names or ()
+    return axis in axes and not weight.placements[axes.index(axis)].is_replicate()
+
+
+def split_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`x` times a weight of which each process has some rows; the whole result, in each."""
+    if not isinstance(weight, DTensor):
+        return F.linear(x, weight, bias)
+    whole = DTensor.from_local(x, weight.device_mesh, [Replicate()], run_check=False)
+    y = F.linear(whole, weight).redistribute(placements=[Replicate()]).to_local()
+    return y if bias is None else y + bias

@@ -7,12 +7,17 @@ last ones what is left.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from math import prod
+from typing import TYPE_CHECKING, TypeAlias
 
 from nnspec.ir.graph import Function, Program, dotted
-from nnspec.targets.engines.pairs import pairs
 
-Shape = tuple[int, ...]
+if TYPE_CHECKING:
+    from nnspec.targets.engines.tensor_plan import TensorPlan
+    from nnspec.targets.engines.torch_sharded import MeshShape
+
+Shape: TypeAlias = tuple[int, ...]
 
 
 def weights_of(program: Program) -> dict[str, Shape]:
@@ -38,32 +43,27 @@ def _below(
                 yield (f"{path}.{name}" if name else path), shape
 
 
-def held(
-    program: Program, sizes: Mapping[str, int], place: Mapping[str, int]
-) -> dict[str, Shape]:
-    """The shape of what a process holds of each weight.
-
-    `sizes` are those of the axes "data" and "tensor" of the mesh, `place` is where the process stands on
-    them, from 0.
-    """
-    columns, rows = _split(program)
-    found: dict[str, Shape] = {}
-    for path, shape in weights_of(program).items():
-        owner, _, name = path.rpartition(".")
-        if "tensor" in sizes and owner in columns:
-            shape = _part(shape, 0, sizes["tensor"], place["tensor"])
-        elif "tensor" in sizes and owner in rows and name == "weight":
-            shape = _part(shape, 1, sizes["tensor"], place["tensor"])
-        if "data" in sizes:
-            shape = _part(shape, 0, sizes["data"], place["data"])
-        found[path] = shape
-    return found
+def held_by_tensor(plan: TensorPlan) -> dict[str, Shape]:
+    """The shape of what each process along the tensor axis holds of each weight."""
+    return {
+        path: _part(shape, plan.axes[path], plan.devices, 0)
+        if path in plan.axes
+        else shape
+        for path, shape in weights_of(plan.program).items()
+    }
 
 
-def _split(program: Program) -> tuple[set[str], set[str]]:
-    found = pairs(program)
-    columns = {name for pair in found for name in pair.columns}
-    return columns, {pair.rows for pair in found}
+def held(plan: TensorPlan, shape: MeshShape, place: int) -> dict[str, Shape]:
+    """The shape of what a process holds of each weight; `place` is where it stands on the data axis."""
+    whole = held_by_tensor(plan)
+    if not shape.shards:
+        return whole
+    return {path: _part(each, 0, shape.data, place) for path, each in whole.items()}
+
+
+def held_elements(plan: TensorPlan, shape: MeshShape, place: int) -> int:
+    """How many elements of trained weights a process holds."""
+    return sum(prod(each) for each in held(plan, shape, place).values())
 
 
 def _part(shape: Shape, axis: int, count: int, place: int) -> Shape:

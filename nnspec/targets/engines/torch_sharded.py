@@ -1,60 +1,346 @@
-"""PyTorch programs whose weights are sharded over processes: FSDP2, split linear layers, and both."""
+"""PyTorch programs for a mesh of processes: FSDP2, split layers (DTensor), copies, and combinations.
+
+What runs them is text of ours (`sharded_torch.py`), of which a program has what its mesh needs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal as Choice
 
-from nnspec.ir.graph import Program
-from nnspec.pycode.expressions import Display, Literal, Name
-from nnspec.pycode.statements import Assign, Import
-from nnspec.targets.engines.pairs import pairs
+from nnspec.diagnostics import SpecError
+from nnspec.ir.graph import Function, Program, dotted
+from nnspec.ops.normalization import BatchNorm
+from nnspec.pycode.expressions import Call, Dict, Display, Expr, Literal, Name
+from nnspec.pycode.statements import Assign, Import, Statement
+from nnspec.targets.classes import factory_name
+from nnspec.targets.engines.patterns import folded
+from nnspec.targets.engines.tensor_plan import Style, TensorPlan
 from nnspec.targets.engines.text import verbatim
 from nnspec.targets.file import Engine, emit_programs
 
 TEXT = "sharded_torch"
-_CHECKPOINTS = "torch.distributed.checkpoint.state_dict"
+Sharded = Choice["nothing", "states", "gradients", "weights"]
+
 _PARALLEL = "torch.distributed.tensor.parallel"
-_IMPORTS = {
+_DEVICES = "torch.distributed.device_mesh"
+_FSDP = "torch.distributed.fsdp"
+_TENSOR = "torch.distributed.tensor"
+IMPORTS = {
     "dist": Import("torch.distributed", alias="dist"),
-    "StateDictOptions": Import(_CHECKPOINTS, ("StateDictOptions",)),
-    "set_model_state_dict": Import(_CHECKPOINTS, ("set_model_state_dict",)),
-    "DeviceMesh": Import("torch.distributed.device_mesh", ("DeviceMesh",)),
-    "MixedPrecisionPolicy": Import("torch.distributed.fsdp", ("MixedPrecisionPolicy",)),
-    "fully_shard": Import("torch.distributed.fsdp", ("fully_shard",)),
-    "ColwiseParallel": Import(_PARALLEL, ("ColwiseParallel",)),
-    "RowwiseParallel": Import(_PARALLEL, ("RowwiseParallel",)),
-    "parallelize_module": Import(_PARALLEL, ("parallelize_module",)),
+    **{n: Import(_DEVICES, (n,)) for n in ("DeviceMesh", "init_device_mesh")},
+    **{n: Import(_FSDP, (n,)) for n in ("MixedPrecisionPolicy", "fully_shard")},
+    **{n: Import(_TENSOR, (n,)) for n in ("DTensor", "Replicate")},
+    **{
+        name: Import(_PARALLEL, (name,))
+        for name in (
+            "ColwiseParallel",
+            "PrepareModuleInput",
+            "PrepareModuleOutput",
+            "RowwiseParallel",
+            "parallelize_module",
+        )
+    },
 }
+MODULES = frozenset(each.module for each in IMPORTS.values())
 
 
-def emit_sharded(program: Program) -> str:
-    """The program with `shard` (FSDP2), `split` (tensor parallelism) and `build`, which does either or both."""
-    found = pairs(program)
-    tables = (
-        Assign(
-            (Name("COLUMNS"),), _names(name for pair in found for name in pair.columns)
-        ),
-        Assign((Name("ROWS"),), _names(pair.rows for pair in found)),
-    )
+@dataclass(frozen=True)
+class MeshShape:
+    """How many processes stand along each axis, what those along "data" share, and the micro-batches."""
+
+    data: int = 1
+    tensor: int = 1
+    pipeline: int = 1
+    sharded: Sharded = "nothing"
+    microbatches: int = 1
+
+    @property
+    def processes(self) -> int:
+        """All of them."""
+        return self.data * self.tensor * self.pipeline
+
+    @property
+    def axes(self) -> dict[str, int]:
+        """The axes that are there, the last of which runs fastest."""
+        found = {"pipeline": self.pipeline, "data": self.data, "tensor": self.tensor}
+        return {name: size for name, size in found.items() if size > 1}
+
+    @property
+    def shards(self) -> bool:
+        """Whether FSDP2 shards weights over the data axis."""
+        return self.data > 1 and self.sharded != "nothing"
+
+    @property
+    def copies(self) -> bool:
+        """Whether processes along the data axis hold the same weights."""
+        return self.data > 1 and not self.shards
+
+    @property
+    def holds(self) -> bool:
+        """Whether weights, once they are gathered, stay so until the last micro-batch."""
+        return self.shards and self.sharded != "weights"
+
+
+def emit_mesh(program: Program, shape: MeshShape) -> str:
+    """The program of a mesh without a pipeline: `make_mesh`, `build` and `step`.
+
+    Raises `SpecError` for a single process, for batch statistics that would be those of a part of the batch,
+    and where nothing can be split.
+    """
+    _require_several(program, shape)
+    refuse_partial_statistics(program, shape)
+    plan = tensor_plan(program, shape)
+    names = ["make_mesh", *(["build", "shard"] if shape.shards else ["build_copy"])]
+    flags = flags_of(shape, plan)
+    if flags["EMBEDS"] and not shape.shards:
+        names.append("divide_gradients")
+    names += [_step(shape), "micro_batches"]
+    names += [*(["average_gradients"] if shape.copies else []), *sharing(plan)]
     engine = Engine(
-        (*tables, *verbatim(TEXT, "shard", "split", "build")),
-        _IMPORTS,
-        frozenset(each.module for each in _IMPORTS.values()),
-        ("build", "shard", "split"),
-        'A mesh with the axes "data" and "tensor" says how `build` shards the model.',
-        {"BLOCKS": list(_blocks(program))},
+        (
+            *_tables(shape),
+            *plan_tables(plan),
+            *verbatim(TEXT, *names, flags=flags, called=_CALLED),
+        ),
+        IMPORTS,
+        MODULES,
+        ("build", "load", "make_mesh", "step", "whole_weights"),
+        header(program, shape, plan),
+        {"BLOCKS": list(blocks_of(program))} if shape.shards else {},
     )
-    return emit_programs([program], "torch", engine)
+    return emit_programs([plan.program_of_shares], "torch", engine)
 
 
-def _names(names: Iterable[str]) -> Display:
-    return Display("tuple", tuple(Literal(name) for name in names))
+_CALLED = {"build_copy": "build", "step_holding": "step", "step_of_copies": "step"}
 
 
-def _blocks(program: Program) -> Iterator[str]:
+def _step(shape: MeshShape) -> str:
+    if shape.copies:
+        return "step_of_copies"
+    return "step_holding" if shape.holds else "step"
+
+
+def flags_of(shape: MeshShape, plan: TensorPlan) -> dict[str, bool]:
+    """What decides the conditions of the text."""
+    return {
+        "SPLITS": shape.tensor > 1,
+        "SHARDS": shape.shards,
+        "PACKS": bool(plan.packed),
+        "EMBEDS": Style.VOCABULARY in plan.styles.values(),
+        "REDUCES_ONCE": shape.sharded == "states",
+    }
+
+
+def tensor_plan(
+    program: Program, shape: MeshShape, whole: frozenset[str] = frozenset()
+) -> TensorPlan:
+    """What the tensor axis splits. Raises `SpecError` (E1035) where it would split nothing."""
+    plan = TensorPlan(program, shape.tensor, whole)
+    if shape.tensor > 1 and not plan.axes:
+        raise SpecError(
+            "E1035",
+            f"no layer of {program.name} can be split over {shape.tensor} processes",
+            program.main.location,
+            hint="place the model with `tensor=1`",
+        )
+    return plan
+
+
+def sharing(plan: TensorPlan) -> list[str]:
+    """The functions of the text that divide weights and put them together."""
+    names = ["load", "whole_weights", "local", "share", "gathered"]
+    names += ["interleaved", "stretches_of"] if plan.packed else []
+    names += ["make_copies_equal", "is_divided"]
+    heads = plan.functions[plan.program.entry].heads
+    tied = any(len(list(plan.program.main.nodes[n].values())) == 2 for n in heads)
+    return [*names, *(["split_linear"] if plan.devices > 1 and tied else [])]
+
+
+# ---- refusals -----------------------------------------------------------------------------------------
+
+
+def _require_several(program: Program, shape: MeshShape) -> None:
+    if shape.processes == 1:
+        raise SpecError(
+            "E1018",
+            f"the plan of {program.name} is for one device, and needs no program for several",
+            hint="compile without `--plan`",
+        )
+
+
+def refuse_partial_statistics(program: Program, shape: MeshShape) -> None:
+    """Raises `SpecError` if a layer normalises over a batch of which each process runs a part."""
+    for function in program.functions.values():
+        for node in function.nodes:
+            if not isinstance(node.op, BatchNorm) or node.marks.frozen:
+                continue
+            if shape.microbatches > 1 or shape.pipeline > 1:
+                raise SpecError(
+                    "E1030",
+                    "batch normalisation under micro-batches takes the statistics of each "
+                    "micro-batch, so the program would compute something else",
+                    node.location,
+                    hint="use GroupNorm or LayerNorm, freeze it, or place the model with `microbatches=1`",
+                )
+            if shape.data > 1:
+                raise SpecError(
+                    "E1034",
+                    "batch normalisation over a data axis takes the statistics of each "
+                    "process's part of the batch, so the program would compute something else",
+                    node.location,
+                    hint="use GroupNorm or LayerNorm, freeze it, or place the model with `data=1`",
+                )
+
+
+# ---- tables -------------------------------------------------------------------------------------------
+
+
+def _tables(shape: MeshShape) -> list[Statement]:
+    mesh = Dict(tuple((name, Literal(size)) for name, size in shape.axes.items()))
+    found: list[Statement] = [
+        Assign((Name("MESH"),), mesh),
+        Assign((Name("MICROBATCHES"),), Literal(shape.microbatches)),
+    ]
+    if shape.shards:
+        found.append(Assign((Name("SHARDED"),), Literal(shape.sharded)))
+    return found
+
+
+def plan_tables(plan: TensorPlan) -> list[Statement]:
+    """`PLAN`, what is done to which module, and `PACKED`, the stretches of those that have several."""
+    if plan.devices == 1:
+        return []
+    found: list[Statement] = [Assign((Name("PLAN"),), styles_of(plan))]
+    if plan.packed:
+        found.append(Assign((Name("PACKED"),), packed_of(plan)))
+    return found
+
+
+def packed_of(plan: TensorPlan) -> Dict:
+    """The layers whose rows are split in stretches."""
+    known = list(module_paths(plan.program))
+    entries = folded(plan.packed, known).items()
+    return Dict(tuple((path, Literal(count)) for path, count in entries))
+
+
+def styles_of(plan: TensorPlan) -> Dict:
+    """What the engine does to which module."""
+    known = list(module_paths(plan.program))
+    made = {path: _style(plan, path, style) for path, style in plan.styles.items()}
+    return Dict(tuple(folded(made, known).items()))
+
+
+def _style(plan: TensorPlan, path: str, style: Style) -> Expr:
+    whole = Call(Name("Replicate"))
+    match style:
+        case Style.COLUMNS:
+            return Name("ColwiseParallel")()
+        case Style.ROWS:
+            return Name("RowwiseParallel")()
+        case Style.VOCABULARY:
+            return Name("RowwiseParallel")(input_layouts=whole)
+        case Style.HEAD:
+            return Name("ColwiseParallel")(output_layouts=whole)
+        case Style.LEAVING:
+            return Name("PrepareModuleOutput")(
+                output_layouts=whole,
+                desired_output_layouts=whole,
+                use_local_output=False,
+            )
+        case Style.ENTERING:
+            taken = Display("tuple", tuple(_entering(plan, path)))
+            return Name("PrepareModuleInput")(
+                input_layouts=taken, desired_input_layouts=taken
+            )
+
+
+def _entering(plan: TensorPlan, path: str) -> Iterator[Expr]:
+    function = dict(instances(plan.program))[path]
+    values = {entry.value for entry in plan.functions[function.key].entries}
+    for port in function.inputs:
+        if port.values is not None:
+            yield Call(Name("Replicate")) if port.values in values else Literal(None)
+
+
+def instances(program: Program) -> Iterator[tuple[str, Function]]:
+    """The instances of functions below the main function, by their paths."""
+    waiting = [("", program.main)]
+    while waiting:
+        prefix, function = waiting.pop()
+        seen: set[str] = set()
+        for node in function.nodes:
+            path = f"{prefix}{dotted(node.path)}"
+            if node.callee is not None and path not in seen:
+                seen.add(path)
+                callee = program.functions[node.callee]
+                yield path, callee
+                waiting.append((f"{path}.", callee))
+
+
+def module_paths(program: Program) -> Iterator[str]:
+    """The paths of everything that has weights, functions and layers."""
+    for prefix, function in (("", program.main), *instances(program)):
+        for node in function.nodes:
+            if node.owns:
+                path = dotted(node.path)
+                yield f"{prefix}.{path}" if prefix else path
+
+
+def blocks_of(program: Program) -> Iterator[str]:
     """The functions that the model runs in loops, by their keys."""
     for function in program.functions.values():
         for node in function.nodes:
             is_turn = any(isinstance(part, int) for part in node.path)
             if node.callee is not None and node.owns and is_turn:
                 yield node.callee
+
+
+# ---- documentation ------------------------------------------------------------------------------------
+
+
+def header(program: Program, shape: MeshShape, plan: TensorPlan) -> str:
+    """How the program is started, what is split, and what every process holds as a whole."""
+    axes = ", ".join(f"{name} {size}" for name, size in shape.axes.items())
+    lines = [
+        f"For {shape.processes} processes ({axes}): `torchrun --nproc-per-node {shape.processes}`.",
+        f"`build({factory_name(program)}, make_mesh())` gives the share of each, and `step` its",
+        "gradients.",
+    ]
+    lines[1:] = [" ".join(lines[1:])]
+    if shape.tensor > 1:
+        lines += _split_text(plan)
+    return "\n".join(lines)
+
+
+def _split_text(plan: TensorPlan) -> Iterator[str]:
+    known = list(module_paths(plan.program))
+    split = {p: True for p, s in plan.styles.items() if s not in _BORDERS}
+    yield from _listed('Split over "tensor":', folded(split, known))
+    whole = {path: True for path in _layers(plan.program) if path not in split}
+    yield from _listed("Whole in every process:", folded(whole, known))
+
+
+_BORDERS = (Style.ENTERING, Style.LEAVING)
+
+
+def _layers(program: Program) -> Iterator[str]:
+    for prefix, function in (("", program.main), *instances(program)):
+        for node in function.nodes:
+            if node.owns and node.callee is None and function.node_weights(node):
+                path = dotted(node.path)
+                yield f"{prefix}.{path}" if prefix else path
+
+
+def _listed(title: str, paths: Iterable[str]) -> Iterator[str]:
+    """A title and names in lines of a docstring."""
+    line = title
+    for path in paths:
+        text = f" {path}," if line else path
+        if len(line) + len(text) > 80:
+            yield line
+            line = f"   {text}"
+        else:
+            line += text
+    yield f"{line.removesuffix(',')}."
