@@ -97,14 +97,13 @@ def _below(
 
 
 def constant_values(
-    program: Program, *, inputs: bool = False
+    program: Program, inputs: Set[int] = frozenset()
 ) -> Mapping[str, Set[int]]:
     """The values of each function that depend on no weight, and on no input that is a float.
 
-    With `inputs` such inputs count as constant as well: in training they have no gradient.
+    Of floats, those of `inputs` count as constant as well: they have no gradient.
     """
-    ports = (v for port in program.main.inputs for v in values_of(port.values))
-    given: dict[str, set[int]] = {program.entry: set(ports if inputs else ())}
+    given: dict[str, set[int]] = {program.entry: set(inputs)}
     found: dict[str, Set[int]] = {}
     weightless = _weightless(program)
     for key in reversed(list(program.functions)):  # callers before callees

@@ -134,7 +134,8 @@ def _made(
 def _class_tables(planner: Planner, engine: Engine) -> Iterator[statements.Statement]:
     """Which classes the functions of a table became, each once."""
     for table, keys in engine.classes.items():
-        classes = dict.fromkeys(planner.class_of[0, key].name for key in keys)
+        found = planner.class_of.items()
+        classes = dict.fromkeys(plan.name for (_, key), plan in found if key in keys)
         shown = tree.Display("tuple", tuple(Name(name) for name in classes))
         yield statements.Assign((Name(table),), shown)
 

@@ -96,6 +96,8 @@ SILENT = {"_c10d_functional::wait_tensor", "c10d::recv_"}
 
 
 def run(rank: int, job: dict[str, Any]) -> dict[str, Any]:
+    if "microbatches" in job:
+        return run_pipeline(job)
     model, x, target, output = whole(job)
     module = loaded(job["program"])
     mesh = module.make_mesh()
@@ -135,13 +137,64 @@ def run(rank: int, job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def run_pipeline(job: dict[str, Any]) -> dict[str, Any]:
+    model, x, target, output = whole(job)
+    module = loaded(job["program"])
+    pipeline = module.Pipeline(mean_square, job["microbatches"], dtype=torch.float64)
+    mesh, weights = pipeline.mesh, model.state_dict()
+    pipeline.load_state_dict(weights)
+    names = mesh.mesh_dim_names
+    data = mesh["data"].size() if "data" in names else 1
+    place = mesh["data"].get_local_rank() if "data" in names else 0
+    size = x.shape[0] // data
+    mine = slice(place * size, (place + 1) * size)
+
+    def step() -> Any:
+        wanted = target[mine] if pipeline.is_last else None
+        return pipeline.step(x[mine], target=wanted)
+
+    step()
+    for weight in pipeline.parameters():
+        weight.grad = None
+    with debug_mode() as debug, Counted() as counted:
+        found = step()
+    named = dict(model.named_parameters(remove_duplicate=False))
+    shared = {id(p): p.grad for p in model.parameters()}
+    worst, shapes = 0.0, {}
+    for number, part in zip(pipeline.numbers, pipeline.modules, strict=True):
+        for name, weight in part.named_parameters():
+            whole_name = module.whole_name(number, name)
+            wanted = shared[id(named[whole_name])]
+            wanted = module.share(f"{number}.{name}", wanted, weight)
+            gradient = module.local(weight.grad)
+            assert gradient.shape == wanted.shape, name
+            if gradient.numel():
+                worst = max(worst, (gradient - wanted).abs().max().item())
+            shapes[f"{number}.{name}"] = list(module.local(weight).shape)
+    back = pipeline.state_dict()
+    return {
+        "output": None if found is None else (found - output[mine]).abs().max().item(),
+        "gradient": worst,
+        "shapes": shapes,
+        "back": all(torch.equal(back[name], weights[name]) for name in back),
+        "counted": dict(counted.found),
+        "debug": sum(debug.get_comm_counts().values()),
+        "refused": refused(lambda: pipeline.step(x[:-1], target=target[:-1])),
+    }
+
+
 def gradient_error(module: Any, shared: Any, expected: dict[str, Any]) -> float:
     """How far the gradients are from the shares of those of the whole model, as they lie there."""
     worst = 0.0
     for name, weight in shared.named_parameters():
         wanted = module.share(name, expected[name].grad, weight)
         gradient = module.local(weight.grad)
-        assert gradient.shape == wanted.shape, (name, gradient.shape, wanted.shape, weight.grad.placements)
+        assert gradient.shape == wanted.shape, (
+            name,
+            gradient.shape,
+            wanted.shape,
+            weight.grad.placements,
+        )
         if gradient.numel():
             worst = max(worst, (gradient - wanted).abs().max().item())
     return worst

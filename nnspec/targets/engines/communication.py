@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias
 
-from nnspec.analysis.tensor_parts import constant_values
+from nnspec.analysis.tensor_parts import constant_values, values_of
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
 from nnspec.ir.graph import Function, Program, dotted
-from nnspec.ir.types import TensorType
+from nnspec.ir.types import DType, TensorType
 from nnspec.targets.engines.shares import Shape, held_by_tensor
 from nnspec.targets.engines.tensor_plan import SplitFunction, TensorPlan
 from nnspec.targets.engines.torch_sharded import MeshShape, blocks_of, instances
@@ -84,23 +84,24 @@ class Step:
         Raises `SpecError` (E1036) where the engine's steps are not known: blocks that are computed again or
         used several times.
         """
-        _refuse_unknown(self.plan.program)
-        return added(
-            times(self.of_layers(), self.shape.microbatches), self.of_weights()
-        )
+        refuse_unknown(self.plan.program)
+        inputs = self.plan.program.main.inputs
+        still = {value for port in inputs for value in values_of(port.values)}
+        layers = times(self.of_layers(still), self.shape.microbatches)
+        return added(layers, self.of_weights())
 
     # ---- tensor axis ------------------------------------------------------------------------
 
-    def of_layers(self, *, enters: bool = False) -> dict[str, Moved]:
-        """Along the tensor axis, for one micro-batch; `enters` says that gradients leave by the inputs."""
+    def of_layers(self, still: Set[int]) -> dict[str, Moved]:
+        """Along the tensor axis, for one micro-batch; `still` are the inputs that have no gradient."""
         if self.plan.devices == 1:
             return {}
         program = self.plan.program
         found: list[Traffic] = []
-        still = constant_values(program, inputs=not enters)
+        constants = constant_values(program, still)
         for function in _applied(program):
             split = self.plan.functions[function.key]
-            found += self._function(function, split, still[function.key])
+            found += self._function(function, split, constants[function.key])
         return added(*found)
 
     def _function(
@@ -154,14 +155,14 @@ class Step:
 
 
 def bytes_of(kind: TensorType, sizes: Mapping[str, Size], item: int) -> int:
-    """The bytes of a value; integers have 8. Raises `SpecError` (E1105) while a size is open."""
+    """The bytes of a value, with `item` for each float. Raises `SpecError` (E1105) while a size is open."""
     elements = kind.elements.at(sizes)
     if not elements.is_constant:
         names = ", ".join(sorted(elements.symbols()))
         raise SpecError(
             "E1105", f"`{names}` has no value", hint=f"give {names}=..., of a batch"
         )
-    return int(elements) * (item if kind.dtype.is_float else 8)
+    return int(elements) * (item if kind.dtype is DType.FLOAT else kind.dtype.bytes)
 
 
 def _applied(program: Program) -> Iterator[Function]:
@@ -186,7 +187,8 @@ def _groups(program: Program, held: Mapping[str, Shape]) -> Iterator[list[Shape]
     yield from groups.values()
 
 
-def _refuse_unknown(program: Program) -> None:
+def refuse_unknown(program: Program) -> None:
+    """Raises `SpecError` (E1036) for blocks that run more than once in a step."""
     for function in program.functions.values():
         called = [dotted(n.path) for n in function.nodes if n.callee and n.owns]
         for node in function.nodes:
@@ -198,10 +200,3 @@ def _refuse_unknown(program: Program) -> None:
                     node.location,
                     hint="leave out `@checkpoint`, and use each block once",
                 )
-
-
-def value_bytes(
-    program: Program, values: Sequence[int], sizes: Mapping[str, Size], item: int
-) -> list[int]:
-    """The bytes of values of the main function."""
-    return [bytes_of(program.main.types[v], sizes, item) for v in values]

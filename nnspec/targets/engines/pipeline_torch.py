@@ -7,14 +7,32 @@ from collections.abc import Callable, Sequence
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.pipelining import PipelineStage
 from torch.distributed.pipelining.schedules import get_schedule_class
+from torch.distributed.tensor.parallel import ParallelStyle, parallelize_module
+
+from nnspec.targets.engines.sharded_torch import (
+    average_gradients,
+    divide_gradients,
+    gathered,
+    local,
+    make_copies_equal,
+    make_mesh,
+    shard,
+    share,
+)
 
 STAGES: Sequence[Callable[..., nn.Module]] = ()
 RANKS: Sequence[int] = ()
 TIED: Sequence[Sequence[tuple[int, str]]] = ()
 PATHS: Sequence[dict[str, str]] = ()
+PLANS: Sequence[dict[str, ParallelStyle]] = ()
+MESH: dict[str, int] = {}
 SCHEDULE = ""
+
+MESHED = SPLITS = SHARDS = COPIES = EMBEDS = True
+REDUCES_ONCE = GATHERS_ONCE = HAS_TIED = True
 
 
 class OnDevices(nn.Module):
@@ -61,25 +79,32 @@ class Pipeline:
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        if dist.get_world_size() != max(RANKS) + 1:
-            raise ValueError(
-                f"this plan is for {max(RANKS) + 1} processes, "
-                f"and there are {dist.get_world_size()}"
-            )
         self.microbatches = microbatches
         self.device = torch.device("cpu" if device is None else device)
+        if MESHED:
+            self.mesh = make_mesh(self.device.type)
+            self.rank = self.mesh.get_local_rank("pipeline")
+            self.group = self.mesh.get_group("pipeline")
+        else:
+            if dist.get_world_size() != max(RANKS) + 1:
+                raise ValueError(
+                    f"this plan is for {max(RANKS) + 1} processes, "
+                    f"and there are {dist.get_world_size()}"
+                )
+            self.rank, self.group = dist.get_rank(), None
         self.numbers = [
-            number for number, rank in enumerate(RANKS) if rank == dist.get_rank()
+            number for number, rank in enumerate(RANKS) if rank == self.rank
         ]
-        self.modules = [
-            STAGES[number](device=self.device, dtype=dtype) for number in self.numbers
-        ]
-        self.groups = [tied_group(copies) for copies in TIED]
+        self.stages = [self.make(number, dtype) for number in self.numbers]
+        self.modules = [each.stage for each in self.stages]
+        self.groups = [self.tied_group(copies) for copies in TIED]
         self.tie()
         stages = [
-            PipelineStage(Exchanged(module), number, len(STAGES), self.device)
-            for number, module in zip(self.numbers, self.modules, strict=True)
+            PipelineStage(stage, number, len(STAGES), self.device, group=self.group)
+            for number, stage in zip(self.numbers, self.stages, strict=True)
         ]
+        if GATHERS_ONCE:  # gradients lie with the shards, which `step` brings back
+            self.averaged, averaged = averaged, False
         single = SCHEDULE in ("GPipe", "1F1B")
         self.schedule = get_schedule_class(SCHEDULE)(
             stages[0] if single else stages,
@@ -87,6 +112,32 @@ class Pipeline:
             loss_fn=loss,
             scale_grads=averaged,
         )
+
+    def make(self, number: int, dtype: torch.dtype | None) -> Exchanged:
+        """A stage on this process's device."""
+        if MESHED:
+            module = STAGES[number](device="meta", dtype=dtype)
+            stage = Exchanged(module)
+            if SPLITS:
+                parallelize_module(module, self.mesh["tensor"], PLANS[number])
+            if SHARDS:
+                if REDUCES_ONCE:  # the schedule does so with what is sharded itself
+                    shard(stage, self.mesh["data"])
+                else:
+                    shard(module, self.mesh["data"])
+                if GATHERS_ONCE:
+                    module.set_reshard_after_backward(False)
+            module.to_empty(device=self.device)
+            for part in module.modules():
+                if hasattr(part, "reset_parameters"):
+                    part.reset_parameters()
+            if EMBEDS:
+                divide_gradients(module)
+            axes = tuple(axis for axis in MESH if axis != "pipeline")
+            make_copies_equal(module, self.mesh[axes])
+            return stage
+        else:
+            return Exchanged(STAGES[number](device=self.device, dtype=dtype))
 
     @property
     def is_first(self) -> bool:
@@ -103,20 +154,28 @@ class Pipeline:
         return [weight for module in self.modules for weight in module.parameters()]
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The weights that this process holds, by their names in the whole model."""
-        return {
-            whole_name(number, name): weight
-            for number, module in zip(self.numbers, self.modules, strict=True)
-            for name, weight in module.state_dict().items()
-        }
+        """The weights of this process's stages, by their names in the whole model."""
+        found = {}
+        for number, module in zip(self.numbers, self.modules, strict=True):
+            for name, weight in module.state_dict().items():
+                if MESHED:
+                    weight = gathered(f"{number}.{name}", weight)
+                found[whole_name(number, name)] = weight
+        return found
 
+    @torch.no_grad()
     def load_state_dict(self, weights: dict[str, Tensor]) -> None:
         """Takes this process's share of the weights of the whole model."""
         for number, module in zip(self.numbers, self.modules, strict=True):
             own = module.state_dict()
-            module.load_state_dict(
-                {name: weights[whole_name(number, name)] for name in own}
-            )
+            if MESHED:
+                for name, weight in own.items():
+                    whole = weights[whole_name(number, name)]
+                    local(weight).copy_(share(f"{number}.{name}", whole, weight))
+            else:
+                module.load_state_dict(
+                    {name: weights[whole_name(number, name)] for name in own}
+                )
 
     def step(
         self,
@@ -138,17 +197,28 @@ class Pipeline:
         outputs = self.schedule.step(
             *(inputs if self.is_first else ()), target=target, losses=losses
         )
+        if GATHERS_ONCE:
+            for module in self.modules:
+                for part in module.modules():
+                    if isinstance(part, FSDPModule):
+                        part.reshard()
+            for weight in self.parameters() if self.averaged else ():
+                value_of(weight.grad).div_(self.microbatches)
         self.add_tied_gradients()
+        if COPIES:
+            average_gradients(self.parameters(), self.mesh["data"])
         return outputs
 
     def tie(self) -> None:
         """Makes the copies of each shared weight equal: the first stage that has one gives it."""
         for copies, group in zip(TIED, self.groups, strict=True):
-            weights = self.copies(copies)
+            weights = [value_of(weight) for weight in self.copies(copies)]
+            ranks = ranks_of(copies)
             if weights:
-                dist.broadcast(weights[0].data, RANKS[copies[0][0]], group=group)
+                first = ranks.index(RANKS[copies[0][0]])
+                dist.broadcast(weights[0], group=group, group_src=first)
             for weight in weights[1:]:
-                weight.data.copy_(weights[0].data)
+                weight.copy_(weights[0])
 
     def add_tied_gradients(self) -> None:
         """Adds the gradients of the copies of each shared weight, so that they stay equal."""
@@ -156,10 +226,23 @@ class Pipeline:
             weights = self.copies(copies)
             if not weights or not weights[0].requires_grad:
                 continue
-            total = sum(weight.grad for weight in weights if weight.grad is not None)
+            gradients = [value_of(weight.grad) for weight in weights]
+            total = torch.stack(gradients).sum(0)
             dist.all_reduce(total, group=group)
-            for weight in weights:
-                weight.grad = total.clone()
+            for gradient in gradients:
+                gradient.copy_(total)
+
+    def tied_group(self, copies: Sequence[tuple[int, str]]) -> dist.ProcessGroup | None:
+        """The processes that hold a shared weight; every process has to ask for every group."""
+        if MESHED:
+            found = None
+            for lines in self.mesh.mesh.flatten(1).t().tolist():
+                group = dist.new_group([lines[rank] for rank in ranks_of(copies)])
+                if dist.get_rank() in lines:
+                    found = group
+            return found
+        else:
+            return dist.new_group(ranks_of(copies))
 
     def copies(self, copies: Sequence[tuple[int, str]]) -> list[nn.Parameter]:
         """The copies of a shared weight that this process holds."""
@@ -188,9 +271,17 @@ class Exchanged(nn.Module):
         return tuple(output.contiguous() for output in outputs)
 
 
-def tied_group(copies: Sequence[tuple[int, str]]) -> dist.ProcessGroup | None:
-    """The processes that hold a shared weight; every process has to ask for every group."""
-    return dist.new_group(sorted(dict.fromkeys(RANKS[number] for number, _ in copies)))
+def ranks_of(copies: Sequence[tuple[int, str]]) -> list[int]:
+    """The places in the pipeline that hold a shared weight."""
+    return sorted(dict.fromkeys(RANKS[number] for number, _ in copies))
+
+
+def value_of(weight: Tensor) -> Tensor:
+    """What this process holds of a weight or its gradient, to be changed in place."""
+    if MESHED:
+        return local(weight.detach())
+    else:
+        return weight.detach()
 
 
 def whole_name(number: int, name: str) -> str:

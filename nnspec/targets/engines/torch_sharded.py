@@ -30,7 +30,10 @@ _TENSOR = "torch.distributed.tensor"
 IMPORTS = {
     "dist": Import("torch.distributed", alias="dist"),
     **{n: Import(_DEVICES, (n,)) for n in ("DeviceMesh", "init_device_mesh")},
-    **{n: Import(_FSDP, (n,)) for n in ("MixedPrecisionPolicy", "fully_shard")},
+    **{
+        name: Import(_FSDP, (name,))
+        for name in ("FSDPModule", "MixedPrecisionPolicy", "fully_shard")
+    },
     **{n: Import(_TENSOR, (n,)) for n in ("DTensor", "Replicate")},
     **{
         name: Import(_PARALLEL, (name,))

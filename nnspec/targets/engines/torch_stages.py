@@ -6,17 +6,30 @@ which they are, and texts of ours (`pipeline_torch.py`) run them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Program
-from nnspec.ops.normalization import BatchNorm
 from nnspec.passes.stages import Copy, Stages, staged
 from nnspec.pycode.expressions import Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import, Statement
 from nnspec.targets.classes import factory_name
 from nnspec.targets.engines.owners import with_owners
+from nnspec.targets.engines.patterns import folded
+from nnspec.targets.engines.tensor_plan import Style, TensorPlan
 from nnspec.targets.engines.text import verbatim
+from nnspec.targets.engines.torch_sharded import (
+    IMPORTS,
+    MODULES,
+    MeshShape,
+    blocks_of,
+    module_paths,
+    refuse_partial_statistics,
+    styles_of,
+    tensor_plan,
+)
+from nnspec.targets.engines.torch_sharded import TEXT as SHARING
 from nnspec.targets.file import Engine, emit_programs
 
 TEXT = "pipeline_torch"
@@ -61,16 +74,23 @@ def emit_on_devices(program: Program, stage_of: Sequence[int]) -> str:
 
 
 def emit_pipeline(
-    program: Program, stage_of: Sequence[int], ranks: Sequence[int], schedule: str
+    program: Program,
+    stage_of: Sequence[int],
+    ranks: Sequence[int],
+    schedule: str,
+    shape: MeshShape | None = None,
 ) -> str:
     """A pipeline of processes: the rank that runs each stage, and the schedule of micro-batches.
 
-    Raises `SpecError` for a schedule that does not fit the ranks, and for batch statistics, which would be
-    those of micro-batches.
+    `shape` says how many processes share each stage, and how; the ranks are then places in the pipeline.
+    Raises `SpecError` for a schedule that does not fit the ranks, for batch statistics, which would be
+    those of micro-batches, and for shards under a schedule that the engine cannot run with them.
     """
     _check_schedule(ranks, schedule)
-    refuse_batch_statistics(program)
-    stages = staged(program, stage_of)
+    pipeline = staged_plans(program, stage_of, shape or MeshShape(pipeline=2))
+    shape, stages, plans = pipeline.shape, pipeline.stages, pipeline.plans
+    refuse_partial_statistics(program, shape)
+    _check_sharded(shape, schedule)
     tied = list(stages.tied.values())
     tables: list[Statement] = [
         _table("STAGES", _factories(stages)),
@@ -78,33 +98,139 @@ def emit_pipeline(
         _table("TIED", _tuple([_copies(copies) for copies in tied])),
         _table("PATHS", _tuple([_paths(paths) for paths in stages.paths])),
         _table("SCHEDULE", Literal(schedule)),
+        *_mesh_tables(pipeline),
     ]
+    count = max(ranks) + 1
+    meshed = shape.data * shape.tensor > 1
     engine = Engine(
         (
             *tables,
-            *verbatim(TEXT, "Exchanged", "Pipeline", "tied_group", "whole_name"),
+            *verbatim(
+                TEXT,
+                "Exchanged",
+                "Pipeline",
+                "ranks_of",
+                "value_of",
+                "whole_name",
+                flags=pipeline.flags,
+            ),
+            *(_sharing(pipeline) if meshed else ()),
         ),
-        _IMPORTS,
-        _MODULES,
+        _IMPORTS | IMPORTS,
+        _MODULES | MODULES,
         ("Pipeline",),
-        f"`Pipeline(loss, microbatches)` runs {len(ranks)} stages in {max(ranks) + 1} processes: "
-        f"start them with `torchrun --nproc-per-node {max(ranks) + 1}`.",
+        _header(len(ranks), count, shape),
+        {"BLOCKS": list(_blocks(pipeline))} if shape.shards else {},
     )
-    return emit_programs(stages.programs, "torch", engine)
+    programs = [plan.program_of_shares if meshed else plan.program for plan in plans]
+    return emit_programs(programs, "torch", engine)
 
 
-def refuse_batch_statistics(program: Program) -> None:
-    """Raises `SpecError` if a layer normalises over the batch, which micro-batches would split."""
-    for function in program.functions.values():
-        for node in function.nodes:
-            if isinstance(node.op, BatchNorm) and not node.marks.frozen:
-                raise SpecError(
-                    "E1030",
-                    "batch normalisation under micro-batches takes the statistics of each "
-                    "micro-batch, so the program would compute something else",
-                    node.location,
-                    hint="use GroupNorm or LayerNorm, freeze it, or place the model without a pipeline",
-                )
+@dataclass(frozen=True)
+class StagedPlans:
+    """The stages of a program, what tensor parallelism splits in each, and the mesh of their processes."""
+
+    stages: Stages
+    plans: tuple[TensorPlan, ...]
+    shape: MeshShape
+
+    @property
+    def flags(self) -> dict[str, bool]:
+        """What decides the conditions of the text."""
+        shape = self.shape
+        embeds = any(Style.VOCABULARY in plan.styles.values() for plan in self.plans)
+        return {
+            "MESHED": shape.data * shape.tensor > 1,
+            "SPLITS": shape.tensor > 1,
+            "SHARDS": shape.shards,
+            "COPIES": shape.copies,
+            "PACKS": any(plan.packed for plan in self.plans),
+            "EMBEDS": embeds and not shape.shards,
+            "REDUCES_ONCE": shape.shards and shape.sharded == "states",
+            "GATHERS_ONCE": shape.shards and shape.sharded == "gradients",
+        }
+
+
+def staged_plans(
+    program: Program, stage_of: Sequence[int], shape: MeshShape
+) -> StagedPlans:
+    """The stages of a program on a mesh. A layer that several stages make is split in none of them.
+
+    Raises `SpecError` (E1035) where nothing can be split over the tensor axis.
+    """
+    stages = staged(program, stage_of)
+    whole = [
+        {copy.path.rpartition(".")[0] or copy.path for copy in copies}
+        for copies in stages.tied.values()
+    ]
+    kept = frozenset(path for paths in whole for path in paths)
+    plans = tuple(TensorPlan(each, shape.tensor, kept) for each in stages.programs)
+    if shape.tensor > 1 and not any(plan.axes for plan in plans):
+        tensor_plan(program, shape, kept)
+    return StagedPlans(stages, plans, shape)
+
+
+def _header(stages: int, count: int, shape: MeshShape) -> str:
+    each = shape.data * shape.tensor
+    text = f"`Pipeline(loss, microbatches)` runs {stages} stages in {count} processes"
+    if each > 1:
+        axes = ", ".join(f"{name} {size}" for name, size in shape.axes.items())
+        text = f"`Pipeline(loss, microbatches)` runs {stages} stages on a mesh ({axes})"
+    return f"{text}: start them with `torchrun --nproc-per-node {count * each}`."
+
+
+def _mesh_tables(pipeline: StagedPlans) -> list[Statement]:
+    shape = pipeline.shape
+    if shape.data * shape.tensor == 1:
+        return []
+    mesh = Dict(tuple((name, Literal(size)) for name, size in shape.axes.items()))
+    found: list[Statement] = [_table("MESH", mesh)]
+    if shape.shards:
+        found.append(_table("SHARDED", Literal(shape.sharded)))
+    if shape.tensor > 1:
+        found.append(
+            _table("PLANS", _tuple([styles_of(plan) for plan in pipeline.plans]))
+        )
+    if pipeline.flags["PACKS"]:
+        packed = {
+            f"{number}.{path}": stretches
+            for number, plan in enumerate(pipeline.plans)
+            for path, stretches in plan.packed.items()
+        }
+        known = [
+            f"{number}.{path}"
+            for number, plan in enumerate(pipeline.plans)
+            for path in module_paths(plan.program)
+        ]
+        entries = folded(packed, known).items()
+        found.append(_table("PACKED", Dict(tuple((p, Literal(n)) for p, n in entries))))
+    return found
+
+
+def _sharing(pipeline: StagedPlans) -> tuple[Statement, ...]:
+    """What divides the weights of stages and puts them together."""
+    flags, shape = pipeline.flags, pipeline.shape
+    names = ["make_mesh", *(["shard"] if shape.shards else [])]
+    names += ["divide_gradients"] if flags["EMBEDS"] else []
+    names += ["average_gradients"] if shape.copies else []
+    names += ["local", "share", "gathered"]
+    names += ["interleaved", "stretches_of"] if flags["PACKS"] else []
+    names += ["make_copies_equal", "is_divided"]
+    return verbatim(SHARING, *names, flags=flags)
+
+
+def _blocks(pipeline: StagedPlans) -> Iterator[str]:
+    for plan in pipeline.plans:
+        yield from blocks_of(plan.program)
+
+
+def _check_sharded(shape: MeshShape, schedule: str) -> None:
+    if shape.shards and schedule in SEVERAL:
+        raise SpecError(
+            "E1031",
+            f"{schedule} does not run with {shape.sharded} sharded over the data axis",
+            hint="place the model with `sharded=nothing`, or choose 1F1B",
+        )
 
 
 def _check_schedule(ranks: Sequence[int], schedule: str) -> None:

@@ -1,0 +1,89 @@
+"""What the processes of a pipeline send each other in a step, as `nnspec.targets.engines.communication` counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from nnspec.analysis.tensor_parts import constant_values, values_of
+from nnspec.ir.dims import Size
+from nnspec.ir.graph import Port, Program
+from nnspec.targets.engines.communication import (
+    ALL_REDUCE,
+    SEND,
+    Moved,
+    Step,
+    added,
+    bytes_of,
+    refuse_unknown,
+    times,
+)
+from nnspec.targets.engines.shares import held_by_tensor
+from nnspec.targets.engines.torch_stages import StagedPlans
+
+
+@dataclass(frozen=True)
+class PipelineStep:
+    """A step of a pipeline: its stages, their places, the sizes of a micro-batch, the bytes of a float."""
+
+    program: Program
+    pipeline: StagedPlans
+    ranks: Sequence[int]
+    sizes: Mapping[str, Size]
+    item: int = 4
+
+    def traffic(self, rank: int) -> dict[str, Moved]:
+        """What each process at a place in the pipeline communicates in a step."""
+        refuse_unknown(self.program)
+        own = [number for number, place in enumerate(self.ranks) if place == rank]
+        return added(*(self._stage(number) for number in own), self._tied(rank))
+
+    def _stage(self, number: int) -> dict[str, Moved]:
+        shape = self.pipeline.shape
+        plan = self.pipeline.plans[number]
+        step = Step(plan, shape, self.sizes, self.item)
+        still = self._still() & set(_values(plan.program.main.inputs))
+        inner = added(self._sent(number), step.of_layers(still))
+        return added(times(inner, shape.microbatches), step.of_weights())
+
+    def _still(self) -> set[int]:
+        """The values of the model that have no gradient."""
+        given = set(_values(self.program.main.inputs))
+        return set(constant_values(self.program, given)[self.program.entry])
+
+    def _sent(self, number: int) -> dict[str, Moved]:
+        """For a micro-batch: values to the next stage, and gradients to the one before."""
+        main = self.pipeline.stages.programs[number].main
+        still, last = self._still(), len(self.ranks) - 1
+        ahead = list(_values(main.outputs)) if number < last else []
+        back = list(_values(main.inputs)) if number else []
+        back = [value for value in back if value not in still]
+        if ahead and self.ranks[number + 1] == self.ranks[number]:
+            ahead = []
+        if back and self.ranks[number - 1] == self.ranks[number]:
+            back = []
+        sizes = [
+            bytes_of(main.types[v], self.sizes, self.item) for v in (*ahead, *back)
+        ]
+        return {SEND: Moved(len(sizes), sum(sizes))} if sizes else {}
+
+    def _tied(self, rank: int) -> dict[str, Moved]:
+        """Each shared weight, summed once over the places that hold it, of what one process has of it."""
+        found = [
+            self._copy_bytes(copies[0].stage, copies[0].path)
+            for copies in self.pipeline.stages.tied.values()
+            if any(self.ranks[copy.stage] == rank for copy in copies)
+        ]
+        return {ALL_REDUCE: Moved(len(found), sum(found))} if found else {}
+
+    def _copy_bytes(self, stage: int, path: str) -> int:
+        shape, plan = self.pipeline.shape, self.pipeline.plans[stage]
+        whole = held_by_tensor(plan)[path]
+        rows = -(-whole[0] // shape.data) if shape.shards else whole[0]
+        return self.item * rows * prod(whole[1:])
+
+
+def _values(ports: Sequence[Port]) -> Iterator[int]:
+    for port in ports:
+        yield from values_of(port.values)
