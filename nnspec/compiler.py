@@ -40,8 +40,10 @@ if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
     from nnspec.analysis.summary import SummaryTree
     from nnspec.ops.base import Operator
-    from nnspec.placement.mesh_plan import MeshPlan
+    from nnspec.placement.mesh_plan import Mesh, MeshPlan
     from nnspec.placement.plan import Plan
+    from nnspec.targets.engines.communication import Traffic
+    from nnspec.targets.engines.torch_sharded import MeshShape
     from nnspec.verify import VerifyReport
 
 Target = Literal["torch", "keras"]
@@ -180,27 +182,69 @@ class Spec:
         line = line_of(self.program, plan, copies=True, rounds=rounds)
         return engine.emit_pipeline(self.program, line.stage_of, line.ranks, wanted)
 
-    def mesh_source(self, plan: MeshPlan) -> str:
-        """The PyTorch program of a mesh: a pipeline, or weights sharded over the data axis.
+    def mesh_source(
+        self,
+        plan: MeshPlan,
+        schedule: str | None = None,
+        microbatches: int | None = None,
+    ) -> str:
+        """The PyTorch program of a mesh, with another schedule or number of micro-batches if given.
 
-        Raises `SpecErrors` for a plan of another model, and `SpecError` for meshes that are not emitted.
+        Raises `SpecErrors` for a plan of another model, and `SpecError` for what the engines cannot run.
         """
+        from nnspec.placement.mesh_program import checked_mesh
         from nnspec.placement.stages import line_of_mesh
-        from nnspec.targets.engines.torch_sharded import emit_sharded
+        from nnspec.targets.engines.torch_sharded import emit_mesh
         from nnspec.targets.engines.torch_stages import emit_pipeline
 
-        mesh, line = plan.mesh, line_of_mesh(self.program, plan)
-        if mesh.schedule is not None and mesh.data == mesh.tensor == 1:
-            return emit_pipeline(self.program, line.stage_of, line.ranks, mesh.schedule)
-        if mesh.pipeline == mesh.tensor == 1 and mesh.sharded == "weights":
-            return emit_sharded(self.program)
-        raise SpecError(
-            "E1018",
-            f"no program is emitted for a mesh of data {mesh.data}, tensor {mesh.tensor} and "
-            f"pipeline {mesh.pipeline} with {mesh.sharded} sharded",
-            hint="place it with `--mesh data=1,tensor=1` for a pipeline, or "
-            "`--mesh tensor=1,pipeline=1,sharded=weights`",
-        )
+        mesh, wanted = checked_mesh(plan, schedule, microbatches)
+        line, shape = line_of_mesh(self.program, plan), _shape(mesh)
+        if wanted is None or mesh.pipeline == 1:
+            return emit_mesh(self.program, shape)
+        return emit_pipeline(self.program, line.stage_of, line.ranks, wanted, shape)
+
+    def mesh_traffic(
+        self,
+        plan: MeshPlan,
+        schedule: str | None = None,
+        microbatches: int | None = None,
+    ) -> tuple[Traffic, ...]:
+        """What a process of a mesh's PyTorch program communicates in a step, at each place of its pipeline.
+
+        Floats are float32. Raises `SpecError`: E1105 for a size that is open, E1036 for blocks of which it
+        is not known.
+        """
+        from nnspec.placement.mesh_program import checked_mesh, sizes_of_part
+        from nnspec.placement.stages import line_of_mesh
+        from nnspec.targets.engines.stage_traffic import mesh_traffic
+
+        mesh, _ = checked_mesh(plan, schedule, microbatches)
+        line = line_of_mesh(self.program, plan)
+        sizes = sizes_of_part(self.program, self.symbols, plan.batch, mesh)
+        stages = (line.stage_of, line.ranks) if mesh.pipeline > 1 else None
+        return mesh_traffic(self.program, _shape(mesh), sizes, stages)
+
+    def keras_placed_source(
+        self, plan: Plan | MeshPlan, backend: str | None = None
+    ) -> str:
+        """The Keras program of a plan, for a backend: by itself, the one that has the engine.
+
+        Raises `SpecErrors` for a plan of another model, and `SpecError` for what Keras cannot run, or would
+        ignore on that backend.
+        """
+        from nnspec.placement.mesh_plan import MeshPlan
+        from nnspec.placement.mesh_program import checked_mesh
+        from nnspec.placement.stages import line_of, line_of_mesh
+        from nnspec.targets.engines import keras_engines as engine
+
+        if not isinstance(plan, MeshPlan):
+            line = line_of(self.program, plan)
+            return engine.emit_on_devices(
+                self.program, line.stage_of, backend or "tensorflow"
+            )
+        mesh, _ = checked_mesh(plan)
+        line_of_mesh(self.program, plan)
+        return engine.emit_keras_mesh(self.program, _shape(mesh), backend)
 
     def compile_warnings(self, target: str = "") -> tuple[Diagnostic, ...]:
         """What the spec says and the program of a target (or of none) does not act on."""
@@ -247,6 +291,14 @@ class Spec:
         from nnspec.targets.convert import convert
 
         return convert(self.program, data, origin, target)
+
+
+def _shape(mesh: Mesh) -> MeshShape:
+    from nnspec.targets.engines.torch_sharded import MeshShape
+
+    return MeshShape(
+        mesh.data, mesh.tensor, mesh.pipeline, mesh.sharded, mesh.microbatches
+    )
 
 
 # ---- loading ----------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nnspec.compiler import Spec, Target
 
 TARGETS = ("torch", "keras")
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 @click.command(name="compile")
@@ -38,7 +39,12 @@ TARGETS = ("torch", "keras")
     "--microbatches",
     type=click.IntRange(1),
     metavar="N",
-    help="Check that the batch divides into them.",
+    help="Parts of a batch that are run one after another.",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    help="Keras, with a plan: its backend (default: the one that has the engine).",
 )
 @click.option(
     "-o",
@@ -58,6 +64,7 @@ def compile_(
     plan: str | None,
     schedule: str | None,
     microbatches: int | None,
+    backend: str | None,
     output: str | None,
     force: bool,
     as_json: bool,
@@ -71,18 +78,23 @@ def compile_(
       nnspec compile --target torch gpt2.nns:GPT2 depth=6 width=384 heads=6
       nnspec compile --target torch gpt2.nns:GPT2Small --checkpoint Block
       nnspec compile --target torch gpt2.nns:GPT2Small --plan plan.json --schedule 1F1B
+      nnspec compile --target keras gpt2.nns:GPT2Small --plan mesh.json --backend jax
     """
     from nnspec.cli.render import write
 
     if plan is None and (schedule or microbatches):
         raise click.UsageError("--schedule and --microbatches say how to run a --plan")
+    if backend is not None and (plan is None or target != "keras"):
+        raise click.UsageError("--backend says where Keras runs a --plan")
     with spec_errors_reported(as_json):
         model = checkpointed(load_model(spec, settings), checkpoint)
         refuse_errors(model)
         source = (
             model.source(target)
             if plan is None
-            else _placed(model, target, plan, schedule, microbatches)
+            else _keras_placed(model, plan, backend, schedule or microbatches)
+            if target == "keras"
+            else _placed(model, plan, schedule, microbatches)
         )
     if output is not None:
         from nnspec.files import write_generated
@@ -90,7 +102,12 @@ def compile_(
         inputs = [spec.path, *([] if plan is None else [plan])]
         write_generated(output, source, force, inputs=inputs)
     if as_json:
-        _write_json(model, target, source if output is None else None, output)
+        more = (
+            {}
+            if plan is None
+            else _communication(model, target, plan, schedule, microbatches)
+        )
+        _write_json(model, target, source if output is None else None, output, more)
         return 0
     _write_warnings(model, target)
     if output is None:
@@ -99,29 +116,60 @@ def compile_(
 
 
 def _placed(
-    model: Spec,
-    target: Target,
-    path: str,
-    schedule: str | None,
-    microbatches: int | None,
+    model: Spec, path: str, schedule: str | None, microbatches: int | None
 ) -> str:
-    """The program of a plan. Raises SpecErrors and SpecError (E1012 to E1018, E103x)."""
+    """The PyTorch program of a plan. Raises SpecErrors and SpecError (E1012 to E1018, E103x)."""
     from nnspec.cli.placement import load_plan_or_mesh
-    from nnspec.diagnostics import SpecError
     from nnspec.placement.mesh_plan import MeshPlan
     from nnspec.placement.request import check_batch
 
     plan = load_plan_or_mesh(path)
-    if target != "torch":
-        raise SpecError(
-            "E1018",
-            f"plans are not emitted for {target}",
-            hint="compile with `--target torch`",
-        )
     if isinstance(plan, MeshPlan):
-        return model.mesh_source(plan)
+        return model.mesh_source(plan, schedule, microbatches)
     check_batch(model.program, model.symbols, microbatches or plan.microbatches)
     return model.placed_source(plan, schedule)
+
+
+def _keras_placed(
+    model: Spec, path: str, backend: str | None, pipelined: object
+) -> str:
+    """The Keras program of a plan. Raises SpecErrors and SpecError (E1012 to E1018, E103x)."""
+    from nnspec.cli.placement import load_plan_or_mesh
+    from nnspec.diagnostics import SpecError
+
+    if pipelined:
+        raise SpecError(
+            "E1018",
+            "Keras has no engine for pipelines of processes and micro-batches",
+            hint="leave out `--schedule` and `--microbatches`, or compile for torch",
+        )
+    return model.keras_placed_source(load_plan_or_mesh(path), backend)
+
+
+def _communication(
+    model: Spec,
+    target: str,
+    path: str,
+    schedule: str | None,
+    microbatches: int | None,
+) -> dict[str, object]:
+    """What a process of a mesh communicates in a step, at each place of the pipeline, or why that is open."""
+    from nnspec.cli.placement import load_plan_or_mesh
+    from nnspec.diagnostics import SpecError
+    from nnspec.placement.mesh_plan import MeshPlan
+
+    plan = load_plan_or_mesh(path)
+    if target != "torch" or not isinstance(plan, MeshPlan):
+        return {}
+    try:
+        places = model.mesh_traffic(plan, schedule, microbatches)
+    except SpecError as error:
+        return {"communication": None, "open": error.diagnostic.message}
+    found = [
+        {kind: {"count": m.count, "bytes": m.bytes} for kind, m in place.items()}
+        for place in places
+    ]
+    return {"communication": found}
 
 
 def _write_warnings(model: Spec, target: str) -> None:
@@ -135,11 +183,16 @@ def _write_warnings(model: Spec, target: str) -> None:
 
 
 def _write_json(
-    model: Spec, target: str, source: str | None, output: str | None
+    model: Spec,
+    target: str,
+    source: str | None,
+    output: str | None,
+    more: dict[str, object],
 ) -> None:
     from nnspec.cli.findings_data import as_json
     from nnspec.cli.render import write_json
 
     place = {"file": output} if source is None else {"source": source}
     warnings = as_json(model.compile_warnings(target))
-    write_json({"name": model.name, "target": target, **place, "warnings": warnings})
+    found = {"name": model.name, "target": target, **place, **more}
+    write_json({**found, "warnings": warnings})

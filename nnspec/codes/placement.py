@@ -117,8 +117,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     _told(
         "E1018",
         "a plan that is not emitted",
-        "Plans are emitted for PyTorch: one process with several devices or, with a "
-        "schedule, a pipeline of processes. Nothing is written for others.",
+        "A plan of one device needs no program for several. Keras has engines for stages on devices, "
+        "for copies and for split layers, and none for pipelines of processes, for micro-batches and "
+        "for sharded states: compile these for PyTorch.",
     ),
     _told(
         "E1019",
@@ -168,14 +169,22 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     _told(
         "E1034",
         "batch statistics in copies of a model",
-        "`MirroredStrategy` gives each copy a part of the batch. Layers that normalise over the batch "
-        "would take the statistics of that part. Use a norm that does not look at the batch, freeze "
-        "the layer, or let JAX share out the batch, which takes the statistics of all of it.",
+        "Along a data axis, and with `MirroredStrategy`, each copy has a part of the batch. Layers that "
+        "normalise over the batch would take the statistics of that part. Use a norm that does not look "
+        "at the batch, freeze the layer, or let JAX share out the batch, which takes the statistics of "
+        "all of it.",
     ),
     _told(
         "E1035",
         "nothing to split",
-        "A model is split at pairs of linear layers with nothing but functions of single elements "
-        "between them. Where there is none, every device would hold the whole model.",
+        "A tensor axis splits linear layers in pairs with functions of single elements or attention "
+        "between them, vocabularies and last layers, where it divides their widths and heads. Where "
+        "there are none, every device would hold the whole model.",
+    ),
+    _told(
+        "E1036",
+        "communication that is not known",
+        "What the engines send is followed operation by operation. How often they gather the weights of "
+        "a block that runs several times in a step, or is computed again, is not known.",
     ),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from nnspec.compiler import Spec, load_source
@@ -13,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 MLP = """
 model MLP {
   input x: [B, 12]
-  for _ in range(4) { x = x -> layers: Linear(16) -> tanh }
+  for _ in range(3) { x = x -> layers: Linear(16) -> tanh }
   output y = x -> head: Linear(5)
 }
 """
@@ -53,9 +52,26 @@ def gpt2() -> Spec:
     return load(
         str(ROOT / "specs/language/gpt2.nns"),
         "GPT2",
-        depth=4,
+        depth=2,
         width=16,
-        heads=2,
+        heads=4,
+        vocab=40,
+        context=16,
+    )
+
+
+def llama() -> Spec:
+    """Llama with its grouped queries, made small."""
+    from nnspec.compiler import load
+
+    return load(
+        str(ROOT / "specs/language/llama.nns"),
+        "Llama",
+        depth=2,
+        width=16,
+        heads=4,
+        kv_heads=2,
+        hidden=24,
         vocab=40,
         context=16,
     )
@@ -65,10 +81,3 @@ def even(spec: Spec, stages: int) -> list[int]:
     """The stage of each node: as many nodes in each stage."""
     count = len(spec.program.main.nodes)
     return [place * stages // count for place in range(count)]
-
-
-def bytes_of(sizes: Sequence[int]) -> int:
-    total = 1
-    for size in sizes:
-        total *= size
-    return total

@@ -1,9 +1,9 @@
-"""Runs an emitted pipeline in several processes beside the whole model in one, and prints what differs.
+"""Runs emitted programs in several processes beside the whole model in one, and writes what differs.
 
     python torch_worker.py JOBS.json
 
-A job names the files, the number of processes, how inputs are made, and the micro-batches. Each process
-imports the frameworks once (they are forked), and runs every job of its number of processes.
+A job names the files, how inputs are made, and the micro-batches. All have as many processes, which import
+the framework once (they are forked) and run every job.
 """
 
 from __future__ import annotations
@@ -13,14 +13,21 @@ import json
 import os
 import socket
 import sys
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as processes
+from torch.distributed.tensor import DTensor
+from torch.distributed.tensor.debug import CommDebugMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 SECONDS = 60
+Job = dict[str, Any]
 
 
 def loaded(path: str) -> Any:
@@ -32,82 +39,219 @@ def loaded(path: str) -> Any:
     return module
 
 
-def inputs_of(job: dict[str, Any]) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(3)
-    if job["ids"]:
-        return torch.randint(0, job["ids"], job["shape"], generator=generator)
-    return torch.randn(job["shape"], generator=generator, dtype=torch.float64)
-
-
 def mean_square(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return ((output - target) ** 2).mean()
 
 
-def whole(job: dict[str, Any]) -> tuple[Any, torch.Tensor, torch.Tensor, torch.Tensor]:
+def inputs_of(job: Job) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(3)
+    if job["ids"]:
+        return torch.randint(0, job["ids"], job["shape"], generator=generator)
+    return torch.randn(job["shape"], generator=generator)
+
+
+def whole(job: Job) -> tuple[Any, torch.Tensor, torch.Tensor, torch.Tensor]:
     """The model in one process, after its backward pass; input, target, output."""
     torch.manual_seed(0)
     model = getattr(loaded(job["model"]), job["factory"])()
     x = inputs_of(job)
     output = model(x)
-    target = torch.randn(
-        output.shape, generator=torch.Generator().manual_seed(4)
-    ).double()
+    target = torch.randn(output.shape, generator=torch.Generator().manual_seed(4))
     mean_square(output, target).backward()
-    return model, x, target, output
+    return model, x, target, output.detach()
 
 
-def run(rank: int, job: dict[str, Any]) -> dict[str, Any]:
+# ---- counting -----------------------------------------------------------------------------------------
+
+
+def size_of(tensor: torch.Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def sizes_of(args: Any) -> int:
+    return sum(map(size_of, args[0]))
+
+
+# What each collective is called, and the bytes of its tensors as wholes.
+KINDS: dict[str, tuple[str, Callable[[Any], int]]] = {
+    "c10d::allreduce_": ("all_reduce", sizes_of),
+    "c10d::_allgather_base_": ("all_gather", lambda args: size_of(args[0])),
+    "c10d::_reduce_scatter_base_": ("reduce_scatter", lambda args: size_of(args[1])),
+    "c10d::send": ("send", sizes_of),
+    "_c10d_functional::all_reduce": ("all_reduce", lambda args: size_of(args[0])),
+    "_c10d_functional::all_gather_into_tensor": (
+        "all_gather",
+        lambda args: size_of(args[0]) * args[1],
+    ),
+    "_c10d_functional::reduce_scatter_tensor": (
+        "reduce_scatter",
+        lambda args: size_of(args[0]),
+    ),
+}
+SILENT = {
+    "c10d::recv_",
+    "_c10d_functional::wait_tensor",
+    "_c10d_functional::_wrap_tensor_autograd",
+}
+
+
+class Counted(TorchDispatchMode):
+    """How often each collective runs, and with how many bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if any(kind is DTensor for kind in types):
+            return NotImplemented  # the engine first, which calls collectives
+        name = func.overloadpacket._qualified_op_name
+        if name in KINDS:
+            kind, read = KINDS[name]
+            self.found[kind][0] += 1
+            self.found[kind][1] += read(args)
+        elif name.startswith(("c10d::", "_c10d_functional::")) and name not in SILENT:
+            self.found[name][0] += 1
+        return func(*args, **(kwargs or {}))
+
+
+class Untracked:
+    """In place of the modules that `CommDebugMode` follows, for which it takes one forward pass only."""
+
+    name, is_bw, activation_checkpointing = "Global", False, False
+    module_parents_dict: dict[str, set[str]] = {"Global": set()}  # noqa: RUF012
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+def counted(run: Callable[[], Any]) -> tuple[Any, Job]:
+    """What a run gives, and what it communicates, also by PyTorch's own count of collectives."""
+    debug = CommDebugMode()
+    debug.advanced_module_tracker = Untracked()  # pyright: ignore[reportAttributeAccessIssue]
+    with debug, Counted() as mode:
+        found = run()
+    return found, {
+        "counted": dict(mode.found),
+        "debug": sum(debug.get_comm_counts().values()),
+    }
+
+
+# ---- runs ---------------------------------------------------------------------------------------------
+
+
+def place_on(mesh: Any) -> tuple[int, int]:
+    """Where a process stands on the data axis, of how many."""
+    if mesh is None or "data" not in mesh.mesh_dim_names:
+        return 0, 1
+    return mesh["data"].get_local_rank(), mesh["data"].size()
+
+
+def own_part(mesh: Any, size: int) -> slice:
+    place, count = place_on(mesh)
+    return slice(place * size // count, (place + 1) * size // count)
+
+
+def run_mesh(job: Job) -> Job:
     model, x, target, output = whole(job)
-    pipeline = loaded(job["pipeline"]).Pipeline(mean_square, job["microbatches"])
-    weights = dict(model.state_dict())
-    pipeline.load_state_dict(weights)
-    losses: list[torch.Tensor] = []
-    found = pipeline.step(x, target=target if pipeline.is_last else None, losses=losses)
-    whole_name = vars(sys.modules[type(pipeline).__module__])["whole_name"]
+    module = loaded(job["program"])
+    mesh, weights = module.make_mesh(), model.state_dict()
+    factory = getattr(module, job["factory"])
+    shared = module.build(factory, mesh, weights=weights)
+    mine = own_part(mesh, len(x))
+    found = shared(x[mine]).detach()
+    more = (mesh,) if job["copies"] else ()
+
+    def step(x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return module.step(shared, *more, mean_square, x, target=target)
+
+    step(x[mine], target[mine])
+    shared.zero_grad(set_to_none=True)
+    loss, said = counted(lambda: step(x[mine], target[mine]))
     gradients = {name: weight.grad for name, weight in model.named_parameters()}
-    shared = {id(p): n for n, p in model.named_parameters()}
-    everything = {
-        n: gradients[shared[id(p)]]
-        for n, p in model.named_parameters(remove_duplicate=False)
-    }
-    worst = 0.0
-    for number, module in zip(pipeline.numbers, pipeline.modules, strict=True):
-        for name, weight in module.named_parameters():
-            expected = everything[whole_name(number, name)]
-            worst = max(worst, (weight.grad - expected).abs().max().item())
-    held = {id(p): p for m in pipeline.modules for p in m.parameters()}.values()
-    return {
-        "rank": rank,
-        "stages": pipeline.numbers,
+    worst, shapes = 0.0, {}
+    for name, weight in shared.named_parameters():
+        wanted = module.share(name, gradients[name], weight)
+        worst = max(worst, apart(module.local(weight.grad), wanted))
+        shapes[name] = list(module.local(weight).shape)
+    back = module.whole_weights(shared)
+    drawn = module.whole_weights(module.build(factory, mesh))
+    return said | {
+        "output": apart(found, output[mine]),
+        "loss": abs(loss.item() - mean_square(output[mine], target[mine]).item()),
         "gradient": worst,
-        "output": None if found is None else (found - output).abs().max().item(),
-        "elements": sum(p.numel() for p in held),
-        "names": sorted(pipeline.state_dict()),
-        "refused": refused(pipeline, x, target),
+        "shapes": shapes,
+        "back": all(torch.equal(back[name], weights[name]) for name in weights),
+        "drawn": {name: weight.double().sum().item() for name, weight in drawn.items()},
+        "refused": refused(lambda: step(x[:-1], target[:-1])),
     }
 
 
-def refused(pipeline: Any, x: torch.Tensor, target: torch.Tensor) -> str:
+def run_pipeline(job: Job) -> Job:
+    model, x, target, output = whole(job)
+    module = loaded(job["program"])
+    pipeline = module.Pipeline(mean_square, job["microbatches"])
+    mesh, weights = getattr(pipeline, "mesh", None), dict(model.state_dict())
+    pipeline.load_state_dict(weights)
+    mine = own_part(mesh, len(x))
+
+    def step() -> Any:
+        wanted = target[mine] if pipeline.is_last else None
+        return pipeline.step(x[mine], target=wanted)
+
+    step()
+    for weight in pipeline.parameters():
+        weight.grad = None
+    found, said = counted(step)
+    named = dict(model.named_parameters(remove_duplicate=False))
+    gradients = {id(weight): weight.grad for weight in model.parameters()}
+    worst, shapes = 0.0, {}
+    for number, stage in zip(pipeline.numbers, pipeline.modules, strict=True):
+        for name, weight in stage.named_parameters():
+            wanted = gradients[id(named[module.whole_name(number, name)])]
+            held = weight
+            if mesh is not None:
+                wanted = module.share(f"{number}.{name}", wanted, weight)
+                held = module.local(weight)
+            gradient = weight.grad if mesh is None else module.local(weight.grad)
+            worst = max(worst, apart(gradient, wanted))
+            shapes[f"{number}.{name}"] = list(held.shape)
+    back = pipeline.state_dict()
+    return said | {
+        "output": None if found is None else apart(found, output[mine]),
+        "gradient": worst,
+        "shapes": shapes,
+        "back": all(torch.equal(back[name], weights[name]) for name in back),
+        "names": sorted(back),
+        "refused": refused(lambda: pipeline.step(x[:-1], target=target[:-1])),
+    }
+
+
+def apart(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    """The largest distance of elements; tensors of one shape."""
+    assert found.shape == wanted.shape, (found.shape, wanted.shape)
+    return (found - wanted).abs().max().item() if found.numel() else 0.0
+
+
+def refused(run: Callable[[], object]) -> str:
     """What is said of a batch that does not divide: in every process, before anything is sent."""
     try:
-        pipeline.step(x[:-1], target=target[:-1])
+        run()
     except ValueError as error:
         return str(error)
     return ""
 
 
-def process(
-    rank: int, count: int, port: int, jobs: list[dict[str, Any]], folder: str
-) -> None:
+def process(rank: int, count: int, port: int, jobs: list[Job], folder: str) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
-    from datetime import timedelta
-
-    dist.init_process_group(
-        "gloo", rank=rank, world_size=count, timeout=timedelta(seconds=SECONDS)
-    )
-    found = [run(rank, job) for job in jobs]
+    limit = timedelta(seconds=SECONDS)
+    dist.init_process_group("gloo", rank=rank, world_size=count, timeout=limit)
+    runs = {"mesh": run_mesh, "pipeline": run_pipeline}
+    found = [runs[job["kind"]](job) for job in jobs]
     Path(folder, f"{rank}.json").write_text(json.dumps(found))
     dist.destroy_process_group()
 

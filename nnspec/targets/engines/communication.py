@@ -19,12 +19,12 @@ from math import prod
 from typing import TypeAlias
 
 from nnspec.analysis.tensor_parts import constant_values, values_of
+from nnspec.analysis.tensor_plan import SplitFunction, TensorPlan
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
 from nnspec.ir.graph import Function, Program, dotted
 from nnspec.ir.types import DType, TensorType
 from nnspec.targets.engines.shares import Shape, held_by_tensor
-from nnspec.targets.engines.tensor_plan import SplitFunction, TensorPlan
 from nnspec.targets.engines.torch_sharded import MeshShape, blocks_of, instances
 
 ALL_REDUCE, ALL_GATHER, REDUCE_SCATTER = "all_reduce", "all_gather", "reduce_scatter"
@@ -138,6 +138,8 @@ class Step:
         if not self.shape.shards:
             return {}
         groups = list(_groups(self.plan.program, held))
+        if not groups:
+            return {}
         whole = sum(self.item * self._padded(shapes) for shapes in groups)
         once = Moved(len(groups), whole)
         turns = self.shape.microbatches

@@ -13,7 +13,7 @@ OPTIONS: dict[str, str] = {}
 STAGES: Sequence[Callable[..., keras.Model]] = ()
 ORDERS: Sequence[Sequence[tuple[int, ...]]] = ()
 PATHS: Sequence[dict[str, str]] = ()
-WIDTHS: Sequence[int] = ()
+SHARDS = 1
 LAYOUTS: dict[str, tuple[str | None, ...]] = {}
 
 
@@ -179,23 +179,19 @@ def data_parallel(sample, devices: Sequence[str] | None = None) -> keras.Model:
     return built(sample, whole.device_mesh, {})
 
 
-def model_parallel(
-    sample, shards: int, devices: Sequence[str] | None = None
-) -> keras.Model:
-    """The model with the layers of `LAYOUTS` split into `shards`; the batch is split over the rest.
+def model_parallel(sample, devices: Sequence[str] | None = None) -> keras.Model:
+    """The model with the layers of `LAYOUTS` split into `SHARDS`; the batch is split over the rest.
 
-    Pairs of linear layers are split, the first by columns, the second by rows (Shoeybi et
-    al., 2019). Raises `ValueError` if a shard is not what was asked for.
+    Linear layers are split in pairs, the first by columns, the second by rows, with the heads
+    of attention between them (Shoeybi et al., 2019). Raises `ValueError` if a shard is not
+    what was asked for.
     """
     require_backend("jax")
     names = list(devices or distribution.list_devices())
-    if len(names) % shards:
-        raise ValueError(f"{len(names)} devices do not divide into {shards} shards")
-    for width in WIDTHS:
-        if width % shards:
-            raise ValueError(f"the width {width} does not divide into {shards} shards")
+    if len(names) % SHARDS:
+        raise ValueError(f"{len(names)} devices do not divide into {SHARDS} shards")
     mesh = distribution.DeviceMesh(
-        (len(names) // shards, shards), ("batch", "model"), names
+        (len(names) // SHARDS, SHARDS), ("batch", "model"), names
     )
     layouts = distribution.LayoutMap(mesh)
     for path, axes in LAYOUTS.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
+from nnspec.analysis.tensor_plan import TensorPlan
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Port, Program
 from nnspec.ops.normalization import BatchNorm
@@ -17,8 +18,8 @@ from nnspec.pycode.expressions import Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import
 from nnspec.targets.classes import factory_name
 from nnspec.targets.engines.owners import with_owners
-from nnspec.targets.engines.pairs import pairs
 from nnspec.targets.engines.text import verbatim
+from nnspec.targets.engines.torch_sharded import MeshShape
 from nnspec.targets.file import Engine, emit_programs, is_function
 from nnspec.targets.layout import Permutation, layouts, logical
 from nnspec.targets.weights import WeightEntry, weight_map
@@ -93,26 +94,25 @@ def emit_data_parallel(program: Program, backend: str = "jax") -> str:
     return emit_programs([program], "keras", engine)
 
 
-def emit_model_parallel(program: Program, backend: str = "jax") -> str:
-    """The program with `model_parallel`, which splits pairs of linear layers, and batches over the rest.
+def emit_model_parallel(program: Program, shards: int, backend: str = "jax") -> str:
+    """The program with `model_parallel`, which splits layers into `shards`, and batches over the rest.
 
-    Raises `SpecError` where the model has no such pair.
+    Raises `SpecError` where the model has no layer that can be split so.
     """
     _require_backend("keras.distribution.ModelParallel", "jax", backend)
-    axes = layouts_of(program)
+    axes = layouts_of(program, shards)
     if not axes:
         raise SpecError(
             "E1035",
-            f"no layer of {program.name} can be split",
+            f"no layer of {program.name} can be split into {shards} shards",
             program.main.location,
-            hint="no linear layer feeds another through functions of single elements alone",
+            hint="place the model with `tensor=1`",
         )
     prefix = "" if is_function(program) else f"{factory_name(program)}/"
-    widths = sorted({pair.width for pair in pairs(program)})
     tables = (
         _model(program),
         _options(program),
-        Assign((Name("WIDTHS"),), _tuple([Literal(width) for width in widths])),
+        Assign((Name("SHARDS"),), Literal(shards)),
         Assign((Name("LAYOUTS"),), _layouts(prefix, axes)),
     )
     parts = ("require_backend", "model_parallel", *_CHECKED)
@@ -121,34 +121,67 @@ def emit_model_parallel(program: Program, backend: str = "jax") -> str:
         _DISTRIBUTION,
         frozenset(),
         ("model_parallel", "shard_bytes"),
-        "`model_parallel(sample, shards)` splits the model over the devices, on JAX.",
+        f"`model_parallel(sample)` splits the model over {shards} devices, on JAX, and batches\n"
+        "over groups of as many.",
     )
     return emit_programs([program], "keras", engine)
+
+
+def emit_keras_mesh(program: Program, shape: MeshShape, backend: str | None) -> str:
+    """The program of a mesh: copies of a model, or layers that are split.
+
+    Without a backend it is JAX, whose engine has both. Raises `SpecError` for a mesh that Keras has no
+    engine for, here or on the backend.
+    """
+    missing = _missing(shape)
+    if missing is not None:
+        raise SpecError(
+            "E1018",
+            f"Keras has no engine for a mesh with {missing}",
+            hint="place the model with `--mesh pipeline=1,sharded=nothing,microbatches=1`, "
+            "or compile for torch",
+        )
+    if shape.tensor > 1:
+        return emit_model_parallel(program, shape.tensor, backend or "jax")
+    if backend == "tensorflow":
+        return emit_mirrored(program, backend)
+    return emit_data_parallel(program, backend or "jax")
+
+
+def _missing(shape: MeshShape) -> str | None:
+    if shape.processes == 1:
+        return "one device"
+    if shape.pipeline > 1:
+        return f"a pipeline of {shape.pipeline} stages"
+    if shape.shards:
+        return f"{shape.sharded} sharded over the data axis"
+    return f"{shape.microbatches} micro-batches" if shape.microbatches > 1 else None
 
 
 # ---- what is where ------------------------------------------------------------------------------------
 
 
-def layouts_of(program: Program) -> dict[str, tuple[str | None, ...]]:
+def layouts_of(program: Program, shards: int) -> dict[str, tuple[str | None, ...]]:
     """The axes of the mesh that split the variables of a model, by their paths below the model's name.
 
-    The kernel [in, out] and bias of the first layer of a pair by columns, the kernel of the second by rows.
+    Kernels are [in, out]: what is split by columns is split along the second axis, with its bias.
     """
-    columns = {path for pair in pairs(program) for path in pair.columns}
-    rows = {pair.rows for pair in pairs(program)}
+    split = TensorPlan(program, shards).axes
     found: dict[str, tuple[str | None, ...]] = {}
     for entry in weight_map(program):
-        is_kernel = len(entry.shape) == 2
-        if entry.path in columns:
-            found[entry.variable] = (None, _SPLIT) if is_kernel else (_SPLIT,)
-        elif entry.path in rows and is_kernel:
-            found[entry.variable] = (_SPLIT, None)
+        (source, *others) = entry.sources
+        if source in split and not others:
+            axis = split[source]
+            along = len(entry.shape) - 1 - axis if entry.steps else axis
+            found[entry.variable] = tuple(
+                _SPLIT if place == along else None for place in range(len(entry.shape))
+            )
     return found
 
 
 def shard_bytes(program: Program, shards: int, item: int = 4) -> int:
     """The bytes of weights on each device where layers are split into `shards`, of `item` bytes each."""
-    split = layouts_of(program)
+    split = layouts_of(program, shards)
     return sum(
         item * prod(entry.shape) // (shards if entry.variable in split else 1)
         for entry in weight_map(program)

@@ -1,27 +1,52 @@
 """Programs whose code runs on shares of what is divided as it runs on the whole.
 
-Where heads are split off, their number is told from the tensor, and the width of a head is given. The model
-is the same; a process that has some of the heads runs the same code.
+Where heads are split off, their number is told from the tensor, and the width of a head is given. A last
+layer that is tied to a split embedding gathers its result. The model is the same; a process that has its
+share of the layers runs the same code.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from nnspec.analysis.tensor_axes import with_share_open
 from nnspec.analysis.tensor_parts import Part, tensor_parts
+from nnspec.analysis.tensor_plan import TensorPlan
 from nnspec.ir.graph import Function, Node, Program
+from nnspec.ops.base import Operator
+from nnspec.ops.linear import Linear
 from nnspec.ops.patterns import Rearrange
+from nnspec.targets.engines.split_linear import SplitLinear
 
 
-def shareable(program: Program) -> Program:
-    """The same program with no size of the whole where tensor parallelism leaves a share."""
+def shareable(plan: TensorPlan) -> Program:
+    """The program of a plan with no size of the whole where a device has a share."""
+    program = plan.program
+    if plan.devices == 1:
+        return program
     parts = tensor_parts(program)
     functions = {
         key: _open(function, parts[key]) if parts[key] else function
         for key, function in program.functions.items()
     }
+    heads = plan.functions[program.entry].heads
+    main = functions[program.entry]
+    nodes = tuple(
+        replace(node, op=_split_head(node.op)) if _is_tied(node, heads) else node
+        for node in main.nodes
+    )
+    functions[program.entry] = replace(main, nodes=nodes)
     return replace(program, functions=functions)
+
+
+def _is_tied(node: Node, heads: Sequence[int]) -> bool:
+    return node.id in heads and len(list(node.values())) == 2
+
+
+def _split_head(op: Operator | None) -> SplitLinear:
+    assert isinstance(op, Linear)
+    return SplitLinear(**{name: getattr(op, name) for name in type(op).model_fields})
 
 
 def _open(function: Function, parts: tuple[Part, ...]) -> Function:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from nnspec.ir.graph import Function, Program, dotted
 
 if TYPE_CHECKING:
-    from nnspec.targets.engines.tensor_plan import TensorPlan
+    from nnspec.analysis.tensor_plan import TensorPlan
     from nnspec.targets.engines.torch_sharded import MeshShape
 
 Shape: TypeAlias = tuple[int, ...]

@@ -14,13 +14,15 @@ from nnspec.targets.engines.communication import (
     SEND,
     Moved,
     Step,
+    Traffic,
     added,
     bytes_of,
     refuse_unknown,
     times,
 )
 from nnspec.targets.engines.shares import held_by_tensor
-from nnspec.targets.engines.torch_stages import StagedPlans
+from nnspec.targets.engines.torch_sharded import MeshShape, tensor_plan
+from nnspec.targets.engines.torch_stages import StagedPlans, staged_plans
 
 
 @dataclass(frozen=True)
@@ -87,3 +89,22 @@ class PipelineStep:
 def _values(ports: Sequence[Port]) -> Iterator[int]:
     for port in ports:
         yield from values_of(port.values)
+
+
+def mesh_traffic(
+    program: Program,
+    shape: MeshShape,
+    sizes: Mapping[str, Size],
+    stages: tuple[Sequence[int], Sequence[int]] | None,
+) -> tuple[Traffic, ...]:
+    """What a process communicates in a step, at each place of the pipeline, with floats of 4 bytes.
+
+    `stages` are the stage of each node and the place of each stage, where there is a pipeline.
+    """
+    if stages is None:
+        plan = tensor_plan(program, shape)
+        return (Step(plan, shape, sizes).traffic(),)
+    stage_of, ranks = stages
+    pipeline = staged_plans(program, stage_of, shape)
+    step = PipelineStep(program, pipeline, ranks, sizes)
+    return tuple(step.traffic(rank) for rank in range(max(ranks) + 1))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal as Choice
 
+from nnspec.analysis.tensor_plan import Style, TensorPlan
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Function, Program, dotted
 from nnspec.ops.normalization import BatchNorm
@@ -16,7 +17,7 @@ from nnspec.pycode.expressions import Call, Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import, Statement
 from nnspec.targets.classes import factory_name
 from nnspec.targets.engines.patterns import folded
-from nnspec.targets.engines.tensor_plan import Style, TensorPlan
+from nnspec.targets.engines.shareable import shareable
 from nnspec.targets.engines.text import verbatim
 from nnspec.targets.file import Engine, emit_programs
 
@@ -113,7 +114,7 @@ def emit_mesh(program: Program, shape: MeshShape) -> str:
         header(program, shape, plan),
         {"BLOCKS": list(blocks_of(program))} if shape.shards else {},
     )
-    return emit_programs([plan.program_of_shares], "torch", engine)
+    return emit_programs([shareable(plan)], "torch", engine)
 
 
 _CALLED = {"build_copy": "build", "step_holding": "step", "step_of_copies": "step"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from nnspec.analysis.tensor_plan import Style, TensorPlan
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Program
 from nnspec.passes.stages import Copy, Stages, staged
@@ -17,7 +18,7 @@ from nnspec.pycode.statements import Assign, Import, Statement
 from nnspec.targets.classes import factory_name
 from nnspec.targets.engines.owners import with_owners
 from nnspec.targets.engines.patterns import folded
-from nnspec.targets.engines.tensor_plan import Style, TensorPlan
+from nnspec.targets.engines.shareable import shareable
 from nnspec.targets.engines.text import verbatim
 from nnspec.targets.engines.torch_sharded import (
     IMPORTS,
@@ -122,7 +123,7 @@ def emit_pipeline(
         _header(len(ranks), count, shape),
         {"BLOCKS": list(_blocks(pipeline))} if shape.shards else {},
     )
-    programs = [plan.program_of_shares if meshed else plan.program for plan in plans]
+    programs = [shareable(plan) if meshed else plan.program for plan in plans]
     return emit_programs(programs, "torch", engine)
 
 

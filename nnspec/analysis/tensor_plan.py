@@ -9,7 +9,7 @@ does not divide stays whole in every process.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
@@ -192,23 +192,6 @@ class TensorPlan:
                 found[f"{path}.weight"] = 0
         return found
 
-    @property
-    def program_of_shares(self) -> Program:
-        """The program whose code a process with its share of the layers runs: heads tied to split embeddings."""
-        from nnspec.targets.engines.shareable import shareable
-
-        heads = self.functions[self.program.entry].heads
-        program = shareable(self.program)
-        main = program.main
-        nodes = tuple(
-            replace(node, op=_split_head(node.op))
-            if node.id in heads and len(list(node.values())) == 2
-            else node
-            for node in main.nodes
-        )
-        functions = {**program.functions, main.key: replace(main, nodes=nodes)}
-        return replace(program, functions=functions)
-
 
 def called_below(
     program: Program, function: Function, prefix: str
@@ -241,13 +224,6 @@ def _is_tied_head(function: Function, node: Node) -> bool:
     (_, weight) = node.values()
     maker = next((n for n in function.nodes if weight in n.outputs), None)
     return maker is not None and maker.weight == "weight"
-
-
-def _split_head(op: object) -> Linear:
-    from nnspec.targets.engines.split_linear import SplitLinear
-
-    assert isinstance(op, Linear)
-    return SplitLinear(**{name: getattr(op, name) for name in type(op).model_fields})
 
 
 # ---- what goes into split layers ----------------------------------------------------------------------

@@ -1,0 +1,140 @@
+"""What is run in several processes of PyTorch: models, meshes, schedules, and what is predicted of each."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnspec.analysis.tensor_plan import TensorPlan
+from nnspec.compiler import Spec
+from nnspec.targets import emit
+from nnspec.targets.classes import factory_name
+from nnspec.targets.engines.communication import Step, Traffic
+from nnspec.targets.engines.shares import held
+from nnspec.targets.engines.stage_traffic import PipelineStep
+from nnspec.targets.engines.torch_sharded import MeshShape, emit_mesh
+from nnspec.targets.engines.torch_stages import (
+    StagedPlans,
+    emit_pipeline,
+    staged_plans,
+)
+from tests.engines.specs import MLP, UNET, even, gpt2, llama, spec_of
+
+SECONDS = 150
+ITEM = 8
+"""Bytes of a float: everything runs in float64."""
+
+SPECS: Mapping[str, tuple[Callable[[], Spec], tuple[int, ...], int]] = {
+    "mlp": (lambda: spec_of(MLP), (8, 12), 0),
+    "gpt2": (gpt2, (8, 10), 40),
+    "llama": (llama, (8, 6), 40),
+    "unet": (lambda: spec_of(UNET), (8, 3, 8, 12), 0),
+}
+SIZES: Mapping[str, dict[str, int]] = {
+    "mlp": {},
+    "gpt2": {"T": 10},
+    "llama": {"T": 6},
+    "unet": {"H": 8, "W": 12},
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A model on a mesh; with a schedule, its stages have these places in the pipeline."""
+
+    name: str
+    shape: MeshShape
+    schedule: str | None = None
+    ranks: Sequence[int] = ()
+
+    @property
+    def spec(self) -> Spec:
+        return SPECS[self.name][0]()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Of a micro-batch in one process."""
+        batch = SPECS[self.name][1][0] // self.shape.data // self.shape.microbatches
+        return {**SIZES[self.name], "B": batch}
+
+    def source(self, spec: Spec) -> str:
+        if self.schedule is None:
+            return emit_mesh(spec.program, self.shape)
+        stages = even(spec, len(self.ranks))
+        return emit_pipeline(
+            spec.program, stages, self.ranks, self.schedule, self.shape
+        )
+
+    def job(self, folder: Path, number: int) -> dict[str, Any]:
+        spec = self.spec
+        model, program = folder / f"model{number}.py", folder / f"program{number}.py"
+        model.write_text(emit(spec.program, "torch"))
+        program.write_text(self.source(spec))
+        _, shape, ids = SPECS[self.name]
+        return {
+            "kind": "mesh" if self.schedule is None else "pipeline",
+            "model": str(model),
+            "program": str(program),
+            "factory": factory_name(spec.program),
+            "shape": shape,
+            "ids": ids,
+            "processes": self.shape.processes,
+            "copies": self.shape.copies,
+            "microbatches": self.shape.microbatches,
+        }
+
+    def place(self, rank: int) -> tuple[int, int]:
+        """Where a process stands in the pipeline and on the data axis."""
+        rest, _ = divmod(rank, self.shape.tensor)
+        return divmod(rest, self.shape.data)
+
+    def plans(self, spec: Spec) -> StagedPlans:
+        return staged_plans(spec.program, even(spec, len(self.ranks)), self.shape)
+
+    def shapes(self, rank: int) -> dict[str, list[int]]:
+        """What is predicted that a process holds of each weight."""
+        spec, (stage, data) = self.spec, self.place(rank)
+        if self.schedule is None:
+            plan = TensorPlan(spec.program, self.shape.tensor)
+            return {n: list(s) for n, s in held(plan, self.shape, data).items()}
+        plans = self.plans(spec).plans
+        return {
+            f"{number}.{name}": list(shape)
+            for number, place in enumerate(self.ranks)
+            if place == stage
+            for name, shape in held(plans[number], self.shape, data).items()
+        }
+
+    def traffic(self, rank: int) -> Traffic:
+        """What is predicted that a process communicates in a step."""
+        spec, (stage, _) = self.spec, self.place(rank)
+        if self.schedule is None:
+            plan = TensorPlan(spec.program, self.shape.tensor)
+            return Step(plan, self.shape, self.sizes, ITEM).traffic()
+        step = PipelineStep(
+            spec.program, self.plans(spec), self.ranks, self.sizes, ITEM
+        )
+        return step.traffic(stage)
+
+
+def launched(folder: Path, runs: Sequence[Run]) -> list[list[dict[str, Any]]]:
+    """What each process says of each run; all runs have as many processes."""
+    jobs = [run.job(folder, number) for number, run in enumerate(runs)]
+    path = folder / "jobs.json"
+    path.write_text(json.dumps(jobs))
+    worker = str(Path(__file__).with_name("torch_worker.py"))
+    done = subprocess.run(
+        [sys.executable, worker, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    count = jobs[0]["processes"]
+    said = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(count)]
+    return [list(each) for each in zip(*said, strict=True)]
