@@ -1,8 +1,8 @@
 """Runs emitted Keras programs on several devices beside the whole model on one, and writes what differs.
 
-    python keras_worker.py KIND JOB.json
+    python keras_worker.py JOBS.json
 
-The parent sets the backend and, for JAX, the number of devices.
+The parent sets the backend and, for JAX, the number of devices. One process runs all jobs of a backend.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def whole(job: Job) -> Any:
 
     keras.utils.set_random_seed(0)
     model = getattr(loaded(job["model"]), job["factory"])()
-    model(data_of(job))
+    if not model.built:
+        model(data_of(job))
     return model
 
 
@@ -123,13 +124,14 @@ def on_devices(job: Job) -> Job:
             strict=True,
         )
     )
-    found.compile(optimizer=sgd(), loss="mean_squared_error")
-    model.compile(optimizer=sgd(), loss="mean_squared_error", jit_compile=False)
-    before = apart(variables, model)
-    fitted(found, x, target)
-    said["moved"] = apart(variables, model)
-    fitted(model, x, target)
-    said["trained"], said["before"] = apart(variables, model), before
+    said["before"] = apart(variables, model)
+    if job["fits"]:
+        found.compile(optimizer=sgd(), loss="mean_squared_error")
+        model.compile(optimizer=sgd(), loss="mean_squared_error", jit_compile=False)
+        fitted(found, x, target)
+        said["moved"] = apart(variables, model)
+        fitted(model, x, target)
+        said["trained"] = apart(variables, model)
     said["refused"] = [
         refused(lambda: module.OnDevices(["CPU:0"])),
         refused(lambda: module.OnDevices(["CPU:0", "GPU:7"])),
@@ -206,36 +208,62 @@ def mirrored(job: Job) -> Job:
 
 
 def sharded(job: Job) -> Job:
+    """Shards of JAX: outputs and gradients beside those of one device, as shares of the largest."""
     import keras
 
+    keras.distribution.set_distribution(None)
     model, x = whole(job), data_of(job)
-    expected = model.predict(x, batch_size=len(x), verbose=0)  # compiled, as below
-    target = target_of(expected)
+    target = numpy.random.default_rng(4).normal(size=job["result"])
+    expected, wanted = jax_pass(model, x, target)
     module = loaded(job["program"])
     make = getattr(module, job["kind"])
-    found = make(x, *job["arguments"])
+    found = make(x)
     paths = give(by_path(found), model)
-    output = distance(found.predict(x, batch_size=len(x), verbose=0), expected)
-    said = {"paths": paths, "output": output, "bytes": module.shard_bytes(found)}
-    said["shapes"] = {
-        v.path: [list(s.data.shape) for s in v.value.addressable_shards]
-        for v in found.weights
+    layout = keras.distribution.distribution().get_data_layout(x.shape)
+    parts = keras.distribution.distribute_tensor(x, layout)
+    output, gradients = jax_pass(found, parts, target)
+    said = {
+        "paths": paths,
+        "output": relative(output, expected),
+        "gradient": max(relative(a, b) for a, b in zip(gradients, wanted, strict=True)),
+        "bytes": module.shard_bytes(found),
+        "shapes": {
+            v.path: [list(s.data.shape) for s in v.value.addressable_shards]
+            for v in found.weights
+        },
+        "refused": [refused(lambda: make(x[:3]))],
     }
-    found.compile(optimizer=sgd(), loss="mean_squared_error")
-    fitted(found, x, target)
-    said["after"] = module.shard_bytes(found)
-    trained = {path: numpy.array(v.value) for path, v in by_path(found).items()}
-    said["moved"] = apart(trained, model)
-    said["refused"] = [refused(lambda: make(x[:3], *job["arguments"]))]
+    if job["fits"]:
+        found.compile(optimizer=sgd(), loss="mean_squared_error")
+        fitted(found, x, target)
+        said["after"] = module.shard_bytes(found)
     if job["kind"] == "model_parallel":
-        said["refused"].append(refused(lambda: make(x, 3)))
+        names = keras.distribution.list_devices()
+        said["refused"].append(refused(lambda: make(x, names[: module.SHARDS + 1])))
         module.LAYOUTS = {"no/such/kernel": (None, "model")}
-        said["refused"].append(refused(lambda: make(x, *job["arguments"])))
+        said["refused"].append(refused(lambda: make(x)) if job["fits"] else "")
     keras.distribution.set_distribution(None)
-    model.compile(optimizer=sgd(), loss="mean_squared_error")
-    fitted(model, x, target)
-    said["trained"] = apart(trained, model)
     return said
+
+
+def jax_pass(model: Any, x: Any, target: numpy.ndarray) -> tuple[Any, list[Any]]:
+    """The output, and the gradient of the loss for each trained variable, compiled as one."""
+    import jax
+
+    fixed = [variable.value for variable in model.non_trainable_variables]
+
+    def loss(weights: list[Any], x: Any) -> Any:
+        output, _ = model.stateless_call(weights, fixed, x)
+        return ((output - target) ** 2).mean(), output
+
+    weights = [variable.value for variable in model.trainable_variables]
+    (_, output), gradients = jax.jit(jax.value_and_grad(loss, has_aux=True))(weights, x)
+    return output, gradients
+
+
+def relative(a: Any, b: Any) -> float:
+    """The largest distance, as a share of the largest element."""
+    return distance(a, b) / float(numpy.abs(numpy.asarray(b)).max())
 
 
 def elsewhere(job: Job) -> Job:
@@ -245,7 +273,7 @@ def elsewhere(job: Job) -> Job:
         "OnDevices": lambda: module.OnDevices(["CPU:0"] * 2),
         "mirrored": lambda: module.mirrored(sgd, "mse", 8),
         "data_parallel": lambda: module.data_parallel(x),
-        "model_parallel": lambda: module.model_parallel(x, 1),
+        "model_parallel": lambda: module.model_parallel(x),
     }
     return {"refused": refused(calls[job["kind"]])}
 
@@ -258,19 +286,28 @@ RUNS = {
 }
 
 
+def exact() -> None:
+    """Float64 stays float64: Keras would compute means and norms in float32."""
+    from keras.src.backend.common import dtypes
+
+    for name in list(dtypes.BIT64_TO_BIT32_DTYPE):
+        dtypes.BIT64_TO_BIT32_DTYPE[name] = name
+
+
 def main() -> None:
     import keras
 
+    exact()
     keras.config.set_floatx("float64")
-    if sys.argv[1] in ("on_devices", "mirrored"):
+    if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         two = [tf.config.LogicalDeviceConfiguration()] * 2
         (processor,) = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(processor, two)
-    path = Path(sys.argv[2])
+    path = Path(sys.argv[1])
     jobs = json.loads(path.read_text())
-    said = [RUNS[sys.argv[1]](job) for job in jobs]
+    said = [RUNS[job["run"]](job) for job in jobs]
     path.with_suffix(".said").write_text(json.dumps(said))
 
 

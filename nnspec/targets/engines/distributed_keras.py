@@ -210,7 +210,8 @@ def built(sample, mesh, layouts: dict[str, tuple[str | None, ...]]) -> keras.Mod
                 f"a batch of {inputs.shape[0]} does not divide over {mesh.shape[0]} devices"
             )
     model = MODEL(**OPTIONS)
-    model(sample)
+    if not model.built:
+        model(sample)
     check_shards(model, dict(zip(mesh.axis_names, mesh.shape, strict=True)), layouts)
     return model
 

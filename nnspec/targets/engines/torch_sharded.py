@@ -186,7 +186,8 @@ def refuse_partial_statistics(program: Program, shape: MeshShape) -> None:
                     "batch normalisation under micro-batches takes the statistics of each "
                     "micro-batch, so the program would compute something else",
                     node.location,
-                    hint="use GroupNorm or LayerNorm, freeze it, or place the model with `microbatches=1`",
+                    hint="use GroupNorm or LayerNorm, freeze it, or place the model "
+                    f"{'without a pipeline' if shape.pipeline > 1 else 'with `microbatches=1`'}",
                 )
             if shape.data > 1:
                 raise SpecError(
