@@ -8,7 +8,6 @@ heads do not know of each other. For all other operators there is no rule, and s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from operator import mul
 from typing import Any, TypeAlias
@@ -17,13 +16,14 @@ from nnspec.ir.dims import ONE
 from nnspec.ir.slices import Range
 from nnspec.ir.types import TensorType
 from nnspec.ops.attention import Attention
-from nnspec.ops.base import Layout, Operator, normal_axis
+from nnspec.ops.base import Layout, Operator, normal_axis, replaced
 from nnspec.ops.joining import Concat, Split, Stack, Unstack
 from nnspec.ops.pattern_plan import Plan
 from nnspec.ops.patterns import Rearrange
 from nnspec.ops.random import Dropout
 from nnspec.ops.shaping import Transpose
 from nnspec.ops.slicing import Slicing
+from nnspec.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,9 @@ def with_share_open(op: Rearrange, kind: TensorType, divided: Divided) -> Rearra
     sizes = {name: size for name, size in op.sizes.items() if name not in atom}
     for other in plan.solved.intersection(group):
         sizes |= dict.fromkeys(other, ONE) | {other[0]: plan.size[other]}
-    return op.model_copy(update={"sizes": sizes})
+    opened = replaced(op, sizes=sizes)
+    assert isinstance(opened, Rearrange)
+    return opened
 
 
 def _is_written_without_sizes(plan: Plan) -> bool:

@@ -11,12 +11,13 @@ reads besides needs no gradient, since each device would know a share of that al
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from nnspec.analysis.tensor_axes import Divided, axes_behind, with_share_open
 from nnspec.ir.graph import Argument, Function, Node, Program, dotted
 from nnspec.ops.linear import Linear
 from nnspec.ops.patterns import Rearrange
+from nnspec.records import dataclass
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ does not divide stays whole in every process.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from nnspec.analysis.tensor_parts import Part, tensor_parts, values_of
 from nnspec.ir.graph import Function, Node, Program, dotted
 from nnspec.ops.linear import Embedding, Linear
 from nnspec.ops.normalization import LayerNorm, RMSNorm
+from nnspec.records import dataclass
 
 
 class Style(Enum):

@@ -14,7 +14,6 @@ The engines are followed operation by operation, so that the figures are those t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias
 
@@ -24,6 +23,7 @@ from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
 from nnspec.ir.graph import Function, Program, dotted
 from nnspec.ir.types import DType, TensorType
+from nnspec.records import dataclass
 from nnspec.targets.engines.shares import Shape, held_by_tensor
 from nnspec.targets.engines.torch_sharded import MeshShape, blocks_of, instances
 

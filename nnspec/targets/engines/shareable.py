@@ -14,7 +14,7 @@ from nnspec.analysis.tensor_axes import with_share_open
 from nnspec.analysis.tensor_parts import Part, tensor_parts
 from nnspec.analysis.tensor_plan import TensorPlan
 from nnspec.ir.graph import Function, Node, Program
-from nnspec.ops.base import Operator
+from nnspec.ops.base import Operator, field_terms
 from nnspec.ops.linear import Linear
 from nnspec.ops.patterns import Rearrange
 from nnspec.targets.engines.split_linear import SplitLinear
@@ -46,7 +46,7 @@ def _is_tied(node: Node, heads: Sequence[int]) -> bool:
 
 def _split_head(op: Operator | None) -> SplitLinear:
     assert isinstance(op, Linear)
-    return SplitLinear(**{name: getattr(op, name) for name in type(op).model_fields})
+    return SplitLinear(**field_terms(op))
 
 
 def _open(function: Function, parts: tuple[Part, ...]) -> Function:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 
 from nnspec.analysis.tensor_parts import constant_values, values_of
 from nnspec.ir.dims import Size
 from nnspec.ir.graph import Port, Program
+from nnspec.records import dataclass
 from nnspec.targets.engines.communication import (
     ALL_REDUCE,
     SEND,

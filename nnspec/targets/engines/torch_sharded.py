@@ -6,7 +6,6 @@ What runs them is text of ours (`sharded_torch.py`), of which a program has what
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal as Choice
 
 from nnspec.analysis.tensor_plan import Style, TensorPlan
@@ -15,6 +14,7 @@ from nnspec.ir.graph import Function, Program, dotted
 from nnspec.ops.normalization import BatchNorm
 from nnspec.pycode.expressions import Call, Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import, Statement
+from nnspec.records import dataclass
 from nnspec.targets.classes import factory_name
 from nnspec.targets.engines.patterns import folded
 from nnspec.targets.engines.shareable import shareable

@@ -7,7 +7,6 @@ which they are, and texts of ours (`pipeline_torch.py`) run them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from nnspec.analysis.tensor_plan import Style, TensorPlan
 from nnspec.diagnostics import SpecError
@@ -15,6 +14,7 @@ from nnspec.ir.graph import Program
 from nnspec.passes.stages import Copy, Stages, staged
 from nnspec.pycode.expressions import Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import, Statement
+from nnspec.records import dataclass
 from nnspec.targets.classes import factory_name
 from nnspec.targets.engines.owners import with_owners
 from nnspec.targets.engines.patterns import folded
