@@ -47,7 +47,8 @@ print(len(placed.STAGES), max(float((a - b).abs().max() / a.abs().max()) for a, 
 """
 
 PIPELINE = """
-import torch, torch.distributed as dist, single, placed
+import importlib, sys
+import torch, torch.distributed as dist, single
 
 dist.init_process_group("gloo")
 torch.set_default_dtype(torch.float64)
@@ -57,22 +58,25 @@ tokens = torch.randint(0, 100, (4, 8))
 target = torch.randint(0, 100, (4, 8))
 def loss(logits, target):
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten())
-pipeline = placed.Pipeline(loss, 2)
-pipeline.load_state_dict(whole.state_dict())
-outputs = pipeline.step(tokens, target=target)
 expected = whole(tokens)
 loss(expected, target).backward()
 known = dict(whole.named_parameters())
-pairs = []
-for number, module in zip(pipeline.numbers, pipeline.modules, strict=True):
-    for name, weight in module.named_parameters():
-        pairs.append((known[placed.whole_name(number, name)].grad, weight.grad))
-if pipeline.is_last:
-    pairs.append((expected, outputs))
+pairs, stages = [], 0
+for name in sys.argv[1:]:
+    placed = importlib.import_module(name)
+    stages += len(placed.STAGES)
+    pipeline = placed.Pipeline(loss, 2)
+    pipeline.load_state_dict(whole.state_dict())
+    outputs = pipeline.step(tokens, target=target)
+    for number, module in zip(pipeline.numbers, pipeline.modules, strict=True):
+        for name, weight in module.named_parameters():
+            pairs.append((known[placed.whole_name(number, name)].grad, weight.grad))
+    if pipeline.is_last:
+        pairs.append((expected, outputs))
 worst = torch.tensor(max(float((a - b).abs().max() / a.abs().max()) for a, b in pairs))
 dist.all_reduce(worst, dist.ReduceOp.MAX)
 if dist.get_rank() == 0:
-    print(len(placed.STAGES), float(worst))
+    print(stages, float(worst))
 dist.destroy_process_group()
 """
 
@@ -107,9 +111,13 @@ dist.destroy_process_group()
 
 
 def compiled(
-    folder: Path, plan: list[str], *options: str, cluster: str = "2xcpu"
+    folder: Path,
+    plan: list[str],
+    *options: str,
+    cluster: str = "2xcpu",
+    name: str = "placed",
 ) -> None:
-    """Writes `single.py` and `placed.py`; the plan is found unless its file is there."""
+    """Writes `single.py` and the program of the plan; the plan is found unless its file is there."""
     spec = folder / "tied.nns"
     spec.write_text(SPEC)
     where = folder / "plan.json"
@@ -118,16 +126,18 @@ def compiled(
     if not where.exists():
         assert main([*command, "-o", str(where)]) == 0
     torch = ["compile", "--target", "torch", str(spec), *sizes]
-    assert main([*torch, "-o", str(folder / "single.py")]) == 0
+    assert main([*torch, "-o", str(folder / "single.py"), "--force"]) == 0
     placed = [*torch, "--plan", str(where), *options]
-    assert main([*placed, "-o", str(folder / "placed.py")]) == 0
+    assert main([*placed, "-o", str(folder / f"{name}.py")]) == 0
 
 
-def said(folder: Path, script: str, *launcher: str) -> tuple[int, float]:
+def said(
+    folder: Path, script: str, names: list[str], *launcher: str
+) -> tuple[int, float]:
     """How many stages a script found, and the largest relative difference."""
     (folder / "run.py").write_text(script)
     done = subprocess.run(
-        [sys.executable, *launcher, "run.py"],
+        [sys.executable, *launcher, "run.py", *names],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -146,34 +156,22 @@ TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node", "2")
 @pytest.mark.framework
 def test_one_process_on_two_devices(tmp_path: Path) -> None:
     compiled(tmp_path, PINS)
-    stages, worst = said(tmp_path, ON_DEVICES)
+    stages, worst = said(tmp_path, ON_DEVICES, [])
     assert stages == 2
     assert worst < 1e-6
 
 
 @pytest.mark.framework
-@pytest.mark.parametrize("schedule", ["GPipe", "1F1B"])
-def test_a_pipeline_of_two_processes(tmp_path: Path, schedule: str) -> None:
-    compiled(tmp_path, PINS, "--schedule", schedule, "--microbatches", "2")
-    stages, worst = said(tmp_path, PIPELINE, *TORCHRUN)
-    assert stages == 2
-    assert worst < 1e-6
-
-
-@pytest.mark.framework
-def test_a_pipeline_that_passes_each_process_twice(tmp_path: Path) -> None:
+def test_pipelines_of_two_processes(tmp_path: Path) -> None:
+    """One of a plan with a schedule, one that passes each process twice, one of a mesh."""
+    again = ["--schedule", "Interleaved1F1B", "--microbatches", "2"]
+    compiled(tmp_path, PINS, "--schedule", "GPipe", name="once")
     (tmp_path / "plan.json").write_text(json.dumps(HAND))
-    compiled(tmp_path, [], "--schedule", "Interleaved1F1B", "--microbatches", "2")
-    stages, worst = said(tmp_path, PIPELINE, *TORCHRUN)
-    assert stages == 4
-    assert worst < 1e-6
-
-
-@pytest.mark.framework
-def test_a_mesh_that_is_a_pipeline(tmp_path: Path) -> None:
-    compiled(tmp_path, ["--mesh", "data=1,tensor=1,microbatches=2"])
-    stages, worst = said(tmp_path, PIPELINE, *TORCHRUN)
-    assert stages == 2
+    compiled(tmp_path, [], *again, name="twice")
+    (tmp_path / "plan.json").unlink()
+    compiled(tmp_path, ["--mesh", "data=1,tensor=1,microbatches=2"], name="meshed")
+    stages, worst = said(tmp_path, PIPELINE, ["once", "twice", "meshed"], *TORCHRUN)
+    assert stages == 2 + 4 + 2
     assert worst < 1e-6
 
 
@@ -181,7 +179,7 @@ def test_a_mesh_that_is_a_pipeline(tmp_path: Path) -> None:
 def test_a_mesh_of_two_axes(tmp_path: Path) -> None:
     axes = "data=2,tensor=2,sharded=weights,microbatches=2"
     compiled(tmp_path, ["--mesh", axes], cluster="4xcpu")
-    _, worst = said(tmp_path, MESH, *TORCHRUN[:-1], "4")
+    _, worst = said(tmp_path, MESH, [], *TORCHRUN[:-1], "4")
     assert worst < 1e-6
 
 
