@@ -46,11 +46,40 @@ class Unwatched(Peaks):
         """Forgets an amount."""
 
 
+# A row of equal layers has a few amounts for each, which come again and again, less by as much every time.
+MOST_IN_TURN = 6
+
+
 def _append(amounts: list[Dim], amount: Dim) -> None:
     """Adds an amount behind others; what then lies between two goes."""
-    while len(amounts) > 1 and at_least(amounts[-2] + amount, 2 * amounts[-1]):
-        amounts.pop()
-    amounts.append(amount)
+    last = amounts[-MOST_IN_TURN:]
+    kept = [
+        middle
+        for place, middle in enumerate(last)
+        if not any(lies_between(middle, one, amount) for one in last[:place])
+    ]
+    amounts[-MOST_IN_TURN:] = [*kept, amount]
+
+
+def lies_between(middle: Dim, one: Dim, other: Dim) -> bool:
+    """Whether the one mean of two amounts that has as much of some term is no less in any term."""
+    middles, ones, others = _terms(middle), _terms(one), _terms(other)
+    monomials = ones.keys() | others.keys() | middles.keys()
+    uneven = (m for m in ones if ones[m] != others.get(m, 0))
+    leading = next(uneven, None)
+    if leading is None:
+        return False
+    share = middles.get(leading, 0) - others.get(leading, 0)
+    whole = ones[leading] - others.get(leading, 0)
+    if whole < 0:
+        share, whole = -share, -whole
+    if not 0 <= share <= whole:
+        return False
+    rest = whole - share
+    return all(
+        share * ones.get(m, 0) + rest * others.get(m, 0) >= whole * middles.get(m, 0)
+        for m in monomials
+    )
 
 
 def reduced(amounts: Iterable[Dim]) -> list[Dim]:
