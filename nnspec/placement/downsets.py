@@ -7,12 +7,11 @@ while the downsets are few enough to list (Tarnawski et al., NeurIPS 2020, secti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import field
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nnspec.placement.interval import PRECISION, Stages
+from nnspec.placement.interval import PRECISION, Stages, State
 from nnspec.placement.line import SLACK
 from nnspec.placement.problem import INFINITE, Problem
 from nnspec.records import dataclass
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 MOST_DOWNSETS = 40_000
+WHOLE = 2**52
+ROUNDED = 1e-10
+"""The share of all work by which it may be counted wrong."""
 
 
 def downsets(
@@ -56,19 +58,17 @@ def _free(downset: int, before: Sequence[int], units: Sequence[int]) -> list[int
     return [unit for unit in units if not before[unit] & ~downset]
 
 
-Steps = tuple["Ints", "Floats"]
-
-
 @dataclass
 class Lattice:
-    """The downsets of a problem, by ascending work, with what segments cost."""
+    """The downsets of a problem, by ascending work, with what segments cost.
+
+    Work is counted at the least time of each unit, on whichever class. No segment with
+    a load of `limit` or more is looked at.
+    """
 
     problem: Problem
     masks: Sequence[int]
     limit: float
-    _steps: dict[tuple[int, int], Steps] = field(
-        default_factory=dict[tuple[int, int], "Steps"]
-    )
 
     @cached_property
     def members(self) -> NDArray[np.uint8]:
@@ -93,13 +93,35 @@ class Lattice:
             for at in range(count)
         ]
 
-    def _sum(self, amounts: Sequence[float]) -> Floats:
+    def _sum(self, amounts: Iterable[float]) -> Floats:
         import numpy as np
 
-        return np.asarray(amounts, dtype=float) @ self.members.astype(float)
+        found = np.zeros(len(self.masks))
+        for amount, row in zip(amounts, self.members, strict=True):
+            if amount:
+                found += amount * row
+        return found
+
+    def by_work(self) -> Lattice:
+        """The same, so that none stands before another one that it has in it."""
+        import numpy as np
+
+        sizes = np.asarray([mask.bit_count() for mask in self.masks])
+        order: list[int] = np.lexsort((sizes, self.least)).tolist()
+        masks = [self.masks[place] for place in order]
+        return Lattice(self.problem, masks, self.limit)
 
     @cached_property
-    def work(self) -> list[Floats]:
+    def least(self) -> Floats:
+        """The work of each downset, in steps so small and whole that sums are exact."""
+        import numpy as np
+
+        seconds = np.asarray(least_seconds(self.problem), dtype=float)
+        step = float(seconds.sum()) / WHOLE or 1.0
+        return self._sum(np.floor(seconds / step).tolist()) * step
+
+    @cached_property
+    def seconds(self) -> list[Floats]:
         """By class the time of each downset, without what the class cannot run."""
         return [
             self._sum([time if time < INFINITE else 0.0 for time in times])
@@ -120,28 +142,26 @@ class Lattice:
         return self._sum(self.problem.memory)
 
     @cached_property
-    def left(self) -> Floats:
-        """The least time of all units that are not in each downset."""
-        least = [min(times) for times in zip(*self.problem.seconds, strict=True)]
-        return sum(least) - self._sum(least)
+    def shares(self) -> list[float]:
+        """By class the most work that a device does in a second."""
+        least = least_seconds(self.problem)
+        return [
+            max(
+                (1.0 if not time else work / time)
+                for work, time in zip(least, times, strict=True)
+            )
+            for times in self.problem.seconds
+        ]
 
     @cached_property
     def points(self) -> NDArray[np.int16]:
-        """How many points of each cut (row) are in each downset (column)."""
+        """How many points of each cut (column) are in each downset (row)."""
         import numpy as np
 
-        found = np.zeros((len(self.problem.cuts), len(self.masks)), dtype=np.int16)
-        for row, cut in enumerate(self.problem.cuts):
-            found[row] = self.members[list(cut.points)].sum(axis=0)
+        found = np.zeros((len(self.masks), len(self.problem.cuts)), dtype=np.int16)
+        for column, cut in enumerate(self.problem.cuts):
+            found[:, column] = self.members[list(cut.points)].sum(axis=0)
         return found
-
-    @cached_property
-    def sizes(self) -> NDArray[np.int16]:
-        """How many points each cut has, as a column."""
-        import numpy as np
-
-        sizes = [len(cut.points) for cut in self.problem.cuts]
-        return np.asarray(sizes, dtype=np.int16)[:, None]
 
     @cached_property
     def costs(self) -> Floats:
@@ -149,32 +169,83 @@ class Lattice:
         import numpy as np
 
         costs = [cut.costs for cut in self.problem.cuts]
-        return np.asarray(costs, dtype=float).reshape(len(costs), -1).T
+        kinds = len(self.problem.classes)
+        return np.asarray(costs, dtype=float).reshape(len(costs), kinds).T
 
-    def steps(self, kind: int, start: int) -> Steps:
-        """The downsets to which a device of a class can go on from one, with its load."""
-        key = (kind, start)
-        if key not in self._steps:
-            self._steps[key] = self._find_steps(kind, start)
-        return self._steps[key]
+    @cached_property
+    def total(self) -> float:
+        """All work."""
+        return sum(least_seconds(self.problem))
 
-    def _find_steps(self, kind: int, start: int) -> Steps:
+    def at_least(self, work: float) -> int:
+        """The first downset with so much work, rounding errors forgiven."""
+        slack = ROUNDED * self.total
+        return int(self.least.searchsorted(work - slack, "left"))
+
+    def work_of(self, kind: int, seconds: float) -> float:
+        """The most work that a device of a class does in some time."""
+        share = self.shares[kind]
+        return share * seconds if share else 0.0
+
+    def steps(self, kind: int, start: int, first: int) -> tuple[Ints, Floats]:
+        """The downsets from `first` on to which a device of a class can go on from one,
+        with its load.
+        """
         import numpy as np
 
-        work, closed = self.work[kind], self.closed[kind]
+        most = float(self.least[start]) + self.work_of(kind, self.limit)
+        first = max(first, start + 1)
+        window = slice(first, max(first, self._behind(most)))
+        seconds, closed = self.seconds[kind], self.closed[kind]
         room = self.held[start] + self.problem.usable[kind] * (1 + SLACK)
-        kept = (work <= work[start] + self.limit) & (work >= work[start])
-        kept &= (closed == closed[start]) & (self.held <= room)
+        kept = seconds[window] <= seconds[start] + self.limit
+        kept &= (closed[window] == closed[start]) & (self.held[window] <= room)
         for word in self.words:
-            kept &= word[start] & ~word == 0
-        kept[start] = False
-        ends = kept.nonzero()[0]
-        inside = self.points[:, ends] - self.points[:, start, None]
-        split = (inside > 0) & (inside < self.sizes)
-        moving = self.costs[kind] @ split if len(self.sizes) else 0.0
-        loads = np.maximum(work[ends] - work[start] + moving, 0.0)
+            if word[start]:
+                kept &= word[start] & ~word[window] == 0
+        ends = kept.nonzero()[0] + first
+        loads = seconds[ends] - seconds[start] + self._moving(kind, start, ends)
         within = loads < self.limit
-        return ends[within], loads[within]
+        return ends[within], np.maximum(loads[within], 0.0)
+
+    def _behind(self, work: float) -> int:
+        slack = ROUNDED * self.total
+        return int(self.least.searchsorted(work + slack, "right"))
+
+    def _moving(self, kind: int, start: int, ends: Ints) -> Floats | float:
+        """What is moved by a device that has the units between two downsets."""
+        cuts = self._touched(kind, start, ends)
+        if not cuts:
+            return 0.0
+        inside = self.points[ends][:, cuts] - self.points[start, cuts]
+        split = (inside > 0) & (inside < self._sizes[cuts])
+        return split @ self.costs[kind][cuts]
+
+    @cached_property
+    def _sizes(self) -> NDArray[np.int16]:
+        import numpy as np
+
+        sizes = [len(cut.points) for cut in self.problem.cuts]
+        return np.asarray(sizes, dtype=np.int16)
+
+    def _touched(self, kind: int, start: int, ends: Ints) -> list[int]:
+        """The cuts that have a point between a downset and any of some others."""
+        import numpy as np
+
+        found: set[int] = set()
+        for place, word in enumerate(self.words):
+            added = int(np.bitwise_or.reduce(word[ends])) & ~int(word[start])
+            while added:
+                low = added & -added
+                found.update(self.problem.cuts_at[64 * place + low.bit_length() - 1])
+                added ^= low
+        costs = self.costs[kind]
+        return sorted(cut for cut in found if costs[cut])
+
+
+def least_seconds(problem: Problem) -> list[float]:
+    """The least time of each unit."""
+    return [min(times) for times in zip(*problem.seconds, strict=True)]
 
 
 def least_chain(
@@ -185,82 +256,132 @@ def least_chain(
     None if there is no value below `known` * (1 - 1e-10). Raises nothing; what memory
     or the classes forbid is no step.
     """
-    import numpy as np
-
     lattice = Lattice(problem, masks, known * (1 - PRECISION))
-    stages = Stages([len(members) for members in problem.classes])
-    best = [np.full(len(masks), np.inf) for _ in stages.states]
-    origin = [np.full(len(masks), -1) for _ in stages.states]
-    best[0][0] = 0.0
-    total = sum(stages.counts)
-    for place, state in enumerate(stages.states):
-        for kind, previous in stages.before(state):
-            at = stages.index[previous]
-            free = (total - sum(previous)) * lattice.limit
-            _extend(lattice, kind, best[at], best[place], origin[place], free)
-    if not best[-1][-1] < known:
-        return None
-    return float(best[-1][-1]), _walk_back(lattice, stages, best, origin)
+    search = _Search(lattice.by_work())
+    for start in range(len(masks)):
+        search.extend(start)
+    value = float(search.best[-1].min())
+    return (value, search.walk_back()) if value < known else None
 
 
-def _extend(
-    lattice: Lattice,
-    kind: int,
-    before: Floats,
-    after: Floats,
-    origin: Ints,
-    free: float,
-) -> None:
-    """Improves what is reached by one more device of a class; it may stay empty."""
-    import numpy as np
+class _Search:
+    """The least largest load with which each downset is reached, for each way to use up
+    devices of the classes (a column; `Stages`).
 
-    idle = before < after
-    after[idle] = before[idle]
-    origin[idle] = idle.nonzero()[0]
-    reached = (before < np.inf) & (lattice.left <= free)
-    for start in reached.nonzero()[0].tolist():
-        ends, loads = lattice.steps(kind, start)
-        reach = np.maximum(loads, before[start])
-        better = reach < after[ends]
-        after[ends[better]] = reach[better]
-        origin[ends[better]] = start
+    What is left must be little enough for the devices that are left.
+    """
 
+    def __init__(self, lattice: Lattice) -> None:
+        import numpy as np
 
-def _walk_back(
-    lattice: Lattice,
-    stages: Stages,
-    best: Sequence[Floats],
-    origin: Sequence[Ints],
-) -> list[int]:
-    devices = [-1] * lattice.problem.count
-    state, end = stages.states[-1], len(lattice.masks) - 1
-    while any(state):
-        place = stages.index[state]
-        start = int(origin[place][end])
-        kind, previous = _last_device(lattice, stages, state, best, start, end)
-        taken = lattice.masks[end] & ~lattice.masks[start]
-        device = lattice.problem.classes[kind][previous[kind]]
-        for unit in range(lattice.problem.count):
-            if taken >> unit & 1:
-                devices[unit] = device
-        state, end = previous, start
-    return devices
+        self.lattice = lattice
+        counts = [len(members) for members in lattice.problem.classes]
+        self.stages = Stages(counts)
+        shape = len(lattice.masks), len(self.stages.states)
+        self.best = np.full(shape, np.inf)
+        self.origin = np.full(shape, -1, dtype=np.int32)
+        self.best[0, 0] = 0.0
 
+    @cached_property
+    def first(self) -> Ints:
+        """For each state the first downset whose rest the devices left could do."""
+        import numpy as np
 
-def _last_device(
-    lattice: Lattice,
-    stages: Stages,
-    state: tuple[int, ...],
-    best: Sequence[Floats],
-    start: int,
-    end: int,
-) -> tuple[int, tuple[int, ...]]:
-    value = best[stages.index[state]][end]
-    for kind, previous in stages.before(state):
-        before = best[stages.index[previous]][start]
-        if start == end and before <= value:
-            return kind, previous
-        ends, loads = lattice.steps(kind, start)
-        if before <= value and bool((loads[ends == end] <= value).any()):
-            return kind, previous
-    raise AssertionError("a downset that was reached was reached from somewhere")
+        lattice, total = self.lattice, self.lattice.total
+        firsts: list[int] = []
+        for state in self.stages.states:
+            left = zip(self.stages.counts, state, strict=True)
+            work = sum(
+                lattice.work_of(kind, (count - used) * lattice.limit)
+                for kind, (count, used) in enumerate(left)
+                if count > used
+            )
+            firsts.append(lattice.at_least(total - work))
+        return np.asarray(firsts)
+
+    @cached_property
+    def moves(self) -> list[tuple[Ints, Ints]]:
+        """By class the states before and after one more device of it."""
+        import numpy as np
+
+        pairs: list[list[tuple[int, int]]] = [[] for _ in self.stages.counts]
+        for place, state in enumerate(self.stages.states):
+            for kind, previous in self.stages.before(state):
+                pairs[kind].append((self.stages.index[previous], place))
+        arrays = [np.asarray(each, dtype=np.int64).reshape(-1, 2) for each in pairs]
+        return [(each[:, 0], each[:, 1]) for each in arrays]
+
+    def reached(self, place: int) -> Floats:
+        """The least load of a downset in each state, when devices may stay empty."""
+        import numpy as np
+
+        row = self.best[place]
+        if self.stages.fixed:
+            return np.minimum.accumulate(row)
+        grid = row.reshape([count + 1 for count in self.stages.counts])
+        for axis in range(grid.ndim):
+            grid = np.minimum.accumulate(grid, axis=axis)
+        return grid.reshape(-1)
+
+    def extend(self, start: int) -> None:
+        """Improves what is reached from a downset by one more device."""
+        reached = self.reached(start)
+        useful = (reached < self.lattice.limit) & (self.first <= start)
+        if not useful.any():
+            return
+        for kind, (before, after) in enumerate(self.moves):
+            chosen = useful[before]
+            if chosen.any():
+                self._extend(kind, start, reached[before[chosen]], after[chosen])
+
+    def _extend(self, kind: int, start: int, reached: Floats, states: Ints) -> None:
+        import numpy as np
+
+        firsts: list[int] = self.first[states].tolist()
+        ends, loads = self.lattice.steps(kind, start, min(firsts))
+        for state, first, value in zip(
+            states.tolist(), firsts, reached.tolist(), strict=True
+        ):
+            far = int(ends.searchsorted(first))
+            goal, reach = ends[far:], np.maximum(loads[far:], value)
+            better = reach < self.best[goal, state]
+            self.best[goal[better], state] = reach[better]
+            self.origin[goal[better], state] = start
+
+    def walk_back(self) -> list[int]:
+        """The device of each unit, in the best chain to the downset of all."""
+        problem, masks = self.lattice.problem, self.lattice.masks
+        devices = [-1] * problem.count
+        state, end = self.stages.states[-1], len(masks) - 1
+        while end:
+            state = self._used(state, end)
+            start = int(self.origin[end, self.stages.index[state]])
+            kind, state = self._last(state, start, end)
+            device = problem.classes[kind][state[kind]]
+            taken = masks[end] & ~masks[start]
+            for unit in range(problem.count):
+                if taken >> unit & 1:
+                    devices[unit] = device
+            end = start
+        return devices
+
+    def _used(self, state: State, end: int) -> State:
+        """The state without the devices that stayed empty."""
+        value = self.reached(end)[self.stages.index[state]]
+        return next(
+            other
+            for place, other in enumerate(self.stages.states)
+            if self.best[end, place] <= value
+            and all(one <= most for one, most in zip(other, state, strict=True))
+        )
+
+    def _last(self, state: State, start: int, end: int) -> tuple[int, State]:
+        """The class of the device that went from one downset to another."""
+        value = self.best[end, self.stages.index[state]]
+        for kind, previous in self.stages.before(state):
+            ends, loads = self.lattice.steps(kind, start, end)
+            load = loads[ends == end]
+            before = self.reached(start)[self.stages.index[previous]]
+            if len(load) and max(before, float(load[0])) <= value:
+                return kind, previous
+        raise AssertionError("a downset that was reached was reached from somewhere")
