@@ -121,6 +121,11 @@ def load_models(spec: SpecArgument, settings: Mapping[str, str]) -> list[Spec]:
         except SpecErrors as errors:
             faults.extend(errors.diagnostics)
     faults.raise_errors()
+    if not models:
+        raise click.UsageError(
+            f"{spec.path} holds no model that can be built as it is: "
+            "name one, and give its constants, as in file.nns:Name depth=4"
+        )
     return models
 
 

@@ -58,9 +58,11 @@ def _page(name: str, as_json: bool) -> int:
     operator = OPS[name]
     manual = getdoc(operator) or ""
     inputs = [_input(operator, each) for each in operator.inputs]
+    inputs_of = operator.inputs  # a constant in the place of one is told by the manual
     arguments = {
         field: None if info.is_required else _spelled(info.unless_given())
         for field, info in fields_of(operator).items()
+        if field != operator.open and field.removesuffix("_value") not in inputs_of
     }
     if as_json:
         page = {"inputs": inputs, "arguments": arguments, "manual": manual}
@@ -83,12 +85,16 @@ def _input(operator: type[Operator], name: str) -> str:
 
 def _spelled(value: object) -> str:
     """A default as a spec would say it."""
+    from nnspec.ops.initializers import ZEROS
+
     if value is None:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
+    if value == ZEROS:
+        return "init.zeros"
     if isinstance(value, tuple):
         items = cast("tuple[object, ...]", value)
         return f"[{', '.join(map(_spelled, items))}]"

@@ -43,9 +43,15 @@ class Arguments:
 
     def merged(self, recipe: Recipe) -> Arguments:
         """With the arguments of a partial recipe before these."""
-        keywords = {**recipe.keywords, **self.keywords}
+        return self.after(Arguments([], list(recipe.arguments), {**recipe.keywords}))
+
+    def after(self, others: Arguments) -> Arguments:
+        """With the constants of others before these."""
         return Arguments(
-            self.fed, [*recipe.arguments, *self.positional], keywords, self.spans
+            self.fed,
+            [*others.positional, *self.positional],
+            {**others.keywords, **self.keywords},
+            self.spans,
         )
 
 
@@ -279,7 +285,7 @@ def _declared(
             return _block(frame, callee, arguments, site, None)
         case ast.Variant():
             model, given = frame.elaboration.variant(callee)
-            return _block(frame, model, arguments.merged(given), site, None)
+            return _block(frame, model, arguments.after(given), site, None)
         case _:
             raise frame.error("E0211", "a constant cannot be applied", site.span)
 
@@ -293,7 +299,7 @@ def _block(
 ) -> Value:
     if isinstance(callee.node, ast.Variant):
         callee, given = frame.elaboration.variant(callee)
-        arguments = arguments.merged(given)
+        arguments = arguments.after(given)
     path = instance.path if instance else site.path(frame, callee.node.name)
     location = frame.at(site.span)
     owner: object = instance or (site.node, tuple(frame.builder.turns))

@@ -6,6 +6,7 @@ where each tensor came from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # Faults that lie between the tensors rather than in one of them.
 _BETWEEN = frozenset({"E0405", "E0406", "E0411"})
 _MOST_LABELS = 4
+_NUMBER = re.compile(r"[-+]?[\d.]+(?:e[-+]?\d+)?")
 _SIGNS = {
     "add": "+",
     "subtract": "-",
@@ -42,6 +44,7 @@ _SIGNS = {
     "logical_or": "or",
     "logical_not": "not",
 }
+_OF_ARGUMENT = ("must ", "is ", "pads ", "has ")
 _VERBS = ("needs ", "takes ", "looks ", "divides ", "pads ", "of ")
 
 
@@ -72,7 +75,7 @@ def _sentence(error: OpError, op: Operator, site: Site) -> str:
         return message
     called = isinstance(site.node, ast.Stage | ast.Call)
     name = op.op_name() if called else _SIGNS.get(op.op_name(), op.op_name())
-    if error.param and message.startswith(("must ", "is ", "pads ")):
+    if error.param and message.startswith(_OF_ARGUMENT):
         return f"`{error.param}` of `{name}` {message}"
     return (
         f"`{name}` {message}" if message.startswith(_VERBS) else f"`{name}`: {message}"
@@ -130,20 +133,37 @@ def argument(
             hint=f"write `{cls.op_name()}({name}=...)`",
         )
     given = fields.get(name)
+    sign = _SIGNS.get(cls.op_name())
+    what = f"`{name}` of `{cls.op_name()}`"
+    if sign is not None and name.endswith("_value"):
+        what = f"what stands beside a tensor in `{sign}`"
     return frame.error(
         "E0309",
-        f"`{name}` of `{cls.op_name()}` {wanted}{_found(given, wanted)}",
+        f"{what} {wanted}{_found(given, wanted)}",
         spans.get(name, site.span),
-        hint=_mend(given, wanted),
+        hint=_mend(name, given, wanted),
     )
 
 
-def _mend(given: Any, wanted: str) -> str | None:
+def _mend(name: str, given: Any, wanted: str) -> str | None:
+    if name == "eps":
+        return "the number of features follows from what goes in: leave it out"
+    if name == "bias":
+        return (
+            "write `true` or `false`; how many features go in follows from the tensor"
+        )
     if isinstance(given, float) and "integer" in wanted:
         return "`/` makes a float: use `//`, or `int(...)` around it"
+    if given == "valid":
+        return "here this is `0`"
     if isinstance(given, str) and ("integer" in wanted or "number" in wanted):
-        return "write the number without quotes"
+        return unquoted(given)
     return None
+
+
+def unquoted(text: str) -> str | None:
+    """The hint for a number that was written as a string."""
+    return "write the number without quotes" if _NUMBER.fullmatch(text) else None
 
 
 def _found(given: Any, wanted: str) -> str:
@@ -192,13 +212,27 @@ _ARGUMENTS_ELSEWHERE = {
     "num_embeddings": "entries",
     "embedding_dim": "width",
     "kernel_initializer": "init",
+    "bias_initializer": "bias_init",
+    "alpha": "slope",
+    "dropout_rate": "rate",
+    "input_size": "",
+    "normalized_shape": "",
+    "num_channels": "",
+    "input_dim": "",
+    "input_shape": "",
+}
+_INSTRUCTIONS = {
+    "activation": "write the activation behind the layer: `-> relu`",
+    "return_sequences": 'write `returns="sequence"` for all steps, `returns="last"` for the last',
+    "return_state": 'write `returns="all"` for the outputs and the states',
+    "batch_first": "leave it out: the batch is always the first axis",
 }
 
 
 def foreign_argument(name: str, known: list[str]) -> str | None:
     """What an argument of another framework is called here, as an instruction."""
-    if name == "activation":
-        return "write the activation behind the layer: `-> relu`"
+    if name in _INSTRUCTIONS:
+        return _INSTRUCTIONS[name]
     ours = _ARGUMENTS_ELSEWHERE.get(name)
     if ours == "":
         return "leave it out: it follows from what goes in"

@@ -29,7 +29,6 @@ from nnspec.ir.types import TensorType
 from nnspec.ir.values import (
     Declared,
     Poisoned,
-    Recipe,
     Sequence,
     Unknown,
     Value,
@@ -128,7 +127,7 @@ class Elaboration:
             )
         return value
 
-    def variant(self, declared: Declared) -> tuple[Declared, Recipe]:
+    def variant(self, declared: Declared) -> tuple[Declared, apply.Arguments]:
         """The model of a variant, and the arguments that the variant gives it."""
         node = declared.node
         assert isinstance(node, ast.Variant)
@@ -149,8 +148,7 @@ class Elaboration:
         frame = Frame(
             self, Builder(closed=True), declared.module, {}, {}, "file", prefix="."
         )
-        given = apply.read_arguments(frame, node.arguments)
-        return found, Recipe(found, tuple(given.positional), given.keywords)
+        return found, apply.read_arguments(frame, node.arguments)
 
     def labels_of(self, body: ast.Body) -> dict[ast.Node, str]:
         """The labels of a body, assigned once."""

@@ -79,6 +79,13 @@ FOREIGN = {
     "Dropout2d": "ChannelDropout(rate)",
     "StochasticDepth": "DropPath(rate)",
     "RNN": "SimpleRNN(hidden)",
+    "Attention": "`use std.attention (SelfAttention)`",
+    "SelfAttention": "`use std.attention (SelfAttention)`",
+    "CrossAttention": "`use std.attention (CrossAttention)`",
+    "MLP": "`use std.feedforward (Mlp)`",
+    "Mlp": "`use std.feedforward (Mlp)`",
+    "SwiGLU": "`use std.feedforward (SwiGLU)`",
+    "LayerScale": "`use std.scale (LayerScale)`",
     "MultiHeadAttention": "`use std.attention (MultiHeadAttention)`",
     "MultiheadAttention": "`use std.attention (MultiHeadAttention)`",
     "scaled_dot_product_attention": "attention(q, k, v)",
@@ -100,6 +107,8 @@ FOREIGN = {
     "print": "a type claim, such as `x: [B, 64] = x`",
 }
 
+# What stands before a dot elsewhere.
+PREFIXES = frozenset({"nn", "F", "torch", "tf", "keras", "layers", "np", "jnp"})
 
 FOREIGN_DTYPES = {
     "long": "i64",
@@ -139,7 +148,9 @@ def foreign_dtype(name: str) -> str | None:
 
 def foreign_hint(name: str) -> str | None:
     """What a name of another framework is called here, as an instruction."""
-    ours = FOREIGN.get(name)
+    if name in PREFIXES:
+        return "operators and layers stand without a prefix: `relu`, `Linear(10)`"
+    ours = FOREIGN.get(name) or foreign_dtype(name)
     if ours is None:
         return None
     quoted = ours if "`" in ours or " itself" in ours else f"`{ours}`"

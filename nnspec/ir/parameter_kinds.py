@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nnspec.ir.builtins import elements
+from nnspec.ir.complaints import unquoted
 from nnspec.ir.dims import Dim
 from nnspec.ir.frame import Frame
 from nnspec.ir.terms import Traced
@@ -86,7 +87,7 @@ def _kind_hint(wanted: str, value: Value) -> str | None:
     if not isinstance(value, Traced) or wanted not in ("an int", "a float"):
         return None
     if isinstance(value.value, str):
-        return "write the number without quotes"
+        return unquoted(value.value)
     return (
         "`/` makes a float: use `//`, or `int(...)` around it"
         if wanted == "an int"

@@ -7,7 +7,7 @@ from nnspec.ir import shapes
 from nnspec.ir.complaints import counted
 from nnspec.ir.frame import Frame
 from nnspec.ir.graph import Port, Result
-from nnspec.ir.values import Sequence, Tensor, Value, kind_of
+from nnspec.ir.values import Sequence, Tensor, Value, is_constant, kind_of
 from nnspec.source import Span
 from nnspec.syntax import ast
 
@@ -58,13 +58,24 @@ def declare_output(frame: Frame, name: str, value: Value, node: ast.Output) -> N
         )
     if not isinstance(value, Tensor):
         raise frame.error(
-            "E0308", f"an output is a tensor, and this is {kind_of(value)}", node
+            "E0308",
+            f"an output is a tensor, and this is {kind_of(value)}",
+            node,
+            hint=_output_hint(value),
         )
     outputs = frame.builder.outputs
     if any(port.name == name for port in outputs):
         message = f"there are two outputs named `{name}`"
         raise frame.error("E0514", message, node, hint="give one of them another name")
     outputs.append(Port(name, value.id))
+
+
+def _output_hint(value: Value) -> str | None:
+    if isinstance(value, Sequence):
+        return "output each of them, or `concat` or `stack` them"
+    if is_constant(value):
+        return "a number becomes a tensor by `tensor(3.0)`"
+    return "apply it to a tensor: `x -> Linear(10)`"
 
 
 def check_results(

@@ -12,7 +12,7 @@ from nnspec.ir.elaboration import Elaboration
 from nnspec.ir.frame import Builder, Frame
 from nnspec.ir.graph import Function, Program
 from nnspec.ir.values import Declared, Poisoned, Value
-from nnspec.source import Location
+from nnspec.source import Location, Span
 from nnspec.syntax import ast
 
 
@@ -29,13 +29,13 @@ def whole_program(
     location = Location(declared.module.file.source, declared.node.name_span)
     name = declared.node.name
     try:
-        arguments = Arguments()
+        arguments, place = Arguments(), declared.node.name_span
         if isinstance(declared.node, ast.Variant):
-            declared, given = elaboration.variant(declared)
-            arguments = arguments.merged(given)
+            place = declared.node.model_span
+            declared, arguments = elaboration.variant(declared)
         arguments = _overridden(declared, arguments, settings)
         frame = Frame(elaboration, Builder(), declared.module, {}, {}, "file")
-        site = Site(ast.NoneLiteral(declared.node.name_span), None)
+        site = Site(ast.NoneLiteral(place), None)
         bound = binding.bind(frame, declared, arguments, site, entry=True)
         function = elaboration.elaborate(declared, bound, location)
     except SpecError as error:
@@ -78,10 +78,15 @@ def _overridden(
     assert isinstance(declared.node, ast.Model)
     names = [parameter.name for parameter in declared.node.parameters]
     named = dict(zip(names, given.positional, strict=False))
-    surplus = given.positional[len(names) :]
-    return Arguments(
-        given.fed, surplus, {**named, **given.keywords, **settings}, given.spans
-    )
+    if len(named) < len(given.positional) or not named.keys().isdisjoint(
+        given.keywords
+    ):
+        return given  # to be refused
+    spans: dict[str | int, Span] = {
+        names[key] if isinstance(key, int) else key: span
+        for key, span in given.spans.items()
+    }
+    return Arguments(given.fed, [], {**named, **given.keywords, **settings}, spans)
 
 
 def _reachable(

@@ -29,9 +29,9 @@ from nnspec.pycode.expressions import Default, Expr, Literal, Namespace, default
 nn, layers, ops = Namespace("nn"), Namespace("layers"), Namespace("ops")
 
 
-def _positive(value: float) -> float:
-    if not 0 < value < float("inf"):
-        raise ValueError(f"must be greater than 0 and finite, not {value}")
+def _small(value: float) -> float:
+    if not 0 < value < 1:
+        raise ValueError(f"must be between 0 and 1, not {value:g}")
     return value
 
 
@@ -41,7 +41,7 @@ def _share(value: float) -> float:
     return value
 
 
-Epsilon = Annotated[Float, After(_positive)]
+Epsilon = Annotated[Float, After(_small)]
 Share = Annotated[Float, After(_share)]
 
 

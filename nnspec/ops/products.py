@@ -189,9 +189,19 @@ class Einsum(Operator):
             if name not in known:
                 raise self._fault(
                     f"`{name}` stands in the result alone",
-                    hint="name it in an operand too; to add an axis, use `unsqueeze`",
+                    hint=self._spaced()
+                    or "name it in an operand too; to add an axis, use `unsqueeze`",
                 )
         return operands, result
+
+    def _spaced(self) -> str | None:
+        """The hint for a pattern whose names are letters without spaces between them."""
+        left, _, right = self.pattern.partition("->")
+        parts = [part.strip() for part in (*left.split(","), right)]
+        if not all(part.isalpha() for part in parts if part):
+            return None
+        *operands, result = (" ".join(part) for part in parts)
+        return f'write names apart by spaces: "{", ".join(operands)} -> {result}"'
 
     def _names(self, text: str) -> Names:
         names = tuple(text.split())
@@ -199,7 +209,9 @@ class Einsum(Operator):
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
                 raise self._fault(
                     f"`{name}` is no name of an index",
-                    hint="write names apart by spaces, operands apart by commas",
+                    hint="name every axis: only `rearrange` has `...`"
+                    if "." in name
+                    else "write names apart by spaces, operands apart by commas",
                 )
             if names.count(name) > 1:
                 raise self._fault(

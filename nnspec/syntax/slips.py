@@ -124,7 +124,9 @@ def _reserved(s: Situation, offset: int, resume: int | None) -> Finding:
     return s.finding(
         "E0107",
         f"`{word}` is a reserved word and cannot be a name",
-        f"choose another name, such as `{word}_`",
+        f"write `{word} name = ...`"
+        if word in ("input", "output")
+        else f"choose another name, such as `{word}_`",
         span=s.tokens.span(s.at + offset),
         resume=resume,
     )

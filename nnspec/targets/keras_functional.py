@@ -51,7 +51,19 @@ def is_functional(plan: ClassPlan) -> bool:
     known = {p.symbol for p in plan.parameters if not p.is_size}
     loops = {name for item in plan.items for name in _loop_names(item)}
     allowed = known | loops | set(plan.running)
-    return all(_is_static(step, allowed) for step in steps_of(plan.items))
+    steps = list(steps_of(plan.items))
+    return all(_is_static(step, allowed) for step in steps) and _all_depend(steps)
+
+
+def _all_depend(steps: list[merged.Step]) -> bool:
+    """Whether every layer is applied to what depends on an input: Keras keeps no other."""
+    settled: set[merged.Value] = set()
+    for step in steps:
+        if settled.issuperset(step.inputs):
+            if step.constructs:
+                return False
+            settled.update(step.outputs)
+    return True
 
 
 def _loop_names(item: merged.Item) -> Iterator[str]:

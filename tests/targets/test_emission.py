@@ -12,6 +12,7 @@ import pytest
 from nnspec.compiler import load_all, load_source
 from nnspec.source import Source
 from nnspec.targets import emit
+from tests.ir import models
 from tests.targets.comparing import agree
 
 SPECS = sorted(Path("specs").glob("*/*.nns"))
@@ -242,3 +243,17 @@ def test_constants_called_as_layers_are_kept_beside_them() -> None:
         assert "* self.scale_" in text
     assert '"up": self.up_' in keras
     assert "self.up_" not in torch  # the forward pass reads it nowhere
+
+
+def test_keras_keeps_a_layer_that_no_input_feeds():
+    """A functional model would compute it once, as it is built, and lose its weights."""
+    source = models.spec(
+        """
+        model Net {
+          input x: [B, T, 8]
+          table = Embedding(6, 8)
+          output y = x + mean(table(arange(6)), dim=0)
+        }
+        """
+    ).source("keras")
+    assert "self.table = embedding(6, 8" in source
