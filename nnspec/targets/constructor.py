@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import field
 from typing import Protocol
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
+from nnspec.pycode.idioms import negated, text_of
 from nnspec.pycode.statements import Assign, Evaluate, For, If, Raise, Statement
 from nnspec.pycode.writer import expression_text
 from nnspec.records import dataclass
+from nnspec.targets.carried import CarriedSizes
 from nnspec.targets.contents import (
     branches_of,
     constructs_of,
@@ -28,15 +30,14 @@ from nnspec.targets.names import Names, safe_name
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.scope import (
     ConstructorScope,
-    RunningNames,
     Unspellable,
     loop_variables,
     spelled,
 )
-from nnspec.targets.turns import counted_loop, element
+from nnspec.targets.turns import Lists, counted_loop, element, nested
 
 
-class Dialect(Protocol):
+class Dialect(Lists, Protocol):
     """How a target says the few things that the two say differently."""
 
     @property
@@ -45,19 +46,23 @@ class Dialect(Protocol):
     @property
     def nested_lists(self) -> bool: ...
 
-    def listing(self, items: Sequence[Expr], parameters: bool = False) -> Expr:
-        """A list of submodules, or of bare parameters."""
-        ...
-
     def generated(self, element: Expr, target: Expr, iterable: Expr) -> Expr:
         """A list of submodules by a comprehension."""
         ...
 
-    def keyed(
-        self, entries: Sequence[tuple[str, Expr]], parameters: bool = False
-    ) -> Expr:
-        """A table of submodules (or parameters) by the turn of a loop."""
-        ...
+
+@dataclass(eq=False)
+class _Lists:
+    """Where the turns of a loop put their layers, by label, and the statements for that.
+
+    Lists are made before the loop (`opening`). Where lists lie in lists, each turn begins a row (`before`)
+    and appends it at its end (`after`).
+    """
+
+    containers: dict[str, Expr] = field(default_factory=dict[str, Expr])
+    opening: list[Statement] = field(default_factory=list[Statement])
+    before: list[Statement] = field(default_factory=list[Statement])
+    after: list[Statement] = field(default_factory=list[Statement])
 
 
 @dataclass(eq=False)
@@ -84,8 +89,7 @@ class Constructor:
         if self.applies:
             results = [r for step in steps_of(self.plan.items) for r in step.results]
             used |= {name for result in results for name in names_in(result)}
-        self.needed = _closure(self.plan, used)
-        self.running = RunningNames(self.plan, self.names, self.needed)
+        self.carried = CarriedSizes(self.plan, self.names, self.scope, used)
 
     def write(self) -> list[Statement]:
         """The statements, requirements first."""
@@ -152,30 +156,10 @@ class Constructor:
                 Name("self"), safe_name(key, self.dialect.target)
             )
             leaves = construct.is_parameter
-            yield Assign((attribute,), self._nested(entries, leaves))
+            yield Assign((attribute,), nested(entries, self.dialect, leaves))
             for numbers, _, made in self.fixed[key]:
                 every = [entry[0] for entry in self.fixed[key]]
                 yield from self._filled(made, element(attribute, numbers, every))
-
-    def _nested(
-        self, entries: list[tuple[tuple[int, ...], Expr]], parameters: bool
-    ) -> Expr:
-        """Layers by their turns, as lists in lists; a table where turns are left out."""
-        if len(entries[0][0]) == 1:
-            flat = [(numbers[0], value) for numbers, value in entries]
-        else:
-            groups: dict[int, list[tuple[tuple[int, ...], Expr]]] = {}
-            for numbers, value in entries:
-                groups.setdefault(numbers[0], []).append((numbers[1:], value))
-            flat = [
-                (number, self._nested(group, parameters))
-                for number, group in groups.items()
-            ]
-            parameters = False
-        if [number for number, _ in flat] == list(range(len(flat))):
-            return self.dialect.listing([value for _, value in flat], parameters)
-        table = [(str(number), value) for number, value in flat]
-        return self.dialect.keyed(table, parameters)
 
     # ---- the rest ----
 
@@ -284,7 +268,7 @@ class Constructor:
             else:
                 parts.extend(("_", self.turn_names[turn.loop or 0]))
         parts.append(construct.suffix)
-        return joined(parts)
+        return text_of(parts)
 
     # ---- branches and loops ----
 
@@ -319,7 +303,7 @@ class Constructor:
         chosen = loop_variables(loop.pattern, loop.variables, self.names)
         for unique, name in chosen.items():
             self.scope.known[unique] = Name(name)
-        for key, name in self.running.variable.items():
+        for key, name in self.carried.variable.items():
             self.scope.known[key] = Name(name)
         iterable = self.scope.spelled(loop.iterable)
         wanted, numbered = self._used_names(loop)
@@ -336,7 +320,7 @@ class Constructor:
     def _loop(
         self, loop: merged.Loop, depth: int, containers: dict[str, Expr]
     ) -> Iterator[Statement]:
-        yield from self.initial(loop)
+        yield from self.carried.begin(loop)
         target, iterable = self.head(loop)
         own = [
             (s, c)
@@ -350,34 +334,41 @@ class Constructor:
             return
         for key in keyed_in(loop):
             self.keyed[key] = Name("str")(self.turn_names[loop.uid])
-        inner: dict[str, Expr] = {}
-        before: list[Statement] = []
-        after: list[Statement] = []
+        lists = self._lists(own, depth, containers)
+        yield from lists.opening
+        body = self._body(loop.body, depth + 1, lists.containers)
+        updates = list(self.carried.turn(loop))
+        yield For(target, iterable, (*lists.before, *body, *lists.after, *updates))
+
+    def _lists(
+        self,
+        own: list[tuple[merged.Step, Construct]],
+        depth: int,
+        outer: dict[str, Expr],
+    ) -> _Lists:
+        """The lists of the layers that the turns of a loop make, one for each label."""
+        lists = _Lists()
         for step, construct in own:
             key = step.label + construct.suffix
-            if key in inner:
+            if key in lists.containers:
                 continue
-            outer = containers.get(key)
-            if outer is None:
-                outer = tree.Attribute(
+            levels = len(step.turns) - depth if self.dialect.nested_lists else 1
+            container = outer.get(key)
+            if container is None:
+                container = tree.Attribute(
                     Name("self"), safe_name(key, self.dialect.target)
                 )
-                leaves = construct.is_parameter and (
-                    len(step.turns) == depth + 1 or not self.dialect.nested_lists
-                )
                 new = self.dialect.keyed if key in self.keyed else self.dialect.listing
-                yield Assign((outer,), new([], leaves))
-            if self.dialect.nested_lists and len(step.turns) > depth + 1:
+                empty = new([], construct.is_parameter and levels == 1)
+                lists.opening.append(Assign((container,), empty))
+            lists.containers[key] = container
+            if levels > 1:
                 row = Name(self.names.free("stage"))
-                leaves = construct.is_parameter and len(step.turns) == depth + 2
-                before.append(Assign((row,), self.dialect.listing([], leaves)))
-                after.append(Evaluate(outer.method("append", row)))
-                inner[key] = row
-            else:
-                inner[key] = outer
-        body = self._body(loop.body, depth + 1, inner)
-        updates = list(self.updates(loop))
-        yield For(target, iterable, (*before, *body, *after, *updates))
+                empty = self.dialect.listing([], construct.is_parameter and levels == 2)
+                lists.before.append(Assign((row,), empty))
+                lists.after.append(Evaluate(container.method("append", row)))
+                lists.containers[key] = row
+        return lists
 
     def _comprehension(
         self,
@@ -393,11 +384,7 @@ class Constructor:
             return None
         if any(isinstance(i, merged.Branch) and has_constructs([i]) for i in loop.body):
             return None
-        if any(
-            key in self.needed
-            for key, r in self.plan.running.items()
-            if r.uid == loop.uid
-        ):
+        if self.carried.of(loop):
             return None
         if own[0][1].resets or own[0][1].is_parameter or self._is_read_behind(loop):
             return None
@@ -424,125 +411,10 @@ class Constructor:
         used = {
             name for item in constructs_of(loop.body) for name in names_in(item.value)
         }
-        for key, running in self.plan.running.items():
-            if key in self.needed and running.uid >= loop.uid:
-                used |= set(names_in(running.update)) | set(names_in(running.initial))
+        used |= self.carried.names_read(loop)
         for inner in loops_of(loop.body):
             used |= set(names_in(inner.iterable))
         for branch in branches_of(loop.body):
             used |= set(names_in(branch.condition))
         numbered = self.dialect.target == "keras" or bool(keyed_in(loop))
         return used, numbered
-
-    def initial(self, loop: merged.Loop) -> Iterator[Statement]:
-        """Sets the carried sizes of a loop before it begins."""
-        own = self._own_sizes(loop)
-        values = [self.scope.spelled(running.initial) for _, running in own]
-        for key, _ in own:
-            self.scope.known[key] = Name(self.running.variable[key])
-        yield from self._set(own, values)
-
-    def updates(self, loop: merged.Loop) -> Iterator[Statement]:
-        """Sets the carried sizes of a loop at the end of a turn, unless an inner one has just done so."""
-        own = [
-            (key, running)
-            for key, running in self._own_sizes(loop)
-            if not self._is_set_inside(loop, key, running)
-        ]
-        yield from self._set(own, [self.scope.spelled(r.update) for _, r in own])
-
-    def _is_set_inside(
-        self, loop: merged.Loop, key: str, running: merged.Running
-    ) -> bool:
-        """Whether the last loop of a turn leaves the same size in the same variable."""
-        inner = [item for item in loop.body if isinstance(item, merged.Loop)]
-        return any(
-            self.running.variable.get(other) == self.running.variable[key]
-            and known.update == running.update
-            for last in inner[-1:]
-            for other, known in self._own_sizes(last)
-        )
-
-    def _own_sizes(self, loop: merged.Loop) -> list[tuple[str, merged.Running]]:
-        return [
-            (key, running)
-            for key, running in self.plan.running.items()
-            if running.uid == loop.uid and key in self.needed
-        ]
-
-    def _set(
-        self, own: list[tuple[str, merged.Running]], values: list[Expr]
-    ) -> Iterator[Statement]:
-        """Assigns sizes one by one; at once where one is made of another."""
-        variables = [Name(self.running.variable[key]) for key, _ in own]
-        changed = [
-            (variable, value)
-            for variable, value in zip(variables, values, strict=True)
-            if value != variable
-        ]
-        changed = list(dict(changed).items())
-        tied = any(
-            part == variable
-            for place, (variable, _) in enumerate(changed)
-            for _, value in changed[place + 1 :]
-            for part in tree.walk(value)
-        )
-        if tied:
-            targets = tuple(variable for variable, _ in changed)
-            together = tree.Display("tuple", tuple(value for _, value in changed))
-            yield Assign(targets, together)
-            return
-        for variable, value in changed:
-            yield Assign((variable,), value)
-
-
-def joined(parts: list[str | Expr]) -> Expr:
-    """Text and expressions as a string literal or an f-string."""
-    merged_parts: list[str | Expr] = []
-    for part in parts:
-        if isinstance(part, str) and merged_parts and isinstance(merged_parts[-1], str):
-            merged_parts[-1] += part
-        elif part != "":
-            merged_parts.append(part)
-    if all(isinstance(part, str) for part in merged_parts):
-        return Literal("".join(str(part) for part in merged_parts))
-    return tree.FString(tuple(merged_parts))
-
-
-_NEGATED = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
-
-
-def negated(condition: Expr) -> Expr:
-    """The opposite of a condition, as a person would write it: `width % heads` for `width % heads == 0`."""
-    if isinstance(condition, tree.Binary) and condition.operator in _NEGATED:
-        remainder = (
-            isinstance(condition.left, tree.Binary) and condition.left.operator == "%"
-        )
-        if condition.operator == "==" and remainder and condition.right == Literal(0):
-            return condition.left
-        return tree.Binary(
-            _NEGATED[condition.operator], condition.left, condition.right
-        )
-    if isinstance(condition, tree.Unary) and condition.operator == "not":
-        return condition.operand
-    return tree.Unary("not", condition)
-
-
-def _closure(plan: ClassPlan, used: set[str]) -> set[str]:
-    """The carried sizes that are needed, with those that they start from."""
-    needed: set[str] = set()
-    waiting = [key for key in used if key in plan.running]
-    while waiting:
-        key = waiting.pop()
-        if key in needed:
-            continue
-        needed.add(key)
-        running = plan.running[key]
-        for expression in (running.initial, running.update):
-            waiting.extend(
-                name for name in names_in(expression) if name in plan.running
-            )
-    for key, running in plan.running.items():  # what starts as a needed one updates it
-        if any(name in needed for name in names_in(running.initial)):
-            needed.add(key)
-    return needed

@@ -13,9 +13,9 @@ from dataclasses import replace
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
+from nnspec.pycode.idioms import negated
 from nnspec.pycode.statements import Assign, For, If, Raise, Return, Statement
 from nnspec.records import dataclass
-from nnspec.targets.constructor import negated
 from nnspec.targets.contents import (
     does_anything,
     has_constructs,

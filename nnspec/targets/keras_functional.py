@@ -14,6 +14,7 @@ from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Program
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
+from nnspec.pycode.idioms import negated
 from nnspec.pycode.statements import Assign, Function, If, Raise, Return
 from nnspec.records import dataclass
 from nnspec.targets.classes import (
@@ -23,7 +24,7 @@ from nnspec.targets.classes import (
     factory_name,
     tensor_parameters,
 )
-from nnspec.targets.constructor import Constructor, negated
+from nnspec.targets.constructor import Constructor
 from nnspec.targets.contents import (
     bound_names,
     branches_of,
@@ -169,13 +170,13 @@ class FunctionalBody(Forward):
 
     def _enter_loop(self, loop: merged.Loop) -> None:
         super()._enter_loop(loop)
-        self.statements.extend(self._the_maker().initial(loop))
+        self.statements.extend(self._the_maker().carried.begin(loop))
 
     def _open_loop(self, loop: merged.Loop) -> tuple[Expr, Expr]:
         return self._the_maker().head(loop, self._read_names(loop))
 
     def _close_loop(self, loop: merged.Loop) -> None:
-        self.statements.extend(self._the_maker().updates(loop))
+        self.statements.extend(self._the_maker().carried.turn(loop))
 
     def _read_names(self, loop: merged.Loop) -> set[str]:
         """The names that the results inside a loop speak of."""

@@ -8,13 +8,11 @@ raises `Unlike`, and its places are emitted apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import nnspec.targets.merged as merged
-from nnspec.diagnostics import SpecError
 from nnspec.ir import graph
-from nnspec.ir.graph import Node, dotted
 from nnspec.ir.terms import Term, Traced
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
@@ -25,8 +23,8 @@ from nnspec.targets.candidates import (
     spells,
 )
 from nnspec.targets.joiner import Joiner
-from nnspec.targets.lowering import Construct, Lowered
 from nnspec.targets.rolling import makes_layers, require_appended, rolls
+from nnspec.targets.steps import Lower, StepMerger
 from nnspec.targets.traces import (
     Arm,
     Track,
@@ -40,8 +38,6 @@ from nnspec.targets.traces import (
     state_of,
 )
 
-Lower = Callable[[Track, Node], Lowered]
-
 
 class Merger:
     """Merges the traces of one block into one body."""
@@ -51,12 +47,10 @@ class Merger:
     ) -> None:
         # Where sizes and constants are plain numbers, they always have an expression.
         self._agreement = Agreement(plain=plain)
-        self._lower = lower
         self._may_roll = rolls
         self._written_out: set[int] = set()
-        # The layers that were made: by label and turns, of which kinds.
-        self._seen: dict[tuple[Any, ...], tuple[Expr, ...]] = {}
         self._joiner = Joiner()
+        self._steps = StepMerger(lower, self._agreement, self._joiner)
         # Constants that decide what had to be written out, such as how often a loop turns.
         self.fixed: set[str] = set()
         self._everyone: tuple[Track, ...] = ()
@@ -95,7 +89,7 @@ class Merger:
         match current[0][1]:
             case graph.Step():
                 return [
-                    self._step(
+                    self._steps.merged(
                         [(t, t.function.nodes[item.node]) for t, item in current]
                     )
                 ]
@@ -109,156 +103,6 @@ class Merger:
                 return [self._requirement(current)]
             case _:
                 return [self._result(current)]
-
-    # ---- steps ----
-
-    def _step(self, nodes: list[tuple[Track, Node]]) -> merged.Item:
-        first = nodes[0][1]
-        if any(node.location.span != first.location.span for _, node in nodes):
-            raise Unlike
-        if (
-            len(
-                {(type(node.op), len(node.inputs), len(node.path)) for _, node in nodes}
-            )
-            > 1
-        ):
-            raise Unlike
-        inputs = self._inputs(nodes)
-        lowered = [self._lower(track, node) for track, node in nodes]
-        tracks = [track for track, _ in nodes]
-        self._agreement.unsaid |= {name for low in lowered for name in low.unsaid}
-        step = merged.Step(
-            label=str(first.path[0]),
-            turns=self._turns(nodes),
-            constructs=(),
-            results=(),
-            inputs=inputs,
-            outputs=self._outputs(nodes),
-            owns=first.owns,
-            frozen=first.marks.frozen,
-            calls=first.callee,
-            reads_weight=first.weight is not None,
-            listed=self._listed(nodes),
-            wanted=self._wanted(nodes),
-            nodes=tuple((track.function.key, node.id) for track, node in nodes),
-        )
-        key = (step.label, step.turns)
-        step.shares = first.weight is not None or (first.owns and key in self._seen)
-        if first.owns:
-            kinds = tuple(_kind(made) for made in lowered[0].constructs)
-            if self._seen.setdefault(key, kinds) != kinds:
-                raise _unlike_uses(first)
-        if not step.shares:
-            step.constructs = self._constructs(tracks, lowered)
-        step.results = self._results(tracks, lowered)
-        return step
-
-    def _turns(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Turn, ...]:
-        count = len(nodes[0][1].path) - 1
-        found: list[merged.Turn] = []
-        for level in range(count):
-            numbers = [node.path[level + 1] for _, node in nodes]
-            turns = {track.turns[level : level + 1] for track, _ in nodes}
-            here = all(
-                track.places[level : level + 1] == (number,)
-                for (track, _), number in zip(nodes, numbers, strict=True)
-            )
-            if len(turns) == 1 and here:
-                found.extend(turns.pop())
-            elif all(number == numbers[0] for number in numbers):
-                found.append(merged.Turn(int(numbers[0])))  # a turn of a comprehension
-            else:
-                raise Unlike
-        return tuple(found)
-
-    def _inputs(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Value, ...]:
-        columns = [list(node.values()) for _, node in nodes]
-        if len({len(column) for column in columns}) > 1:
-            raise Unlike
-        found: list[merged.Value] = []
-        for place in range(len(columns[0])):
-            current = [
-                (track, column[place])
-                for (track, _), column in zip(nodes, columns, strict=True)
-            ]
-            found.append(self._joiner.use(self._joiner.reference(current)))
-        return tuple(found)
-
-    def _wanted(self, nodes: list[tuple[Track, Node]]) -> tuple[Any, ...]:
-        found = {track.layout.wanted.get(node.id, ()) for track, node in nodes}
-        if len(found) > 1:
-            raise Unlike
-        return found.pop()
-
-    def _listed(
-        self, nodes: list[tuple[Track, Node]]
-    ) -> tuple[tuple[int, int, str], ...]:
-        """Runs of inputs that are together one list input of the function: start, end, its name."""
-        function, node = nodes[0][0].function, nodes[0][1]
-        found: list[tuple[int, int, str]] = []
-        start = 0
-        for argument in node.inputs:
-            count = (
-                len(argument) if isinstance(argument, tuple) else argument is not None
-            )
-            for port in function.inputs:
-                if port.listed and port.values == argument:
-                    found.append((start, start + count, port.name))
-            start += count
-        return tuple(found)
-
-    def _outputs(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Value, ...]:
-        found: list[merged.Value] = []
-        for place in range(len(nodes[0][1].outputs)):
-            values = [(track, node.outputs[place]) for track, node in nodes]
-            orders = {track.layout.values[value] for track, value in values}
-            types = [track.type(value) for track, value in values]
-            if len(orders) > 1 or len({kind.rank for kind in types}) > 1:
-                raise Unlike
-            value = merged.Value(
-                self._agreement.type([t for t, _ in values], types), orders.pop()
-            )
-            found.append(value)
-            for track, number in values:
-                track.values[number] = value
-                if track.constants:
-                    # The names of this turn mean something else in the next.
-                    track.types[number] = local_type(track, number)
-        return tuple(found)
-
-    def _constructs(
-        self, tracks: list[Track], lowered: list[Lowered]
-    ) -> tuple[Any, ...]:
-        first = lowered[0].constructs
-        if any(
-            [c.suffix for c in low.constructs] != [c.suffix for c in first]
-            for low in lowered
-        ):
-            raise Unlike
-        found: list[Any] = []
-        for place, construct in enumerate(first):
-            value = self._agreement.expression(
-                tracks, [low.constructs[place].value for low in lowered]
-            )
-            columns = [low.constructs[place].resets for low in lowered]
-            if len({len(column) for column in columns}) > 1:
-                raise Unlike
-            resets = tuple(
-                self._agreement.expression(tracks, [column[i] for column in columns])
-                for i in range(len(columns[0]))
-            )
-            found.append(
-                type(construct)(construct.suffix, value, construct.is_parameter, resets)
-            )
-        return tuple(found)
-
-    def _results(self, tracks: list[Track], lowered: list[Lowered]) -> tuple[Expr, ...]:
-        if len({len(low.results) for low in lowered}) > 1:
-            raise Unlike
-        return tuple(
-            self._agreement.expression(tracks, [low.results[place] for low in lowered])
-            for place in range(len(lowered[0].results))
-        )
 
     # ---- names, conditions, results ----
 
@@ -374,7 +218,7 @@ class Merger:
         uid = current[0][1].uid
         may_roll = self._may_roll and uid not in self._written_out
         if may_roll and all(rolls(track, loop) for track, loop in current):
-            seen, joining = dict(self._seen), dict(self._joiner.joining)
+            made, joining = dict(self._steps.made), dict(self._joiner.joining)
             saved = [state_of(track) for track, _ in current]
             used, joined = self._joiner.noted()
             unsaid = set(self._agreement.unsaid)
@@ -384,7 +228,7 @@ class Merger:
                 self._agreement.unsaid = unsaid
                 # Tried once: nested loops must not double the work with each level.
                 self._written_out.add(uid)
-                self._seen, self._joiner.joining = seen, joining
+                self._steps.made, self._joiner.joining = made, joining
                 self._joiner.forget(used, joined)
                 for (track, _), state in zip(current, saved, strict=True):
                     track.values, track.also, track.names, track.meanings = state
@@ -488,56 +332,49 @@ class Merger:
         return tree.Constant(Traced(None, localised(current[0][0], first)))
 
     def _unrolled(self, current: list[tuple[Track, graph.Loop]]) -> list[merged.Item]:
+        """The turns of a loop, written out one after another."""
         counts = {len(loop.iterations) for _, loop in current}
         if len(counts) > 1:
             raise Unlike
-        for track, loop in current:
-            constants = {parameter.name for parameter in track.function.parameters}
-            if loop.iterable is not None:
-                term = loop.iterable
-                deciding = (term.mentioned() & constants) - set(track.constants)
-                if not all(one_value(self._everyone, name) for name in deciding):
-                    raise Unlike
-                self.fixed |= deciding
+        self._fix_count(current)
+        outer = [(track.turns, track.places, set(track.names)) for track, _ in current]
         result: list[merged.Item] = []
-        outer = [
-            (track, track.turns, dict(track.constants), set(track.names))
-            for track, _ in current
-        ]
         for place in range(counts.pop()):
-            traces: list[tuple[Track, tuple[graph.Item, ...]]] = []
-            for track, loop in current:
-                iteration = loop.iterations[place]
-                depth = len(outer[0][1])
-                track.turns = (*track.turns[:depth], merged.Turn(place))
-                track.places = (*track.places[:depth], place)
-                known = boxed(iteration.values)
-                track.meanings.update(known)
-                track.constants.update(known)
-                fix_running(track, loop, place)
-                traces.append((track, iteration.body))
-            result.extend(self.items(traces))
-            for track, body in traces:
-                settle_types(track, body)
-            for track, turns, _, names in outer:
-                track.turns, track.places = turns, track.places[: len(turns)]
+            result.extend(self._turn(current, place))
+            for (track, _), (turns, places, names) in zip(current, outer, strict=True):
+                track.turns, track.places = turns, places
                 for name in set(track.names) - names:
                     del track.names[name]
-        for (track, loop), (_, turns, _, _) in zip(current, outer, strict=True):
-            track.turns, track.places = turns, track.places[: len(turns)]
+        for track, loop in current:
             fix_running(track, loop, len(loop.iterations))
         return result
 
+    def _fix_count(self, current: list[tuple[Track, graph.Loop]]) -> None:
+        """The class has the constants built in that decide how often a loop turns."""
+        for track, loop in current:
+            if loop.iterable is None:
+                continue
+            constants = {parameter.name for parameter in track.function.parameters}
+            deciding = (loop.iterable.mentioned() & constants) - set(track.constants)
+            if not all(one_value(self._everyone, name) for name in deciding):
+                raise Unlike
+            self.fixed |= deciding
 
-def _kind(made: Construct) -> Expr:
-    """What a layer is made by."""
-    return made.value.function if isinstance(made.value, tree.Call) else made.value
-
-
-def _unlike_uses(node: Node) -> SpecError:
-    return SpecError(
-        "E0602",
-        f"the uses of `{dotted(node.path)}` need different code, and it is one layer",
-        node.location,
-        hint="make a layer for each rank of input, or do outside of it what depends on rank",
-    )
+    def _turn(
+        self, current: list[tuple[Track, graph.Loop]], place: int
+    ) -> list[merged.Item]:
+        """The turn of that number, with its number and what it carries as constants."""
+        traces: list[tuple[Track, tuple[graph.Item, ...]]] = []
+        for track, loop in current:
+            iteration = loop.iterations[place]
+            track.turns = (*track.turns, merged.Turn(place))
+            track.places = (*track.places, place)
+            known = boxed(iteration.values)
+            track.meanings.update(known)
+            track.constants.update(known)
+            fix_running(track, loop, place)
+            traces.append((track, iteration.body))
+        found = self.items(traces)
+        for track, body in traces:
+            settle_types(track, body)
+        return found

@@ -7,28 +7,26 @@ where they can be laid together (`merge`); those that cannot become classes of t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TypeAlias
 
 import nnspec.targets.merged as merged
 from nnspec.diagnostics import SpecError
-from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Function, Node, Program
-from nnspec.ir.terms import Traced
 from nnspec.ops.base import OpError
-from nnspec.pycode import expressions as tree
-from nnspec.pycode.expressions import Expr, Name
-from nnspec.targets.agreement import localised
-from nnspec.targets.contents import (
-    lists_are_flat,
-)
+from nnspec.targets.calls import lower_call
+from nnspec.targets.contents import lists_are_flat
 from nnspec.targets.folding import same_classes
+from nnspec.targets.frozen import frozen_statistics
 from nnspec.targets.layout import FunctionLayout, layouts
-from nnspec.targets.lowering import Construct, LayerName, Lowered, lower_operator
+from nnspec.targets.lowering import Lowered, lower_operator
 from nnspec.targets.merge import Merger
 from nnspec.targets.names import Names
-from nnspec.targets.plan import ClassParameter, ClassPlan, finish, meanings, size_in
-from nnspec.targets.spelling import Unspellable, spell_literal
+from nnspec.targets.plan import ClassPlan, finish, meanings
+from nnspec.targets.steps import Lower
 from nnspec.targets.traces import Track, Unlike
+
+# A function, and the number of the program that it belongs to.
+Member: TypeAlias = tuple[int, Function]
 
 
 class Planner:
@@ -60,16 +58,16 @@ class Planner:
                 self._replace(plan, same, [])
         return self.plans
 
-    def _blocks(self) -> Iterator[tuple[str, list[tuple[int, Function]]]]:
+    def _blocks(self) -> Iterator[tuple[str, list[Member]]]:
         """The specialisations of each block over all programs, callees first."""
-        groups: dict[str, list[tuple[int, Function]]] = {}
+        groups: dict[str, list[Member]] = {}
         for place, program in enumerate(self.programs):
             for function in program.functions.values():
                 key = f"{function.name}@{function.location}"
                 groups.setdefault(key, []).append((place, function))
         done: set[str] = set()
 
-        def ready(members: list[tuple[int, Function]]) -> bool:
+        def ready(members: list[Member]) -> bool:
             return all(
                 f"{callee.name}@{callee.location}" in done
                 for place, function in members
@@ -82,32 +80,39 @@ class Planner:
                     done.add(key)
                     yield members[0][1].name, members
 
-    def _block(self, name: str, members: list[tuple[int, Function]]) -> None:
-        remaining = _one_of_each(members, self._layouts)
-        whole = None
-        if name not in self.plain:
-            whole = self._try(name, [m for m, _ in remaining])
-        if whole is not None:
-            self._accept(whole, members, remaining)
+    def _block(self, name: str, members: list[Member]) -> None:
+        """Plans the classes of a block: one, if it can be."""
+        if name in self.plain:
+            for member in members:
+                self._accept(self._alone(name, member), [member])
             return
-        for member, alike in remaining:
-            for plan in [
-                p
-                for p in self.plans
-                if p.function.name == name and not p.is_entry and name not in self.plain
-            ]:
-                grown = self._try(plan.name, [*self._members(plan), member], named=True)
-                if grown is not None:
-                    self._replace(plan, grown, [member, *alike])
-                    break
-            else:
-                alone = None if name in self.plain else self._try(name, [member])
-                alone = alone or self._try(name, [member], rolls=False, plain=True)
-                if alone is None:
-                    raise self._inexpressible(member[1])
-                self._accept(alone, [member, *alike], [(member, alike)])
+        whole = self._try(name, members)
+        if whole is not None:
+            self._accept(whole, members)
+            return
+        for member in members:
+            if not self._join(name, member):
+                self._accept(self._alone(name, member), [member])
 
-    def _members(self, plan: ClassPlan) -> list[tuple[int, Function]]:
+    def _join(self, name: str, member: Member) -> bool:
+        """Whether a function found a place in one of the classes that its block already has."""
+        known = [p for p in self.plans if p.function.name == name and not p.is_entry]
+        for plan in known:
+            grown = self._try(plan.name, [*self._members(plan), member], named=True)
+            if grown is not None:
+                self._replace(plan, grown, [member])
+                return True
+        return False
+
+    def _alone(self, name: str, member: Member) -> ClassPlan:
+        """A class for one function; all of it written out, where nothing else will do."""
+        plan = None if name in self.plain else self._try(name, [member])
+        plan = plan or self._try(name, [member], rolls=False, plain=True)
+        if plan is None:
+            raise self._inexpressible(member[1])
+        return plan
+
+    def _members(self, plan: ClassPlan) -> list[Member]:
         return [
             (place, function)
             for function in plan.functions
@@ -115,19 +120,12 @@ class Planner:
             if program.functions.get(function.key) is function
         ]
 
-    def _accept(
-        self,
-        plan: ClassPlan,
-        members: list[tuple[int, Function]],
-        remaining: list[tuple[tuple[int, Function], list[tuple[int, Function]]]],
-    ) -> None:
+    def _accept(self, plan: ClassPlan, members: list[Member]) -> None:
         self.plans.append(plan)
         for place, function in members:
             self.class_of[place, function.key] = plan
 
-    def _replace(
-        self, old: ClassPlan, new: ClassPlan, members: list[tuple[int, Function]]
-    ) -> None:
+    def _replace(self, old: ClassPlan, new: ClassPlan, members: list[Member]) -> None:
         if new in self.plans:
             self.plans.remove(old)
         else:
@@ -149,7 +147,7 @@ class Planner:
     def _try(
         self,
         name: str,
-        members: list[tuple[int, Function]],
+        members: list[Member],
         *,
         named: bool = False,
         fixed: frozenset[str] | set[str] = frozenset(),
@@ -160,27 +158,11 @@ class Planner:
 
         `fixed` are constants that a written-out loop depends on: the class has them built in.
         """
-        tracks: list[Track] = []
-        inputs: list[merged.Value] | None = None
-        for place, function in members:
-            layout = self._layouts[place][function.key]
-            known = meanings(function)
-            built_in = {key: known[key] for key in sorted(fixed) if key in known}
-            track = Track(function, layout, known, constants=built_in)
-            given = self._enter(track, inputs)
-            if given is None:
-                return None
-            inputs = given
-            tracks.append(track)
-        places = {
-            id(track.function): place
-            for track, (place, _) in zip(tracks, members, strict=True)
-        }
-
-        def lower(track: Track, node: Node) -> Lowered:
-            return self._lower(places[id(track.function)], track, node)
-
-        merger = Merger(lower, rolls=rolls, plain=plain)
+        begun = self._begin(members, fixed)
+        if begun is None:
+            return None
+        tracks, inputs = begun
+        merger = Merger(self._lowering(tracks, members), rolls=rolls, plain=plain)
         try:
             items = merger.body(tracks)
         except Unlike:
@@ -199,20 +181,46 @@ class Planner:
             functions=functions,
             layout=tracks[0].layout,
             items=items,
-            inputs=inputs or [],
+            inputs=inputs,
             built_in=frozenset(fixed),
-            is_entry=any(
-                program.main is function
-                for program in self.programs
-                for function in functions
-            ),
+            is_entry=any(p.main is f for p in self.programs for f in functions),
         )
         try:
             finish(plan, self.target)
         except Unlike:
             return None
-        plan.keeps_statistics = self._frozen_statistics(*members[0])
+        place, function = members[0]
+        plan.keeps_statistics = frozen_statistics(self.programs[place], function)
         return plan
+
+    def _begin(
+        self, members: list[Member], fixed: frozenset[str] | set[str]
+    ) -> tuple[list[Track], list[merged.Value]] | None:
+        """The traces of functions, and the inputs of their class; None where these are unlike."""
+        tracks: list[Track] = []
+        inputs: list[merged.Value] | None = None
+        for place, function in members:
+            known = meanings(function)
+            built_in = {key: known[key] for key in sorted(fixed) if key in known}
+            layout = self._layouts[place][function.key]
+            track = Track(function, layout, known, constants=built_in)
+            inputs = self._enter(track, inputs)
+            if inputs is None:
+                return None
+            tracks.append(track)
+        return tracks, inputs or []
+
+    def _lowering(self, tracks: list[Track], members: list[Member]) -> Lower:
+        """What lowers the nodes of these traces, each as a part of its program."""
+        places = {
+            id(track.function): place
+            for track, (place, _) in zip(tracks, members, strict=True)
+        }
+
+        def lower(track: Track, node: Node) -> Lowered:
+            return self._lower(places[id(track.function)], track, node)
+
+        return lower
 
     def _is_function_of_inputs(
         self, functions: list[Function], items: list[merged.Item]
@@ -234,33 +242,6 @@ class Planner:
         except Unlike:
             return True  # it becomes no class at all
         return not called and is_functional(plan)
-
-    def _frozen_statistics(self, place: int, function: Function) -> list[str]:
-        if function.marks.frozen:
-            return [""] if self._has_statistics(place, function) else []
-        found: dict[str, None] = {}
-        for node in function.nodes:
-            if (
-                node.marks.frozen
-                and node.owns
-                and self._node_has_statistics(place, function, node)
-            ):
-                found.setdefault(str(node.path[0]))
-        return list(found)
-
-    def _has_statistics(self, place: int, function: Function) -> bool:
-        return any(
-            self._node_has_statistics(place, function, n) for n in function.nodes
-        )
-
-    def _node_has_statistics(self, place: int, function: Function, node: Node) -> bool:
-        if node.callee is not None:
-            return self._has_statistics(
-                place, self.programs[place].functions[node.callee]
-            )
-        return any(
-            not weight.trainable for weight in function.node_weights(node).values()
-        )
 
     def _enter(
         self, track: Track, inputs: list[merged.Value] | None
@@ -301,7 +282,12 @@ class Planner:
 
     def _lower(self, place: int, track: Track, node: Node) -> Lowered:
         if node.callee is not None:
-            return self._lower_call(place, track, node)
+            program = self.programs[place]
+            callee = program.functions[node.callee]
+            plan = self.class_of[place, callee.key]
+            plan.is_called = True
+            again = program.recomputes(node)
+            return lower_call(track, node, callee, plan, self.target, recomputes=again)
         try:
             return lower_operator(
                 track.function, node, track.input_types(node), track.layout, self.target
@@ -312,115 +298,3 @@ class Planner:
             raise SpecError(
                 error.code, message, node.location, hint=error.hint
             ) from None
-
-    def _lower_call(self, place: int, track: Track, node: Node) -> Lowered:
-        assert node.callee is not None
-        callee = self.programs[place].functions[node.callee]
-        plan = self.class_of[place, callee.key]
-        plan.is_called = True
-        unsaid = _mentioned(track, node, plan.built_in)
-        arguments: list[Expr] = []
-        keywords: list[tuple[str, Expr]] = []
-        for parameter in plan.parameters:
-            value = self._argument(track, node, callee, parameter)
-            if parameter.has_default:
-                default = _default_of(parameter)
-                keywords.append((parameter.name, tree.Default(value, default)))
-            else:
-                arguments.append(value)
-        if self.target == "torch":
-            arguments.append(tree.Star(Name("options"), double=True))
-        else:
-            keywords.append(("name", LayerName()))
-        construct = Construct(
-            "", tree.Call(Name(plan.name), tuple(arguments), tuple(keywords))
-        )
-        given = _call_arguments(node)
-        if self.target == "keras" and plan.is_entry and len(given) > 1:
-            given = (
-                tree.Display("list", given),
-            )  # a Keras model takes its inputs as one
-        call = tree.Call(tree.Module(""), given)
-        if self.target == "torch" and self.programs[place].recomputes(node):
-            call = Name("checkpoint")(tree.Module(""), *given, use_reentrant=False)
-        return Lowered((construct,), (call,), len(node.outputs), unsaid)
-
-    def _argument(
-        self, track: Track, node: Node, callee: Function, parameter: ClassParameter
-    ) -> Expr:
-        """What a call hands to a parameter of the callee's class."""
-        if not parameter.is_size:
-            return self._constant(node, parameter)
-        types = [
-            kind
-            for given in track.input_types(node)
-            for kind in (given if isinstance(given, tuple) else (given,))
-            if kind is not None
-        ]
-        found = size_in(callee, types, parameter.symbol)
-        if found is None:
-            raise Unlike
-        return tree.Size(found)
-
-    def _constant(self, node: Node, parameter: ClassParameter) -> Expr:
-        from nnspec.ir.values import Sequence as Listed
-        from nnspec.ir.values import as_term, plain, term_of
-
-        value = node.arguments[parameter.symbol]
-        if isinstance(value, Dim):
-            if value.symbols():
-                raise SpecError(
-                    "E0603",
-                    f"`{parameter.symbol}` is given `{value}`, which is known only at run time",
-                    node.location,
-                    hint="blocks take constants: let it follow from the shape of an input",
-                )
-            return tree.Size(value)
-        term = term_of(value)
-        if term is None and isinstance(value, Listed):
-            term = as_term(value)
-        if term is not None:
-            return tree.Constant(Traced(plain(value), term))
-        try:
-            return spell_literal(plain(value))
-        except Unspellable:
-            raise Unlike from None
-
-
-def _mentioned(track: Track, node: Node, parameters: frozenset[str]) -> frozenset[str]:
-    """The names that a call computes the values of some parameters from."""
-    from nnspec.ir.values import term_of
-
-    given = (term_of(node.arguments[name]) for name in parameters)
-    terms = (localised(track, term) for term in given if term is not None)
-    return frozenset(name for term in terms for name in term.mentioned())
-
-
-def _default_of(parameter: ClassParameter) -> Any:
-    value = parameter.default
-    return int(value) if isinstance(value, Dim) and value.is_constant else value
-
-
-def _one_of_each(
-    members: list[tuple[int, Function]], layout: Sequence[Mapping[str, FunctionLayout]]
-) -> list[tuple[tuple[int, Function], list[tuple[int, Function]]]]:
-    """The members; those that are the same in all that matters could be joined here."""
-    return [(member, []) for member in members]
-
-
-def _call_arguments(node: Node) -> tuple[Expr, ...]:
-    """The tensors of a call, lists as lists; optional ones that are missing are left out."""
-    found: list[Expr] = []
-    place = 0
-    for argument in node.inputs:
-        if argument is None:
-            continue
-        count = len(argument) if isinstance(argument, tuple) else 1
-        given = [tree.Input(place + i) for i in range(count)]
-        found.append(
-            tree.Display("list", tuple(given))
-            if isinstance(argument, tuple)
-            else given[0]
-        )
-        place += count
-    return tuple(found)

@@ -18,6 +18,7 @@ from nnspec.pycode.statements import (
 )
 from nnspec.records import dataclass
 from nnspec.targets.classes import (
+    Tensors,
     constructor_arguments,
     documentation,
     factory_arguments,
@@ -86,35 +87,12 @@ def _methods(plan: ClassPlan) -> list[Statement]:
     stored = _stored(plan, [*forward.stored, *constructor.reset_names])
     if any(_mentions(statement, ANCHOR) for statement in body):
         made = [*made, _anchor()]
-    opening: list[Statement] = [Evaluate(Name("super")().method("__init__"))]
-    if any(_mentions(statement, Name("options")) for statement in made):
-        options = tree.Dict((("device", Name("device")), ("dtype", Name("dtype"))))
-        opening.append(Assign((Name("options"),), options))
-    closing: list[Statement] = [*_frozen(plan)]
-    methods: list[Statement] = []
+    methods: list[Statement] = [_init(plan, constructor, made, stored)]
     if constructor.resets:
-        closing.insert(0, Evaluate(SELF.method("reset_parameters")))
-    # Requirements come first, then what is stored, then the layers.
-    checks = [s for s in made if is_check(s)]
-    layers = [s for s in made if not is_check(s)]
-    whole = (opening[0], *checks, *opening[1:], *stored, *layers, *closing)
-    methods.append(_init(plan, whole))
-    if constructor.resets:
-        methods.append(
-            Function(
-                "reset_parameters",
-                (Argument("self"),),
-                NONE,
-                tuple(constructor.resets),
-                doc="Draws the weights anew.",
-            )
-        )
+        methods.append(_reset_parameters(constructor.resets))
     if plan.keeps_statistics:
         methods.append(_train(plan))
-    arguments = [Argument("self")]
-    for name, listed in zip(tensors.names, tensors.listed, strict=True):
-        arguments.append(Argument(name, Name("Sequence")[TENSOR] if listed else TENSOR))
-    methods.append(Function("forward", tuple(arguments), _returns(plan), tuple(body)))
+    methods.append(_forward(plan, tensors, body))
     return methods
 
 
@@ -123,7 +101,12 @@ def _anchor() -> Statement:
     return Evaluate(SELF.method("register_buffer", "_anchor", empty, persistent=False))
 
 
-def _init(plan: ClassPlan, body: tuple[Statement, ...]) -> Function:
+def _init(
+    plan: ClassPlan,
+    constructor: Constructor,
+    made: Sequence[Statement],
+    stored: Sequence[Statement],
+) -> Function:
     device = tree.Binary("|", tree.Binary("|", torch.device, Name("str")), NONE)
     arguments = (
         Argument("self"),
@@ -132,7 +115,32 @@ def _init(plan: ClassPlan, body: tuple[Statement, ...]) -> Function:
         Argument("device", device, NONE),
         Argument("dtype", tree.Binary("|", torch.dtype, NONE), NONE),
     )
-    return Function("__init__", arguments, NONE, body)
+    body: list[Statement] = [Evaluate(Name("super")().method("__init__"))]
+    # Requirements come first, then what is stored, then the layers.
+    body += [statement for statement in made if is_check(statement)]
+    if any(_mentions(statement, Name("options")) for statement in made):
+        options = tree.Dict((("device", Name("device")), ("dtype", Name("dtype"))))
+        body.append(Assign((Name("options"),), options))
+    body += stored
+    body += [statement for statement in made if not is_check(statement)]
+    if constructor.resets:
+        body.append(Evaluate(SELF.method("reset_parameters")))
+    body += _frozen(plan)
+    return Function("__init__", arguments, NONE, tuple(body))
+
+
+def _reset_parameters(resets: Sequence[Statement]) -> Function:
+    doc = "Draws the weights anew."
+    return Function(
+        "reset_parameters", (Argument("self"),), NONE, tuple(resets), doc=doc
+    )
+
+
+def _forward(plan: ClassPlan, tensors: Tensors, body: Sequence[Statement]) -> Function:
+    arguments = [Argument("self")]
+    for name, listed in zip(tensors.names, tensors.listed, strict=True):
+        arguments.append(Argument(name, Name("Sequence")[TENSOR] if listed else TENSOR))
+    return Function("forward", tuple(arguments), _returns(plan), tuple(body))
 
 
 def _stored(plan: ClassPlan, keys: Sequence[str]) -> list[Statement]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Protocol, cast
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
@@ -14,6 +14,20 @@ from nnspec.targets.scope import (
 )
 
 
+class Lists(Protocol):
+    """How a target makes lists of layers."""
+
+    def listing(self, items: Sequence[Expr], parameters: bool = False) -> Expr:
+        """A list of submodules, or of bare parameters."""
+        ...
+
+    def keyed(
+        self, entries: Sequence[tuple[str, Expr]], parameters: bool = False
+    ) -> Expr:
+        """A table of submodules (or parameters) by the turn of a loop."""
+        ...
+
+
 def counted_loop(
     loop: merged.Loop,
     known: dict[str, Expr],
@@ -21,44 +35,68 @@ def counted_loop(
     names: Names,
     used: tuple[set[str], bool],
 ) -> tuple[Expr, Expr, Expr]:
-    """Target, iterable, and an expression for the number of the turn."""
+    """Target, iterable, and an expression for the number of the turn.
+
+    `used` are the variables that the body reads, and whether it reads the number of the turn.
+    """
     chosen = {key: value.id for key, value in known.items() if isinstance(value, Name)}
     wanted, numbered = used
     pattern: object = loop.pattern
-    counts_itself = _call_of(iterable, "range") and len(_arguments(iterable)) == 1
-    enumerates = _call_of(iterable, "enumerate") and isinstance(pattern, tuple)
-    if counts_itself and isinstance(pattern, str):
-        unique = f"{pattern}@{loop.uid}"
-        if pattern == "_":
-            number = names.free("i") if numbered else "_"
-            return Name(number), iterable, Name(number)
-        if numbered:
-            wanted = wanted | {unique}
-        return (
-            pattern_target(pattern, chosen, loop.uid, wanted),
-            iterable,
-            Name(chosen[unique]),
-        )
-    if enumerates:
-        items = cast("tuple[object, ...]", loop.pattern)
-        first = items[0]
-        unique = f"{first}@{loop.uid}"
-        if first == "_" and numbered:
-            number = Name(names.free("i"))
-            rest = pattern_target(items[1], chosen, loop.uid, wanted)
-            return tree.Display("tuple", (number, rest)), iterable, number
-        if numbered:
-            wanted = wanted | {unique}
-        if unique not in wanted and not numbered:
-            rest = pattern_target(items[1], chosen, loop.uid, wanted)
-            return rest, _arguments(iterable)[0], Name("_")
-        target = pattern_target(items, chosen, loop.uid, wanted)
-        return target, iterable, Name(chosen[unique])
+    if _call_of(iterable, "range") and len(_arguments(iterable)) == 1:
+        if isinstance(pattern, str):
+            return _over_range(pattern, loop.uid, chosen, iterable, names, used)
+    elif _call_of(iterable, "enumerate") and isinstance(pattern, tuple):
+        items = cast("tuple[object, ...]", pattern)
+        return _over_enumerate(items, loop.uid, chosen, iterable, names, used)
     target = pattern_target(loop.pattern, chosen, loop.uid, wanted)
     if not numbered:
         return target, iterable, Name("_")
     number = Name(names.free("i"))
     return tree.Display("tuple", (number, target)), Name("enumerate")(iterable), number
+
+
+def _over_range(
+    variable: str,
+    uid: int,
+    chosen: dict[str, str],
+    iterable: Expr,
+    names: Names,
+    used: tuple[set[str], bool],
+) -> tuple[Expr, Expr, Expr]:
+    """`for i in range(depth)`: the variable is the number of the turn."""
+    wanted, numbered = used
+    if variable == "_":
+        number = Name(names.free("i") if numbered else "_")
+        return number, iterable, number
+    unique = f"{variable}@{uid}"
+    if numbered:
+        wanted = wanted | {unique}
+    target = pattern_target(variable, chosen, uid, wanted)
+    return target, iterable, Name(chosen[unique])
+
+
+def _over_enumerate(
+    items: tuple[object, ...],
+    uid: int,
+    chosen: dict[str, str],
+    iterable: Expr,
+    names: Names,
+    used: tuple[set[str], bool],
+) -> tuple[Expr, Expr, Expr]:
+    """`for i, width in enumerate(widths)`: the first variable is the number of the turn."""
+    wanted, numbered = used
+    unique = f"{items[0]}@{uid}"
+    if items[0] == "_" and numbered:
+        number = Name(names.free("i"))
+        rest = pattern_target(items[1], chosen, uid, wanted)
+        return tree.Display("tuple", (number, rest)), iterable, number
+    if numbered:
+        wanted = wanted | {unique}
+    elif unique not in wanted:
+        rest = pattern_target(items[1], chosen, uid, wanted)
+        return rest, _arguments(iterable)[0], Name("_")
+    target = pattern_target(items, chosen, uid, wanted)
+    return target, iterable, Name(chosen[unique])
 
 
 def count_variable(loop: merged.Loop) -> str | None:
@@ -94,6 +132,27 @@ def element(
         here = list(dict.fromkeys(n[level] for n in every if n[:level] == above))
         place = place[number if here == list(range(len(here))) else str(number)]
     return place
+
+
+def nested(
+    entries: list[tuple[tuple[int, ...], Expr]], lists: Lists, parameters: bool
+) -> Expr:
+    """Layers by their turns, as lists in lists; a table where turns are left out."""
+    if len(entries[0][0]) == 1:
+        flat = [(numbers[0], value) for numbers, value in entries]
+    else:
+        groups: dict[int, list[tuple[tuple[int, ...], Expr]]] = {}
+        for numbers, value in entries:
+            groups.setdefault(numbers[0], []).append((numbers[1:], value))
+        flat = [
+            (number, nested(group, lists, parameters))
+            for number, group in groups.items()
+        ]
+        parameters = False
+    if [number for number, _ in flat] == list(range(len(flat))):
+        return lists.listing([value for _, value in flat], parameters)
+    table = [(str(number), value) for number, value in flat]
+    return lists.keyed(table, parameters)
 
 
 def _call_of(expression: Expr, name: str) -> bool:

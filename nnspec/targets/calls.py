@@ -1,0 +1,137 @@
+"""Calls of blocks: what makes the layer of a callee's class, and what the layer is applied to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnspec.diagnostics import SpecError
+from nnspec.ir.dims import Dim
+from nnspec.ir.graph import Function, Node
+from nnspec.ir.terms import Traced
+from nnspec.pycode import expressions as tree
+from nnspec.pycode.expressions import Expr, Name
+from nnspec.targets.agreement import localised
+from nnspec.targets.lowering import Construct, LayerName, Lowered
+from nnspec.targets.plan import ClassParameter, ClassPlan, size_in
+from nnspec.targets.spelling import Unspellable, spell_literal
+from nnspec.targets.traces import Track, Unlike
+
+
+def lower_call(
+    track: Track,
+    node: Node,
+    callee: Function,
+    plan: ClassPlan,
+    target: str,
+    *,
+    recomputes: bool,
+) -> Lowered:
+    """A call as its target says it; `plan` is the class of the callee.
+
+    With `recomputes`, PyTorch computes its values again in the backward pass. Raises `Unlike`.
+    """
+    unsaid = _mentioned(track, node, plan.built_in)
+    construct = Construct("", _made(track, node, callee, plan, target))
+    given = _tensors(node)
+    if target == "keras" and plan.is_entry and len(given) > 1:
+        # A Keras model takes its inputs as one.
+        given = (tree.Display("list", given),)
+    call = tree.Call(tree.Module(""), given)
+    if target == "torch" and recomputes:
+        call = Name("checkpoint")(tree.Module(""), *given, use_reentrant=False)
+    return Lowered((construct,), (call,), len(node.outputs), unsaid)
+
+
+def _made(
+    track: Track, node: Node, callee: Function, plan: ClassPlan, target: str
+) -> Expr:
+    """The call of the class's constructor."""
+    arguments: list[Expr] = []
+    keywords: list[tuple[str, Expr]] = []
+    for parameter in plan.parameters:
+        value = _argument(track, node, callee, parameter)
+        if parameter.has_default:
+            default = _default_of(parameter)
+            keywords.append((parameter.name, tree.Default(value, default)))
+        else:
+            arguments.append(value)
+    if target == "torch":
+        arguments.append(tree.Star(Name("options"), double=True))
+    else:
+        keywords.append(("name", LayerName()))
+    return tree.Call(Name(plan.name), tuple(arguments), tuple(keywords))
+
+
+def _argument(
+    track: Track, node: Node, callee: Function, parameter: ClassParameter
+) -> Expr:
+    """What a call hands to a parameter of the callee's class."""
+    if not parameter.is_size:
+        return _constant(node, parameter)
+    types = [
+        kind
+        for given in track.input_types(node)
+        for kind in (given if isinstance(given, tuple) else (given,))
+        if kind is not None
+    ]
+    found = size_in(callee, types, parameter.symbol)
+    if found is None:
+        raise Unlike
+    return tree.Size(found)
+
+
+def _constant(node: Node, parameter: ClassParameter) -> Expr:
+    from nnspec.ir.values import Sequence as Listed
+    from nnspec.ir.values import as_term, plain, term_of
+
+    value = node.arguments[parameter.symbol]
+    if isinstance(value, Dim):
+        if value.symbols():
+            raise SpecError(
+                "E0603",
+                f"`{parameter.symbol}` is given `{value}`, which is known only at run time",
+                node.location,
+                hint="blocks take constants: let it follow from the shape of an input",
+            )
+        return tree.Size(value)
+    term = term_of(value)
+    if term is None and isinstance(value, Listed):
+        term = as_term(value)
+    if term is not None:
+        return tree.Constant(Traced(plain(value), term))
+    try:
+        return spell_literal(plain(value))
+    except Unspellable:
+        raise Unlike from None
+
+
+def _mentioned(track: Track, node: Node, parameters: frozenset[str]) -> frozenset[str]:
+    """The names that a call computes the values of some parameters from."""
+    from nnspec.ir.values import term_of
+
+    given = (term_of(node.arguments[name]) for name in parameters)
+    terms = (localised(track, term) for term in given if term is not None)
+    return frozenset(name for term in terms for name in term.mentioned())
+
+
+def _default_of(parameter: ClassParameter) -> Any:
+    value = parameter.default
+    return int(value) if isinstance(value, Dim) and value.is_constant else value
+
+
+def _tensors(node: Node) -> tuple[Expr, ...]:
+    """The tensors of a call, lists as lists; optional ones that are missing are left out."""
+    found: list[Expr] = []
+    place = 0
+    for argument in node.inputs:
+        if argument is None:
+            continue
+        count = len(argument) if isinstance(argument, tuple) else 1
+        given = [tree.Input(place + i) for i in range(count)]
+        found.append(
+            tree.Display("list", tuple(given))
+            if isinstance(argument, tuple)
+            else given[0]
+        )
+        place += count
+    return tuple(found)

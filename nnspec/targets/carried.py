@@ -1,0 +1,193 @@
+"""Sizes that loops carry (the channels of `x` through the stages of a ResNet), as variables of a constructor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Set
+
+import nnspec.targets.merged as merged
+from nnspec.pycode import expressions as tree
+from nnspec.pycode.expressions import Expr, Name
+from nnspec.pycode.statements import Assign, Statement
+from nnspec.targets.contents import loops_of, names_in
+from nnspec.targets.names import Names
+from nnspec.targets.plan import ClassPlan
+from nnspec.targets.scope import ConstructorScope
+
+
+class CarriedSizes:
+    """The sizes that loops carry, as far as a constructor needs them: each lies in a variable."""
+
+    def __init__(
+        self, plan: ClassPlan, names: Names, scope: ConstructorScope, used: set[str]
+    ) -> None:
+        """`used` are the names that the constructor speaks of."""
+        self._plan = plan
+        self._scope = scope
+        self._needed = _closure(plan, used)
+        self.variable = RunningNames(plan, names, self._needed).variable
+
+    def of(self, loop: merged.Loop) -> list[tuple[str, merged.Running]]:
+        """Those that a loop carries, by their names in the spec."""
+        return [
+            (key, running)
+            for key, running in self._plan.running.items()
+            if running.uid == loop.uid and key in self._needed
+        ]
+
+    def names_read(self, loop: merged.Loop) -> set[str]:
+        """The names from which a loop, and those inside it, count their sizes along."""
+        return {
+            name
+            for key, running in self._plan.running.items()
+            if key in self._needed and running.uid >= loop.uid
+            for size in (running.update, running.initial)
+            for name in names_in(size)
+        }
+
+    def begin(self, loop: merged.Loop) -> Iterator[Statement]:
+        """Sets the carried sizes before a loop begins."""
+        own = self.of(loop)
+        values = [self._scope.spelled(running.initial) for _, running in own]
+        for key, _ in own:
+            self._scope.known[key] = Name(self.variable[key])
+        yield from self._set(own, values)
+
+    def turn(self, loop: merged.Loop) -> Iterator[Statement]:
+        """Sets the carried sizes of a loop at the end of a turn, unless an inner one has just done so."""
+        own = [
+            (key, running)
+            for key, running in self.of(loop)
+            if not self._is_set_inside(loop, key, running)
+        ]
+        yield from self._set(own, [self._scope.spelled(r.update) for _, r in own])
+
+    def _is_set_inside(
+        self, loop: merged.Loop, key: str, running: merged.Running
+    ) -> bool:
+        """Whether the last loop of a turn leaves the same size in the same variable."""
+        inner = [item for item in loop.body if isinstance(item, merged.Loop)]
+        return any(
+            self.variable.get(other) == self.variable[key]
+            and known.update == running.update
+            for last in inner[-1:]
+            for other, known in self.of(last)
+        )
+
+    def _set(
+        self, own: list[tuple[str, merged.Running]], values: list[Expr]
+    ) -> Iterator[Statement]:
+        """Assigns sizes one by one; at once where one is made of another."""
+        variables = [Name(self.variable[key]) for key, _ in own]
+        changed = [
+            (variable, value)
+            for variable, value in zip(variables, values, strict=True)
+            if value != variable
+        ]
+        changed = list(dict(changed).items())
+        tied = any(
+            part == variable
+            for place, (variable, _) in enumerate(changed)
+            for _, value in changed[place + 1 :]
+            for part in tree.walk(value)
+        )
+        if tied:
+            targets = tuple(variable for variable, _ in changed)
+            together = tree.Display("tuple", tuple(value for _, value in changed))
+            yield Assign(targets, together)
+            return
+        for variable, value in changed:
+            yield Assign((variable,), value)
+
+
+def _closure(plan: ClassPlan, used: set[str]) -> set[str]:
+    """The carried sizes that are needed, with those that they start from."""
+    needed: set[str] = set()
+    waiting = [key for key in used if key in plan.running]
+    while waiting:
+        key = waiting.pop()
+        if key in needed:
+            continue
+        needed.add(key)
+        running = plan.running[key]
+        for expression in (running.initial, running.update):
+            waiting.extend(
+                name for name in names_in(expression) if name in plan.running
+            )
+    for key, running in plan.running.items():  # what starts as a needed one updates it
+        if any(name in needed for name in names_in(running.initial)):
+            needed.add(key)
+    return needed
+
+
+class RunningNames:
+    """One constructor variable for each family of carried sizes that are handed from loop to loop."""
+
+    def __init__(self, plan: ClassPlan, names: Names, needed: Set[str]) -> None:
+        self._root: dict[str, str] = {key: key for key in plan.running}
+        self._plan = plan
+        for key, running in plan.running.items():
+            self._join(key, running.initial)
+        self.variable: dict[str, str] = {}
+        for key, running in plan.running.items():
+            root = self._find(key)
+            if not any(self._find(other) == root for other in needed):
+                continue
+            if root not in self.variable:
+                wanted = "channels" if running.axis == 1 else "features"
+                self.variable[root] = names.free(wanted)
+            self.variable[key] = self.variable[root]
+
+    def _join(self, key: str, expression: Expr) -> None:
+        """A carried size that starts as one of another loop is the same variable, if that is over."""
+        if not isinstance(expression, tree.Size):
+            return
+        twin = expression.dim.generic
+        names = twin.symbols()
+        if len(twin.terms) != 1 or len(names) != 1:
+            return
+        (other,) = names
+        if other not in self._root or twin.key != f"1*{other}^1":
+            return
+        if self._plan.running[other].name != self._plan.running[key].name:
+            return
+        if not self._is_read_later(other, self._plan.running[key].uid):
+            self._root[self._find(other)] = self._find(key)
+
+    def _is_read_later(self, key: str, uid: int) -> bool:
+        """Whether a loop speaks of its carried size once the loop `uid` inside it has begun.
+
+        Behind the loop both are what the last turn has left.
+        """
+        own = self._plan.running[key].uid
+        outer = [loop for loop in loops_of(self._plan.items) if loop.uid == own]
+        begun = False
+        for item in _in_order([part for loop in outer for part in loop.body]):
+            if isinstance(item, merged.Loop):
+                begun = begun or item.uid == uid
+            elif begun and any(key in names_in(made.value) for made in item.constructs):
+                return True
+        others = [r for r in self._plan.running.values() if r.uid != uid]
+        return any(
+            key in names_in(running.update) and set(names_in(running.update)) != {key}
+            for running in others
+        )
+
+    def _find(self, key: str) -> str:
+        while self._root[key] != key:
+            key = self._root[key]
+        return key
+
+
+def _in_order(items: Sequence[merged.Item]) -> Iterator[merged.Step | merged.Loop]:
+    for item in items:
+        match item:
+            case merged.Step():
+                yield item
+            case merged.Branch():
+                yield from _in_order(item.then)
+                yield from _in_order(item.otherwise)
+            case merged.Loop():
+                yield item
+                yield from _in_order(item.body)
+            case _:
+                pass

@@ -1,0 +1,197 @@
+"""Laying nodes together: the one step that a node of each trace is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import nnspec.targets.merged as merged
+from nnspec.diagnostics import SpecError
+from nnspec.ir.graph import Node, dotted
+from nnspec.pycode import expressions as tree
+from nnspec.pycode.expressions import Expr
+from nnspec.targets.agreement import Agreement, local_type
+from nnspec.targets.joiner import Joiner
+from nnspec.targets.lowering import Construct, Lowered
+from nnspec.targets.traces import Track, Unlike
+
+Lower = Callable[[Track, Node], Lowered]
+
+
+class StepMerger:
+    """Merges the nodes of several traces, and knows the layers that were made."""
+
+    def __init__(self, lower: Lower, agreement: Agreement, joiner: Joiner) -> None:
+        self._lower = lower
+        self._agreement = agreement
+        self._joiner = joiner
+        # The layers that were made: by label and turns, of which kinds.
+        self.made: dict[tuple[Any, ...], tuple[Expr, ...]] = {}
+
+    def merged(self, nodes: list[tuple[Track, Node]]) -> merged.Step:
+        """The step that several nodes are, one of each trace. Raises `Unlike`."""
+        _require_alike([node for _, node in nodes])
+        inputs = self._inputs(nodes)
+        lowered = [self._lower(track, node) for track, node in nodes]
+        tracks, first = [track for track, _ in nodes], nodes[0][1]
+        self._agreement.unsaid |= {name for low in lowered for name in low.unsaid}
+        step = merged.Step(
+            label=str(first.path[0]),
+            turns=self._turns(nodes),
+            constructs=(),
+            results=(),
+            inputs=inputs,
+            outputs=self._outputs(nodes),
+            owns=first.owns,
+            frozen=first.marks.frozen,
+            calls=first.callee,
+            reads_weight=first.weight is not None,
+            listed=self._listed(nodes),
+            wanted=self._wanted(nodes),
+            nodes=tuple((track.function.key, node.id) for track, node in nodes),
+        )
+        step.shares = self._is_made(step, first, lowered[0])
+        if not step.shares:
+            step.constructs = self._constructs(tracks, lowered)
+        step.results = self._results(tracks, lowered)
+        return step
+
+    def _is_made(self, step: merged.Step, node: Node, lowered: Lowered) -> bool:
+        """Whether the layer of a step is made elsewhere; one that is not counts as made from here on."""
+        if not node.owns:
+            return node.weight is not None
+        key = (step.label, step.turns)
+        known = key in self.made
+        kinds = tuple(_kind(made) for made in lowered.constructs)
+        if self.made.setdefault(key, kinds) != kinds:
+            raise _unlike_uses(node)
+        return known or node.weight is not None
+
+    def _turns(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Turn, ...]:
+        count = len(nodes[0][1].path) - 1
+        found: list[merged.Turn] = []
+        for level in range(count):
+            numbers = [node.path[level + 1] for _, node in nodes]
+            turns = {track.turns[level : level + 1] for track, _ in nodes}
+            here = all(
+                track.places[level : level + 1] == (number,)
+                for (track, _), number in zip(nodes, numbers, strict=True)
+            )
+            if len(turns) == 1 and here:
+                found.extend(turns.pop())
+            elif all(number == numbers[0] for number in numbers):
+                found.append(merged.Turn(int(numbers[0])))  # a turn of a comprehension
+            else:
+                raise Unlike
+        return tuple(found)
+
+    def _inputs(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Value, ...]:
+        columns = [list(node.values()) for _, node in nodes]
+        if len({len(column) for column in columns}) > 1:
+            raise Unlike
+        found: list[merged.Value] = []
+        for place in range(len(columns[0])):
+            current = [
+                (track, column[place])
+                for (track, _), column in zip(nodes, columns, strict=True)
+            ]
+            found.append(self._joiner.use(self._joiner.reference(current)))
+        return tuple(found)
+
+    def _wanted(self, nodes: list[tuple[Track, Node]]) -> tuple[Any, ...]:
+        found = {track.layout.wanted.get(node.id, ()) for track, node in nodes}
+        if len(found) > 1:
+            raise Unlike
+        return found.pop()
+
+    def _listed(
+        self, nodes: list[tuple[Track, Node]]
+    ) -> tuple[tuple[int, int, str], ...]:
+        """Runs of inputs that are together one list input of the function: start, end, its name."""
+        function, node = nodes[0][0].function, nodes[0][1]
+        found: list[tuple[int, int, str]] = []
+        start = 0
+        for argument in node.inputs:
+            count = (
+                len(argument) if isinstance(argument, tuple) else argument is not None
+            )
+            for port in function.inputs:
+                if port.listed and port.values == argument:
+                    found.append((start, start + count, port.name))
+            start += count
+        return tuple(found)
+
+    def _outputs(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Value, ...]:
+        found: list[merged.Value] = []
+        for place in range(len(nodes[0][1].outputs)):
+            values = [(track, node.outputs[place]) for track, node in nodes]
+            orders = {track.layout.values[value] for track, value in values}
+            types = [track.type(value) for track, value in values]
+            if len(orders) > 1 or len({kind.rank for kind in types}) > 1:
+                raise Unlike
+            value = merged.Value(
+                self._agreement.type([t for t, _ in values], types), orders.pop()
+            )
+            found.append(value)
+            for track, number in values:
+                track.values[number] = value
+                if track.constants:
+                    # The names of this turn mean something else in the next.
+                    track.types[number] = local_type(track, number)
+        return tuple(found)
+
+    def _constructs(
+        self, tracks: list[Track], lowered: list[Lowered]
+    ) -> tuple[Any, ...]:
+        first = lowered[0].constructs
+        if any(
+            [c.suffix for c in low.constructs] != [c.suffix for c in first]
+            for low in lowered
+        ):
+            raise Unlike
+        found: list[Any] = []
+        for place, construct in enumerate(first):
+            value = self._agreement.expression(
+                tracks, [low.constructs[place].value for low in lowered]
+            )
+            columns = [low.constructs[place].resets for low in lowered]
+            if len({len(column) for column in columns}) > 1:
+                raise Unlike
+            resets = tuple(
+                self._agreement.expression(tracks, [column[i] for column in columns])
+                for i in range(len(columns[0]))
+            )
+            found.append(
+                type(construct)(construct.suffix, value, construct.is_parameter, resets)
+            )
+        return tuple(found)
+
+    def _results(self, tracks: list[Track], lowered: list[Lowered]) -> tuple[Expr, ...]:
+        if len({len(low.results) for low in lowered}) > 1:
+            raise Unlike
+        return tuple(
+            self._agreement.expression(tracks, [low.results[place] for low in lowered])
+            for place in range(len(lowered[0].results))
+        )
+
+
+def _require_alike(nodes: list[Node]) -> None:
+    """Raises `Unlike` unless nodes come from one place and are of one kind."""
+    if len({node.location.span for node in nodes}) > 1:
+        raise Unlike
+    if len({(type(node.op), len(node.inputs), len(node.path)) for node in nodes}) > 1:
+        raise Unlike
+
+
+def _kind(made: Construct) -> Expr:
+    """What a layer is made by."""
+    return made.value.function if isinstance(made.value, tree.Call) else made.value
+
+
+def _unlike_uses(node: Node) -> SpecError:
+    return SpecError(
+        "E0602",
+        f"the uses of `{dotted(node.path)}` need different code, and it is one layer",
+        node.location,
+        hint="make a layer for each rank of input, or do outside of it what depends on rank",
+    )
