@@ -101,11 +101,10 @@ class Run:
         opened: list[int] = []
         for index in range(self.first, self.last + 1):
             kind = self.tokens.kinds[index]
-            if kind in CLOSING:
+            if kind in CLOSING and opened:  # `} else {` begins with another's end
                 depth -= 1
-                if opened:
-                    opener = opened.pop()
-                    self.partners[opener], self.partners[index] = index, opener
+                opener = opened.pop()
+                self.partners[opener], self.partners[index] = index, opener
             self.depths[index] = depth
             if kind in OPENING:
                 depth += 1
@@ -257,7 +256,8 @@ class Run:
         ):
             return frame.arrow
         if len(frames) == 1:
-            return self.indent + STEP if kind == "ARROW" else self.indent + 2 * STEP
+            steps = {"ELSE": 0, "ARROW": 1}.get(kind, 2)  # `else` behind a comment
+            return self.indent + steps * STEP
         return frame.column
 
     def _enter(

@@ -226,3 +226,35 @@ def test_meaning_and_comments_stay_however_it_is_written(
     assert tree(loose) == tree(text)
     result = check(loose)
     assert not re.search(r"[ \t]\n|\n\n\n|\t|\r", result)
+
+
+def test_an_else_follows_its_brace_wherever_it_was_written():
+    text = """block A(x: [B, D], n: int) {
+  if n == 1 {
+    y = x
+  }
+  else if n == 2
+  {
+    y = x -> relu
+  }
+  # neither
+  else { y = x }
+  return y
+}
+"""
+    assert (
+        check(text)
+        == """block A(x: [B, D], n: int) {
+  if n == 1 {
+    y = x
+  } else if n == 2 {
+    y = x -> relu
+  }
+  # neither
+  else {
+    y = x
+  }
+  return y
+}
+"""
+    )
