@@ -86,7 +86,7 @@ def _limit(device: str | None, memory: str | None) -> Fraction:
     from nnspec.diagnostics import SpecError
 
     if (device is None) == (memory is None):
-        raise click.UsageError("give --device or --memory")
+        raise click.UsageError("give either --device or --memory")
     if device is not None:
         return load_device(device).memory.value
     assert memory is not None

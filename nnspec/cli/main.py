@@ -65,7 +65,10 @@ class CommandTable(click.Group):
         """Imports one command."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
-            return None
+            from nnspec.diagnostics import did_you_mean
+
+            hint = did_you_mean(cmd_name, COMMANDS) or "`nnspec --help` lists them"
+            ctx.fail(f"there is no command `{cmd_name}`: {hint}")
         return getattr(import_module(f"nnspec.cli.{entry.module}"), entry.function)
 
     def format_commands(
@@ -138,7 +141,7 @@ def _usage(error: click.UsageError) -> int:
     from nnspec.cli.text import shortened, visible_lines
 
     usage = f"{error.ctx.get_usage()}\n" if error.ctx else ""
-    message = visible_lines(shortened(error.format_message()))
+    message = visible_lines(shortened(error.format_message()).expandtabs(2))
     write_error(f"{usage}nnspec: {message}\n")
     return USAGE
 

@@ -13,6 +13,7 @@ Sizes = dict[str, int]
 
 MOST_RAISES = 400
 LARGEST = 1 << 14
+MOST_ELEMENTS = 1 << 33
 FEWEST_NORMALISED = 4
 """How many values of a channel a batch norm sees at least. Of two it makes their sign, nearly: a step,
 at which a network that is deep enough makes large differences of small ones. PyTorch's gradients of
@@ -27,13 +28,29 @@ def choices(program: Program, fixed: Mapping[str, int], count: int = 2) -> list[
     small values meet the requirements.
     """
     if all(name in fixed for name in program.symbols):
-        return [{name: fixed[name] for name in program.symbols}]
+        whole = {name: fixed[name] for name in program.symbols}
+        _check_runs(program, whole)
+        return [whole]
     found: list[Sizes] = []
     for place in range(count):
         chosen = _choice(program, fixed, place)
+        _check_runs(program, chosen)
         if chosen not in found:
             found.append(chosen)
     return found
+
+
+def _check_runs(program: Program, sizes: Mapping[str, int]) -> None:
+    """Raises `SpecErrors` for sizes at which no machine would hold a value of the model."""
+    for kind in program.main.types.values():
+        count = product(kind.shape).at(sizes)
+        if int(count) > MOST_ELEMENTS:
+            error = SpecError(
+                "E0502",
+                f"a tensor {kind} of this model has {int(count):,} elements, too many to run",
+                hint="verify it at smaller sizes, such as `B=2`",
+            )
+            raise SpecErrors([error.diagnostic])
 
 
 def _choice(program: Program, fixed: Mapping[str, int], place: int) -> Sizes:

@@ -112,3 +112,10 @@ def test_batch_norms_see_more_than_two_values_in_training() -> None:
 def test_frozen_batch_norms_need_no_values() -> None:
     spec = spec_of(NORMALISED.replace("FROZEN", "@frozen"))
     assert [sizes["B"] for sizes in choices(spec.program, {})] == [2, 3]
+
+
+def test_sizes_that_nothing_holds_are_refused() -> None:
+    spec = spec_of(model("x: [B, 3]", "output y = relu(x)"))
+    with pytest.raises(SpecErrors) as caught:
+        choices(spec.program, {"B": 10**30})
+    assert [error.code for error in caught.value.diagnostics] == ["E0502"]
