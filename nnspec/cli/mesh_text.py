@@ -9,7 +9,15 @@ from nnspec.cli.amounts import bytes_text
 from nnspec.cli.placement_text import CELLS, MOST_ROWS, MOST_SPANS, drawn_row, shortened
 from nnspec.cli.render import shown_as, table
 from nnspec.cli.text import visible
-from nnspec.picture.timeline import KINDS, Kind, Row, Span, seconds_text, timeline
+from nnspec.picture.timeline import (
+    KINDS,
+    MAGNIFIED,
+    Kind,
+    Row,
+    Span,
+    seconds_text,
+    timeline,
+)
 from nnspec.placement.labels import folded
 from nnspec.placement.pipelines import Part, orders
 from nnspec.placement.timetable import StageTimes, Timetable
@@ -176,8 +184,9 @@ def _levels() -> str:
 
 
 def _memory_line(row: Row, end: float) -> str:
-    """The most memory in use in each cell of time, in eighths of what there is."""
-    room = row.usable or max((amount for _, amount in row.memory), default=0.0)
+    """The most memory in use in each cell of time, in eighths of what there is, or of the peak."""
+    peak = max(amount for _, amount in row.memory)
+    room = row.usable if row.usable and row.usable <= MAGNIFIED * peak else peak
     most = [0.0] * CELLS
     moments = [moment for moment, _ in row.memory[1:]]
     for (start, amount), stop in zip(row.memory, [*moments, end], strict=True):
@@ -187,8 +196,7 @@ def _memory_line(row: Row, end: float) -> str:
             most[cell] = max(most[cell], amount)
     levels = _levels()
     line = "".join(levels[_eighths(amount, room)] for amount in most)
-    peak = bytes_text(round(max(amount for _, amount in row.memory)))
-    return f"{line}  {peak}"
+    return f"{line}  {bytes_text(round(peak))}"
 
 
 def _eighths(amount: float, room: float) -> int:

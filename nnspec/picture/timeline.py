@@ -13,6 +13,9 @@ WIDTH = 960.0
 LEFT, RIGHT, TOP, BOTTOM = 122.0, 24.0, 90.0, 40.0
 BAR, MEMORY, SPACE = 22.0, 22.0, 12.0
 TICKS = 6
+MAGNIFIED = 4.0
+"""Memory of which less than a share of 1 / MAGNIFIED is in use is drawn on a scale of its own."""
+
 LETTER = 6.0
 """The width of a digit in a bar, with some room."""
 
@@ -158,6 +161,8 @@ def _memory(row: Row, top: float, scale: float, end: float) -> list[str]:
     """Its use over time, what it has as a dashed line, and the most of it in words."""
     most = max((amount for _, amount in row.memory), default=0.0)
     room = max(most, row.usable or 0.0)
+    if room > MAGNIFIED * most:  # what is used so little of is drawn larger
+        room = MAGNIFIED * most / 2
     if not room:
         return []
     corners: list[tuple[float, float]] = [(LEFT, top + MEMORY)]
@@ -174,7 +179,7 @@ def _memory(row: Row, top: float, scale: float, end: float) -> list[str]:
     title = svg.title(f"memory, at most {most:,.0f} bytes")
     said = _amounts(most, row.usable)
     found = [svg.group({}, title, area)]
-    if row.usable is not None:
+    if row.usable is not None and row.usable <= room:
         level = top + MEMORY * (1 - row.usable / room)
         ends = [(LEFT, level), (right, level)]
         found.append(svg.polyline(ends, **{"class": "room"}))

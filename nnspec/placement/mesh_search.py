@@ -90,7 +90,7 @@ class Search:
         Infinity if none is better than the best.
         """
         cost = self.meshes.cost(mesh)
-        if cost.stages > cost.chain.count:
+        if cost.stages > cost.chain.count or not cost.has_room(self.usable):
             return inf
         parts = mesh.microbatches * cost.stages * (3 if mesh.schedule in HALVES else 2)
         if comb(cost.chain.count - 1, cost.stages - 1) * parts <= FEW:
@@ -188,7 +188,7 @@ def mean_bound(cost: MeshCost, usable: float) -> float:
     """
     chain, mesh, ranks = cost.chain, cost.mesh, cost.mesh.pipeline
     turns = mesh.microbatches
-    if not cost.has_room(usable):
+    if cost.lying_of_all > usable * ranks:
         return inf
     free = cost.without_latency()
     gathering, scattering = free.for_each_microbatch(0, chain.count)

@@ -137,7 +137,7 @@ def shares(
         least = max(
             min(a * (1 - share) + b * share for a, b in zip(one, two, strict=True))
             for one, two in combinations_with_replacement(counts, 2)
-            for share in (0.25, 0.5, 0.75)
+            for share in (0.25, 0.5)
         )
         found.append(1 / least if least else float("inf"))
     return tuple(found)
