@@ -93,9 +93,9 @@ class Totals:
     def _sum(self, inside: Inside) -> Dim:
         # Equal summands are multiplied: long loops hold few different ones.
         counts: dict[Dim, int] = {}
-        for site in inside.sites:
+        for site, times in inside.counted:
             found = self.of_site(site)
-            counts[found] = counts.get(found, 0) + 1
+            counts[found] = counts.get(found, 0) + times
         total = ZERO
         for found, count in counts.items():
             total = total + found * count

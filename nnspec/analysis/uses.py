@@ -77,6 +77,18 @@ class Inside:
         return tuple(found)
 
     @cached_property
+    def counted(self) -> tuple[tuple[Site, int], ...]:
+        """The nodes, and how often each stands here: of calls that come to the same, only the first."""
+        counts: dict[object, int] = {}
+        firsts: dict[object, Site] = {}
+        for site in self.sites:
+            called = site.node.callee is not None
+            key = (site.use, site.is_first) if called else site
+            firsts.setdefault(key, site)
+            counts[key] = counts.get(key, 0) + 1
+        return tuple((site, counts[key]) for key, site in firsts.items())
+
+    @cached_property
     def names(self) -> Mapping[int, str]:
         """Where each value comes from: an input's name, or the path of the node that gives it."""
         found = {
@@ -217,7 +229,7 @@ class Site:
         """Whether it is begun again once more, and not ended."""
         return self.inside.ends_in(self.node)
 
-    @property
+    @cached_property
     def use(self) -> Use:
         """The use of the function that it calls."""
         return self.inside.callee(self.node)

@@ -40,6 +40,7 @@ class Calls:
         self.program = program
         self.modes = modes
         self._lowered: dict[tuple[str, int], Lowered] = {}
+        self._contexts: dict[Context, Context] = {}
         self._effects: dict[Context, Effect] = {}
         self._behind: dict[Behind, BackwardEffect] = {}
 
@@ -82,6 +83,8 @@ class Calls:
         context, storages = context_of(
             node.callee, frozen, machine, given, used, _called(machine, node)
         )
+        # One object for equal ones: tables then find it without comparing.
+        context = self._contexts.setdefault(context, context)
         effect = self.effect(context)
         again = machine.recording and self.program.recomputes(node)
         machine.mark()

@@ -7,7 +7,7 @@ two others (`2 b <= a + c` means that `b` exceeds not both), which is what becom
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from nnspec.ir.dims import Atom, Dim, Monomial
@@ -24,9 +24,12 @@ class Peaks:
     def add(self, amount: Dim) -> None:
         """Takes one more amount."""
         amounts = self.amounts
-        if amounts and at_least(amounts[-1], amount):
-            return
-        while amounts and at_least(amount, amounts[-1]):
+        while amounts:
+            larger = _larger(amounts[-1], amount)
+            if larger > 0:
+                return
+            if larger == 0:
+                break
             amounts.pop()
         _append(amounts, amount)
 
@@ -205,16 +208,36 @@ def at_least(one: Dim, other: Dim) -> bool:
     """
     if one.constant is not None and other.constant is not None:
         return one.constant >= other.constant
+    left = _difference(one, other)
+    lowest = min(left.values(), default=0)
+    return lowest >= 0 or (max(left.values()) > 0 and _made_up(left))
+
+
+def _larger(one: Dim, other: Dim) -> int:
+    """1 where the first of two amounts is no less at all sizes, -1 where the second is; 0 if it is not known."""
+    left = _difference(one, other)
+    lowest, highest = min(left.values(), default=0), max(left.values(), default=0)
+    if lowest >= 0:
+        return 1
+    if highest <= 0:
+        return -1
+    if _made_up(left):
+        return 1
+    return -_made_up({monomial: -c for monomial, c in left.items()})
+
+
+def _difference(one: Dim, other: Dim) -> dict[Monomial, int]:
     left = _terms(one)
-    for monomial, coefficient in _terms(other).items():
+    for monomial, coefficient in other.terms or (((), other.constant or 0),):
         left[monomial] = left.get(monomial, 0) - coefficient
-    short = [monomial for monomial, coefficient in left.items() if coefficient < 0]
-    return not short or (len(short) < len(left) and _made_up(left, short))
+    return left
 
 
-def _made_up(left: dict[Monomial, int], short: list[Monomial]) -> bool:
+def _made_up(difference: Mapping[Monomial, int]) -> bool:
     """Whether positive terms that are multiples of the negative ones cover these."""
+    left = dict(difference)
     over = sorted((m for m, c in left.items() if c > 0), key=_degree)
+    short = (m for m, c in left.items() if c < 0)
     for monomial in sorted(short, key=_degree, reverse=True):
         missing = -left[monomial]
         for larger in over:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from nnspec.analysis.memory.layout import Sizes
 from nnspec.analysis.memory.peaks import Peaks
 from nnspec.analysis.uses import Place
@@ -37,6 +39,13 @@ class Context:
     arguments: tuple[Argument, ...]
     used: tuple[bool, ...]
     place: Place = ()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.function, self.arguments, self.used, self.place))
 
 
 @dataclass(frozen=True)

@@ -352,6 +352,9 @@ def _add(left: Dim, right: Dim) -> Dim:
         left, right = right, left
     if right.constant is not None:
         return Dim(polynomials.shifted(left.terms, right.constant), None)
+    summed = polynomials.summed(left.terms, right.terms)
+    if summed is not None:
+        return Dim(summed, None)
     return _of_table(polynomials.collect((*left.terms, *right.terms)))
 
 

@@ -8,6 +8,7 @@ say is an atom, and made in `integers.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from math import gcd
 from typing import TypeAlias
 
@@ -39,8 +40,25 @@ def check_coefficient(coefficient: int) -> None:
 
 
 def _place(term: tuple[Monomial, int]) -> tuple[int, list[tuple[str, int]]]:
-    monomial, _ = term
+    return _place_of(term[0])
+
+
+@lru_cache(maxsize=4096)
+def _place_of(monomial: Monomial) -> tuple[int, list[tuple[str, int]]]:
     return (-sum([p for _, p in monomial]), [(a, -p) for a, p in monomial])
+
+
+def summed(left: Terms, right: Terms) -> Terms | None:
+    """The sum of two polynomials with the same monomials, in their order; None where there is more to it."""
+    if len(left) != len(right):
+        return None
+    found: list[tuple[Monomial, int]] = []
+    for (monomial, one), (same, other) in zip(left, right, strict=True):
+        coefficient = one + other
+        if monomial != same or not -_SMALL < coefficient < _SMALL or not coefficient:
+            return None
+        found.append((monomial, coefficient))
+    return tuple(found)
 
 
 def scaled(terms: Terms, factor: int) -> Terms:
