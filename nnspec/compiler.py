@@ -6,6 +6,7 @@ settled; its methods are the stages behind.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +20,7 @@ from nnspec.diagnostics import (
     did_you_mean,
 )
 from nnspec.ir import evaluate as evaluation
-from nnspec.ir.dims import Dim, DimError, Size
+from nnspec.ir.dims import Dim, DimError, Size, dim
 from nnspec.ir.elaboration import Elaboration
 from nnspec.ir.frame import Builder, Frame
 from nnspec.ir.graph import Program
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from nnspec.targets.engines.communication import Traffic
     from nnspec.targets.engines.torch_sharded import MeshShape
     from nnspec.verify import VerifyReport
+
+# Integers as the language writes them, without anything that must be parsed.
+_PLAIN = re.compile("[1-9][0-9]{0,17}")
 
 Target = Literal["torch", "keras"]
 
@@ -317,25 +321,11 @@ def load(
     `settings` are texts of the language (`{"depths": "[2, 2]", "B": "8"}`); keywords are Python values
     for the same (`B=8`). Without a name, the file must hold one model.
     """
-    source = _read(path)
     given = {
         **(settings or {}),
         **{key: _spelled(value) for key, value in constants.items()},
     }
-    names = [name] if name is not None else None
-    specs = load_source(source, names, given, operators)
-    if len(specs) != 1:
-        found = ", ".join(spec.name for spec in specs) or "none"
-        raise SpecErrors(
-            [
-                SpecError(
-                    "E0704",
-                    f"{path} holds {len(specs)} models ({found})",
-                    hint="name one of them",
-                ).diagnostic
-            ]
-        )
-    return specs[0]
+    return SpecFile(_read(path), operators).load(name, given)
 
 
 def load_all(
@@ -367,17 +357,55 @@ def check_source(
     operators: Mapping[str, type[Operator]] = OPS,
 ) -> tuple[list[Spec], Diagnostics]:
     """The models of a text that are right, and everything there is to say about the text."""
-    diagnostics = Diagnostics()
-    module = Loader(diagnostics).module(source)
-    if diagnostics.errors:
-        return [], diagnostics
-    remarks = lint(module, operators)
-    specs: list[Spec] = []
-    for declared in _entries(module, names):
-        spec = _elaborated(module, declared, settings, operators, diagnostics)
-        if spec is not None:
-            specs.append(replace(spec, warnings=tuple(remarks)))
-    return specs, _in_order(remarks, diagnostics)
+    return SpecFile(source, operators).check(names, settings)
+
+
+def read(path: str, operators: Mapping[str, type[Operator]] = OPS) -> SpecFile:
+    """A spec file, for making its models with many settings. Raises `SpecErrors` and OSError."""
+    return SpecFile(_read(path), operators)
+
+
+class SpecFile:
+    """A text that is read once, whatever its models are then made with."""
+
+    def __init__(
+        self, source: Source, operators: Mapping[str, type[Operator]] = OPS
+    ) -> None:
+        self._operators = operators
+        self._found = Diagnostics()
+        self._module = Loader(self._found).module(source)
+        wrong = bool(self._found.errors)
+        self._remarks = Diagnostics() if wrong else lint(self._module, operators)
+
+    def load(self, name: str | None, settings: Mapping[str, str]) -> Spec:
+        """One model; without a name, the only one. Raises `SpecErrors`."""
+        specs, diagnostics = self.check([name] if name is not None else None, settings)
+        diagnostics.raise_errors()
+        if len(specs) != 1:
+            found = ", ".join(spec.name for spec in specs) or "none"
+            message = (
+                f"{self._module.file.source.name} holds {len(specs)} models ({found})"
+            )
+            hint = "name one of them"
+            raise SpecErrors([SpecError("E0704", message, hint=hint).diagnostic])
+        return specs[0]
+
+    def check(
+        self, names: list[str] | None, settings: Mapping[str, str]
+    ) -> tuple[list[Spec], Diagnostics]:
+        """The models that are right, by name or all, and everything there is to say about the text."""
+        diagnostics = Diagnostics(suppressed=self._found.suppressed)
+        diagnostics.extend(self._found)
+        if diagnostics.errors:
+            return [], diagnostics
+        specs: list[Spec] = []
+        for declared in _entries(self._module, names):
+            spec = _elaborated(
+                self._module, declared, settings, self._operators, diagnostics
+            )
+            if spec is not None:
+                specs.append(replace(spec, warnings=tuple(self._remarks)))
+        return specs, _in_order(self._remarks, diagnostics)
 
 
 def _in_order(remarks: Diagnostics, found: Diagnostics) -> Diagnostics:
@@ -479,6 +507,8 @@ def _settings(
 
 def _setting(elaboration: Elaboration, name: str, text: str) -> Value:
     """The value of a setting, written in the language."""
+    if _PLAIN.fullmatch(text):
+        return dim(int(text))
     diagnostics = Diagnostics()
     source = Source(f"<{name}>", f"value = {text}")
     module = Loader(diagnostics).module(source)
@@ -555,8 +585,10 @@ __all__ = [
     "DimError",
     "Report",
     "Spec",
+    "SpecFile",
     "check_source",
     "load",
     "load_all",
     "load_source",
+    "read",
 ]

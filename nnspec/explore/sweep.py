@@ -67,9 +67,10 @@ def sweep(task: Task, axes: Sequence[Axis], processes: int = 1) -> list[Point]:
 def _first(task: Task, axes: Sequence[Axis]) -> Spec:
     """The model at the first point at which there is one; it says which names are sizes."""
     fault: SpecErrors | None = None
+    file = compiler.read(task.path)
     for values in combinations(axes)[:1000]:
         try:
-            return compiler.load(task.path, task.name, settings=values)
+            return file.load(task.name, values)
         except SpecErrors as errors:
             fault = fault or errors
     assert fault is not None
@@ -104,6 +105,7 @@ class _Sweep:
 
     def __init__(self, task: Task) -> None:
         self.task = task
+        self._file = compiler.read(task.path)
         # By which names are counts, and by the values of all others.
         self._known: dict[frozenset[str], dict[Key, _Known | str]] = {}
 
@@ -129,7 +131,7 @@ class _Sweep:
 
     def _elaborated(self, values: Mapping[str, str]) -> _Known | str:
         try:
-            spec = compiler.load(self.task.path, self.task.name, settings=values)
+            spec = self._file.load(self.task.name, values)
         except SpecErrors as errors:
             return errors.diagnostics[0].message
         analysis = Analysis(spec.program, self.task.setting)
