@@ -60,21 +60,13 @@ def gpt2() -> Spec:
     )
 
 
-def llama() -> Spec:
+def llama(**constants: int) -> Spec:
     """Llama with its grouped queries, made small."""
     from nnspec.compiler import load
 
-    return load(
-        str(ROOT / "specs/language/llama.nns"),
-        "Llama",
-        depth=2,
-        width=16,
-        heads=4,
-        kv_heads=2,
-        hidden=24,
-        vocab=40,
-        context=16,
-    )
+    small = {"depth": 2, "width": 16, "heads": 4, "kv_heads": 2, "hidden": 24}
+    given = {**small, "vocab": 40, "context": 16, **constants}
+    return load(str(ROOT / "specs/language/llama.nns"), "Llama", **given)
 
 
 def even(spec: Spec, stages: int) -> list[int]:

@@ -276,25 +276,33 @@ def test_programs_of_meshes_are_the_same_every_time() -> None:
 # ---- before anyone rents the machines -----------------------------------------------------------------
 
 DRY_RUN = """
-import importlib.util, json, sys, time
+import json, sys, time
+sys.path.insert(0, sys.argv[1])
+import torch
 import torch.distributed as dist
 from torch.testing._internal.distributed.fake_pg import FakeStore
+from torch_worker import counted, loaded, mean_square
+
 dist.init_process_group("fake", rank=5, world_size=512, store=FakeStore())
-spec = importlib.util.spec_from_file_location("placed", sys.argv[1])
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
+module = loaded(sys.argv[2])
 start = time.process_time()
 mesh = module.make_mesh()
-model = module.build(getattr(module, sys.argv[2]), mesh, device="meta")
+model = module.build(getattr(module, sys.argv[3]), mesh, device="meta")
 weights = list(model.parameters())
 held = sum(module.local(weight).numel() for weight in weights)
-print(held, sum(weight.numel() for weight in weights), time.process_time() - start)
+seconds = time.process_time() - start
+whole = sum(weight.numel() for weight in weights)
+module = loaded(sys.argv[4])
+model = module.build(module.llama, module.make_mesh())
+tokens, target = torch.zeros(2, 6, dtype=torch.int64), torch.zeros(2, 6, 64)
+_, said = counted(lambda: module.step(model, mean_square, tokens, target=target))
+print(json.dumps([held, whole, seconds, said]))
 """
 
 
 @pytest.mark.framework
 def test_a_plan_for_512_processes_is_tried_without_any(tmp_path: Path) -> None:
-    """On the fake process group and the meta device: the shares of one of 512, nothing allocated."""
+    """On the fake process group: the shares of one of 512 (on the meta device), and a step of a small model."""
     path, plan = f"{ROOT}/specs/language/llama.nns:Llama2_7B", str(tmp_path / "p.json")
     place = ["place", path, "--cluster", "64x8xh200", "B=512", "T=4096"]
     axes = "data=64,tensor=8,pipeline=1,sharded=weights"
@@ -303,17 +311,24 @@ def test_a_plan_for_512_processes_is_tried_without_any(tmp_path: Path) -> None:
     command = ["compile", "--target", "torch", path, "--plan", plan]
     assert main([*command, "-o", program]) == 0
     spec = nnspec.load(str(ROOT / "specs/language/llama.nns"), "Llama2_7B")
+    tried = MeshShape(64, 8, 1, "weights", 2)
+    few = llama(heads=8, kv_heads=8, width=64, hidden=64, vocab=64)
+    (tmp_path / "small.py").write_text(emit_mesh(few.program, tried))
+    names = [program, factory_name(spec.program), str(tmp_path / "small.py")]
     done = subprocess.run(
-        [sys.executable, "-c", DRY_RUN, program, factory_name(spec.program)],
+        [sys.executable, "-c", DRY_RUN, str(Path(__file__).parent), *names],
         capture_output=True,
         text=True,
         timeout=150,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    own, whole, seconds = done.stdout.split()
-    assert int(whole) == int(spec.figure("parameters"))
+    own, whole, seconds, said = json.loads(done.stdout)
+    assert whole == int(spec.figure("parameters"))
     mesh = json.loads(Path(plan).read_text())["mesh"]
     shape = MeshShape(mesh["data"], mesh["tensor"], 1, mesh["sharded"])
-    assert int(own) == held_elements(TensorPlan(spec.program, 8), shape, 0)
-    assert math.isclose(int(own) * 512, int(whole), rel_tol=0.02)
-    assert float(seconds) < 10
+    assert own == held_elements(TensorPlan(spec.program, 8), shape, 0)
+    assert math.isclose(own * 512, whole, rel_tol=0.02)
+    assert seconds < 10
+    traffic = Step(TensorPlan(few.program, 8), tried, {"B": 1, "T": 6}).traffic()
+    assert said["counted"] == {k: [m.count, m.bytes] for k, m in traffic.items()}
+    assert said["debug"] == sum(moved.count for moved in traffic.values())

@@ -244,8 +244,17 @@ def test_meshes_that_keras_has_no_engine_for(
     assert not (tmp_path / "keras.py").exists()
 
 
-def keras_program(folder: Path, axes: str, options: list[str]) -> str:
-    compiled(folder, ["--mesh", axes])
+def test_stages_on_devices_for_keras(tmp_path: Path) -> None:
+    compiled(tmp_path, PINS)
+    text = keras_program(tmp_path, None, [])
+    assert "with tf.device(device)" in text
+    assert "jit_compile=False" in text
+    assert text.count("STAGES = (") == 1
+
+
+def keras_program(folder: Path, axes: str | None, options: list[str]) -> str:
+    if axes is not None:
+        compiled(folder, ["--mesh", axes])
     command = ["compile", "--target", "keras", str(folder / "tied.nns")]
     given = ["--plan", str(folder / "plan.json"), *options]
     assert main([*command, *given, "-o", str(folder / "keras.py")]) == 0
