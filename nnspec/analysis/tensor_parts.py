@@ -59,9 +59,14 @@ class SplitLayers:
         return all(width % devices == 0 for width in self.widths)
 
 
-def tensor_parts(program: Program) -> Mapping[str, tuple[Part, ...]]:
-    """The parts of each function, by its key: each layer in one at most, in the order in which they run."""
-    constants = constant_values(program)
+def tensor_parts(
+    program: Program, inputs: Set[int] = frozenset()
+) -> Mapping[str, tuple[Part, ...]]:
+    """The parts of each function, by its key: each layer in one at most, in the order in which they run.
+
+    `inputs` are those of the model that have no gradient although they are floats.
+    """
+    constants = constant_values(program, inputs)
     return {
         key: tuple(_Finder(program, each, constants).parts())
         for key, each in program.functions.items()

@@ -9,7 +9,6 @@ does not divide stays whole in every process.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import field
 from enum import Enum
 from functools import cached_property
 
@@ -56,21 +55,27 @@ class SplitFunction:
 class TensorPlan:
     """A model over `devices` that share its layers.
 
-    `whole` names the weights of the main function, by paths of their instances, that must not be split.
+    `whole` names the weights of the main function, by paths of their instances, that must not be split;
+    `still` are the inputs of the model that have no gradient although they are floats.
     """
 
     program: Program
     devices: int
     whole: Set[str] = frozenset()
-    functions: Mapping[str, SplitFunction] = field(init=False)
+    still: Set[int] = frozenset()
 
-    def __post_init__(self) -> None:
-        parts = tensor_parts(self.program)
-        functions = {
-            key: self._split(function, parts[key])
+    @cached_property
+    def parts(self) -> Mapping[str, tuple[Part, ...]]:
+        """What could be split in each function, by any number of devices."""
+        return tensor_parts(self.program, self.still)
+
+    @cached_property
+    def functions(self) -> Mapping[str, SplitFunction]:
+        """What is split in each function."""
+        return {
+            key: self._split(function, self.parts[key])
             for key, function in self.program.functions.items()
         }
-        object.__setattr__(self, "functions", functions)
 
     def _split(self, function: Function, parts: Sequence[Part]) -> SplitFunction:
         if self.devices == 1:

@@ -16,6 +16,22 @@ model MLP {
   output y = x -> head: Linear(5)
 }
 """
+MIXED = """
+block Layer(x: [B, T, D], heads: int, kv_heads: int) {
+  z = x -> norm: LayerNorm
+  q = z -> q: Linear(D) -> rearrange("b t (h d) -> b h t d", h=heads)
+  k = z -> k: Linear(D // heads * kv_heads) -> rearrange("b t (h d) -> b h t d", h=kv_heads)
+  v = z -> v: Linear(D // heads * kv_heads) -> rearrange("b t (h d) -> b h t d", h=kv_heads)
+  x = x + (attention(q, k, v, causal=true) -> rearrange("b h t d -> b t (h d)") -> out: Linear(D))
+  a, g = x -> norm2: RMSNorm -> both: Linear(4 * D, bias=false) -> split(2)
+  return x + ((a * silu(g)) -> down: Linear(D))
+}
+model Mixed {
+  input x: [B, T, 16]
+  for _ in range(2) { x = x -> layers: Layer(4, 2) }
+  output y = x -> head: Linear(5)
+}
+"""
 UNET = """
 block Double(x: [B, C, H, W], width: int) {
   return x -> conv1: Conv(width, 3, padding=1) -> norm: GroupNorm(2) -> relu -> conv2: Conv(width, 3, padding=1)

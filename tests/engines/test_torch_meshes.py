@@ -23,7 +23,7 @@ from nnspec.targets.classes import factory_name
 from nnspec.targets.engines.communication import Step
 from nnspec.targets.engines.shares import held_elements
 from nnspec.targets.engines.torch_sharded import MeshShape, emit_mesh
-from nnspec.targets.engines.torch_stages import emit_pipeline
+from nnspec.targets.engines.torch_stages import emit_pipeline, staged_plans
 from tests.engines.specs import MLP, NORMS, ROOT, UNET, even, gpt2, llama, spec_of
 from tests.engines.torch_runs import Run, launched
 
@@ -47,6 +47,7 @@ RUNS = [
     Run("mlp", MeshShape(tensor=2)),
     Run("gpt2", MeshShape(tensor=2, microbatches=2)),
     Run("llama", MeshShape(tensor=2)),
+    Run("mixed", MeshShape(tensor=2)),
     staged("mlp", (0, 1), "GPipe"),
     staged("gpt2", (0, 1), "1F1B"),
     staged("gpt2", (0, 1, 0, 1), "Interleaved1F1B"),
@@ -266,6 +267,28 @@ model M {
     with pytest.raises(SpecError) as found:
         Step(TensorPlan(twice.program, 2), MeshShape(tensor=2), {"B": 4}).traffic()
     assert found.value.diagnostic.code == "E1036"
+
+
+def test_stages_split_what_the_model_splits() -> None:
+    """The rotary tables that a stage is given have no gradient there either."""
+    spec = llama()
+    plans = staged_plans(spec.program, even(spec, 2), MeshShape(1, 2, 2)).plans
+    split = {path for plan in plans for path in plan.styles}
+    assert split == set(TensorPlan(spec.program, 2).styles)
+
+
+def test_programs_of_meshes_are_formatted_and_clean(tmp_path: Path) -> None:
+    for number, run in enumerate(RUNS):
+        (tmp_path / f"program{number}.py").write_text(run.source(run.spec))
+    ruff = [sys.executable, "-m", "ruff"]
+    rules = ["--isolated", "--select", "F,E,I,B,UP", "--line-length", "100"]
+    for command in (["check", *rules], ["format", "--isolated", "--check"]):
+        found = subprocess.run(
+            [*ruff, *command, "--no-cache", str(tmp_path)],
+            capture_output=True,
+            text=True,
+        )
+        assert found.returncode == 0, found.stdout[:3000]
 
 
 def test_programs_of_meshes_are_the_same_every_time() -> None:

@@ -23,7 +23,7 @@ from nnspec.targets.engines.torch_stages import (
     emit_pipeline,
     staged_plans,
 )
-from tests.engines.specs import MLP, UNET, even, gpt2, llama, spec_of
+from tests.engines.specs import MIXED, MLP, UNET, even, gpt2, llama, spec_of
 
 SECONDS = 150
 ITEM = 8
@@ -33,12 +33,14 @@ SPECS: Mapping[str, tuple[Callable[[], Spec], tuple[int, ...], int]] = {
     "mlp": (lambda: spec_of(MLP), (8, 12), 0),
     "gpt2": (gpt2, (8, 10), 40),
     "llama": (llama, (8, 6), 40),
+    "mixed": (lambda: spec_of(MIXED), (4, 6, 16), 0),
     "unet": (lambda: spec_of(UNET), (8, 3, 8, 12), 0),
 }
 SIZES: Mapping[str, dict[str, int]] = {
     "mlp": {},
     "gpt2": {"T": 10},
     "llama": {"T": 6},
+    "mixed": {"T": 6},
     "unet": {"H": 8, "W": 12},
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nnspec.analysis.tensor_axes import with_share_open
-from nnspec.analysis.tensor_parts import Part, tensor_parts
+from nnspec.analysis.tensor_parts import Part
 from nnspec.analysis.tensor_plan import TensorPlan
 from nnspec.ir.graph import Function, Node, Program
 from nnspec.ops.base import Operator, field_terms
@@ -25,7 +25,7 @@ def shareable(plan: TensorPlan) -> Program:
     program = plan.program
     if plan.devices == 1:
         return program
-    parts = tensor_parts(program)
+    parts = plan.parts
     functions = {
         key: _open(function, parts[key]) if parts[key] else function
         for key, function in program.functions.items()

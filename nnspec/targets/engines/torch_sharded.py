@@ -5,7 +5,7 @@ What runs them is text of ours (`sharded_torch.py`), of which a program has what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal as Choice
 
 from nnspec.analysis.tensor_plan import Style, TensorPlan
@@ -315,16 +315,23 @@ def header(program: Program, shape: MeshShape, plan: TensorPlan) -> str:
     ]
     lines[1:] = [" ".join(lines[1:])]
     if shape.tensor > 1:
-        lines += _split_text(plan)
+        lines += split_text([plan])
     return "\n".join(lines)
 
 
-def _split_text(plan: TensorPlan) -> Iterator[str]:
-    known = list(module_paths(plan.program))
-    split = {p: True for p, s in plan.styles.items() if s not in _BORDERS}
-    yield from _listed('Split over "tensor":', folded(split, known))
-    whole = {path: True for path in _layers(plan.program) if path not in split}
-    yield from _listed("Whole in every process:", folded(whole, known))
+def split_text(plans: Sequence[TensorPlan]) -> Iterator[str]:
+    """The layers that are split and those that are not, of all stages, by patterns of their paths."""
+    split: dict[str, bool] = {}
+    whole: dict[str, bool] = {}
+    for plan in plans:
+        known = list(module_paths(plan.program))
+        styles = plan.styles.items()
+        own = {path: True for path, style in styles if style not in _BORDERS}
+        rest = {path: True for path in _layers(plan.program) if path not in own}
+        split |= folded(own, known)
+        whole |= folded(rest, known)
+    yield from _listed('Split over "tensor":', split)
+    yield from _listed("Whole in every process:", whole)
 
 
 _BORDERS = (Style.ENTERING, Style.LEAVING)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from nnspec.analysis.tensor_parts import constant_values
 from nnspec.analysis.tensor_plan import Style, TensorPlan
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Program
-from nnspec.passes.stages import Copy, Stages, staged
+from nnspec.passes.stages import Copy, Stages, staged, values_of
 from nnspec.pycode.expressions import Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import, Statement
 from nnspec.records import dataclass
@@ -27,6 +28,7 @@ from nnspec.targets.engines.torch_sharded import (
     blocks_of,
     module_paths,
     refuse_partial_statistics,
+    split_text,
     styles_of,
     tensor_plan,
 )
@@ -92,39 +94,36 @@ def emit_pipeline(
     shape, stages, plans = pipeline.shape, pipeline.stages, pipeline.plans
     refuse_partial_statistics(program, shape)
     _check_sharded(shape, schedule)
-    tied = list(stages.tied.values())
-    tables: list[Statement] = [
-        _table("STAGES", _factories(stages)),
-        _table("RANKS", _tuple([Literal(rank) for rank in ranks])),
-        _table("TIED", _tuple([_copies(copies) for copies in tied])),
-        _table("PATHS", _tuple([_paths(paths) for paths in stages.paths])),
-        _table("SCHEDULE", Literal(schedule)),
-        *_mesh_tables(pipeline),
-    ]
-    count = max(ranks) + 1
-    meshed = shape.data * shape.tensor > 1
+    meshed = pipeline.flags["MESHED"]
+    parts = ("Exchanged", "Pipeline", "ranks_of", "value_of", "whole_name")
     engine = Engine(
         (
-            *tables,
-            *verbatim(
-                TEXT,
-                "Exchanged",
-                "Pipeline",
-                "ranks_of",
-                "value_of",
-                "whole_name",
-                flags=pipeline.flags,
-            ),
+            *_pipeline_tables(stages, ranks, schedule),
+            *_mesh_tables(pipeline),
+            *verbatim(TEXT, *parts, flags=pipeline.flags),
             *(_sharing(pipeline) if meshed else ()),
         ),
         _IMPORTS | IMPORTS,
         _MODULES | MODULES,
         ("Pipeline",),
-        _header(len(ranks), count, shape),
+        _header(pipeline, max(ranks) + 1),
         {"BLOCKS": list(_blocks(pipeline))} if shape.shards else {},
     )
     programs = [shareable(plan) if meshed else plan.program for plan in plans]
     return emit_programs(programs, "torch", engine)
+
+
+def _pipeline_tables(
+    stages: Stages, ranks: Sequence[int], schedule: str
+) -> list[Statement]:
+    tied = [_copies(copies) for copies in stages.tied.values()]
+    return [
+        _table("STAGES", _factories(stages)),
+        _table("RANKS", _tuple([Literal(rank) for rank in ranks])),
+        _table("TIED", _tuple(tied)),
+        _table("PATHS", _tuple([_paths(paths) for paths in stages.paths])),
+        _table("SCHEDULE", Literal(schedule)),
+    ]
 
 
 @dataclass(frozen=True)
@@ -165,19 +164,33 @@ def staged_plans(
         for copies in stages.tied.values()
     ]
     kept = frozenset(path for paths in whole for path in paths)
-    plans = tuple(TensorPlan(each, shape.tensor, kept) for each in stages.programs)
+    still = constant_values(program)[program.entry]
+    plans = tuple(
+        TensorPlan(each, shape.tensor, kept, still & set(_given(each)))
+        for each in stages.programs
+    )
     if shape.tensor > 1 and not any(plan.axes for plan in plans):
         tensor_plan(program, shape, kept)
     return StagedPlans(stages, plans, shape)
 
 
-def _header(stages: int, count: int, shape: MeshShape) -> str:
+def _given(program: Program) -> Iterator[int]:
+    for port in program.main.inputs:
+        yield from values_of(port.values)
+
+
+def _header(pipeline: StagedPlans, count: int) -> str:
+    shape, stages = pipeline.shape, len(pipeline.plans)
     each = shape.data * shape.tensor
-    text = f"`Pipeline(loss, microbatches)` runs {stages} stages in {count} processes"
-    if each > 1:
-        axes = ", ".join(f"{name} {size}" for name, size in shape.axes.items())
-        text = f"`Pipeline(loss, microbatches)` runs {stages} stages on a mesh ({axes})"
-    return f"{text}: start them with `torchrun --nproc-per-node {count * each}`."
+    start = f"start them with `torchrun --nproc-per-node {count * each}`."
+    text = f"`Pipeline(loss, microbatches)` runs {stages} stages"
+    if each == 1:
+        return f"{text} in {count} processes: {start}"
+    axes = ", ".join(f"{name} {size}" for name, size in shape.axes.items())
+    lines = [f"{text} on a mesh ({axes}): {start}"]
+    if shape.tensor > 1:
+        lines += split_text(pipeline.plans)
+    return "\n".join(lines)
 
 
 def _mesh_tables(pipeline: StagedPlans) -> list[Statement]:
