@@ -18,11 +18,12 @@ from nnspec.analysis.latency import Workload, step_bytes
 from nnspec.analysis.totals import Additive, Rule, Totals
 from nnspec.analysis.uses import Site, Use, values_of
 from nnspec.ir.dims import ZERO, Dim, Size, total
-from nnspec.ir.graph import Path
+from nnspec.ir.graph import Path, Program
 from nnspec.placement.cluster import Cluster, DeviceKind
 from nnspec.placement.collectives import Wire
 from nnspec.placement.model import ModelGraph, kernel_seconds
-from nnspec.placement.tensor import Parts, split_parts
+from nnspec.placement.tensor import Shared as Sharing
+from nnspec.placement.tensor import shared_nodes, tied_layers
 from nnspec.records import dataclass
 
 
@@ -75,7 +76,8 @@ class Sums:
 class Chain:
     """Times, bytes and cuts of the operators of a model, in an order in which they can run.
 
-    `tensor` devices split what can be split; `wire` is what lies between them. `order`
+    `tensor` devices share what can be split; `wire` is what lies between them. In a
+    pipeline (`lines`) stages have copies of shared layers, which stay whole. `order`
     gives the operators by their places in the model; that of the model if None. `base` is
     the same chain at other sizes, with the same weights.
     """
@@ -87,14 +89,16 @@ class Chain:
         sizes: Mapping[str, Size],
         tensor: int,
         wire: Wire,
+        *,
+        lines: bool = False,
         order: Sequence[int] | None = None,
         base: Chain | None = None,
     ) -> None:
         self.analysis = analysis
         self.kind: DeviceKind = cluster.kind(0)
         self.sizes = sizes
-        self.parts: Mapping[str, Parts] = (
-            split_parts(analysis.program, tensor, sizes) if base is None else base.parts
+        self.sharing: Mapping[str, Sharing] = (
+            base.sharing if base else _sharing(analysis.program, tensor, lines)
         )
         self.tensor = tensor
         self.wire = wire
@@ -151,29 +155,34 @@ class Chain:
             self._kernels[kernel] = kernel_seconds(self.kind, kernel)
         return self._kernels[kernel]
 
-    def is_split(self, site: Site) -> bool:
-        """Whether tensor devices share an operator."""
-        return self.tensor > 1 and site.node.id in self._parts(site).nodes
+    def is_shared(self, site: Site) -> bool:
+        """Whether tensor devices share the work of an operator."""
+        return self.tensor > 1 and site.node.id in self._sharing(site).working
 
-    def _parts(self, site: Site) -> Parts:
-        return self.parts[site.function.key]
+    def _sharing(self, site: Site) -> Sharing:
+        return self.sharing[site.function.key]
 
     def summed_after(self, site: Site) -> float:
-        """The seconds of the sum of a last layer's result."""
-        if not self.is_split(site) or site.node.id not in self._parts(site).rows:
-            return 0.0
-        return self.wire.reduce(self._bytes(site, site.node.outputs[0]), self.tensor)
+        """The seconds until the result of a last layer, embedding or head is whole."""
+        sharing, number = self._sharing(site), site.node.id
+        if number in sharing.rows or number in sharing.embeddings:
+            size = self._bytes(site, site.node.outputs[0])
+            return self.wire.reduce(size, self.tensor)
+        if number in sharing.heads:
+            size = self._bytes(site, site.node.outputs[0])
+            return self.wire.gather(size, self.tensor)
+        return 0.0
 
     def summed_before(self, site: Site) -> float:
-        """The seconds of the sum of the gradient of what first layers read, at the first of them."""
-        parts, node = self._parts(site), site.node
-        if not self.is_split(site) or node.id not in parts.columns:
+        """The seconds of the sum of the gradient of what first layers or a head read."""
+        sharing, number = self._sharing(site), site.node.id
+        times = sharing.sums.get(number, int(number in sharing.heads))
+        if not times or not site.is_reached:
             return 0.0
-        (value,) = node.values()
-        before = (n for n in site.function.nodes[: node.id] if n.id in parts.columns)
-        if not site.is_reached or any(value in other.values() for other in before):
+        value = next(site.node.values())
+        if value not in site.inside.needed:
             return 0.0
-        return self.wire.reduce(self._bytes(site, value), self.tensor)
+        return times * self.wire.reduce(self._bytes(site, value), self.tensor)
 
     def _bytes(self, site: Site, value: int) -> float:
         kind = site.function.types[value]
@@ -326,9 +335,14 @@ class Chain:
 
     def _if_split(self, rule: Rule) -> Rule:
         def found(site: Site) -> Dim:
-            return rule(site) if self.is_split(site) else ZERO
+            return rule(site) if site.node.id in self._sharing(site).nodes else ZERO
 
         return found
+
+
+def _sharing(program: Program, tensor: int, lines: bool) -> Mapping[str, Sharing]:
+    whole = tied_layers(program) if lines else frozenset[str]()
+    return shared_nodes(program, tensor, whole)
 
 
 class _Clock:
@@ -356,7 +370,7 @@ class _Clock:
 
     def site(self, site: Site, scaled: bool) -> float:
         """One operator; `scaled` inside of a block that is shared as a whole."""
-        scaled = scaled or self.chain.is_split(site)
+        scaled = scaled or self.chain.is_shared(site)
         if site.node.callee is not None:
             return self.use(site.use, scaled)
         kernels = self.work.of_site(site) if self.kernels else ()

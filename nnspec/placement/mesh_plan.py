@@ -88,7 +88,7 @@ class MeshDevice(BaseModel):
 
     `load` is its seconds of work in a step, `computing` + `communicating`; the rest of the
     step it waits. `peak` is the most memory in use, of `usable` (None: unlimited), and
-    `parameter_bytes` what it holds of the model's parameters, in bytes. `memory` is the
+    `parameter_bytes` what it holds of the model's parameters between steps. `memory` is the
     use over time: pairs of the second from which on it holds and the bytes.
     """
 
@@ -114,8 +114,8 @@ class MeshPlan(BaseModel):
 
     `value` is in seconds, and no mesh of the cost model takes less than `bound`, which
     `proof` explains; `gap` is (value - bound) / value. `assignment` gives the stage of each
-    operator. `split` says which layers the tensor axis shares, by labels: by columns, or
-    by rows. `utilisation` is the share of the devices' peak that the model's FLOPs make
+    operator. `split` says which layers the tensor axis shares, by labels: by columns, by
+    rows, an embedding by its rows, the last layer by its columns. `utilisation` is the share of the devices' peak that the model's FLOPs make
     up. `waiting` is the idle time of the ranks as a share of their work.
     """
 
@@ -138,7 +138,7 @@ class MeshPlan(BaseModel):
     mesh: Mesh
     stages: tuple[StageUse, ...] = ()
     assignment: Mapping[str, Place] = {}
-    split: Mapping[str, Literal["columns", "rows"]] = {}
+    split: Mapping[str, Literal["columns", "rows", "vocabulary", "head"]] = {}
     devices: tuple[MeshDevice, ...] = ()
 
     def to_json(self) -> str:

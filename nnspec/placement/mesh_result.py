@@ -15,7 +15,14 @@ from nnspec.placement.mesh_cost import Divided
 from nnspec.placement.mesh_plan import MeshDevice, MeshPlan, StageUse
 from nnspec.placement.meshes import Meshes
 from nnspec.placement.pipelines import HALVES
-from nnspec.placement.shards import Weights, parameter_bytes, split_layers, weights_of
+from nnspec.placement.shards import (
+    Weights,
+    parameter_bytes,
+    split_layers,
+    weights_of_stages,
+)
+from nnspec.placement.stages import at_readers
+from nnspec.placement.tensor import tied_layers
 from nnspec.records import dataclass
 
 NEARLY_FULL = 0.9
@@ -59,7 +66,8 @@ class Result:
 
     def plan(self, verdict: Verdict) -> MeshPlan:
         """The plan, with what is known of how good it is."""
-        value = self.divided.value
+        value, program = self.divided.value, self.meshes.analysis.program
+        whole = tied_layers(program) if self.mesh.pipeline > 1 else frozenset[str]()
         return MeshPlan(
             status=verdict.status(value),
             value=value,
@@ -77,9 +85,7 @@ class Result:
             mesh=self.mesh,
             stages=tuple(self._stages()),
             assignment=self._assignment(),
-            split=split_layers(self.meshes.analysis.program, self.chain.parts)
-            if self.mesh.tensor > 1
-            else {},
+            split=split_layers(program, self.mesh.tensor, whole),
             devices=tuple(self._devices()),
         )
 
@@ -168,22 +174,21 @@ class Result:
     def _parameter_bytes(self, rank: int, place: int) -> int:
         weights = [self._weights[stage] for stage in self.divided.of_rank(rank)]
         width = self.meshes.analysis.setting.policy.weights.bytes
-        divides = self.mesh.sharded == "weights"
+        divides = (
+            self.mesh.sharded != "nothing"
+        )  # FSDP2, whatever it gathers for a step
         count = self.mesh.data if divides else 1
         return parameter_bytes(weights, count, place if divides else 0, width)
 
     @cached_property
     def _weights(self) -> tuple[Weights, ...]:
-        program, chain = self.meshes.analysis.program, self.chain
-        found: list[Weights] = []
-        for first, last in pairwise(self.divided.starts):
-            used = {
-                path
-                for path, places in chain.instances.items()
-                if any(first <= place < last for place in places)
-            }
-            found.append(weights_of(program, chain.parts, chain.tensor, used))
-        return tuple(found)
+        program = self.meshes.analysis.program
+        names = [""] * self.chain.count
+        for stage, (first, last) in enumerate(pairwise(self.divided.starts)):
+            for place in self.chain.order[first:last]:
+                names[place] = str(stage)
+        stages = [int(stage) for stage in at_readers(program, names)]
+        return weights_of_stages(program, stages, self.mesh.tensor)
 
     # ---- what limits it ------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from nnspec.placement.cluster import Cluster
 from nnspec.placement.mesh_cost import MeshCost, Wires
 from nnspec.placement.mesh_plan import SHARDED, Mesh
 from nnspec.placement.pipelines import SCHEDULES, SEVERAL, Schedule, refusal
-from nnspec.placement.tensor import split_parts, widths_of
+from nnspec.placement.tensor import shared_nodes, widths_of
 
 MOST_ROUNDS = 4
 """Of more stages on each rank, the search does not ask."""
@@ -42,12 +42,23 @@ class Meshes:
         self.chain = cache(self._chain)
 
     def _chain(
-        self, samples: int, tensor: int, order: tuple[int, ...] | None = None
+        self,
+        samples: int,
+        tensor: int,
+        lines: bool,
+        order: tuple[int, ...] | None = None,
     ) -> Chain:
-        sizes = {**self.sizes, self.symbol: samples}
-        inside = self.wires.inside
-        base = None if samples == 1 else self.chain(1, tensor, order)
-        return Chain(self.analysis, self.cluster, sizes, tensor, inside, order, base)
+        base = None if samples == 1 else self.chain(1, tensor, lines, order)
+        return Chain(
+            self.analysis,
+            self.cluster,
+            {**self.sizes, self.symbol: samples},
+            tensor,
+            self.wires.inside,
+            lines=lines,
+            order=order,
+            base=base,
+        )
 
     # ---- what there is -------------------------------------------------------------------
 
@@ -63,15 +74,13 @@ class Meshes:
 
     def splits(self, tensor: int) -> bool:
         """Whether there is anything that so many devices split evenly."""
-        parts = split_parts(self.analysis.program, tensor, self.sizes)
-        return any(each.nodes for each in parts.values())
+        shared = shared_nodes(self.analysis.program, tensor)
+        return any(each.nodes for each in shared.values())
 
     @cached_property
     def widths(self) -> list[int]:
         """The numbers of which a degree of tensor parallelism divides some."""
-        parts = split_parts(self.analysis.program, 1, self.sizes)
-        found = {w for each in parts.values() for w in widths_of(each, self.sizes)}
-        return sorted(found)
+        return widths_of(self.analysis.program)
 
     def _with_microbatches(
         self, data: int, tensor: int, pipeline: int
@@ -128,9 +137,8 @@ class Meshes:
     def cost(self, mesh: Mesh, order: Sequence[int] | None = None) -> MeshCost:
         """The costs of a mesh at its micro-batch, with the operators in an order."""
         samples = self.batch // mesh.data // mesh.microbatches
-        chain = self.chain(
-            samples, mesh.tensor, None if order is None else tuple(order)
-        )
+        given = None if order is None else tuple(order)
+        chain = self.chain(samples, mesh.tensor, mesh.pipeline > 1, given)
         return MeshCost(mesh, chain, self.wires, self.cluster.kind(0).bandwidth)
 
 

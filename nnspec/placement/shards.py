@@ -1,8 +1,8 @@
 """How many bytes of a model's parameters each device of a mesh holds, as PyTorch's engines divide them.
 
 The model is cut into stages, each a program of its own; a weight that several stages use
-is in each of them. The tensor axis divides what is split (`nnspec.placement.tensor`);
-where weights are sharded over the data axis, FSDP2 then divides the first axis of every
+is in each of them. The tensor axis divides what is split (`nnspec.analysis.tensor_plan`);
+where anything is sharded over the data axis, FSDP2 then divides the first axis of every
 weight: each process has ceil(n / processes) of n, and the last ones what is left.
 """
 
@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from math import prod
 from typing import Literal
 
-from nnspec.ir.graph import Function, Path, Program, dotted
-from nnspec.placement.tensor import Parts
+from nnspec.analysis.tensor_plan import Style, TensorPlan
+from nnspec.ir.graph import Function, Program, dotted
+from nnspec.passes.stages import staged
 
 Shape = tuple[int, ...]
 Weights = Counter[Shape]
@@ -41,53 +42,46 @@ def _rows(shape: Shape, data: int, place: int) -> int:
     return max(0, min(share, rows - place * share))
 
 
-def weights_of(
-    program: Program, parts: Mapping[str, Parts], tensor: int, used: Set[Path]
-) -> Weights:
-    """The trained weights of a stage that uses these instances of the main function, each once."""
-    main = program.main
+def weights_of_stages(
+    program: Program, stage_of: Sequence[int], tensor: int
+) -> tuple[Weights, ...]:
+    """The trained weights that each stage holds, its share of what the tensor axis splits.
+
+    `stage_of` gives the stage of each node of the main function. A layer that several
+    stages have is split in none of them.
+    """
+    if len(set(stage_of)) == 1:
+        return (_held(TensorPlan(program, tensor)),)
+    stages = staged(program, stage_of)
+    copies = (copy for each in stages.tied.values() for copy in each)
+    kept = {copy.path.rpartition(".")[0] or copy.path for copy in copies}
+    return tuple(_held(TensorPlan(each, tensor, kept)) for each in stages.programs)
+
+
+def _held(plan: TensorPlan) -> Weights:
     found: Weights = Counter()
-    seen: set[Path] = set()
-    for node in main.nodes:
-        if node.owns and node.path in used and node.path not in seen:
-            seen.add(node.path)
-            found.update(_of_node(program, parts, tensor, main, node.id))
+    for path, shape in _shapes(plan.program, plan.program.main, ""):
+        axis = plan.axes.get(path)
+        found[shape if axis is None else _divided(shape, axis, plan.devices)] += 1
     return found
-
-
-def _of_function(
-    program: Program, parts: Mapping[str, Parts], tensor: int, function: Function
-) -> Weights:
-    found: Weights = Counter()
-    seen: set[Path] = set()
-    for node in function.nodes:
-        if node.owns and node.path not in seen:
-            seen.add(node.path)
-            found.update(_of_node(program, parts, tensor, function, node.id))
-    return found
-
-
-def _of_node(
-    program: Program,
-    parts: Mapping[str, Parts],
-    tensor: int,
-    function: Function,
-    number: int,
-) -> Weights:
-    node = function.nodes[number]
-    if node.callee is not None:
-        return _of_function(program, parts, tensor, program.functions[node.callee])
-    return Counter(_shapes(parts[function.key], tensor, function, number))
 
 
 def _shapes(
-    parts: Parts, tensor: int, function: Function, number: int
-) -> Iterator[Shape]:
-    for name, weight in function.node_weights(function.nodes[number]).items():
-        if weight.trainable:
-            shape = tuple(int(size) for size in weight.shape)
-            axis = parts.axis(number, name)
-            yield shape if axis is None else _divided(shape, axis, tensor)
+    program: Program, function: Function, prefix: str
+) -> Iterator[tuple[str, Shape]]:
+    seen: set[str] = set()
+    for node in function.nodes:
+        path = f"{prefix}{dotted(node.path)}"
+        if not node.owns or path in seen:
+            continue
+        seen.add(path)
+        if node.callee is not None:
+            yield from _shapes(program, program.functions[node.callee], f"{path}.")
+            continue
+        for name, weight in function.node_weights(node).items():
+            if weight.trainable:
+                shape = tuple(int(size) for size in weight.shape)
+                yield (f"{path}.{name}" if name else path), shape
 
 
 def _divided(shape: Shape, axis: int, count: int) -> Shape:
@@ -96,47 +90,43 @@ def _divided(shape: Shape, axis: int, count: int) -> Shape:
 
 # ---- by labels ---------------------------------------------------------------------------
 
-Manner = Literal["columns", "rows"]
+Manner = Literal["columns", "rows", "vocabulary", "head"]
+_MANNERS: Mapping[Style, Manner] = {
+    Style.COLUMNS: "columns",
+    Style.ROWS: "rows",
+    Style.VOCABULARY: "vocabulary",
+    Style.HEAD: "head",
+}
 
 
-def split_layers(program: Program, parts: Mapping[str, Parts]) -> dict[str, Manner]:
+def split_layers(program: Program, tensor: int, whole: Set[str]) -> dict[str, Manner]:
     """What the tensor axis splits, by labels: turns of a loop that are alike are one, `blocks.0-11`."""
-    turns: dict[tuple[Path, Path, Manner], list[int]] = {}
-    for path, manner in _split_below(program, parts, program.main):
-        at = next((n for n, part in enumerate(path) if isinstance(part, int)), None)
-        key = (path, (), manner) if at is None else (path[:at], path[at + 1 :], manner)
-        number = -1 if at is None else path[at]
-        assert isinstance(number, int)
-        turns.setdefault(key, []).append(number)
+    turns: dict[tuple[str, str, Manner], list[int]] = {}
+    for path, style in TensorPlan(program, tensor, whole).styles.items():
+        if style in _MANNERS:
+            before, number, behind = _at_first_turn(path)
+            turns.setdefault((before, behind, _MANNERS[style]), []).append(number)
     return {
-        dotted((*before, *turn, *behind)): manner
+        ".".join(filter(None, (before, turn, behind))): manner
         for (before, behind, manner), numbers in turns.items()
         for turn in _runs(numbers)
     }
 
 
-def _runs(numbers: Sequence[int]) -> Iterator[tuple[str, ...]]:
+def _at_first_turn(path: str) -> tuple[str, int, str]:
+    """A path around its first number; -1 if there is none."""
+    parts = path.split(".")
+    at = next((n for n, part in enumerate(parts) if part.isdigit()), None)
+    if at is None:
+        return path, -1, ""
+    return ".".join(parts[:at]), int(parts[at]), ".".join(parts[at + 1 :])
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[str]:
     """Numbers that count on from each other as one; of what is in no loop (-1) there is none."""
     first = 0
     for place, number in enumerate(numbers):
         if place + 1 == len(numbers) or numbers[place + 1] != number + 1:
-            start = numbers[first]
-            first = place + 1
-            if number < 0:
-                yield ()
-            else:
-                yield (str(number) if start == number else f"{start}-{number}",)
-
-
-def _split_below(
-    program: Program, parts: Mapping[str, Parts], function: Function
-) -> Iterator[tuple[Path, Manner]]:
-    own = parts[function.key]
-    for node in function.nodes:
-        if node.id in own.columns or node.id in own.rows:
-            manner: Manner = "columns" if node.id in own.columns else "rows"
-            yield node.path, manner
-        elif node.callee is not None and node.owns:
-            below = _split_below(program, parts, program.functions[node.callee])
-            for path, manner in below:
-                yield (*node.path, *path), manner
+            start, first = numbers[first], place + 1
+            one = str(number) if start == number else f"{start}-{number}"
+            yield "" if number < 0 else one

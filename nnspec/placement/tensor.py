@@ -1,180 +1,89 @@
-"""What tensor parallelism can split: linear layers in pairs, and all that lies between.
+"""What the tensor axis of a mesh shares, by the numbers of nodes: as the engines split it.
 
-The first layers of a part have some of their columns on each device, the last one the
-same rows, and the sum over devices is the result (Shoeybi et al., "Megatron-LM", 2019).
-Between them stand functions of single elements, changes of shape, and attention, of
-which each device has some heads.
+`nnspec.analysis.tensor_plan` decides it: parts of linear layers with what lies between them,
+attention by heads among that, the embedding of a vocabulary by its rows, and the layer that
+gives its scores by columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import field
 
-from nnspec.ir.dims import Dim, Size, dim
-from nnspec.ir.graph import Function, Node, Program
-from nnspec.ir.types import TensorType
-from nnspec.ops.base import Layout
-from nnspec.ops.linear import Linear
+from nnspec.analysis.tensor_parts import tensor_parts
+from nnspec.analysis.tensor_plan import SplitFunction, TensorPlan
+from nnspec.ir.graph import Function, Program, dotted
 from nnspec.records import dataclass
-
-_RESHAPES = frozenset({"rearrange", "reshape", "unstack", "split", "permute", "repeat"})
 
 
 @dataclass(slots=True)
-class Parts:
-    """The nodes of a function that are split, by their numbers.
+class Shared:
+    """The nodes of a function of which each device has a share.
 
-    `widths` are the numbers that the number of devices has to divide.
+    `sums` gives for the first layers of parts how often the gradient of what they read is
+    summed there.
     """
 
     columns: set[int] = field(default_factory=set[int])
     rows: set[int] = field(default_factory=set[int])
     inner: set[int] = field(default_factory=set[int])
-    widths: set[Dim] = field(default_factory=set[Dim])
+    embeddings: set[int] = field(default_factory=set[int])
+    heads: set[int] = field(default_factory=set[int])
+    sums: dict[int, int] = field(default_factory=dict[int, int])
+
+    @property
+    def working(self) -> set[int]:
+        """Those whose work is shared; an embedding looks up every id on every device."""
+        return self.columns | self.rows | self.inner | self.heads
 
     @property
     def nodes(self) -> set[int]:
-        """All that is split."""
-        return self.columns | self.rows | self.inner
-
-    def axis(self, number: int, weight: str) -> int | None:
-        """The axis of a weight that is split, by the number of its layer; None if it is whole."""
-        if number in self.columns:
-            return 0
-        return 1 if number in self.rows and weight == "weight" else None
+        """All of them."""
+        return self.working | self.embeddings
 
 
-def split_parts(
-    program: Program, tensor: int, sizes: Mapping[str, Size]
-) -> Mapping[str, Parts]:
-    """The nodes of each function, by its key, that `tensor` devices split evenly."""
+def shared_nodes(
+    program: Program, tensor: int, whole: Set[str] = frozenset()
+) -> Mapping[str, Shared]:
+    """What so many devices share of each function, by its key; never of layers that stay `whole`."""
+    plan = TensorPlan(program, tensor, whole)
     return {
-        key: _joined(
-            part
-            for part in _Finder(program, each).parts()
-            if all(width % tensor == 0 for width in widths_of(part, sizes))
-        )
-        for key, each in program.functions.items()
+        key: _shared(program.functions[key], split)
+        for key, split in plan.functions.items()
     }
 
 
-def widths_of(part: Parts, sizes: Mapping[str, Size]) -> set[int]:
-    """The numbers that a degree of tensor parallelism has to divide."""
-    return {int(dim(width).at(sizes)) for width in part.widths}
-
-
-def _joined(parts: Iterable[Parts]) -> Parts:
-    found = Parts()
-    for part in parts:
-        found.columns |= part.columns
-        found.rows |= part.rows
+def _shared(function: Function, split: SplitFunction) -> Shared:
+    found = Shared(embeddings=set(split.embeddings), heads=set(split.heads))
+    for part in split.parts:
+        found.columns |= part.columns.keys()
+        found.rows.add(part.row)
         found.inner |= part.inner
-        found.widths |= part.widths
+    for entry in split.entries:
+        first = min(
+            number
+            for number in found.columns
+            if entry.value in function.nodes[number].values()
+        )
+        found.sums[first] = entry.sums
     return found
 
 
-class _Finder:
-    """Walks back from each linear layer to those that it can be split with."""
-
-    def __init__(self, program: Program, function: Function) -> None:
-        self.program = program
-        self.function = function
-        self.made = {value: node for node in function.nodes for value in node.outputs}
-        self.readers: dict[int, list[int]] = {}
-        for node in function.nodes:
-            for value in node.values():
-                self.readers.setdefault(value, []).append(node.id)
-
-    def parts(self) -> Iterator[Parts]:
-        """The parts of the function, each layer in one at most."""
-        taken: set[int] = set()
-        for node in self.function.nodes:
-            if node.id in taken or not self._is_plain(node):
-                continue
-            part = self._behind(node)
-            if part is not None and not part.nodes & taken:
-                taken |= part.nodes
-                yield part
-
-    def _behind(self, row: Node) -> Parts | None:
-        """The part that ends with a layer; None where something cannot be split."""
-        part = Parts(rows={row.id})
-        waiting = list(row.values())
-        while waiting:
-            node = self.made.get(waiting.pop())
-            if node is None:
-                return None
-            if self._is_plain(node):
-                part.columns.add(node.id)
-                part.widths.add(_features(node))
-            elif self._keeps_apart(node):
-                if node.id not in part.inner:
-                    part.inner.add(node.id)
-                    part.widths |= self._heads(node)
-                    waiting += self._operands(node)
-            else:
-                return None
-        return part if self._is_closed(part) else None
-
-    def _is_closed(self, part: Parts) -> bool:
-        """Whether nothing else reads what is split."""
-        results = {v for port in self.function.outputs for v in _values(port.values)}
-        for number in part.columns | part.inner:
-            for value in self.function.nodes[number].outputs:
-                if value in results:
-                    return False
-                if not part.nodes.issuperset(self.readers.get(value, [])):
-                    return False
-        return bool(part.columns)
-
-    def _is_plain(self, node: Node) -> bool:
-        """A linear layer with a weight of its own."""
-        if not isinstance(node.op, Linear) or node.weight is not None:
-            return False
-        return node.owns and len(list(node.values())) == 1
-
-    def _keeps_apart(self, node: Node) -> bool:
-        if node.weight is not None:
-            return False
-        if node.callee is not None:
-            inner = self.program.functions[node.callee]
-            return all(self._is_local(each) for each in inner.nodes)
-        return self._is_local(node) or _is_attention(node)
-
-    def _is_local(self, node: Node) -> bool:
-        """Whether the axis of heads and features is not mixed; within a head it may be."""
-        if node.op is None or node.owns:
-            return False
-        name = node.op.op_name()
-        return node.op.layout is Layout.ELEMENTWISE or name in _RESHAPES | _WITHIN_HEADS
-
-    def _operands(self, node: Node) -> list[int]:
-        """The inputs with the features in them: those of the highest rank."""
-        values = list(node.values())
-        rank = max(len(self.function.types[v].shape) for v in values)
-        return [v for v in values if len(self.function.types[v].shape) == rank]
-
-    def _heads(self, node: Node) -> set[Dim]:
-        if not _is_attention(node):
-            return set()
-        kinds = self.function.node_types(node)[:2]
-        return {k.shape[-3].value for k in kinds if isinstance(k, TensorType)}
+def widths_of(program: Program) -> list[int]:
+    """The numbers of which a degree of tensor parallelism divides some."""
+    every = tensor_parts(program).values()
+    return sorted({w for parts in every for part in parts for w in part.widths})
 
 
-_WITHIN_HEADS = frozenset({"slicing", "concat", "stack", "flip"})
+def tied_layers(program: Program) -> Set[str]:
+    """The layers that several operators of the main function use: stages of a pipeline have copies."""
+    return frozenset(_tied(program.main))
 
 
-def _is_attention(node: Node) -> bool:
-    return node.op is not None and node.op.op_name() == "attention"
-
-
-def _features(node: Node) -> Dim:
-    assert isinstance(node.op, Linear)
-    return node.op.features.value
-
-
-def _values(argument: int | tuple[int, ...] | None) -> tuple[int, ...]:
-    if argument is None:
-        return ()
-    return argument if isinstance(argument, tuple) else (argument,)
+def _tied(main: Function) -> Iterator[str]:
+    seen: set[tuple[str | int, ...]] = set()
+    for node in main.nodes:
+        if node.owns or node.weight is not None:
+            if node.path in seen:
+                yield dotted(node.path)
+            seen.add(node.path)

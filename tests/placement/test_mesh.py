@@ -11,6 +11,7 @@ import pytest
 from nnspec.analysis.figures import Analysis
 from nnspec.analysis.latency import Workload
 from nnspec.analysis.setting import Setting
+from nnspec.analysis.tensor_plan import TensorPlan
 from nnspec.compiler import load, load_source
 from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors
 from nnspec.ir.dims import Size
@@ -22,13 +23,15 @@ from nnspec.placement.collectives import Wire
 from nnspec.placement.mesh import best_mesh
 from nnspec.placement.mesh_check import check_mesh
 from nnspec.placement.mesh_cost import Divided
-from nnspec.placement.mesh_plan import Mesh, MeshPlan, mesh_from_json
+from nnspec.placement.mesh_plan import SHARDED, Mesh, MeshPlan, Sharded, mesh_from_json
 from nnspec.placement.meshes import Meshes
 from nnspec.placement.model import kernel_seconds
 from nnspec.placement.pipelines import SCHEDULES
 from nnspec.placement.simulate import simulate_ranks
-from nnspec.placement.tensor import split_parts
+from nnspec.placement.tensor import shared_nodes
 from nnspec.source import Source
+from nnspec.targets.engines.shares import held_elements
+from nnspec.targets.engines.torch_sharded import MeshShape
 from tests.placement.test_model import SPEC
 
 SIZES = {"B": 16, "T": 8}
@@ -180,27 +183,40 @@ def test_splitting_shares_weights_between_tensor_devices() -> None:
     wire = Wire(1.0, 0.0)
     chains = [Chain(found, preset("8xh100"), spec.symbols, n, wire) for n in (1, 8)]
     whole, split = (chain.weights.whole for chain in chains)
-    # All but the embedding, the head and the norms is in the linear layers of blocks.
-    kept = 4 * (2 * 128256 * 4096 + 65 * 4096)
+    kept = 4 * 65 * 4096  # all but the norms
     assert whole == int(found.figure("weight_bytes"))
     assert split == pytest.approx(kept + (whole - kept) / 8, rel=1e-12)
 
 
-def test_parts_that_are_split_end_with_a_sum() -> None:
+def test_attention_is_shared_by_heads_and_vocabularies_by_rows() -> None:
     spec = load("specs/language/llama.nns", "Llama3_8B")
     named = {
         each.name: [
             sorted(str(each.nodes[n].path[0]) for n in numbers)
-            for numbers in (parts.columns, parts.rows)
+            for numbers in (
+                shared.columns,
+                shared.rows,
+                shared.embeddings,
+                shared.heads,
+            )
         ]
-        for key, parts in split_parts(spec.program, 1, {}).items()
+        for key, shared in shared_nodes(spec.program, 8).items()
         for each in [spec.program.functions[key]]
-        if parts.rows
+        if shared.nodes
     }
     assert named == {
-        "Attention": [["k_proj", "q_proj", "v_proj"], ["o_proj"]],
-        "SwiGLU": [["gate_proj", "up_proj"], ["down_proj"]],
+        "Attention": [["k_proj", "q_proj", "v_proj"], ["o_proj"], [], []],
+        "SwiGLU": [["gate_proj", "up_proj"], ["down_proj"], [], []],
+        "Llama": [[], [], ["embed"], ["lm_head"]],
     }
+
+
+def test_grouped_heads_that_do_not_divide_stay_whole() -> None:
+    spec = load("specs/language/llama.nns", "Llama3_8B")  # 32 heads, 8 of keys
+    for tensor, shared in ((8, {"Attention", "SwiGLU"}), (16, {"SwiGLU"})):
+        found = shared_nodes(spec.program, tensor)
+        functions = spec.program.functions
+        assert {functions[k].name for k, v in found.items() if v.rows} == shared
 
 
 def test_a_residual_stream_is_not_split() -> None:
@@ -208,11 +224,11 @@ def test_a_residual_stream_is_not_split() -> None:
     model Stream {
       input x: [B, 8]
       y = x + (x -> Linear(8))
-      output z = y -> Linear(8)
+      output z = (y -> Linear(8)) + y
     }
     """
     (spec,) = load_source(Source("stream.nns", source), ["Stream"], {})
-    assert not any(each.nodes for each in split_parts(spec.program, 1, {}).values())
+    assert not any(each.nodes for each in shared_nodes(spec.program, 2).values())
 
 
 def test_rings_pass_all_but_one_share() -> None:
@@ -474,15 +490,17 @@ def test_every_device_says_its_load_and_its_memory_over_time(
     held = sum(device.parameter_bytes for device in found.devices)
     whole = int(analysis().figure("weight_bytes"))
     if pipeline == 1 and tensor == 1:
-        assert held == whole * (1 if sharded == "weights" else data)
+        assert held == whole * (data if sharded == "nothing" else 1)
     if tensor == 2:
         assert dict(found.split) == {
+            "wte": "vocabulary",
             "blocks.0-3.fc": "columns",
             "blocks.0-3.out": "rows",
         }
         blocks = 4 * 4 * (32 * 128 + 128 + 128 * 32)  # what is split of the four blocks
-        times = 1 if sharded == "weights" else data
-        assert held == times * (2 * (whole - blocks) + blocks)
+        shared = blocks + 4 * 100 * 32
+        times = data if sharded == "nothing" else 1
+        assert held == times * (2 * (whole - shared) + shared)
 
 
 def test_a_weight_of_two_stages_is_in_both() -> None:
@@ -534,3 +552,16 @@ def test_no_mesh_takes_batch_statistics_of_microbatches() -> None:
     with pytest.raises(SpecError) as caught:
         check_mesh(given, found, small("4MiB"), {"B": 8})
     assert caught.value.diagnostic.code == "E1030"
+
+
+@pytest.mark.parametrize("sharded", SHARDED)
+@pytest.mark.parametrize(("data", "tensor"), [(4, 1), (2, 2)])
+def test_parameter_bytes_are_those_of_the_engines(
+    sharded: Sharded, data: int, tensor: int
+) -> None:
+    fixed: dict[str, int | str] = {"data": data, "tensor": tensor, "sharded": sharded}
+    found = best_mesh(analysis(), small("4MiB"), SIZES, fixed)
+    plan = TensorPlan(analysis().program, tensor)
+    shape = MeshShape(data, tensor, 1, sharded, 1)
+    for device in found.devices:
+        assert device.parameter_bytes == 4 * held_elements(plan, shape, device.data)
