@@ -9,12 +9,11 @@ from typing import Any
 import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Program
-from nnspec.ops.base import snake_case
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.statements import Argument
 from nnspec.records import dataclass
-from nnspec.targets.names import Names, safe_local
+from nnspec.targets.names import Names, function_name, safe_local
 from nnspec.targets.plan import ClassParameter, ClassPlan
 from nnspec.targets.spelling import spell_literal
 
@@ -161,8 +160,7 @@ def _varies(size: Dim, plan: ClassPlan) -> bool:
 
 def factory_name(program: Program) -> str:
     """`ResNet50` -> `resnet50`, `Llama3_8B` -> `llama3_8b`; the same in every target."""
-    name = snake_case(program.name).replace("_net", "net")
-    name = re.sub(r"(?<=_)(\d+)_([a-z])$", r"\1\2", name)  # a number and its unit
+    name = re.sub(r"(?<=_)(\d+)_([a-z])$", r"\1\2", function_name(program.name))
     return safe_local(safe_local(name, "torch"), "keras")
 
 

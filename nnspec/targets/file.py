@@ -221,7 +221,7 @@ def _body(
 
 def _function_name(plan: ClassPlan, programs: Sequence[Program]) -> str:
     """The function of a model; another name than that of a factory that calls it with constants."""
-    name = keras_functional.function_name(plan)
+    name = keras_functional.maker_name(plan)
     called = any(
         factory_name(program) == name and factory_arguments(program, plan)
         for program in programs

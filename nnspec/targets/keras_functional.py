@@ -33,7 +33,7 @@ from nnspec.targets.contents import (
 )
 from nnspec.targets.forward import Forward, expression_width
 from nnspec.targets.lowering import Anchor, RunTimeSize
-from nnspec.targets.names import Names, safe_local
+from nnspec.targets.names import Names, function_name, safe_local
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable
 
@@ -271,11 +271,9 @@ def write_factory(program: Program, plan: ClassPlan, doc: str) -> Function | Non
     return Function(factory_name(program), (), keras.Model, (Return((call,)),), doc=doc)
 
 
-def function_name(plan: ClassPlan) -> str:
+def maker_name(plan: ClassPlan) -> str:
     """`ResNet` -> `resnet`"""
-    from nnspec.ops.base import snake_case
-
-    return safe_local(snake_case(plan.function.name).replace("_net", "net"), "keras")
+    return safe_local(function_name(plan.function.name), "keras")
 
 
 def _input_size(size: Dim, maker: Constructor) -> Expr:

@@ -11,6 +11,7 @@ from dataclasses import field
 from functools import cache
 from importlib import resources
 
+from nnspec.ops.base import snake_case
 from nnspec.records import dataclass
 
 # Attributes of the base classes that an attribute of the same name would replace or break.
@@ -93,6 +94,15 @@ def safe_local(name: str, target: str) -> str:
     taken = name in _FILE[target] or name in _BUILTINS or name in helper_names(target)
     unsafe = _reserved(name) or taken or name.startswith("_")
     return _mended(name) if unsafe else name
+
+
+def function_name(model: str) -> str:
+    """What makes a model is named after it: `ResNet` -> `resnet`, `GoogLeNet` -> `googlenet`.
+
+    `Net` belongs to the word before it, and so does a syllable of two letters between them.
+    """
+    joined = re.sub(r"(?<=[a-z])[A-Z][a-z]Net", lambda found: found[0].lower(), model)
+    return snake_case(joined).replace("_net", "net")
 
 
 @cache

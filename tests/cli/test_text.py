@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from nnspec.cli.text import cells, encodable, excerpt, shortened, visible
+from tests.work import calls
 
 
 @pytest.mark.parametrize(
@@ -54,9 +53,8 @@ def test_the_mark_stands_under_its_characters(
 @pytest.mark.parametrize("start", [0, 30, 500_000, 999_990, 1_000_000])
 def test_a_line_of_a_million_characters_is_clipped_around_the_mark(start: int) -> None:
     line = "y" * start + "Z" + "y" * (1_000_000 - start)
-    began = time.process_time()
+    assert calls(lambda: excerpt(line, start, start + 1)) < 2_000
     piece = excerpt(line, start, start + 1)
-    assert time.process_time() - began < 0.1
     assert len(piece.text) < 110
     assert piece.text[piece.offset] == "Z"
 

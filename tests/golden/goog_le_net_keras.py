@@ -13,7 +13,7 @@ import math
 import keras
 from keras import initializers, layers, ops
 
-__all__ = ["GoogLeNet", "Inception", "Unit", "goog_lenet"]
+__all__ = ["GoogLeNet", "Inception", "Unit", "googlenet"]
 
 
 def dense(units: int, inputs: int, *, name: str) -> layers.Dense:
@@ -213,6 +213,6 @@ class GoogLeNet(keras.Model):
         return super().get_config() | {"drop": self.drop, "classes": self.classes}
 
 
-def goog_lenet(**options) -> GoogLeNet:
+def googlenet(**options) -> GoogLeNet:
     """6,624,904 parameters; 1909888 * B * H * (W // 32) + 2048000 * B FLOPs."""
     return GoogLeNet(**options)

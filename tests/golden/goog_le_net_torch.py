@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["GoogLeNet", "Inception", "Unit", "goog_lenet"]
+__all__ = ["GoogLeNet", "Inception", "Unit", "googlenet"]
 
 
 class Unit(nn.Module):
@@ -150,6 +150,6 @@ class GoogLeNet(nn.Module):
         return self.head(self.dropout(x.mean(dim=(2, 3))))  # [B, classes]
 
 
-def goog_lenet(**options) -> GoogLeNet:
+def googlenet(**options) -> GoogLeNet:
     """6,624,904 parameters; 1909888 * B * H * (W // 32) + 2048000 * B FLOPs."""
     return GoogLeNet(**options)

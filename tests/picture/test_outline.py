@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import process_time
-
 import pytest
 
 from nnspec.compiler import load
@@ -13,6 +11,7 @@ from nnspec.picture.opening import Unknown, opened
 from nnspec.picture.outline import Card, Outline
 from nnspec.picture.outlining import outline
 from tests.picture.pictures import every_model, model
+from tests.work import calls
 
 MODELS = every_model()
 
@@ -169,12 +168,18 @@ def test_a_block_that_is_not_there() -> None:
     assert caught.value.hint == "did you mean `decoder`?"
 
 
-# ---- time ---------------------------------------------------------------------------------------------
+# ---- work ---------------------------------------------------------------------------------------------
 
 
-def test_deep_models_are_drawn_as_fast_as_they_are_written() -> None:
-    deep = model(body("  for _ in range(3900) { x = x -> fc: Linear(8) -> relu }"))
-    start = process_time()
+def test_work_grows_with_the_turns() -> None:
+    assert work(900) < 3.5 * work(300)
+
+
+def work(turns: int) -> int:
+    """How many functions are called to fold a loop."""
+    deep = model(
+        body(f"  for _ in range({turns}) {{ x = x -> fc: Linear(8) -> relu }}")
+    )
     found = outline(deep.program)
-    assert process_time() - start < 1
-    assert names(found.levels[found.top].cards) == ["1 x", "3900 Linear", "1 y"]
+    assert names(found.levels[found.top].cards) == ["1 x", f"{turns} Linear", "1 y"]
+    return calls(lambda: outline(deep.program))
