@@ -250,11 +250,16 @@ class Spec:
         line_of_mesh(self.program, plan)
         return engine.emit_keras_mesh(self.program, _shape(mesh), backend)
 
-    def compile_warnings(self, target: str = "") -> tuple[Diagnostic, ...]:
-        """What the spec says and the program of a target (or of none) does not act on."""
+    def compile_warnings(
+        self, target: str = "", *, placed: bool = False
+    ) -> tuple[Diagnostic, ...]:
+        """What the spec says and the program of a target (or of none) does not act on.
+
+        A program that is `placed` follows a plan, which knows of `@device`.
+        """
         from nnspec.ir.unheeded import warnings
 
-        return warnings(self.program, target)
+        return warnings(self.program, target, placed=placed)
 
     def checkpointed(self, *blocks: str) -> Spec:
         """The model with these blocks computed again in the backward pass, as if `@checkpoint` stood there.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +19,7 @@ from nnspec.cli.settings import checkpoint_option, checkpointed
 
 if TYPE_CHECKING:
     from nnspec.compiler import Spec, Target
+    from nnspec.diagnostics import Diagnostic
 
 TARGETS = ("torch", "keras")
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -101,15 +103,17 @@ def compile_(
 
         inputs = [spec.path, *([] if plan is None else [plan])]
         write_generated(output, source, force, inputs=inputs)
+    warnings = model.compile_warnings(target, placed=plan is not None)
     if as_json:
         more = (
             {}
             if plan is None
             else _communication(model, target, plan, schedule, microbatches)
         )
-        _write_json(model, target, source if output is None else None, output, more)
+        place = {"file": output} if output is not None else {"source": source}
+        _write_json(model, target, {**place, **more}, warnings)
         return 0
-    _write_warnings(model, target)
+    _write_warnings(warnings)
     if output is None:
         write(source)
     return 0
@@ -172,8 +176,7 @@ def _communication(
     return {"communication": found}
 
 
-def _write_warnings(model: Spec, target: str) -> None:
-    warnings = model.compile_warnings(target)
+def _write_warnings(warnings: Sequence[Diagnostic]) -> None:
     if not warnings:
         return
     from nnspec.cli.findings import render_all
@@ -185,14 +188,11 @@ def _write_warnings(model: Spec, target: str) -> None:
 def _write_json(
     model: Spec,
     target: str,
-    source: str | None,
-    output: str | None,
-    more: dict[str, object],
+    found: dict[str, object],
+    warnings: Sequence[Diagnostic],
 ) -> None:
     from nnspec.cli.findings_data import as_json
     from nnspec.cli.render import write_json
 
-    place = {"file": output} if source is None else {"source": source}
-    warnings = as_json(model.compile_warnings(target))
-    found = {"name": model.name, "target": target, **place, **more}
-    write_json({**found, "warnings": warnings})
+    listed = as_json(warnings)
+    write_json({"name": model.name, "target": target, **found, "warnings": listed})

@@ -8,9 +8,10 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "W0601",
         "an annotation without effect in the emitted program",
-        "`@checkpoint` and `@device` plan memory and placement. Emitted PyTorch computes blocks "
-        "that are marked `@checkpoint` again in the backward pass; all else is carried in the "
-        "program, for tools that plan. Values are the same with and without them.",
+        "`@checkpoint` and `@device` plan memory and placement. Emitted programs compute blocks "
+        "that are marked `@checkpoint` again in the backward pass, unless they keep statistics of "
+        "batches. `@device` is for `nnspec place`, whose plan `nnspec compile --plan` follows; a "
+        "program for one device has no use for it. Values are the same with and without them.",
         "",
         "",
     ),

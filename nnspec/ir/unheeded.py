@@ -2,7 +2,7 @@
 
 `@checkpoint` and `@device` plan memory and placement; they change no value. Whoever plans reads them
 from the program (`Function.marks`, `Node.marks`); whoever compiles is told which have no effect: `@device`
-nowhere, and `@checkpoint` in PyTorch on calls of blocks only.
+in a program for one device, and `@checkpoint` elsewhere than on calls of blocks without batch statistics.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from nnspec.diagnostics import Diagnostic, Severity
 from nnspec.ir.graph import Function, Marks, Program
 from nnspec.source import Location
 
-_CARRIED = "it is carried in the program, as `nnspec ir` shows, and changes no value"
 _HINTS = {
-    "@checkpoint": "PyTorch computes blocks again, and none that keeps batch statistics, "
-    "which would be updated twice"
+    "@checkpoint": "blocks are computed again, and none that keeps batch statistics, "
+    "which would be updated twice",
+    "@device": "`nnspec place` heeds it, and `nnspec compile --plan` puts the program on devices",
 }
 
 
@@ -34,15 +34,15 @@ def unheeded(program: Program, target: str = "") -> dict[str, Location]:
 
 def _marked(program: Program, target: str) -> Iterator[tuple[Marks, Location]]:
     for function in program.functions.values():
-        heeded = target == "torch" and _is_computed_again(program, function)
+        heeded = bool(target) and _is_computed_again(program, function)
         yield _left(function.marks, heeded), function.location
         for node in function.nodes:
-            heeded = target == "torch" and program.recomputes(node)
+            heeded = bool(target) and program.recomputes(node)
             yield _left(node.marks, heeded), node.location
 
 
 def _is_computed_again(program: Program, function: Function) -> bool:
-    """Whether PyTorch can compute a function again: not the whole model, nor statistics."""
+    """Whether emitted programs can compute a function again: not the whole model, nor statistics."""
     return function is not program.main and not program.keeps_statistics(function)
 
 
@@ -51,15 +51,18 @@ def _left(marks: Marks, heeded: bool) -> Marks:
     return replace(marks, checkpoint=False) if heeded else marks
 
 
-def warnings(program: Program, target: str = "") -> tuple[Diagnostic, ...]:
-    """What to tell whoever compiles the program."""
+def warnings(
+    program: Program, target: str = "", *, placed: bool = False
+) -> tuple[Diagnostic, ...]:
+    """What to tell whoever compiles the program; if `placed`, for the devices of a plan."""
     return tuple(
         Diagnostic(
             "W0601",
             f"`{name}` has no effect in the emitted program",
             location,
-            hint=_HINTS.get(name if target == "torch" else "", _CARRIED),
+            hint=_HINTS[name],
             severity=Severity.WARNING,
         )
         for name, location in unheeded(program, target).items()
+        if not (placed and name == "@device")
     )

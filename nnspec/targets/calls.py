@@ -9,7 +9,7 @@ from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Function, Node
 from nnspec.ir.terms import Traced
 from nnspec.pycode import expressions as tree
-from nnspec.pycode.expressions import Expr, Name
+from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.targets.agreement import localised
 from nnspec.targets.lowering import Construct, LayerName, Lowered
 from nnspec.targets.plan import ClassParameter, ClassPlan, size_in
@@ -28,10 +28,12 @@ def lower_call(
 ) -> Lowered:
     """A call as its target says it; `plan` is the class of the callee.
 
-    With `recomputes`, PyTorch computes its values again in the backward pass. Raises `Unlike`.
+    With `recomputes`, its values are computed again in the backward pass: by the call in PyTorch, by the layer
+    in Keras. Raises `Unlike`.
     """
     unsaid = _mentioned(track, node, plan.built_in)
-    construct = Construct("", _made(track, node, callee, plan, target))
+    made = _made(track, node, callee, plan, target, recomputes)
+    construct = Construct("", made)
     given = _tensors(node)
     if target == "keras" and plan.is_entry and len(given) > 1:
         # A Keras model takes its inputs as one.
@@ -43,7 +45,12 @@ def lower_call(
 
 
 def _made(
-    track: Track, node: Node, callee: Function, plan: ClassPlan, target: str
+    track: Track,
+    node: Node,
+    callee: Function,
+    plan: ClassPlan,
+    target: str,
+    recomputes: bool,
 ) -> Expr:
     """The call of the class's constructor."""
     arguments: list[Expr] = []
@@ -58,6 +65,7 @@ def _made(
     if target == "torch":
         arguments.append(tree.Star(Name("options"), double=True))
     else:
+        keywords += [("recompute", Literal(True))] if recomputes else []
         keywords.append(("name", LayerName()))
     return tree.Call(Name(plan.name), tuple(arguments), tuple(keywords))
 

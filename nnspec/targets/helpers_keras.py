@@ -249,6 +249,39 @@ def attention(q, k, v, *, mask=None, bias=None, causal=False, scale=None, dropou
     return ops.matmul(weights, v)
 
 
+def computes_again(layer, training, inside: bool) -> bool:
+    """Whether a layer's activations are to be made again: in training, once its weights are there."""
+    return bool(layer.recompute and layer.built and training and not inside)
+
+
+def computed_again(layer, *inputs):
+    """A layer in training, its activations made again in the backward pass, with the same random draws."""
+    variables = layer.variables
+    states = [v for v in variables if v.name == "seed_generator_state"]
+    # Values of now: what is drawn moves on before the backward pass, and TensorFlow gives the variable itself.
+    values = [
+        ops.copy(v) if v.name == "seed_generator_state" else ops.reshape(v, v.shape)
+        for v in variables
+    ]
+    every = keras.tree.flatten([values, inputs])
+    kinds = [keras.backend.standardize_dtype(x.dtype) for x in every]
+    floats = [i for i in range(len(every)) if keras.backend.is_float_dtype(kinds[i])]
+
+    def once(*given):
+        known = dict(zip(floats, given, strict=True))
+        whole = [known.get(i, every[i]) for i in range(len(every))]
+        held, found = keras.tree.pack_sequence_as([values, inputs], whole)
+        pairs = list(zip(variables, held, strict=True))
+        with keras.StatelessScope(state_mapping=pairs) as scope:
+            outputs = layer(*found, training=True, recomputing=True)
+        return outputs, [scope.get_current_value(v) for v in states]
+
+    outputs, moved = keras.remat(once)(*[every[i] for i in floats])
+    for variable, value in zip(states, moved, strict=True):
+        variable.assign(value)
+    return outputs
+
+
 @keras.saving.register_keras_serializable(package="nnspec")
 class SumOfUniforms(initializers.Initializer):
     """The sum of two draws from U(-bound, bound), as of two biases that act as one."""

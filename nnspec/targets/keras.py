@@ -15,6 +15,7 @@ from nnspec.pycode.statements import (
     Class,
     Evaluate,
     Function,
+    If,
     Return,
     Statement,
 )
@@ -91,16 +92,18 @@ def _methods(plan: ClassPlan) -> list[Statement]:
     checks = [s for s in made if is_check(s)]
     others = [s for s in made if not is_check(s)]
     whole = (opening, *checks, *_stored(plan), *others, *_frozen(plan))
+    recompute = Argument("recompute", Name("bool"), Literal(False))
     arguments = (
         Argument("self"),
         *constructor_arguments(plan),
+        *([recompute] if plan.is_recomputed else []),
         Argument("options", kind="**"),
     )
     methods: list[Statement] = [Function("__init__", arguments, NONE, whole)]
     if constructor.late:
         methods.append(_build(constructor))
     methods.append(_call(plan, tensors.names, body))
-    if plan.parameters:
+    if plan.parameters or plan.is_recomputed:
         methods.append(_config(plan))
     return methods
 
@@ -121,12 +124,23 @@ def _build(constructor: Constructor) -> Function:
 
 
 def _call(plan: ClassPlan, tensors: tuple[str, ...], body: list[Statement]) -> Function:
-    if plan.is_entry and len(tensors) > 1:
-        unpack = Assign(tuple(Name(name) for name in tensors), Name("inputs"))
-        arguments: tuple[Argument, ...] = (Argument("self"), Argument("inputs"))
-        return Function("call", arguments, None, (unpack, *body))
-    named = (Argument(name) for name in tensors)
-    return Function("call", (Argument("self"), *named), None, tuple(body))
+    packed = plan.is_entry and len(tensors) > 1
+    names = ("inputs",) if packed else tensors
+    whole = _again(names) if plan.is_recomputed else []
+    if packed:
+        whole.append(Assign(tuple(Name(name) for name in tensors), Name("inputs")))
+    arguments = [Argument("self"), *map(Argument, names)]
+    if plan.is_recomputed:
+        arguments += [Argument("training", None, NONE)]
+        arguments += [Argument("recomputing", None, Literal(False))]
+    return Function("call", tuple(arguments), None, (*whole, *body))
+
+
+def _again(names: tuple[str, ...]) -> list[Statement]:
+    """What a layer does first that computes its activations again in the backward pass."""
+    asked = Name("computes_again")(SELF, Name("training"), Name("recomputing"))
+    made = Name("computed_again")(SELF, *map(Name, names))
+    return [If(asked, (Return((made,)),))]
 
 
 def _stored(plan: ClassPlan) -> list[Statement]:
@@ -135,6 +149,8 @@ def _stored(plan: ClassPlan) -> list[Statement]:
     for parameter in plan.parameters:
         attribute = tree.Attribute(SELF, plan.attribute(parameter, "keras"))
         found.append(Assign((attribute,), Name(parameter.name)))
+    if plan.is_recomputed:
+        found.append(Assign((SELF.attribute("recompute"),), Name("recompute")))
     return found
 
 
@@ -143,6 +159,8 @@ def _config(plan: ClassPlan) -> Function:
         (parameter.name, tree.Attribute(SELF, plan.attribute(parameter, "keras")))
         for parameter in plan.parameters
     )
+    if plan.is_recomputed:
+        entries = (*entries, ("recompute", SELF.attribute("recompute")))
     base = Name("super")().method("get_config")
     value = tree.Binary("|", base, tree.Dict(entries))
     return Function(

@@ -40,7 +40,7 @@ _LAYER = frozenset(
     make_test_function make_train_function metrics metrics_names metrics_variables name
     non_trainable_variables non_trainable_weights optimizer output output_shape outputs path predict
     predict_function predict_on_batch predict_step quantization_mode quantize quantized_build
-    quantized_call remat_mode rematerialized_call reset_metrics run_eagerly save save_own_variables
+    quantized_call recompute remat_mode rematerialized_call reset_metrics run_eagerly save save_own_variables
     save_weights set_state_tree set_weights stateless_call stateless_compute_loss steps_per_execution
     stop_evaluating stop_predicting stop_training summary supports_jit supports_masking
     symbolic_call test_function test_on_batch test_step to_json train_function train_on_batch
@@ -53,7 +53,8 @@ _FILE = {
         "torch F Tensor nn checkpoint math self device dtype options annotations Sequence".split()
     ),
     "keras": frozenset(
-        "keras ops layers initializers math self options annotations Sequence training".split()
+        "keras ops layers initializers math self options annotations Sequence training "
+        "recompute recomputing".split()
     ),
 }
 _BUILTINS = frozenset(

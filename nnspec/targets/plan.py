@@ -58,6 +58,7 @@ class ClassPlan:
     built_in: frozenset[str] = frozenset()
     is_entry: bool = False
     is_called: bool = False
+    is_recomputed: bool = False
     # Labels of frozen parts that hold batch statistics; "" for all of it.
     keeps_statistics: list[str] = field(default_factory=list[str])
 

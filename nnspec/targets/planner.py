@@ -286,7 +286,8 @@ class Planner:
             callee = program.functions[node.callee]
             plan = self.class_of[place, callee.key]
             plan.is_called = True
-            again = program.recomputes(node)
+            again = self._recomputes(program, track, node)
+            plan.is_recomputed |= again
             return lower_call(track, node, callee, plan, self.target, recomputes=again)
         try:
             return lower_operator(
@@ -298,3 +299,10 @@ class Planner:
             raise SpecError(
                 error.code, message, node.location, hint=error.hint
             ) from None
+
+    def _recomputes(self, program: Program, track: Track, node: Node) -> bool:
+        """Whether a call is computed again; a layer of Keras is so at each of its uses, or at none."""
+        if self.target == "torch":
+            return program.recomputes(node)
+        uses = (each for each in track.function.nodes if each.path == node.path)
+        return any(map(program.recomputes, uses))

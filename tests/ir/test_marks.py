@@ -141,32 +141,35 @@ def test_the_emitted_program_says_so(target: Target) -> None:
     assert "Without effect here: @checkpoint, @device." in source
 
 
-def test_pytorch_acts_on_checkpointed_blocks() -> None:
+BLOCK = """
+@checkpoint
+block Layer(x: [*S, D]) { return x -> Linear(D) }
+@device("gpu0")
+model M { input x: [B, 4]
+  output y = x -> Layer }
+"""
+
+
+def test_programs_act_on_checkpointed_blocks() -> None:
     source = spec(TEXT).source("torch")
     assert "from torch.utils.checkpoint import checkpoint\n" in source
     assert "checkpoint(self.layers[0], x, use_reentrant=False)" in source
-    text = """
-    @checkpoint
-    block Layer(x: [*S, D]) { return x -> Linear(D) }
-    model M { input x: [B, 4]
-      output y = x -> Layer }
-    """
-    assert spec(text).compile_warnings("torch") == ()
-    assert len(spec(text).compile_warnings("keras")) == 1
+    source = spec(TEXT).source("keras")
+    assert "keras.remat(" in source
+    assert 'Layer(4, recompute=True, name="layers' in source
+    for target in ("torch", "keras"):
+        (warning,) = spec(BLOCK).compile_warnings(target)
+        assert warning.message.startswith("`@device`")
+        assert spec(BLOCK).compile_warnings(target, placed=True) == ()
 
 
-@pytest.mark.parametrize("target", ["keras"])
-def test_the_program_is_the_same_without_them(target: Target) -> None:
-    lines = [
-        line
-        for line in TEXT.splitlines()
-        if not line.lstrip().startswith(("@checkpoint", "@device"))
-    ]
-    bare = spec("\n".join(lines))
-    assert unheeded(bare.program) == {}
-    assert bare.compile_warnings() == ()
-    said = "\nWithout effect here: @checkpoint, @device."
-    wanted = spec(TEXT).source(target)
+@pytest.mark.parametrize("target", ["torch", "keras"])
+def test_the_program_is_the_same_without_device(target: Target) -> None:
+    bare = spec(BLOCK.replace('@device("gpu0")\n', ""))
+    assert unheeded(bare.program, target) == {}
+    assert bare.compile_warnings(target) == ()
+    said = "\nWithout effect here: @device."
+    wanted = spec(BLOCK).source(target)
     assert said in wanted
     assert bare.source(target) == wanted.replace(said, "")
 
