@@ -66,23 +66,28 @@ def _append(amounts: list[Dim], amount: Dim) -> None:
 
 def lies_between(middle: Dim, one: Dim, other: Dim) -> bool:
     """Whether the one mean of two amounts that has as much of some term is no less in any term."""
-    middles, ones, others = _terms(middle), _terms(one), _terms(other)
-    monomials = ones.keys() | others.keys() | middles.keys()
-    uneven = (m for m in ones if ones[m] != others.get(m, 0))
-    leading = next(uneven, None)
-    if leading is None:
-        return False
-    share = middles.get(leading, 0) - others.get(leading, 0)
-    whole = ones[leading] - others.get(leading, 0)
+    rows = _side_by_side(middle, one, other)
+    share = whole = 0
+    for middles, ones, others in rows:
+        if ones != others:
+            share, whole = middles - others, ones - others
+            break
     if whole < 0:
         share, whole = -share, -whole
-    if not 0 <= share <= whole:
+    if not 0 <= share <= whole or whole == 0:
         return False
     rest = whole - share
-    return all(
-        share * ones.get(m, 0) + rest * others.get(m, 0) >= whole * middles.get(m, 0)
-        for m in monomials
-    )
+    for middles, ones, others in rows:
+        if share * ones + rest * others < whole * middles:
+            return False
+    return True
+
+
+def _side_by_side(*amounts: Dim) -> list[tuple[int, ...]]:
+    """The coefficients of the same monomial in each amount."""
+    tables = [_terms(amount) for amount in amounts]
+    monomials = dict.fromkeys(m for table in tables for m in table)
+    return [tuple([table.get(m, 0) for table in tables]) for m in monomials]
 
 
 def reduced(amounts: Iterable[Dim]) -> list[Dim]:
@@ -221,8 +226,9 @@ def _larger(one: Dim, other: Dim) -> int:
         return 1
     if highest <= 0:
         return -1
-    if _made_up(left):
-        return 1
+    # At sizes of 1 the difference is the sum of its coefficients.
+    if sum(left.values()) >= 0:
+        return int(_made_up(left))
     return -_made_up({monomial: -c for monomial, c in left.items()})
 
 

@@ -131,7 +131,7 @@ class Dim:
         return _both(self, MINUS_ONE, _multiply)
 
     def __sub__(self, other: Size) -> Dim:
-        return self + -dim(other)
+        return _both(self, dim(other), _subtract)
 
     def __rsub__(self, other: Size) -> Dim:
         return dim(other) + -self
@@ -356,6 +356,10 @@ def _add(left: Dim, right: Dim) -> Dim:
     if summed is not None:
         return Dim(summed, None)
     return _of_table(polynomials.collect((*left.terms, *right.terms)))
+
+
+def _subtract(left: Dim, right: Dim) -> Dim:
+    return _add(left, _multiply(right, MINUS_ONE))
 
 
 def _multiply(left: Dim, right: Dim) -> Dim:

@@ -49,15 +49,16 @@ def _place_of(monomial: Monomial) -> tuple[int, list[tuple[str, int]]]:
 
 
 def summed(left: Terms, right: Terms) -> Terms | None:
-    """The sum of two polynomials with the same monomials, in their order; None where there is more to it."""
-    if len(left) != len(right):
+    """The sum of two polynomials of which one has all monomials, in its order; None where there is more to it."""
+    if len(left) < len(right):
+        left, right = right, left
+    more = dict(right)
+    found = [(monomial, one + more.pop(monomial, 0)) for monomial, one in left]
+    if more:
         return None
-    found: list[tuple[Monomial, int]] = []
-    for (monomial, one), (same, other) in zip(left, right, strict=True):
-        coefficient = one + other
-        if monomial != same or not -_SMALL < coefficient < _SMALL or not coefficient:
+    for _, coefficient in found:
+        if coefficient == 0 or not -_SMALL < coefficient < _SMALL:
             return None
-        found.append((monomial, coefficient))
     return tuple(found)
 
 
