@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from typing import TypeAlias
 
 from nnspec.ir.dims import Atom, Dim, Monomial
 
@@ -56,19 +57,33 @@ MOST_IN_TURN = 6
 def _append(amounts: list[Dim], amount: Dim) -> None:
     """Adds an amount behind others; what then lies between two goes."""
     last = amounts[-MOST_IN_TURN:]
+    *rows, new = _side_by_side([*last, amount])
     kept = [
         middle
         for place, middle in enumerate(last)
-        if not any(lies_between(middle, one, amount) for one in last[:place])
+        if not any(_is_between(rows[place], one, new) for one in rows[:place])
     ]
     amounts[-MOST_IN_TURN:] = [*kept, amount]
 
 
+Row: TypeAlias = tuple[int, ...]
+"""The coefficients of an amount, of the same monomials as those of others."""
+
+
+def _side_by_side(amounts: Sequence[Dim]) -> list[Row]:
+    tables = [_terms(amount) for amount in amounts]
+    monomials = dict.fromkeys([m for table in tables for m in table])
+    return [tuple([table.get(m, 0) for m in monomials]) for table in tables]
+
+
 def lies_between(middle: Dim, one: Dim, other: Dim) -> bool:
     """Whether the one mean of two amounts that has as much of some term is no less in any term."""
-    rows = _side_by_side(middle, one, other)
+    return _is_between(*_side_by_side([middle, one, other]))
+
+
+def _is_between(middle: Row, one: Row, other: Row) -> bool:
     share = whole = 0
-    for middles, ones, others in rows:
+    for middles, ones, others in zip(middle, one, other, strict=True):
         if ones != others:
             share, whole = middles - others, ones - others
             break
@@ -77,17 +92,10 @@ def lies_between(middle: Dim, one: Dim, other: Dim) -> bool:
     if not 0 <= share <= whole or whole == 0:
         return False
     rest = whole - share
-    for middles, ones, others in rows:
+    for middles, ones, others in zip(middle, one, other, strict=True):
         if share * ones + rest * others < whole * middles:
             return False
     return True
-
-
-def _side_by_side(*amounts: Dim) -> list[tuple[int, ...]]:
-    """The coefficients of the same monomial in each amount."""
-    tables = [_terms(amount) for amount in amounts]
-    monomials = dict.fromkeys(m for table in tables for m in table)
-    return [tuple([table.get(m, 0) for table in tables]) for m in monomials]
 
 
 def reduced(amounts: Iterable[Dim]) -> list[Dim]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 import nnspec.ir.dims.polynomials as polynomials
@@ -241,6 +242,7 @@ def dim(value: Size) -> Dim:
     return Dim((), int(value))
 
 
+@lru_cache(maxsize=4096)
 def symbol(name: str, scale: int = 1) -> Dim:
     """A named size of at least 1, known to be a multiple of `scale`."""
     atom = Atom("symbol", symbol=name, scale=scale)
