@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from math import inf
 
 from nnspec.placement import cpsat, downsets, interval
+from nnspec.placement.folding import fold_of
 from nnspec.placement.line import line_of
 from nnspec.placement.orders import is_chain, line_orders
 from nnspec.placement.problem import Problem, work_bound
@@ -19,6 +20,7 @@ FEW_DOWNSETS = 200
 """What is so small needs no start."""
 MOST_FOR_ALL_ORDERS = 3000
 MOST_FOR_DOWNSETS = 1000
+LEAST_TO_FOLD = 1000
 MOST_LITERALS = 4000
 
 
@@ -85,7 +87,10 @@ def _along(problem: Problem, order: Sequence[int], floor: float) -> Candidate:
     """The best along one order; its bound holds for this order."""
     counts = [len(members) for members in problem.classes]
     method = "interval dynamic programming"
-    found = interval.least_limit(line_of(problem, order), counts, floor)
+    line = line_of(problem, order)
+    many = len(counts) > 1 and problem.count > LEAST_TO_FOLD
+    fold = fold_of(problem, order, line) if many else None
+    found = interval.least_limit(line, counts, floor, fold)
     if found is None:
         fixed = interval.Stages(counts).fixed
         return Candidate(None, inf, floor if fixed else inf, method)

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
-from nnspec.placement.line import Line
+from nnspec.placement.folding import Fold, Stretch, Stretches
+from nnspec.placement.line import SLACK, Line
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ NEAR = 256
 """How many of the furthest positions are tried before all of them."""
 PRECISION = 1e-10
 """The share of the least limit within which the search ends."""
+RELAXED_STEP = 1e-3
+"""The first step by which a limit grows that is too small."""
 
 State = tuple[int, ...]
 
@@ -81,15 +84,19 @@ class Stages:
 Segments = tuple[tuple[int, int, int], ...]
 
 
-def least_limit(line: Line, counts: Sequence[int], floor: float) -> Found | None:
+def least_limit(
+    line: Line, counts: Sequence[int], floor: float, fold: Fold | None = None
+) -> Found | None:
     """The least load limit of a line; None if memory or the classes allow no division.
 
-    `counts` are the devices of each class, `floor` is a proven lower bound.
+    `counts` are the devices of each class, `floor` is a proven lower bound, `fold` is
+    the part of the line that repeats.
     """
-    search = _Search(line, Stages(counts))
+    search = _Search(line, Stages(counts), Stretches(fold))
     if not search.is_possible():
         return None
-    bound, best = floor, search.first_division(floor)
+    bound, limit = search.relaxed_limits(floor)
+    best = search.first_division(limit)
     value = search.value(best)
     below = True
     while value - bound > PRECISION * value:
@@ -106,9 +113,10 @@ def least_limit(line: Line, counts: Sequence[int], floor: float) -> Found | None
 
 
 class _Search:
-    def __init__(self, line: Line, stages: Stages) -> None:
+    def __init__(self, line: Line, stages: Stages, stretches: Stretches) -> None:
         self.line = line
         self.stages = stages
+        self.stretches = stretches
 
     def ceiling(self) -> float:
         """A load that no segment exceeds."""
@@ -132,9 +140,28 @@ class _Search:
         """Whether there is any division; without a limit, going furthest is best."""
         return self._furthest(float("inf"))[-1] == self.line.count
 
+    def relaxed_limits(self, floor: float) -> tuple[float, float]:
+        """A limit that no division keeps, or `floor`, and one just above it that the
+        furthest positions do not rule out.
+        """
+        low, high, step = floor, floor * (1 + SLACK), RELAXED_STEP
+        while not self._may_keep(high):
+            low, high = high, high * (1 + step) or self.ceiling()
+            step *= 2
+        while high - low > PRECISION / 2 * high:
+            middle = (low + high) / 2
+            if self._may_keep(middle):
+                high = middle
+            else:
+                low = middle
+        return low, high
+
+    def _may_keep(self, limit: float) -> bool:
+        return self._furthest(limit)[-1] == self.line.count
+
     def first_division(self, bound: float) -> Segments:
         """A division with a limit not far above a bound, by the furthest positions."""
-        for share in (1e-9, 1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0):
+        for share in (0.0, 1e-9, 1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0):
             found = self.divide(bound * (1 + share), thorough=False)
             if found is not None:
                 return found
@@ -170,19 +197,30 @@ class _Search:
 
     def _stretch(self, kind: int, start: int, limit: float) -> int:
         """The furthest end of a segment that starts at `start` or before it."""
+        known = self.stretches.look_up(kind, True, start, limit)
+        if known is not None:
+            return known
+        return self.stretches.note(
+            kind, True, start, self._stretched(kind, start, limit)
+        )
+
+    def _stretched(self, kind: int, start: int, limit: float) -> Stretch:
         import numpy as np
 
         last = self.line.last(kind, start, limit)
+        # One more unit was looked at to know that it is too much.
+        behind, row = last + 1 - start, start
         while last > start:
             columns = np.arange(max(start + 1, last - CHUNK + 1), last + 1)
             first = self.line.first(kind, int(columns[0]), limit)
-            rows = np.arange(min(first, start), start + 1)
-            loads = self.line.block(kind, rows, columns).min(axis=0)
-            kept = (loads <= limit).nonzero()[0]
+            row = min(first, start)
+            loads = self.line.block(kind, np.arange(row, start + 1), columns)
+            kept = (loads.min(axis=0) <= limit).nonzero()[0]
             if len(kept):
-                return int(columns[kept[-1]])
+                length = int(columns[kept[-1]]) - start
+                return Stretch(length, start - row + 1, behind)
             last = int(columns[0]) - 1
-        return start
+        return Stretch(0, start - row + 1, behind)
 
     def _nearest(self, limit: float) -> list[int]:
         """For each state a position that the rest of the devices can do no less from."""
@@ -197,19 +235,29 @@ class _Search:
 
     def _stretch_back(self, kind: int, end: int, limit: float) -> int:
         """The nearest start of a segment that ends at `end` or behind it."""
+        known = self.stretches.look_up(kind, False, end, limit)
+        if known is not None:
+            return known
+        return self.stretches.note(
+            kind, False, end, self._stretched_back(kind, end, limit)
+        )
+
+    def _stretched_back(self, kind: int, end: int, limit: float) -> Stretch:
         import numpy as np
 
         first = self.line.first(kind, end, limit)
+        before, column = end - first + 1, end
         while first < end:
             rows = np.arange(first, min(end - 1, first + CHUNK - 1) + 1)
             last = self.line.last(kind, int(rows[-1]), limit)
-            columns = np.arange(end, max(last, end) + 1)
-            loads = self.line.block(kind, rows, columns).min(axis=1)
-            kept = (loads <= limit).nonzero()[0]
+            column = max(last, end)
+            loads = self.line.block(kind, rows, np.arange(end, column + 1))
+            kept = (loads.min(axis=1) <= limit).nonzero()[0]
             if len(kept):
-                return int(rows[kept[0]])
+                length = int(rows[kept[0]]) - end
+                return Stretch(length, before, column + 1 - end)
             first = int(rows[-1]) + 1
-        return end
+        return Stretch(0, before, column + 1 - end)
 
     def _reach(
         self, limit: float, lowest: Sequence[int], highest: Sequence[int]

@@ -346,6 +346,9 @@ def _speeds(problem: Problem) -> Speeds:
 
 
 def _weights(speeds: Speeds) -> Iterable[tuple[float, ...]]:
+    totals = [sum(time for time in times if time < INFINITE) for times in speeds]
+    if all(totals):
+        yield tuple(totals[0] / total for total in totals)
     if len(speeds) != 2 or len(next(iter(speeds))) > 2000:
         return
     for first, second in zip(*speeds, strict=True):
