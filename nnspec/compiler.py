@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from nnspec.diagnostics import (
     Diagnostic,
@@ -84,22 +84,26 @@ class Spec:
         return Report((*self.warnings, *exceeded(self.program, self.symbols)))
 
     def cost(self, **symbols: Size) -> Cost:
-        """Parameters and FLOPs; symbols that are not given stay in the formulas."""
+        """Parameters and FLOPs; symbols that are not given stay in the formulas.
+
+        Raises `SpecErrors` for a symbol that the model does not have, or a size that it cannot have.
+        """
         from nnspec.analysis.cost import cost
 
-        return cost(self.program, {**self.symbols, **symbols})
+        return cost(self.program, self._sizes(symbols))
 
     def figure(
         self, name: str, setting: Setting | None = None, **symbols: Size
     ) -> int | float | Dim:
         """One figure by its name (see `nnspec.analysis.figures`), under a setting.
 
-        A formula while sizes are open; a float for a quotient. Raises `SpecError` for a name that is none.
+        A formula while sizes are open; a float for a quotient. Raises `SpecError` for a name that is none,
+        `SpecErrors` for sizes as `cost` does.
         """
         from nnspec.analysis.figures import Analysis
 
         found = Analysis(self.program, setting).measured(name)
-        found = found.at({**self.symbols, **symbols})
+        found = found.at(self._sizes(symbols))
         if not found.is_known:
             return found.value
         return int(found.value) if found.below == 1 else float(found.exactly())
@@ -146,7 +150,7 @@ class Spec:
         """
         from nnspec.analysis.summary import SHOWN, summary
 
-        known = {**self.symbols, **symbols}
+        known = self._sizes(symbols)
         return summary(self.program, known, figures=figures or SHOWN)
 
     def picture(self, format: str, *, depth: int = 0, open: Iterable[str] = ()) -> str:
@@ -167,6 +171,8 @@ class Spec:
         """The program in a framework's own code. Raises `SpecError` for what it cannot express."""
         from nnspec.targets import emit
 
+        if target not in get_args(Target):
+            raise ValueError(f"there is no target `{target}`, only `torch` and `keras`")
         return emit(self.program, target)
 
     def placed_source(self, plan: Plan, schedule: str | None = None) -> str:
@@ -294,6 +300,15 @@ class Spec:
         from nnspec.verify.build import build
 
         return build(self, "keras")
+
+    def _sizes(self, given: Mapping[str, Size]) -> dict[str, Size]:
+        """The sizes that are known and those that are given. Raises `SpecErrors`."""
+        try:
+            for name, size in given.items():
+                _check_size(self.program, name, size)
+        except SpecError as error:
+            raise SpecErrors([error.diagnostic]) from None
+        return {**self.symbols, **given}
 
     def convert_weights(self, data: bytes, origin: str, target: str) -> Any:
         """Weights of one backend (safetensors) as those of another."""
@@ -532,23 +547,35 @@ def _symbols(program: Program, given: Mapping[str, Value]) -> dict[str, int]:
     """The symbols that were set. Raises `SpecError` for a name that is none, or a size that is wrong."""
     found: dict[str, int] = {}
     for name, value in given.items():
-        if name not in program.symbols:
-            known = [*program.symbols, *(p.name for p in program.main.parameters)]
-            raise SpecError(
-                "E0302",
-                f"`{program.name}` has no constant or size named `{name}`",
-                hint=did_you_mean(name, known)
-                or f"it has: {', '.join(known) or 'none'}",
-            )
-        if not isinstance(value, Dim) or not value.is_constant or int(value) < 1:
-            raise SpecError(
-                "E0705",
-                f"the size `{name}` must be an integer of at least 1",
-                hint=f"write a number, such as `{name}=8`",
-            )
-        _check_assumed(program, name, int(value))
+        _check_size(program, name, value)
+        if not isinstance(value, Dim) or not value.is_constant:
+            raise _no_size(name)
         found[name] = int(value)
     return found
+
+
+def _check_size(program: Program, name: str, value: Value | int) -> None:
+    """Raises `SpecError` for a symbol that is none of the program, or a size that it cannot have."""
+    if name not in program.symbols:
+        known = [*program.symbols, *(p.name for p in program.main.parameters)]
+        raise SpecError(
+            "E0302",
+            f"`{program.name}` has no constant or size named `{name}`",
+            hint=did_you_mean(name, known) or f"it has: {', '.join(known) or 'none'}",
+        )
+    if isinstance(value, Dim) and not value.is_constant:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | Dim) or int(value) < 1:
+        raise _no_size(name)
+    _check_assumed(program, name, int(value))
+
+
+def _no_size(name: str) -> SpecError:
+    return SpecError(
+        "E0705",
+        f"the size `{name}` must be an integer of at least 1",
+        hint=f"write a number, such as `{name}=8`",
+    )
 
 
 def _check_assumed(program: Program, name: str, value: int) -> None:
