@@ -70,6 +70,12 @@ RUNS = [
         Run("gpt2", MeshShape(2, 1, 2, sharded, 2), "1F1B", (0, 1))
         for sharded in ("states", "gradients", "weights")
     ),
+    *(
+        Run("gpt2", MeshShape(2, 1, 2, sharded, 2), "Interleaved1F1B", (0, 1, 0, 1))
+        for sharded in ("states", "gradients", "weights")
+    ),
+    Run("gpt2", MeshShape(2, 1, 2, "states", 2), "InterleavedZeroBubble", (0, 1, 0, 1)),
+    Run("mlp", MeshShape(2, 1, 2, "states", 2), "ZBVZeroBubble", (0, 1, 1, 0)),
 ]
 
 
