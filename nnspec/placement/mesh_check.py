@@ -19,7 +19,7 @@ from nnspec.placement.mesh_result import Result, Verdict
 from nnspec.placement.mesh_search import mean_bound
 from nnspec.placement.meshes import Meshes
 from nnspec.placement.model import operator_names
-from nnspec.placement.pipelines import refusal
+from nnspec.placement.pipelines import refusal, refusal_of_shards
 from nnspec.placement.room import in_bytes
 from nnspec.placement.stages import assigned, at_readers, edges, line_through
 
@@ -74,8 +74,9 @@ def _check_axes(meshes: Meshes, mesh: Mesh) -> None:
     if mesh.microbatches > 1:
         meshes.refuse_batch_statistics()
     why = refusal(mesh.schedule, mesh.pipeline, mesh.rounds, mesh.microbatches)
+    why = why or refusal_of_shards(mesh.schedule, mesh.sharded)
     if why is not None:
-        hint = "change `schedule`, `rounds` or `microbatches` of the mesh"
+        hint = "change `schedule`, `rounds`, `sharded` or `microbatches` of the mesh"
         raise SpecError("E1031", why, hint=hint)
 
 

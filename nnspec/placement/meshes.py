@@ -14,7 +14,13 @@ from nnspec.placement.chain import Chain
 from nnspec.placement.cluster import Cluster
 from nnspec.placement.mesh_cost import MeshCost, Wires
 from nnspec.placement.mesh_plan import SHARDED, Mesh
-from nnspec.placement.pipelines import SCHEDULES, SEVERAL, Schedule, refusal
+from nnspec.placement.pipelines import (
+    SCHEDULES,
+    SEVERAL,
+    Schedule,
+    refusal,
+    refusal_of_shards,
+)
 from nnspec.placement.tensor import shared_nodes, widths_of
 
 MOST_ROUNDS = 4
@@ -89,6 +95,8 @@ class Meshes:
         for microbatches in every if self.batch_statistics is None else (1,):
             for schedule, rounds in self._schedules(pipeline, microbatches):
                 for sharded in SHARDED if data > 1 else SHARDED[:1]:
+                    if refusal_of_shards(schedule, sharded) is not None:
+                        continue
                     yield Mesh(
                         data=data,
                         tensor=tensor,

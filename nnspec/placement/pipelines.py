@@ -75,6 +75,16 @@ def refusal(
     return None
 
 
+def refusal_of_shards(schedule: Schedule | None, sharded: str) -> str | None:
+    """Why the engine cannot run a schedule with these shares over the data axis, or None."""
+    if schedule in HALVES and sharded in ("gradients", "weights"):
+        return (
+            f"{schedule} needs weights again for the second half of the backward pass, "
+            f"when FSDP2 has shared them out: it does not run with {sharded} sharded"
+        )
+    return None
+
+
 @lru_cache(maxsize=64)
 def orders(
     schedule: Schedule | None, ranks: int, rounds: int, microbatches: int

@@ -8,22 +8,23 @@ import pytest
 
 from tests.placement.test_emitted_plans import PIPELINE, TORCHRUN, compiled, said
 
+SCHEDULES = [
+    ("Interleaved1F1B", 2),
+    ("InterleavedZeroBubble", 1),
+    ("InterleavedZeroBubble", 3),
+    ("ZBVZeroBubble", 2),
+]
+
 
 @pytest.mark.framework
-@pytest.mark.parametrize(
-    ("schedule", "rounds"),
-    [
-        ("Interleaved1F1B", 2),
-        ("InterleavedZeroBubble", 1),
-        ("InterleavedZeroBubble", 3),
-        ("ZBVZeroBubble", 2),
-    ],
-)
-def test_a_mesh_with_several_stages_or_halves(
-    tmp_path: Path, schedule: str, rounds: int
-) -> None:
-    axes = f"data=1,tensor=1,microbatches=2,rounds={rounds}"
-    compiled(tmp_path, ["--mesh", axes, "--schedule", schedule])
-    stages, worst = said(tmp_path, PIPELINE, *TORCHRUN)
-    assert stages == 2 * rounds
-    assert worst < 2e-6
+def test_meshes_with_several_stages_or_halves(tmp_path: Path) -> None:
+    names: list[str] = []
+    for schedule, rounds in SCHEDULES:
+        axes = f"data=1,tensor=1,microbatches=2,rounds={rounds}"
+        names.append(f"{schedule}{rounds}")
+        plan = ["--mesh", axes, "--schedule", schedule]
+        compiled(tmp_path, plan, name=names[-1])
+        (tmp_path / "plan.json").unlink()
+    stages, worst = said(tmp_path, PIPELINE, names, *TORCHRUN)
+    assert stages == sum(2 * rounds for _, rounds in SCHEDULES)
+    assert worst < 1e-6
