@@ -17,6 +17,8 @@ from nnspec.syntax.parser import parse
 from nnspec.syntax.text import LARGEST_FILE, read_text
 
 _STANDARD = os.path.join(os.path.dirname(__file__), "std")
+# Names through which a spec reaches what nnspec brings along.
+_ROOTS = ("init", "ops", "std")
 _PART = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -127,34 +129,28 @@ def _declare(module: Module, name: str, span: Span, declared: Declared) -> None:
             labels=[Label(other, "the other one")],
             hint="give one of them another name",
         )
-    if (
-        isinstance(declared.node, ast.Block | ast.Model | ast.Variant)
-        and not name[:1].isupper()
-    ):
-        kind = type(declared.node).__name__.lower()
+    _require_case(name, declared.node, place)
+    if name in BUILTINS or name in SCALAR_TYPES or name in DTYPES or name in _ROOTS:
+        message = f"`{name}` has a meaning already"
+        raise SpecError("E0206", message, place, hint="choose another name")
+    module.names[name] = declared
+
+
+def _require_case(name: str, node: ast.Node, place: Location) -> None:
+    """What may own weights has a capital letter in front; a `fn` has none."""
+    owns = isinstance(node, ast.Block | ast.Model | ast.Variant)
+    if owns and not name[:1].isupper():
+        kind = type(node).__name__.lower()
         raise SpecError(
             "E0206",
             f"the {kind} `{name}` must be named in CamelCase",
             place,
             hint=f"write `{name[:1].upper()}{name[1:]}`",
         )
-    if isinstance(declared.node, ast.Fn) and name[:1].isupper():
+    if isinstance(node, ast.Fn) and name[:1].isupper():
         raise SpecError(
             "E0206",
             f"the function `{name}` must be named in lower case",
             place,
             hint="what is CamelCase may own weights; a `fn` never does",
         )
-    if (
-        name in BUILTINS
-        or name in SCALAR_TYPES
-        or name in DTYPES
-        or name in ("init", "ops", "std")
-    ):
-        raise SpecError(
-            "E0206",
-            f"`{name}` has a meaning already",
-            place,
-            hint="choose another name",
-        )
-    module.names[name] = declared

@@ -156,45 +156,44 @@ class Conv(Operator):
     # ---- PyTorch -----------------------------------------------------------------------------
 
     def torch(self, io: Io) -> Expr:
-        x, channels = io["x"], io.type("x").shape[1]
-        axes = io.type("x").rank - 2
+        channels, axes = io.type("x").shape[1], io.type("x").rank - 2
         kernel, stride, dilation = self.windows(axes)
-        options: dict[str, Any] = {
-            "padding": 0,
-            "padding_mode": default(self.padding_mode, "zeros"),
-        }
-        pairs = self.pairs(axes)
-        sides = spatial.symmetric(pairs) if pairs is not None else None
-        if sides is not None:
-            options["padding"] = spatial.option(sides, 0)
-        elif pairs is not None:
-            x = F.pad(
-                x,
-                spatial.torch_pads(pairs),
-                mode=default(TORCH_MODES[self.padding_mode], "constant"),
-            )
-            options = {}
-        elif spatial.all_literal(stride, 1):
-            options["padding"] = "same"
-        else:
-            dilated = {"dilation": spatial.option(dilation, 1)}
-            x = io.helper("pad_same")(
-                x, spatial.spelled(kernel), spatial.spelled(stride), **dilated
-            )
-            options = {}
+        x, padding = self._torch_padding(io)
+        mode: dict[str, Any] = {}
+        if padding:
+            mode["padding_mode"] = default(self.padding_mode, "zeros")
         module = io.module(
             getattr(nn, f"Conv{axes}d"),
             channels,
             self.features,
             spatial.spelled(kernel),
             stride=spatial.option(stride, 1),
-            **{key: value for key, value in options.items() if key == "padding"},
+            **padding,
             dilation=spatial.option(dilation, 1),
             groups=default(self.groups, 1),
             bias=default(io.arg("bias"), True),
-            **{key: value for key, value in options.items() if key != "padding"},
+            **mode,
         )
         return module(x)
+
+    def _torch_padding(self, io: Io) -> tuple[Expr, dict[str, Any]]:
+        """The input, and what its layer is told of padding: nothing where the input is padded already."""
+        x, axes = io["x"], io.type("x").rank - 2
+        kernel, stride, dilation = self.windows(axes)
+        pairs = self.pairs(axes)
+        if pairs is not None:
+            sides = spatial.symmetric(pairs)
+            if sides is not None:
+                return x, {"padding": spatial.option(sides, 0)}
+            mode = default(TORCH_MODES[self.padding_mode], "constant")
+            return F.pad(x, spatial.torch_pads(pairs), mode=mode), {}
+        if spatial.all_literal(stride, 1):
+            return x, {"padding": "same"}
+        dilated = {"dilation": spatial.option(dilation, 1)}
+        padded = io.helper("pad_same")(
+            x, spatial.spelled(kernel), spatial.spelled(stride), **dilated
+        )
+        return padded, {}
 
     # ---- Keras -------------------------------------------------------------------------------
 

@@ -103,19 +103,7 @@ class Proof(Runs):
         """Builds both programs (even if PyTorch's was built before: `again`) and gives them the weights."""
         if again:
             self.forget()
-        arguments = {"floats": floats}
-        samples = self.inputs(self.choices[0], floats)
-        asked = self.both(
-            keras,
-            "build",
-            {"program": self.torch.program, "inputs": samples, **arguments},
-            {
-                "program": keras.program,
-                "inputs": all_to_physical(samples, keras.inputs),
-                **arguments,
-            },
-            (floats,),
-        )
+        asked = self._asked_to_build(keras, floats)
         checks: list[Check] = []
         for party, answer in zip((self.torch, keras), asked, strict=True):
             fault = (
@@ -126,22 +114,41 @@ class Proof(Runs):
             checks.append(yes_or_no("weights by name", keras, "", fault, party))
         if any(not check.ok for check in checks):
             return checks
-        checks.append(self._counted(keras, asked[0]))
-        given = [
+        return [*checks, self._counted(keras, asked[0]), *self._assign(keras, floats)]
+
+    def _asked_to_build(self, keras: Party, floats: str) -> list[Any]:
+        samples = self.inputs(self.choices[0], floats)
+        theirs = all_to_physical(samples, keras.inputs)
+        return self.both(
+            keras,
+            "build",
+            {"program": self.torch.program, "inputs": samples, "floats": floats},
+            {"program": keras.program, "inputs": theirs, "floats": floats},
+            (floats,),
+        )
+
+    def _assign(self, keras: Party, floats: str) -> list[Check]:
+        """Gives both programs the weights; a check for each that does not take them."""
+        ours, theirs = (
             {
                 "weights": {
                     name: value.astype(floats) for name, value in party.weights.items()
                 }
             }
             for party in (self.torch, keras)
+        )
+        assigned = self.both(keras, "assign", ours, theirs, (floats,))
+        return self._failures("weights by name", keras, "", assigned)
+
+    def _failures(
+        self, name: str, keras: Party, where: str, answers: Sequence[Any]
+    ) -> list[Check]:
+        """A failed check for each program that could not do what was asked."""
+        return [
+            yes_or_no(name, keras, where, str(answer), party)
+            for party, answer in zip((self.torch, keras), answers, strict=True)
+            if isinstance(answer, Failed)
         ]
-        assigned = self.both(keras, "assign", given[0], given[1], (floats,))
-        for party, answer in zip((self.torch, keras), assigned, strict=True):
-            if isinstance(answer, Failed):
-                checks.append(
-                    yes_or_no("weights by name", keras, "", str(answer), party)
-                )
-        return checks
 
     def _built_probed(self, keras: Party) -> list[Check]:
         """Builds both programs with probes, once it is shown that they are the same but for these."""
@@ -160,11 +167,7 @@ class Proof(Runs):
             },
             (),
         )
-        return [
-            yes_or_no(PROBES, keras, "", str(answer), party)
-            for party, answer in zip((self.torch, keras), asked, strict=True)
-            if isinstance(answer, Failed)
-        ]
+        return self._failures(PROBES, keras, "", asked)
 
     def _counted(self, keras: Party, tensors: Mapping[str, Described]) -> Check:
         state = {
@@ -186,11 +189,7 @@ class Proof(Runs):
         where = told(sizes)
         allowed = tolerance(self.program, keras.kind, "output")
         asked = self.evaluated(keras, sizes, "float64", capture=True)
-        checks = [
-            yes_or_no("runs in evaluation", keras, where, str(answer), party)
-            for party, answer in zip((self.torch, keras), asked, strict=True)
-            if isinstance(answer, Failed)
-        ]
+        checks = self._failures("runs in evaluation", keras, where, asked)
         if checks:
             return checks
         shown = self.shown(keras, sizes) if probed else []
@@ -255,11 +254,7 @@ class Proof(Runs):
             {"inputs": all_to_physical(inputs, keras.inputs), "cotangents": theirs},
             (where,),
         )
-        failed = [
-            yes_or_no("runs in training", keras, where, str(answer), party)
-            for party, answer in zip((self.torch, keras), asked, strict=True)
-            if isinstance(answer, Failed)
-        ]
+        failed = self._failures("runs in training", keras, where, asked)
         if failed:
             return failed
         checks = [
