@@ -137,11 +137,23 @@ def spell_term(term: Term, resolve: Resolver) -> Expr:
                 result = tree.Binary(kind, result, part)
             return result
         case "not":
-            return tree.Unary("not", parts[0])
+            return _negated(parts[0])
         case "negate":
             return -parts[0]
         case _:
-            return tree.Choice(parts[0], parts[1], parts[2])
+            return _chosen(*parts)
+
+
+def _negated(condition: Expr) -> Expr:
+    if isinstance(condition, Literal):
+        return Literal(not condition.value)
+    return tree.Unary("not", condition)
+
+
+def _chosen(condition: Expr, then: Expr, otherwise: Expr) -> Expr:
+    if isinstance(condition, Literal):
+        return then if condition.value else otherwise
+    return tree.Choice(condition, then, otherwise)
 
 
 def _spell_binary(term: Term, resolve: Resolver) -> Expr:

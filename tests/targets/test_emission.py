@@ -257,3 +257,24 @@ def test_keras_keeps_a_layer_that_no_input_feeds():
         """
     ).source("keras")
     assert "self.table = embedding(6, 8" in source
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_choice_that_is_made_is_not_written(target: str) -> None:
+    net = models.spec(
+        """
+        block Part(x: [B, D], width: int, wide: bool) {
+          y = x -> fc: Linear((4 * width if wide else width // 2), bias=not wide)
+          if D == width { return y }
+          else { return y -> out: Linear(width) }
+        }
+
+        model Net(wide: list[bool] = [true, false]) {
+          input x: [B, 4]
+          output y = x -> a: Part(8, wide[0])
+        }
+        """
+    )
+    source = emit(net.program, target)
+    assert "if True" not in source
+    assert "not True" not in source
