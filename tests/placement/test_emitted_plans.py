@@ -81,6 +81,8 @@ dist.destroy_process_group()
 """
 
 MESH = """
+import json
+from pathlib import Path
 import torch, torch.distributed as dist, single, placed
 
 dist.init_process_group("gloo")
@@ -104,7 +106,11 @@ for name, weight in model.named_parameters():
     pairs.append((placed.share(name, known[name].grad, weight), placed.local(weight.grad)))
 worst = torch.tensor(max(float((a - b).abs().max() / a.abs().max()) for a, b in pairs))
 dist.all_reduce(worst, dist.ReduceOp.MAX)
+held = [None] * dist.get_world_size()
+own = sum(placed.local(weight).numel() for weight in model.parameters())
+dist.all_gather_object(held, 4 * own)
 if dist.get_rank() == 0:
+    Path("held.json").write_text(json.dumps(held))
     print(1, float(worst))
 dist.destroy_process_group()
 """
@@ -181,6 +187,10 @@ def test_a_mesh_of_two_axes(tmp_path: Path) -> None:
     compiled(tmp_path, ["--mesh", axes], cluster="4xcpu")
     _, worst = said(tmp_path, MESH, [], *TORCHRUN[:-1], "4")
     assert worst < 1e-6
+    # What the plan says that each device holds of the parameters is what lies there.
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    held = json.loads((tmp_path / "held.json").read_text())
+    assert held == [device["parameter_bytes"] for device in plan["devices"]]
 
 
 @pytest.mark.parametrize(
