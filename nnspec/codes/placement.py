@@ -149,7 +149,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "`GPipe` and `1F1B` run one stage in each process; `Interleaved1F1B` and "
         "`InterleavedZeroBubble` run stages round after round, `ZBVZeroBubble` there and back. "
         "1F1B needs as many micro-batches as stages; the interleaved ones take as many at a "
-        "time as there are processes, or divide them into turns of equal size.",
+        "time as there are processes, or divide them into turns of equal size. Those that run "
+        "the halves of the backward pass apart can shard no more than states over the data axis.",
         "",
         "",
     ),

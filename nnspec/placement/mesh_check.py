@@ -18,10 +18,9 @@ from nnspec.placement.mesh_plan import Mesh, MeshPlan
 from nnspec.placement.mesh_result import Result, Verdict
 from nnspec.placement.mesh_search import mean_bound
 from nnspec.placement.meshes import Meshes
-from nnspec.placement.model import operator_names
 from nnspec.placement.pipelines import refusal, refusal_of_shards
 from nnspec.placement.room import in_bytes
-from nnspec.placement.stages import assigned, at_readers, edges, line_through
+from nnspec.placement.stages import stages_of_mesh
 
 PROOF = (
     "no mesh takes less: the work of the mean rank, and what runs before and behind it"
@@ -41,7 +40,7 @@ def check_mesh(
     meshes = Meshes(analysis, cluster, sizes)
     mesh = plan.mesh
     _check_axes(meshes, mesh)
-    stage_of = _stage_of(meshes, plan)
+    stage_of = stages_of_mesh(analysis.program, plan)
     order = sorted(range(len(stage_of)), key=lambda place: (stage_of[place], place))
     counts = [stage_of.count(stage) for stage in range(mesh.stages)]
     starts = (0, *accumulate(counts))
@@ -108,67 +107,6 @@ def _check_batch(meshes: Meshes, mesh: Mesh) -> None:
         )
 
 
-# ---- stages ------------------------------------------------------------------------------
-
-
-def _stage_of(meshes: Meshes, plan: MeshPlan) -> list[int]:
-    """The stage of each operator, by its place in the model."""
-    program, count = meshes.analysis.program, plan.mesh.stages
-    names = operator_names(program)
-    given = _given(plan, names)
-    unknown = sorted({stage for stage in given.values() if stage >= count})
-    if unknown:
-        raise _fault(
-            f"there is no stage {unknown[0]}: pipeline {plan.mesh.pipeline} x rounds "
-            f"{plan.mesh.rounds} makes the stages 0 to {count - 1}"
-        )
-    numbers = assigned(program, {name: str(stage) for name, stage in given.items()})
-    numbers = at_readers(program, numbers)
-    found = [int(number) for number in numbers]
-    empty = [stage for stage in range(count) if stage not in found]
-    if empty:
-        raise _fault(f"stage {empty[0]} has no operators")
-    line_through(program, numbers)
-    for source, target in edges(program):
-        if found[source] > found[target]:
-            raise _fault(
-                f"`{names[target]}` of stage {found[target]} needs `{names[source]}` of "
-                f"stage {found[source]}: stages are numbered in the order in which they run"
-            )
-    return found
-
-
-def _given(plan: MeshPlan, names: Sequence[str]) -> Mapping[str, int]:
-    """The stage that each label has. Raises SpecErrors if two are said for one, or none for any."""
-    listed: dict[str, int] = {}
-    for stage in plan.stages:
-        for name in stage.operators:
-            if listed.setdefault(name, stage.stage) != stage.stage:
-                raise _fault(
-                    f"`{name}` is in stage {listed[name]} and in stage {stage.stage}"
-                )
-    if not plan.assignment and not listed:
-        if plan.mesh.stages == 1:
-            return dict.fromkeys(names, 0)
-        raise _fault(
-            "the mesh does not say which operators its stages have",
-            hint='give `"assignment": {"blocks.0-5": 0, ...}`, or let '
-            "`--mesh pipeline=...` find them",
-        )
-    for name, stage in plan.assignment.items():
-        if listed.get(name, stage) != stage:
-            raise _fault(
-                f"`{name}` is in stage {listed[name]} by `stages` and in stage {stage} by "
-                "`assignment`",
-                hint="change both, or leave one of them out",
-            )
-    return plan.assignment or listed
-
-
-def _fault(message: str, hint: str | None = None) -> SpecErrors:
-    return SpecErrors([Diagnostic("E1012", message, hint=hint)])
-
-
 # ---- devices -----------------------------------------------------------------------------
 
 
@@ -181,7 +119,8 @@ def _check_devices(meshes: Meshes, plan: MeshPlan, result: Result) -> None:
             meshes.cluster.place(name)
         group = result.group(result.cost.ranks[stage.stage])
         if stage.devices != (group[0].name, group[-1].name):
-            raise _fault(
+            raise SpecError(
+                "E1012",
                 f"stage {stage.stage} runs on {_span(group[0].name, group[-1].name)}, not on "
                 f"{_span(*stage.devices)}",
                 hint="devices are numbered with tensor innermost, then data, then pipeline; "

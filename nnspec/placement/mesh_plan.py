@@ -131,7 +131,7 @@ class MeshPlan(BaseModel):
     method: str = "given"
     proof: str = ""
     cluster: str = "cluster"
-    batch: Count = 1
+    batch: Count | None = None
     utilisation: Amount = 0
     waiting: Amount = 0
     meshes: Place = 0

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Program
 from nnspec.placement.mesh_plan import Mesh, MeshPlan
+from nnspec.placement.pipelines import refusal
 
 
 def checked_mesh(
@@ -21,7 +22,7 @@ def checked_mesh(
         mesh = mesh.model_copy(update={"microbatches": microbatches})
     chosen = schedule or mesh.schedule
     parts = mesh.data * mesh.microbatches
-    if plan.batch % parts:
+    if plan.batch is not None and plan.batch % parts:
         raise SpecError(
             "E1016",
             f"a batch of {plan.batch} does not divide into {mesh.microbatches} micro-batches "
@@ -34,13 +35,26 @@ def checked_mesh(
             f"the mesh is a pipeline of {mesh.pipeline} stages, and names no schedule",
             hint="set `schedule` to GPipe or 1F1B, or compile with `--schedule`",
         )
+    why = refusal(chosen, mesh.pipeline, mesh.rounds, mesh.microbatches)
+    if why is not None and mesh.pipeline > 1:
+        hint = "change `schedule`, `rounds` or `microbatches` of the mesh"
+        raise SpecError("E1031", why, hint=hint)
     return mesh, chosen
 
 
 def sizes_of_part(
-    program: Program, sizes: Mapping[str, int], batch: int, mesh: Mesh
+    program: Program, sizes: Mapping[str, int], batch: int | None, mesh: Mesh
 ) -> dict[str, int]:
-    """The sizes of a micro-batch of one process: those given, and its share of the batch."""
+    """The sizes of a micro-batch of one process: those given, and its share of the batch.
+
+    Raises SpecError (E1012) for a plan that does not say its batch.
+    """
+    if batch is None:
+        raise SpecError(
+            "E1012",
+            "the mesh does not say how large its batch is",
+            hint='add `"batch": ...`, or let `nnspec place --plan` complete the plan',
+        )
     ports = (port.values for port in program.main.inputs)
     kinds = (program.main.types[value] for value in ports if isinstance(value, int))
     first = {str(kind.shape[0]) for kind in kinds if kind.shape}

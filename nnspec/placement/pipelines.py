@@ -48,7 +48,7 @@ def rank_of(stage: int, ranks: int, schedule: Schedule | None) -> int:
 
 
 def refusal(
-    schedule: Schedule | None, ranks: int, rounds: int, microbatches: int
+    schedule: str | None, ranks: int, rounds: int, microbatches: int
 ) -> str | None:
     """Why a pipeline cannot be run so, or None; `rounds` are the stages of each rank."""
     if schedule is None:

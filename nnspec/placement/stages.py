@@ -47,16 +47,73 @@ def line_of(
 
 
 def line_of_mesh(program: Program, plan: MeshPlan) -> Line:
-    """The stages of a mesh, each on a rank of its pipeline. Raises SpecErrors as `line_of`."""
-    assignment = {
-        name: str(stage.stage) for stage in plan.stages for name in stage.operators
-    }
-    stages = at_readers(program, assigned(program, assignment))
-    order = line_through(program, stages)
+    """The stages of a mesh, each on a rank of its pipeline. Raises SpecErrors as `stages_of_mesh`."""
     mesh = plan.mesh
-    ranks = (rank_of(n, mesh.pipeline, mesh.schedule) for n in range(len(order)))
-    places = tuple(order.index(stage) for stage in stages)
-    return Line(places, tuple(map(str, ranks)))
+    stages = range(mesh.stages)
+    ranks = (rank_of(stage, mesh.pipeline, mesh.schedule) for stage in stages)
+    return Line(tuple(stages_of_mesh(program, plan)), tuple(map(str, ranks)))
+
+
+def stages_of_mesh(program: Program, plan: MeshPlan) -> list[int]:
+    """The stage of each node of the main function, as `assignment` or `stages` of a mesh say.
+
+    Raises SpecErrors: E1012 for operators that are unknown, missing or in two stages, for
+    stages that are empty, too many or numbered otherwise than they run; E1017 where
+    stages wait for each other.
+    """
+    names, count = operator_names(program), plan.mesh.stages
+    given = _given(plan, names)
+    unknown = sorted({stage for stage in given.values() if stage >= count})
+    if unknown:
+        raise _fault(
+            f"there is no stage {unknown[0]}: pipeline {plan.mesh.pipeline} x rounds "
+            f"{plan.mesh.rounds} makes the stages 0 to {count - 1}"
+        )
+    numbers = assigned(program, {name: str(stage) for name, stage in given.items()})
+    numbers = at_readers(program, numbers)
+    found = [int(number) for number in numbers]
+    empty = [stage for stage in range(count) if stage not in found]
+    if empty:
+        raise _fault(f"stage {empty[0]} has no operators")
+    line_through(program, numbers)
+    for source, target in edges(program):
+        if found[source] > found[target]:
+            raise _fault(
+                f"`{names[target]}` of stage {found[target]} needs `{names[source]}` of "
+                f"stage {found[source]}: stages are numbered in the order in which they run"
+            )
+    return found
+
+
+def _given(plan: MeshPlan, names: Sequence[str]) -> Mapping[str, int]:
+    """The stage that each label has. Raises SpecErrors if two are said for one, or none for any."""
+    listed: dict[str, int] = {}
+    for stage in plan.stages:
+        for name in stage.operators:
+            if listed.setdefault(name, stage.stage) != stage.stage:
+                raise _fault(
+                    f"`{name}` is in stage {listed[name]} and in stage {stage.stage}"
+                )
+    if not plan.assignment and not listed:
+        if plan.mesh.stages == 1:
+            return dict.fromkeys(names, 0)
+        raise _fault(
+            "the mesh does not say which operators its stages have",
+            hint='give `"assignment": {"blocks.0-5": 0, ...}`, or let '
+            "`--mesh pipeline=...` find them",
+        )
+    for name, stage in plan.assignment.items():
+        if listed.get(name, stage) != stage:
+            raise _fault(
+                f"`{name}` is in stage {listed[name]} by `stages` and in stage {stage} by "
+                "`assignment`",
+                hint="change both, or leave one of them out",
+            )
+    return plan.assignment or listed
+
+
+def _fault(message: str, hint: str | None = None) -> SpecErrors:
+    return SpecErrors([Diagnostic("E1012", message, hint=hint)])
 
 
 def line_through(program: Program, devices: Sequence[str]) -> list[str]:

@@ -377,6 +377,11 @@ FAULTS = (
     (axes(schedule=None), "E1031", "needs a schedule"),
     (axes(schedule="ZBVZeroBubble"), "E1031", "two stages on each rank"),
     (axes(schedule="2F2B"), "E1012", "malformed at `mesh.schedule`"),
+    (
+        axes(data=2, tensor=1, schedule="InterleavedZeroBubble", sharded="weights"),
+        "E1031",
+        "does not run with weights sharded",
+    ),
     (axes(data=0), "E1012", "malformed at `mesh.data`"),
     (listed(0, 0, 0, 0, 0, 0, 0, 0), "E1012", "stage 1 has no operators"),
     (listed(0, 0, 0, 0, 1, 1, 1, 2), "E1012", "there is no stage 2"),
