@@ -1,7 +1,7 @@
 # make demo       what nnspec does, on ResNet-50; installs the light core only
 # make test       everything: all tests, lint, format, types; installs the frameworks
 # make test-fast  the tests that need no framework and no browser, but for the slow ones
-# make bench      start-up times and memory of the commands, against their goals
+# make bench      start-up times and memory of the commands, against their goals and other tools
 # make bench-cost costs by nnspec and by other tools, side by side; installs those
 # make bench-placement DATA=folder  a public benchmark of placement, in its own format
 # make clean      removes what the targets above have made
@@ -21,7 +21,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # The tests start hundreds of processes, which are not to compile the package each.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-fast bench bench-cost bench-placement lint clean chromium
+.PHONY: demo test test-fast bench bench-cost bench-tools bench-placement lint clean chromium
 
 demo: $(DEMO_VENV)/.installed
 	@printf '\n== Is it a correct network?  nnspec check $(SPEC)\n\n'
@@ -58,14 +58,16 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.installed bench-tools
 	$(BIN)/python benchmarks/cold.py
 
+bench-cost: $(VENV)/.installed bench-tools
+	$(BIN)/python -m benchmarks.cost
+
 # Without their requirements, which would bring another build of torch.
-bench-cost: $(VENV)/.installed
+bench-tools: $(VENV)/.installed
 	$(BIN)/python $(PIP) install --no-deps torchinfo==1.8.0 ptflops==0.7.5 \
 		fvcore==0.1.5.post20221221 iopath==0.1.10 portalocker yacs tabulate termcolor
-	$(BIN)/python -m benchmarks.cost
 
 bench-placement: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.placement $(DATA)
