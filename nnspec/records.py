@@ -11,7 +11,9 @@ from __future__ import annotations
 import dataclasses
 from _thread import RLock  # the module `threading` is not needed for it
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import MISSING, Field, FrozenInstanceError
+from copy import copy
+from dataclasses import MISSING, Field, FrozenInstanceError, field
+from functools import cache
 from inspect import get_annotations
 from operator import attrgetter
 from types import MemberDescriptorType
@@ -79,6 +81,8 @@ class _Deferred:
     def _provisional(self) -> dict[str, Any]:
         added: dict[str, Any] = {name: _Place(self, name) for name in _PLACES}
         added |= {name: self._first_call(name) for name in self.wanted}
+        if "__repr__" in added:
+            added["__repr__"] = _shown
         if self.frozen:
             added |= {"__setattr__": _refuse_setting, "__delattr__": _refuse_deleting}
         elif "__hash__" in added:
@@ -88,56 +92,39 @@ class _Deferred:
     def _first_call(self, name: str) -> Callable[..., Any]:
         def method(instance: Any, /, *arguments: Any, **named: Any) -> Any:
             self.complete()
+            setattr(self.made, name, self._method(name))
             return getattr(self.made, name)(instance, *arguments, **named)
 
         return method
+
+    def _method(self, name: str) -> Callable[..., Any]:
+        fields = dataclasses.fields(self.made)
+        if name == "__init__":
+            return _constructor(self.made, fields, self.frozen)
+        values = _values([each.name for each in fields if each.compare])
+        return _equality(values) if name == "__eq__" else _hash(values)
 
     def complete(self) -> None:
         """Makes the class a dataclass, if it is not one yet."""
         with _LOCK:
             if not self.is_complete:
                 self._find_fields()
-                self._write_methods()
                 self.is_complete = True
 
     def _find_fields(self) -> None:
-        """Asks the standard library for the fields of this class, and adds them to those of its bases."""
-        own = self._stand_in()
+        own = _own_fields(self.origin)
         fields: dict[str, Field[Any]] = {}
         for base in reversed(self.made.__mro__[1:]):
             fields |= getattr(base, "__dataclass_fields__", {})
-        fields |= own.__dataclass_fields__
-        for name in get_annotations(self.origin):
+        fields |= own
+        for name, each in own.items():
             if isinstance(self.made.__dict__.get(name), Field):
-                _settle_default(self.made, fields[name])
-        own.__dataclass_params__.frozen = self.frozen
-        self.made.__dataclass_params__ = own.__dataclass_params__
+                _settle_default(self.made, each)
+        self.made.__dataclass_params__ = _params(self.frozen)
         self.made.__dataclass_fields__ = fields
         self.made.__match_args__ = tuple(
-            each.name
-            for each in dataclasses.fields(self.made)
-            if each.init and not each.kw_only
+            each.name for each in fields.values() if each.init and not each.kw_only
         )
-
-    def _stand_in(self) -> Any:
-        """A dataclass with only the fields that this class adds."""
-        origin = self.origin
-        kinds = get_annotations(origin)
-        body = {key: value for key, value in origin.__dict__.items() if key in kinds}
-        body |= {"__annotations__": kinds, "__module__": origin.__module__}
-        # Without a docstring, the library would find out the signature to write it there.
-        stand_in = type(origin.__name__, (), {**body, "__doc__": "-"})
-        return dataclasses.dataclass(init=False, repr=False, eq=False)(stand_in)
-
-    def _write_methods(self) -> None:
-        fields = dataclasses.fields(self.made)
-        values = _values([each.name for each in fields if each.compare])
-        methods: dict[str, Any] = {"__repr__": _shown, "__eq__": _equality(values)}
-        methods["__hash__"] = _hash(values) if self.frozen else None
-        if "__init__" in self.wanted:
-            methods["__init__"] = _constructor(self.made, fields, self.frozen)
-        for name in self.wanted:
-            setattr(self.made, name, methods[name])
 
 
 class _Place:
@@ -149,6 +136,44 @@ class _Place:
     def __get__(self, instance: object, owner: type) -> Any:
         self._deferred.complete()
         return getattr(owner, self._name)
+
+
+@dataclasses.dataclass(init=False, repr=False, eq=False)
+class _Pattern:
+    """What the standard library makes of one field."""
+
+    field: int
+
+
+_KIND = attrgetter("_field_type")(dataclasses.fields(_Pattern)[0])
+
+
+@cache
+def _params(frozen: bool) -> Any:
+    found = copy(attrgetter("__dataclass_params__")(_Pattern))
+    found.frozen = frozen
+    return found
+
+
+def _own_fields(origin: type) -> dict[str, Field[Any]]:
+    """The fields that a class adds to those of its bases, as the standard library makes them."""
+    found: dict[str, Field[Any]] = {}
+    for name, kind in get_annotations(origin).items():
+        if kind.startswith("ClassVar"):
+            continue
+        written = origin.__dict__.get(name, MISSING)
+        found[name] = _named(
+            written if isinstance(written, Field) else field(default=written),
+            name,
+            kind,
+        )
+    return found
+
+
+def _named(made: Any, name: str, kind: str) -> Field[Any]:
+    made.name, made.type, made._field_type = name, kind, _KIND
+    made.kw_only = made.kw_only is True
+    return made
 
 
 def _settle_default(cls: Any, field: Field[Any]) -> None:

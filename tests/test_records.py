@@ -45,7 +45,7 @@ def written(decorator: Any, options: dict[str, bool]) -> Any:
 @pytest.mark.parametrize("options", OPTIONS)
 def test_as_the_standard_library_makes_them(options: dict[str, bool]) -> None:
     ours, theirs = written(dataclass, options), written(dataclasses.dataclass, options)
-    assert names(ours) == names(theirs)
+    assert described(ours) == described(theirs)
     assert ours.__match_args__ == theirs.__match_args__ == ("a", "b", "c", "d")
     mine, its = ours(1, d=3, e=6), theirs(1, d=3, e=6)
     assert repr(mine) == repr(its)
@@ -58,8 +58,9 @@ def test_as_the_standard_library_makes_them(options: dict[str, bool]) -> None:
     assert ours(1).c is not ours(1).c
 
 
-def names(cls: type) -> list[str]:
-    return [each.name for each in dataclasses.fields(cls)]
+def described(cls: type) -> list[list[Any]]:
+    shown = ("name", "type", "default", "init", "repr", "hash", "compare", "kw_only")
+    return [[getattr(f, name) for name in shown] for f in dataclasses.fields(cls)]
 
 
 @pytest.mark.parametrize("options", OPTIONS)
