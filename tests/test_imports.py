@@ -190,6 +190,19 @@ def test_the_table_of_operators_is_passed_into_the_ir() -> None:
         assert {name for name in found if name.startswith("nnspec.ops")} <= INTERFACES
 
 
+def test_dataclasses_are_those_that_are_made_when_needed() -> None:
+    for path in modules():
+        imported = "from dataclasses import" in path.read_text(encoding="utf-8")
+        if imported and named(path) != "records.py":
+            names = [
+                alias.name
+                for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+                if isinstance(node, ast.ImportFrom) and node.module == "dataclasses"
+                for alias in node.names
+            ]
+            assert "dataclass" not in names, f"{path}: import it from nnspec.records"
+
+
 def test_the_parts_of_emitted_programs_are_never_imported() -> None:
     texts = {_dotted(PACKAGE / text) for text in TEXTS}
     for path in modules():
