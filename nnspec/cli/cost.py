@@ -221,7 +221,9 @@ class View:
     # ---- for programs --------------------------------------------------------------------
 
     def as_object(self, depth: int) -> dict[str, Any]:
-        """Everything as JSON: the figures by name, what they assume, the parts."""
+        """Everything as JSON: the figures by name, what they assume, where they are not exact, the parts."""
+        from nnspec.analysis.exactness import remarks
+
         setting = self.analysis.setting
         return {
             "name": self.spec.name,
@@ -233,6 +235,17 @@ class View:
                 "attention": setting.attention,
                 "dropout": setting.dropout,
             },
+            "inexact": [
+                {
+                    "figures": list(each.figures),
+                    "direction": each.direction,
+                    "operators": list(each.operators),
+                    "reason": each.reason,
+                }
+                for each in remarks(
+                    self.analysis, tuple(figure.name for figure in self.figures)
+                )
+            ],
             "parts": [
                 _part(row) for row, _ in unfolded(self.parts(self.counted), depth)
             ],
@@ -288,10 +301,28 @@ class View:
 
         rows = [
             [each.title, amount(self.value(each), each.unit), each.convention]
+            for each in self._shown()
+        ]
+        return table(("figure", "", "convention"), rows) + self._remarks()
+
+    def _shown(self) -> list[Figure]:
+        return [
+            each
             for each in self.figures
             if not (self.unasked and self.analysis.goes_without_saying(each))
         ]
-        return table(("figure", "", "convention"), rows)
+
+    def _remarks(self) -> str:
+        """Which of the figures are not exact, and why."""
+        from nnspec.analysis.exactness import remarks
+
+        titles = {each.name: each.title for each in self._shown()}
+        lines = [
+            f"{each.direction}: {', '.join(titles[name] for name in each.figures)}"
+            f" ({_by(each.operators)}{each.reason})\n"
+            for each in remarks(self.analysis, tuple(titles))
+        ]
+        return "".join(["\n", *lines] if lines else [])
 
     def _growth(self) -> list[str]:
         """What figures grow with: those that were asked for, else the one that parts are compared by."""
@@ -338,6 +369,10 @@ class View:
 
         sizes = typical_sizes(self.spec.program)
         return {n: s for n, s in sizes.items() if n not in self.spec.symbols}
+
+
+def _by(operators: Sequence[str]) -> str:
+    return f"{', '.join(operators)}: " if operators else ""
 
 
 def unfolded(tree: SummaryTree, depth: int) -> list[tuple[SummaryTree, int]]:

@@ -20,6 +20,7 @@ from nnspec.ops.base import (
 )
 from nnspec.ops.elementwise import require_number
 from nnspec.ops.reductions import integer_type, kept_integers
+from nnspec.ops.rules import Caveat
 from nnspec.pycode.expressions import Expr, Namespace, default
 
 F, torch, ops = Namespace("F"), Namespace("torch"), Namespace("ops")
@@ -160,6 +161,14 @@ class TopK(NoFlops):
     Example: `values, indices = topk(x, 5)`
     """
 
+    caveats: ClassVar[tuple[Caveat, ...]] = (
+        Caveat(
+            "elementwise",
+            "at least",
+            "one comparison for each element, whatever the order",
+        ),
+    )
+
     spelling: ClassVar[str | None] = "topk"
     layout: ClassVar[Layout] = Layout.AXES
     per_result: ClassVar[int | None] = 0
@@ -199,6 +208,14 @@ class Sort(NoFlops):
 
     Example: `x -> sort(descending=true)`
     """
+
+    caveats: ClassVar[tuple[Caveat, ...]] = (
+        Caveat(
+            "elementwise",
+            "at least",
+            "one comparison for each element, whatever the order",
+        ),
+    )
 
     spelling: ClassVar[str | None] = "sort"
     layout: ClassVar[Layout] = Layout.AXES

@@ -17,6 +17,7 @@ from nnspec.ops.base import (
     join_dtypes,
     require_float,
 )
+from nnspec.ops.rules import Caveat
 from nnspec.pycode.expressions import Choice, Expr, Literal, Namespace, default
 
 torch, F, nn = Namespace("torch"), Namespace("F"), Namespace("nn")
@@ -37,6 +38,15 @@ class Attention(Operator):
 
     Example: `attention(q, k, v, mask=mask, causal=true)`
     """
+
+    caveats: ClassVar[tuple[Caveat, ...]] = (
+        Caveat(
+            "memory",
+            "about",
+            "the kernel that PyTorch takes on a CPU; other devices may take another",
+            under=("attention", "fused"),
+        ),
+    )
 
     spelling: ClassVar[str | None] = "attention"
     inputs: ClassVar[tuple[str, ...]] = ("q", "k", "v", "mask", "bias")

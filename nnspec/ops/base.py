@@ -37,7 +37,15 @@ from nnspec.ops.fields import (
 )
 from nnspec.ops.initializers import Initializer
 from nnspec.ops.io import Io
-from nnspec.ops.rules import KerasWeight, Layout, OpError, Product, Traffic, Weight
+from nnspec.ops.rules import (
+    Caveat,
+    KerasWeight,
+    Layout,
+    OpError,
+    Product,
+    Traffic,
+    Weight,
+)
 from nnspec.pycode.expressions import Expr
 
 Inferred: TypeAlias = TensorType | tuple[TensorType, ...]
@@ -68,6 +76,8 @@ class Operator(Checked, abc.ABC):
     per_input: ClassVar[int] = 0
     # Whether the results are the first input in another shape, without a copy.
     is_view: ClassVar[bool] = False
+    # What its figures leave open: kernels that differ by device, bounds.
+    caveats: ClassVar[tuple[Caveat, ...]] = ()
 
     @classmethod
     def op_name(cls) -> str:

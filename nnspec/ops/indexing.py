@@ -19,6 +19,7 @@ from nnspec.ops.base import (
 )
 from nnspec.ops.element_types import FRAMEWORK_NAMES, converted
 from nnspec.ops.elementwise import require_number
+from nnspec.ops.rules import Caveat
 from nnspec.ops.sizes import spelled_size
 from nnspec.pycode.expressions import Expr, Namespace
 
@@ -56,6 +57,14 @@ class Gather(NoFlops):
 
     Example: `gather(x, index, dim=1)`
     """
+
+    caveats: ClassVar[tuple[Caveat, ...]] = (
+        Caveat(
+            "traffic",
+            "about",
+            "an element counts each time it is looked up, whatever a cache holds",
+        ),
+    )
 
     inputs: ClassVar[tuple[str, ...]] = ("x", "index")
     spelling: ClassVar[str | None] = "gather"
@@ -122,6 +131,14 @@ class Take(NoFlops):
 
     Example: `take(bias, positions, dim=0)`
     """
+
+    caveats: ClassVar[tuple[Caveat, ...]] = (
+        Caveat(
+            "traffic",
+            "about",
+            "an element counts each time it is looked up, whatever a cache holds",
+        ),
+    )
 
     inputs: ClassVar[tuple[str, ...]] = ("x", "index")
     spelling: ClassVar[str | None] = "take"

@@ -20,6 +20,7 @@ from nnspec.ops.base import (
     require_float,
 )
 from nnspec.ops.initializers import FanUniform, Initializer, Normal
+from nnspec.ops.rules import Caveat
 from nnspec.ops.weight_steps import Transpose
 from nnspec.pycode.expressions import Expr, Namespace, default
 
@@ -137,6 +138,14 @@ class Embedding(NoFlops):
 
     Ids are 0 to entries - 1.
     """
+
+    caveats: ClassVar[tuple[Caveat, ...]] = (
+        Caveat(
+            "traffic",
+            "about",
+            "a row counts each time it is looked up, whatever a cache holds",
+        ),
+    )
 
     inputs: ClassVar[tuple[str, ...]] = ("ids",)
     per_result: ClassVar[int | None] = 0

@@ -14,6 +14,7 @@ from nnspec.ops.base import (
     Rate,
     require_float,
 )
+from nnspec.ops.rules import Caveat
 from nnspec.pycode.expressions import Expr, Namespace
 
 nn, layers = Namespace("nn"), Namespace("layers")
@@ -21,6 +22,15 @@ nn, layers = Namespace("nn"), Namespace("layers")
 
 class RandomDrop(NoFlops, abc.ABC):
     """Sets a share `rate` to zero in training, and divides the rest by 1 - rate."""
+
+    caveats: ClassVar[tuple[Caveat, ...]] = (
+        Caveat(
+            "memory",
+            "at most",
+            "a mask is as wide as an activation, as on a CPU; a GPU keeps a byte an element",
+            under=("dropout", "configured"),
+        ),
+    )
 
     layout: ClassVar[Layout] = Layout.ELEMENTWISE
     random: ClassVar[bool] = True

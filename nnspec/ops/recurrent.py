@@ -24,6 +24,7 @@ from nnspec.ops.base import (
 )
 from nnspec.ops.initializers import FanUniform
 from nnspec.ops.recurrent_weights import GATES, keras_variables, step_operations
+from nnspec.ops.rules import Caveat
 from nnspec.pycode.expressions import Expr, Namespace, default, expression
 from nnspec.pycode.expressions import Literal as LiteralExpr
 from nnspec.records import dataclass
@@ -44,6 +45,14 @@ class _Run:
 
 class Recurrent(Operator, abc.ABC):
     """What the recurrent layers have in common."""
+
+    caveats: ClassVar[tuple[Caveat, ...]] = (
+        Caveat(
+            "memory",
+            "about",
+            "a workspace of oneDNN is known to 5 %, and only some backends run that kernel",
+        ),
+    )
 
     kind: ClassVar[str]
     states: ClassVar[tuple[str, ...]] = ("h",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from nnspec.ir.dims import Dim, total
 from nnspec.ir.types import TensorType
@@ -111,3 +111,20 @@ class Traffic:
     reads: tuple[TensorType, ...] = ()
     writes: tuple[TensorType, ...] = ()
     weights: tuple[TensorType, ...] = ()
+
+
+Concern: TypeAlias = Literal["memory", "traffic", "elementwise"]
+Direction: TypeAlias = Literal["at least", "at most", "about"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caveat:
+    """Why what an operator says of its memory, traffic or elementwise operations is not exact.
+
+    `under` is the assumption, by its name and value, under which that is so; None for all.
+    """
+
+    concern: Concern
+    direction: Direction
+    reason: str
+    under: tuple[str, str] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nnspec.analysis.exactness import remarks
 from nnspec.analysis.figures import FIGURES, Analysis, Figure, Measured
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.typical import typical_sizes
@@ -104,12 +105,18 @@ class _Report:
             "name": figure.name,
             "title": figure.title,
             "unit": figure.unit.value,
-            "convention": figure.convention,
+            "convention": self._convention(figure),
             "value": self.formulas.place(found.value),
             "below": self.formulas.place(found.below),
             "formula": "" if found.is_known else self._formula(found),
             "part": additive.index(figure) if figure in additive else -1,
         }
+
+    def _convention(self, figure: Figure) -> str:
+        """How it is counted, and where that is not exact."""
+        found = remarks(self.analysis, (figure.name,))
+        said = (f"{each.direction}: {each.reason}" for each in found)
+        return "; ".join([figure.convention, *said])
 
     def _formula(self, found: Measured) -> str:
         above = self.formulas.text(found.value)

@@ -70,6 +70,31 @@ def test_states_by_policy() -> None:
     assert state(optimizer="adam8bit") == large + small
 
 
+@pytest.mark.framework
+@pytest.mark.parametrize(
+    "shape", [(4095,), (4096,), (4097,), (64, 48), (96, 100), (3, 5, 7, 41)]
+)
+def test_8_bit_states_are_laid_out_as_published(shape: tuple[int, ...]) -> None:
+    import torch
+
+    from tests.analysis.measured import storages
+
+    # Block-wise states as in bitsandbytes: codes, and the largest magnitude of each block of 256. Weights of
+    # less than 4096 elements have float32 states. The tables of codes are one for all weights, and not counted.
+    weight = torch.empty(shape)
+    kept: list[torch.Tensor] = []
+    for _ in ("first mean", "second mean"):
+        if weight.numel() < 4096:
+            kept.append(torch.zeros_like(weight, dtype=torch.float32))
+            continue
+        kept.append(torch.zeros_like(weight, dtype=torch.uint8))
+        blocks = weight.numel() // 256 + bool(weight.numel() % 256)
+        kept.append(torch.zeros((blocks,), dtype=torch.float32))
+    parameter = Parameter(tuple(map(dim, shape)))
+    found = int(OPTIMIZERS["adam8bit"].state(parameter, 4))
+    assert found == sum(storages(kept).values())
+
+
 def test_decoding_keeps_keys_and_values() -> None:
     net = program(
         "model M { input q: [B, 8, T, 16]\n input k: [B, 2, T, 16]\n"

@@ -1,0 +1,120 @@
+"""Which figures are not exact, and why: bounds, and assumptions on kernels and devices.
+
+What an operator leaves open it says itself (`Operator.caveats`); what a figure leaves open of every program
+stands here. A figure without either is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from nnspec.analysis.figures import Analysis
+from nnspec.ops.rules import Caveat, Concern, Direction
+from nnspec.records import dataclass
+
+CONCERNS: Mapping[str, Concern] = MappingProxyType(
+    {
+        "elementwise": "elementwise",
+        "recomputed_elementwise": "elementwise",
+        "bytes_read": "traffic",
+        "bytes_written": "traffic",
+        "recomputed_bytes": "traffic",
+        "intensity": "traffic",
+        "saved_bytes": "memory",
+        "spared_bytes": "memory",
+        "inference_activations": "memory",
+        "inference_peak": "memory",
+        "backward_peak": "memory",
+        "train_peak": "memory",
+        "spared_peak": "memory",
+    }
+)
+"""What the figures that are not exact of every program are about."""
+
+_ONCE = "each kernel reads and writes what it takes and gives once"
+_WITHIN = "what kernels take and give back within one operation is not seen"
+_STOPS = "of an operator within which PyTorch stops, all is counted"
+
+_OF_FIGURES: Mapping[str, tuple[Caveat, ...]] = MappingProxyType(
+    {
+        "bytes_read": (Caveat("traffic", "at least", _ONCE),),
+        "bytes_written": (Caveat("traffic", "at least", _ONCE),),
+        "intensity": (Caveat("traffic", "at most", _ONCE),),
+        "recomputed_elementwise": (Caveat("elementwise", "at most", _STOPS),),
+        "recomputed_bytes": (Caveat("traffic", "about", f"{_ONCE}; {_STOPS}"),),
+        **dict.fromkeys(
+            (
+                "inference_activations",
+                "inference_peak",
+                "backward_peak",
+                "train_peak",
+                "spared_peak",
+            ),
+            (Caveat("memory", "about", _WITHIN),),
+        ),
+        "optimizer_bytes": (
+            Caveat(
+                "memory",
+                "about",
+                "as the layout is published, in blocks of 256; tables of codes left out",
+                under=("optimizer", "adam8bit"),
+            ),
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Why some figures are not exact: `operators` are those that leave it open, none where all do."""
+
+    figures: tuple[str, ...]
+    operators: tuple[str, ...]
+    direction: Direction
+    reason: str
+
+
+def remarks(analysis: Analysis, figures: tuple[str, ...]) -> list[Remark]:
+    """What is to be said of these figures of a program."""
+    found: dict[tuple[Direction, str], tuple[list[str], list[str]]] = {}
+    operators = _operators(analysis)
+    for name in figures:
+        own = [("", each) for each in _OF_FIGURES.get(name, ())]
+        concern = CONCERNS.get(name)
+        theirs = [
+            (operator, each)
+            for operator, caveats in operators.items()
+            for each in caveats
+            if each.concern == concern
+        ]
+        for operator, caveat in (*own, *theirs):
+            if not _applies(caveat, analysis):
+                continue
+            names, by = found.setdefault((caveat.direction, caveat.reason), ([], []))
+            names.extend([name] if name not in names else [])
+            by.extend([operator] if operator and operator not in by else [])
+    return [
+        Remark(tuple(names), tuple(by), direction, reason)
+        for (direction, reason), (names, by) in found.items()
+    ]
+
+
+def _operators(analysis: Analysis) -> dict[str, tuple[Caveat, ...]]:
+    """The caveats of the operators of a program, by their names."""
+    return {
+        node.op.op_name(): node.op.caveats
+        for function in analysis.program.functions.values()
+        for node in function.nodes
+        if node.op is not None and node.op.caveats
+    }
+
+
+def _applies(caveat: Caveat, analysis: Analysis) -> bool:
+    if caveat.under is None:
+        return True
+    name, value = caveat.under
+    return getattr(analysis.setting, name) == value
+
+
+__all__ = ["CONCERNS", "Remark", "remarks"]

@@ -1,0 +1,77 @@
+"""Figures that are bounds or rest on assumptions say so."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from nnspec.analysis.exactness import CONCERNS, remarks
+from nnspec.analysis.figures import FIGURES, Analysis
+from nnspec.analysis.setting import Setting
+from nnspec.cli.main import main
+from nnspec.ops import OPS
+from tests.ir.models import program
+
+ALL = tuple(FIGURES)
+LINEAR = "model M { input x: [B, 8]\n output y = x -> Linear(4) -> gelu }"
+DROPPED = "model M { input x: [B, T, 8]\n output y = x -> LSTM(8) -> Dropout(0.1) }"
+SORTED = "model M { input x: [B, 8]\n y, places = topk(x, 3)\n output z = y\n output at = places }"
+
+
+def said(text: str, *figures: str, **chosen: str) -> dict[str, set[str]]:
+    """The figures that are not exact, each with the operators that leave it open."""
+    found: dict[str, set[str]] = {}
+    analysis = Analysis(program(text), Setting.named(**chosen))
+    for each in remarks(analysis, figures or ALL):
+        for name in each.figures:
+            found.setdefault(name, set()).update(each.operators)
+    return found
+
+
+def test_counts_are_exact() -> None:
+    found = said(LINEAR)
+    for name in ("parameters", "flops", "training_flops", "saved_bytes", "elementwise"):
+        assert name not in found
+    for name in ("train_peak", "inference_peak", "bytes_read", "intensity"):
+        assert found[name] == set()
+
+
+def test_operators_say_what_they_leave_open() -> None:
+    found = said(DROPPED)
+    assert found["saved_bytes"] == found["train_peak"] == {"LSTM", "Dropout"}
+    assert said(DROPPED, dropout="off")["saved_bytes"] == {"LSTM"}
+    assert said(SORTED)["elementwise"] == {"topk"}
+
+
+def test_optimizers_that_pytorch_does_not_have() -> None:
+    assert "optimizer_bytes" not in said(LINEAR)
+    assert "optimizer_bytes" in said(LINEAR, optimizer="adam8bit")
+
+
+def test_what_operators_say_concerns_figures_that_there_are() -> None:
+    assert set(CONCERNS) <= set(FIGURES)
+    told = [caveat for op in OPS.values() for caveat in op.caveats]
+    assert len(told) >= 8
+    assert {caveat.concern for caveat in told} <= set(CONCERNS.values())
+
+
+def test_the_command_shows_them(
+    tmp_path: object,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(str(tmp_path))
+    with open("net.nns", "w") as file:
+        file.write(DROPPED)
+    assert main(["cost", "net.nns", "B=2", "T=5"]) == 0
+    printed = capsys.readouterr().out
+    assert (
+        "about: saved activations, peak of inference, peak of training (LSTM: "
+        in printed
+    )
+    assert "at most: saved activations" in printed
+    assert main(["cost", "net.nns", "--figures", "flops,saved_bytes", "--json"]) == 0
+    (net,) = json.loads(capsys.readouterr().out)
+    assert [each["operators"] for each in net["inexact"]] == [["LSTM"], ["Dropout"]]
+    assert all(each["figures"] == ["saved_bytes"] for each in net["inexact"])
