@@ -45,6 +45,7 @@ def mesh_text(plan: MeshPlan, name: str) -> str:
         f"{plan.utilisation:.1%} of the peak\n",
         f"{mesh_words(plan)}\n",
         *(f"limited by {visible(limit)}\n" for limit in plan.limits),
+        *([f"bound: {plan.proof}\n"] if plan.status == "feasible" else []),
         *(f"note: {visible(warning)}\n" for warning in plan.warnings),
         "\n",
         table(HEADINGS, [_cells(stage) for stage in plan.stages], (0, 2, 3, 4, 5)),

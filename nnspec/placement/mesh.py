@@ -60,10 +60,10 @@ METHOD = "enumeration of meshes, their divisions by dynamic programming, timetab
 def _proof(found: Found) -> str:
     lines = "every mesh with one stage on each rank, however the model is cut"
     if found.bound >= found.lines:
-        return f"{lines}, and every other one"
+        return f"{lines}, takes as long or longer, and so does every other one"
     return (
-        f"{lines}, takes {found.lines:.6g} s or more; the work of the mean rank, with "
-        "what runs before and behind it, bounds those with several"
+        f"{lines}, takes {found.lines:.6g} s or more; of those with several there is only "
+        "the work of the mean rank, with what runs before and behind it"
     )
 
 
