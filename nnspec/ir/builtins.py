@@ -169,6 +169,8 @@ def call(
         result = _FUNCTIONS[name](frame, arguments, node)
     except ConstantError as error:
         raise frame.error(error.code, error.message, node, hint=error.hint) from None
+    except dims.DimError as error:
+        raise frame.error("E0329", str(error), node) from None
     if name in EXACT and isinstance(result, Dim):
         _decide_unsaid(frame, arguments[0], result)
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from nnspec.diagnostics import SpecError, did_you_mean
+from nnspec.diagnostics import MOST_DIAGNOSTICS, SpecError, did_you_mean
 from nnspec.ir.foreign import FOREIGN_INITIALIZERS, foreign_hint
 from nnspec.ir.frame import Frame
 from nnspec.ir.terms import Traced
@@ -100,7 +100,10 @@ def is_given(identifier: str, operators: Collection[str]) -> bool:
 
 def unknown(frame: Frame, identifier: str, where: ast.Node) -> SpecError:
     """The fault of a name that means nothing here."""
-    code, message, hint = unknown_text(identifier, known_names(frame))
+    # The search for near names takes time, and what is past the limit is not shown.
+    full = len(frame.elaboration.diagnostics.found) >= MOST_DIAGNOSTICS
+    known = () if full else known_names(frame)
+    code, message, hint = unknown_text(identifier, known)
     return frame.error(code, message, where, hint=hint)
 
 

@@ -18,6 +18,7 @@ from nnspec.ir.dims import Atom, Dim, Replace
 from nnspec.records import dataclass
 
 LARGEST_TERM = 100_000
+DEEPEST_TERM = 150
 
 
 @dataclass(frozen=True)
@@ -32,18 +33,28 @@ class Term:
     kind: str
     arguments: tuple[Any, ...]
     _size: int = field(default=1, init=False, repr=False, compare=False)
+    _depth: int = field(default=1, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Terms share their parts: what is small in memory may be endless when written out.
         size = 1 + sum(p.size for p in self.arguments if isinstance(p, Term))
-        if size > LARGEST_TERM:
+        depth = 1 + max(
+            (p.depth for p in self.arguments if isinstance(p, Term)), default=0
+        )
+        if size > LARGEST_TERM or depth > DEEPEST_TERM:
             raise dims.DimError("this value is described by too long an expression")
         object.__setattr__(self, "_size", size)
+        object.__setattr__(self, "_depth", depth)
 
     @property
     def size(self) -> int:
         """The number of operators in it, written out."""
         return self._size
+
+    @property
+    def depth(self) -> int:
+        """How many operators stand in one another."""
+        return self._depth
 
     @property
     def key(self) -> str:

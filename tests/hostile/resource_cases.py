@@ -624,3 +624,18 @@ NAMES.add(
 )
 
 GROUPS = [NESTING, EXPANSION, NUMBERS, OPERATORS, GRAPHS, NAMES]
+
+NAMES.add(
+    "20,000 statements, each with an unknown name",
+    lambda: model(*(f"y{i} = zz{i}" for i in range(20_000)), "output y = x"),
+    code=1,
+)
+NUMBERS.add(
+    "a float computed in 5,000 steps from a constant",
+    lambda: (
+        "model M(p: float = 1.5) { input x: [B] a = p\n"
+        + "a = abs(a + 0.5)\n" * 5_000
+        + "output y = x * a }\n"
+    ),
+    code=1,
+)
