@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import keyword
+import os
 import re
 from dataclasses import field
 from functools import cache
-from importlib import resources
 
 from nnspec.ops.base import snake_case
 from nnspec.records import dataclass
@@ -109,8 +109,9 @@ def function_name(model: str) -> str:
 @cache
 def helper_text(target: str) -> str:
     """The text of a target's helper functions, which emitted files carry as they need them."""
-    file = resources.files("nnspec.targets").joinpath(f"helpers_{target}.py")
-    return file.read_text(encoding="utf-8")
+    path = os.path.join(os.path.dirname(__file__), f"helpers_{target}.py")
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 @cache

@@ -505,7 +505,9 @@ def _substitute(value: Dim, replace: Replace) -> Dim:
     for monomial, coefficient in value.terms:
         factor = dim(coefficient)
         for atom, power in monomial:
-            factor = _multiply(factor, _power(_replaced(atom, replace), dim(power)))
+            found = _replaced(atom, replace)
+            raised = found if power == 1 else _power(found, dim(power))
+            factor = _multiply(factor, raised)
         result = _add(result, factor)
     return result
 
