@@ -152,9 +152,7 @@ class TensorPlan:
             for n in split.heads
             if len(function.nodes[n].inputs) == 1 or function.nodes[n].inputs[1] is None
         }
-        together = {entry.value for entry in split.entries if entry.sums == 1}
-        readers = _column_readers(function, split.parts)
-        together = {value for value in together if len(readers[value]) > 1}
+        together = self.together(function)
         for port in function.inputs:
             if port.values in together:
                 yield prefix.removesuffix("."), Style.ENTERING
@@ -171,6 +169,16 @@ class TensorPlan:
             if node.callee is not None:
                 callee = self.program.functions[node.callee]
                 yield from self._styles(callee, f"{path}.")
+
+    def together(self, function: Function) -> Set[int]:
+        """The values that several split layers read as one tensor of the engine, and nothing else reads."""
+        split = self.functions[function.key]
+        readers = _column_readers(function, split.parts)
+        return {
+            entry.value
+            for entry in split.entries
+            if entry.sums == 1 and len(readers[entry.value]) > 1
+        }
 
     @cached_property
     def packed(self) -> Mapping[str, int]:

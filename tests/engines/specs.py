@@ -85,6 +85,15 @@ def llama(**constants: int) -> Spec:
     return load(str(ROOT / "specs/language/llama.nns"), "Llama", **given)
 
 
+def translator() -> Spec:
+    """The original Transformer, with its encoder, made small and without dropout."""
+    from nnspec.compiler import load
+
+    path = str(ROOT / "specs/language/transformer.nns")
+    small = {"vocab": 40, "width": 16, "heads": 2, "hidden": 24}
+    return load(path, "Transformer", depth=1, drop=0.0, **small)
+
+
 def even(spec: Spec, stages: int) -> list[int]:
     """The stage of each node: as many nodes in each stage."""
     count = len(spec.program.main.nodes)

@@ -48,6 +48,7 @@ RUNS = [
     Run("gpt2", MeshShape(tensor=2, microbatches=2)),
     Run("llama", MeshShape(tensor=2)),
     Run("mixed", MeshShape(tensor=2)),
+    Run("translator", MeshShape(tensor=2, microbatches=2)),
     staged("mlp", (0, 1), "GPipe"),
     staged("gpt2", (0, 1), "1F1B"),
     staged("gpt2", (0, 1, 0, 1), "Interleaved1F1B"),

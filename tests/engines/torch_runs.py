@@ -23,7 +23,7 @@ from nnspec.targets.engines.torch_stages import (
     emit_pipeline,
     staged_plans,
 )
-from tests.engines.specs import MIXED, MLP, UNET, even, gpt2, llama, spec_of
+from tests.engines.specs import MIXED, MLP, UNET, even, gpt2, llama, spec_of, translator
 
 SECONDS = 150
 ITEM = 8
@@ -34,6 +34,7 @@ SPECS: Mapping[str, tuple[Callable[[], Spec], tuple[int, ...], int]] = {
     "gpt2": (gpt2, (8, 10), 40),
     "llama": (llama, (8, 6), 40),
     "mixed": (lambda: spec_of(MIXED), (4, 6, 16), 0),
+    "translator": (translator, (4, 6), 40),
     "unet": (lambda: spec_of(UNET), (8, 3, 8, 12), 0),
 }
 SIZES: Mapping[str, dict[str, int]] = {
@@ -41,6 +42,7 @@ SIZES: Mapping[str, dict[str, int]] = {
     "gpt2": {"T": 10},
     "llama": {"T": 6},
     "mixed": {"T": 6},
+    "translator": {"S": 6, "T": 6},
     "unet": {"H": 8, "W": 12},
 }
 
@@ -85,6 +87,7 @@ class Run:
             "factory": factory_name(spec.program),
             "shape": shape,
             "ids": ids,
+            "inputs": len(spec.program.main.inputs),
             "processes": self.shape.processes,
             "copies": self.shape.copies,
             "microbatches": self.shape.microbatches,

@@ -43,19 +43,23 @@ def mean_square(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return ((output - target) ** 2).mean()
 
 
-def inputs_of(job: Job) -> torch.Tensor:
+def inputs_of(job: Job) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(3)
+    return [input_of(job, generator) for _ in range(job["inputs"])]
+
+
+def input_of(job: Job, generator: torch.Generator) -> torch.Tensor:
     if job["ids"]:
         return torch.randint(0, job["ids"], job["shape"], generator=generator)
     return torch.randn(job["shape"], generator=generator)
 
 
-def whole(job: Job) -> tuple[Any, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The model in one process, after its backward pass; input, target, output."""
+def whole(job: Job) -> tuple[Any, list[torch.Tensor], torch.Tensor, torch.Tensor]:
+    """The model in one process, after its backward pass; inputs, target, output."""
     torch.manual_seed(0)
     model = getattr(loaded(job["model"]), job["factory"])()
     x = inputs_of(job)
-    output = model(x)
+    output = model(*x)
     target = torch.randn(output.shape, generator=torch.Generator().manual_seed(4))
     mean_square(output, target).backward()
     return model, x, target, output.detach()
@@ -160,16 +164,17 @@ def run_mesh(job: Job) -> Job:
     mesh, weights = module.make_mesh(), model.state_dict()
     factory = getattr(module, job["factory"])
     shared = module.build(factory, mesh, weights=weights)
-    mine = own_part(mesh, len(x))
-    found = shared(x[mine]).detach()
+    mine = own_part(mesh, len(target))
+    own = [each[mine] for each in x]
+    found = shared(*own).detach()
     more = (mesh,) if job["copies"] else ()
 
-    def step(x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return module.step(shared, *more, mean_square, x, target=target)
+    def step(x: list[torch.Tensor], target: torch.Tensor) -> torch.Tensor:
+        return module.step(shared, *more, mean_square, *x, target=target)
 
-    step(x[mine], target[mine])
+    step(own, target[mine])
     shared.zero_grad(set_to_none=True)
-    loss, said = counted(lambda: step(x[mine], target[mine]))
+    loss, said = counted(lambda: step(own, target[mine]))
     gradients = {name: weight.grad for name, weight in model.named_parameters()}
     worst, shapes = 0.0, {}
     for name, weight in shared.named_parameters():
@@ -185,7 +190,7 @@ def run_mesh(job: Job) -> Job:
         "shapes": shapes,
         "back": all(torch.equal(back[name], weights[name]) for name in weights),
         "drawn": {name: weight.double().sum().item() for name, weight in drawn.items()},
-        "refused": refused(lambda: step(x[:-1], target[:-1])),
+        "refused": refused(lambda: step([each[:-1] for each in x], target[:-1])),
     }
 
 
@@ -195,11 +200,12 @@ def run_pipeline(job: Job) -> Job:
     pipeline = module.Pipeline(mean_square, job["microbatches"])
     mesh, weights = getattr(pipeline, "mesh", None), dict(model.state_dict())
     pipeline.load_state_dict(weights)
-    mine = own_part(mesh, len(x))
+    mine = own_part(mesh, len(target))
+    fewer = [each[:-1] for each in x]
 
     def step() -> Any:
         wanted = target[mine] if pipeline.is_last else None
-        return pipeline.step(x[mine], target=wanted)
+        return pipeline.step(*(each[mine] for each in x), target=wanted)
 
     step()
     for weight in pipeline.parameters():
@@ -225,7 +231,7 @@ def run_pipeline(job: Job) -> Job:
         "shapes": shapes,
         "back": all(torch.equal(back[name], weights[name]) for name in back),
         "names": sorted(back),
-        "refused": refused(lambda: pipeline.step(x[:-1], target=target[:-1])),
+        "refused": refused(lambda: pipeline.step(*fewer, target=target[:-1])),
     }
 
 

@@ -263,7 +263,7 @@ def _style(plan: TensorPlan, path: str, style: Style) -> Expr:
 
 def _entering(plan: TensorPlan, path: str) -> Iterator[Expr]:
     function = dict(instances(plan.program))[path]
-    values = {entry.value for entry in plan.functions[function.key].entries}
+    values = plan.together(function)
     for port in function.inputs:
         if port.values is not None:
             yield Call(Name("Replicate")) if port.values in values else Literal(None)
