@@ -287,7 +287,7 @@ class _Walk:
             last = len(self.function.types[value].shape) - 1
             self.columns[node.id] = divided.stretches
             return divided.axis == last
-        if node.owns:
+        if self.function.node_weights(node):
             return False
         self.inner.add(node.id)
         inputs = self._behind(node, node.outputs.index(value), divided)
