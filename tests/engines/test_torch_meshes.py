@@ -221,7 +221,7 @@ def test_what_does_not_divide_stays_whole() -> None:
 @pytest.mark.parametrize(
     ("path", "name", "parts"),
     [
-        ("vision/vit", "ViTB16", 12),
+        ("vision/vit", "ViTB16", 24),
         ("language/gpt2", "GPT2Small", 24),
         ("language/llama", "Llama3_8B", 64),
         ("language/transformer", "TransformerBase", 30),
@@ -251,12 +251,11 @@ def test_meshes_that_are_refused(text: str, shape: MeshShape, code: str) -> None
     assert found.value.diagnostic.code == code
 
 
-def test_shards_under_a_schedule_that_comes_back() -> None:
-    shape = MeshShape(2, 1, 2, "weights", 2)
+@pytest.mark.parametrize("sharded", ["gradients", "weights"])
+def test_shards_under_a_schedule_in_halves(sharded: Any) -> None:
+    shape, schedule = MeshShape(2, 1, 2, sharded, 2), "InterleavedZeroBubble"
     with pytest.raises(SpecError) as found:
-        emit_pipeline(
-            gpt2().program, even(gpt2(), 4), (0, 1, 0, 1), "Interleaved1F1B", shape
-        )
+        emit_pipeline(gpt2().program, even(gpt2(), 4), (0, 1, 0, 1), schedule, shape)
     assert found.value.diagnostic.code == "E1031"
 
 
