@@ -60,15 +60,17 @@ def whole_program(
 
 def _implied(elaboration: Elaboration) -> tuple[tuple[str, Dim], ...]:
     """Sizes that are at least 1 only if the symbols are large enough."""
-    found: dict[str, Dim] = {}
+    seen: set[Dim] = set()
+    found: list[Dim] = []
     for function in elaboration.functions.values():
         sizes = [size for kind in function.types.values() for size in kind.shape]
         for size in (*sizes, *function.implied()):
-            if size.is_constant or size.key in found:
+            if size.is_constant or size in seen:
                 continue
+            seen.add(size)
             if not elaboration.assumptions.holds(">=", size, ONE):
-                found[size.key] = size.value
-    return tuple((str(size), size) for size in found.values())
+                found.append(size.value)
+    return tuple((str(size), size) for size in found)
 
 
 def _overridden(
