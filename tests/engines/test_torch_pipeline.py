@@ -19,7 +19,8 @@ pytestmark = pytest.mark.framework
 def test_one_process_moves_values_between_devices() -> None:
     import torch
 
-    for name, (make, shape, ids) in SPECS.items():
+    for name in ("mlp", "gpt2", "llama", "unet"):
+        make, shape, ids = SPECS[name]
         spec = make()
         source = emit_on_devices(spec.program, even(spec, 3))
         space: dict[str, Any] = {"__name__": name}
