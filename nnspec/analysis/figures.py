@@ -11,7 +11,7 @@ from enum import StrEnum
 from fractions import Fraction
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from nnspec.analysis import rules
 from nnspec.analysis.setting import Setting
@@ -21,6 +21,10 @@ from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.ir.dims import ONE, Dim, DimError, Size
 from nnspec.ir.graph import Program
 from nnspec.records import dataclass
+
+if TYPE_CHECKING:
+    from nnspec.analysis.memory.calls import Calls
+    from nnspec.analysis.memory.policy import Modes
 
 Made = TypeVar("Made")
 
@@ -68,7 +72,12 @@ class Measured:
 
 
 class Analysis:
-    """A program under a setting, with everything that was worked out of it so far."""
+    """A program under a setting, with everything that was worked out of it so far.
+
+    With `runs_alone` a figure of memory is found by a run of its own, and takes for granted what it needs alone.
+    """
+
+    runs_alone = False
 
     def __init__(self, program: Program, setting: Setting | None = None) -> None:
         self.program = program
@@ -83,6 +92,12 @@ class Analysis:
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
+
+    def calls(self, modes: Modes) -> Calls:
+        """The functions of the program, to be run on sizes alone."""
+        from nnspec.analysis.memory.calls import Calls
+
+        return Calls(self.program, modes)
 
     def measured(self, name: str) -> Measured:
         """A figure of the whole program. Raises `SpecError` for a name that is none."""

@@ -101,7 +101,7 @@ def cost(
     if timed and (as_formulas or as_csv or names is not None):
         raise click.UsageError("--device gives times, not figures, formulas or CSV")
     with spec_errors_reported(as_json):
-        wanted = _figures(names, closed=constants is not None)
+        wanted = _figures(names)
         setting = setting_of(assumed)
         models = [
             checkpointed(model, checkpoint) for model in load_models(spec, settings)
@@ -125,22 +125,14 @@ def cost(
     return 0
 
 
-def _figures(names: str | None, *, closed: bool = False) -> list[Figure]:
-    """The figures that are asked for, those that are usually of interest if none are.
-
-    With `closed`, all are those that have a formula in constants.
-    """
+def _figures(names: str | None) -> list[Figure]:
+    """The figures that are asked for, those that are usually of interest if none are."""
     from nnspec.analysis.figures import FIGURES, figure_named
-    from nnspec.analysis.generic.closed import has_closed_form
 
     if names is None:
         return [figure for figure in FIGURES.values() if figure.usual]
     if names == "all":
-        return [
-            figure
-            for figure in FIGURES.values()
-            if not closed or has_closed_form(figure.name)
-        ]
+        return list(FIGURES.values())
     return [figure_named(name.strip()) for name in names.split(",")]
 
 
@@ -149,6 +141,9 @@ _SHARED = ("flops", "backward_flops", "parameters", "saved_bytes")
 # The figures of parts that a person wants to see first.
 _FIRST = ("parameters", "flops")
 _BAR = 12
+# Between columns, and the least width of a column of words.
+_GAP = 3
+_NARROW = 32
 
 
 @dataclass(frozen=True)
@@ -300,10 +295,11 @@ class View:
         from nnspec.cli.render import table
 
         rows = [
-            [each.title, amount(self.value(each), each.unit), each.convention]
+            (each.title, amount(self.value(each), each.unit), each.convention)
             for each in self._shown()
         ]
-        return table(("figure", "", "convention"), rows) + self._remarks()
+        shown = table(("figure", "", "convention"), list(_on_lines(rows)))
+        return shown + self._remarks()
 
     def _shown(self) -> list[Figure]:
         return [
@@ -373,6 +369,28 @@ class View:
 
 def _by(operators: Sequence[str]) -> str:
     return f"{', '.join(operators)}: " if operators else ""
+
+
+def _on_lines(rows: Sequence[tuple[str, str, str]]) -> Iterator[list[str]]:
+    """Figures with their conventions, on more lines where one would be too wide."""
+    from itertools import zip_longest
+
+    from nnspec.cli.wrapping import line_width, wrapped, wrapped_words
+
+    title, formula, convention = (
+        max(len(row[column]) for row in rows) for column in range(3)
+    )
+    room = line_width() - title - 2 * _GAP
+    # A convention is narrower before a formula breaks.
+    formula = min(formula, max(room - convention, room - _NARROW))
+    for row in rows:
+        lines = zip_longest(
+            [row[0]],
+            wrapped(row[1], formula),
+            wrapped_words(row[2], room - formula),
+            fillvalue="",
+        )
+        yield from map(list, lines)
 
 
 def unfolded(tree: SummaryTree, depth: int) -> list[tuple[SummaryTree, int]]:

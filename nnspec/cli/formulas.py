@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.formula.tree import Number
@@ -14,21 +14,24 @@ if TYPE_CHECKING:
     from nnspec.analysis.formula.tree import Formula
     from nnspec.analysis.generic.closed import ClosedForms
     from nnspec.compiler import Spec
+    from nnspec.ir.dims import Dim
 
 FORMATS = ("text", "latex", "python", "javascript")
 EVERY = "all"
+# So many parts of a maximum are shown to a person.
+MOST_PARTS = 12
 
 
 @dataclass(frozen=True)
 class Formulas:
-    """The figures of one model as formulas, and what they hold for; `unsaid` are those that have none."""
+    """The figures of one model as formulas, and what they hold for; `left_out` are those nobody asked for."""
 
     spec: Spec
     title: str
     figures: Sequence[Figure]
     values: Sequence[Measured]
     forms: ClosedForms | None
-    unsaid: Sequence[Figure] = ()
+    left_out: Sequence[Figure] = ()
 
     @staticmethod
     def of(
@@ -47,16 +50,19 @@ class Formulas:
         if constants is None:
             values = [analysis.measured(each.name).at(spec.symbols) for each in figures]
             return Formulas(spec, title, figures, values, None)
-        from nnspec.analysis.generic.closed import closed_forms, has_closed_form
+        from nnspec.analysis.generic.closed import closed_forms
 
-        said = [each for each in figures if not unasked or has_closed_form(each.name)]
+        wanted = [each for each in figures if not (unasked and each.at_sizes)]
         names = None
         if constants != EVERY:
             names = [name.strip() for name in constants.split(",")]
-        forms = closed_forms(analysis, [each.name for each in said], names)
+        asked = [each.name for each in wanted]
+        optional = asked if unasked else ()
+        forms = closed_forms(analysis, asked, names, optional=optional)
+        said = [each for each in wanted if each.name in forms.figures]
         values = [forms.figures[each.name].at(spec.symbols) for each in said]
-        unsaid = [each for each in figures if each not in said]
-        return Formulas(spec, title, said, values, forms, unsaid)
+        left_out = [each for each in figures if each not in wanted]
+        return Formulas(spec, title, said, values, forms, left_out)
 
     # ---- what they hold for ------------------------------------------------------------------
 
@@ -77,9 +83,12 @@ class Formulas:
         ]
         if self.forms.conditions:
             found.append(f"holds where {', '.join(map(str, self.forms.conditions))}")
-        if self.unsaid:
-            names = ", ".join(each.name for each in self.unsaid)
-            found.append(f"no formula in constants, being no sums: {names}")
+        found.extend(self.forms.unsaid.values())
+        if self.left_out:
+            names = ",".join(each.name for each in self.left_out)
+            found.append(
+                f"peaks are long formulas: ask for them with --figures {names}"
+            )
         return found
 
     # ---- formats -----------------------------------------------------------------------------
@@ -100,20 +109,46 @@ class Formulas:
     def as_text(self) -> str:
         """A line for each figure, one for each way in which it grows."""
         from nnspec.cli.text import visible
+        from nnspec.cli.wrapping import line_width, wrapped, wrapped_words
 
         width = max((len(each.title) for each in self.figures), default=0)
         lines = [visible(self._heading()), ""]
+        room = line_width() - width - 2
         for figure, value in zip(self.figures, self.values, strict=True):
-            first, *rest = self._lines(value)
+            found = (wrapped(line, room) for line in self._shown(value))
+            first, *rest = (line for lines in found for line in lines)
             lines.append(f"{figure.title:{width}}  {visible(first)}")
             lines += (f"{'':{width}}  {visible(line)}" for line in rest)
-        remarks = [visible(remark) for remark in self.remarks()]
+        remarks = [
+            visible(line)
+            for remark in self.remarks()
+            for line in wrapped_words(remark, line_width())
+        ]
         return "\n".join([*lines, *([""] if remarks else []), *remarks, ""])
 
     def _heading(self) -> str:
         if self.forms is None:
             return self.title
         return f"{self.title}  in {', '.join(self.forms.names()) or 'numbers'}"
+
+    def _shown(self, value: Measured) -> list[str]:
+        """The lines of a figure for a person: of a maximum that which is usually largest first."""
+        parts = largest_first(value.value, self._usual_values())
+        if len(parts) < 2 or value.below != 1:
+            return self._lines(value)
+        from nnspec.analysis.formula.notation import Notation
+
+        texts = [Notation().write(self._formula(part)) for part in parts[:MOST_PARTS]]
+        if len(parts) > MOST_PARTS:
+            texts.append(f"... and {len(parts) - MOST_PARTS} more: see --json")
+        return [f"max({', '.join(texts)})"]
+
+    def _usual_values(self) -> dict[str, int]:
+        """The constants as they are, and sizes that are usual."""
+        from nnspec.analysis.typical import typical_sizes
+
+        constants = {} if self.forms is None else dict(self.forms.constants)
+        return {**constants, **typical_sizes(self.spec.program)}
 
     def _lines(self, value: Measured) -> list[str]:
         """A line for each way in which a figure grows, with the sign before it."""
@@ -174,6 +209,16 @@ class Formulas:
                 self.figures, formulas, belows, strict=True
             )
         ]
+
+
+def largest_first(value: Dim, at: Mapping[str, int]) -> list[Dim]:
+    """What a maximum is the largest of, the largest at some sizes first; of others the value itself."""
+    if value.is_constant or len(value.terms) != 1:
+        return [value]
+    monomial, coefficient = value.terms[0]
+    if coefficient != 1 or len(monomial) != 1 or monomial[0][0].kind != "max":
+        return [value]
+    return sorted(monomial[0][0].arguments, key=lambda part: -int(part.at(at)))
 
 
 def rendered(found: Sequence[Formulas], notation: str) -> str:

@@ -118,9 +118,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     Explanation(
         "E0906",
         "a figure without a formula in constants",
-        "Sums over the program have one, and what is composed of them. A peak depends on which of "
-        "many places is the highest, which other constants may change; saved activations depend on "
-        "which layers keep the same storage.",
+        "Sums over the program have one, and what is composed of them. What comes and goes in memory has "
+        "one where the turns of each loop are alike: sizes do not change from turn to turn, and a turn "
+        "leaves the memory as it found it. That takes enough turns to tell.",
         "",
         "",
     ),

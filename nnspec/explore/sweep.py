@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from nnspec import compiler
 from nnspec.analysis.figures import Analysis, Measured
-from nnspec.analysis.generic.closed import closed_forms, has_closed_form
+from nnspec.analysis.generic.closed import closed_forms, is_sum
 from nnspec.analysis.setting import Setting
 from nnspec.compiler import Spec
 from nnspec.diagnostics import SpecError, SpecErrors
@@ -147,7 +147,7 @@ class _Sweep:
 
     def _counts(self, spec: Spec, values: Mapping[str, str]) -> list[str]:
         """The constants of the sweep that are put into formulas."""
-        if not all(map(has_closed_form, self.task.figures)):
+        if not all(map(is_sum, self.task.figures)):
             return []
         counts = loop_counts(spec.program)
         return [name for name in values if name in counts]

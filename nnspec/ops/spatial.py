@@ -6,7 +6,8 @@ dims that were given, so that emitted constructors can say what the spec said.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, TypeAlias
 
 from nnspec.ir.dims import ZERO, Dim, dim
@@ -67,9 +68,25 @@ def per_axis(
     return sizes
 
 
+_names_allowed = False
+
+
+@contextmanager
+def constants_as_names() -> Generator[None]:
+    """Inside, constants may be names of the model's own: layers are described and not made."""
+    global _names_allowed
+    outer, _names_allowed = _names_allowed, True
+    try:
+        yield
+    finally:
+        _names_allowed = outer
+
+
 def check_known(size: Dim, param: str, least: int) -> None:
     """Raises `OpError` unless the size is a known number that is large enough."""
     if not size.is_constant:
+        if _names_allowed:
+            return
         raise OpError(
             f"`{size}` is only known when the model runs, and a layer is made before",
             param=param,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ import nnspec
 from nnspec.analysis.figures import FIGURES, Analysis
 from nnspec.analysis.formula.growth import grouped
 from nnspec.analysis.formula.notation import Notation
-from nnspec.analysis.generic.closed import ClosedForms, closed_forms, has_closed_form
+from nnspec.analysis.generic.closed import ClosedForms, closed_forms, is_sum
 from nnspec.analysis.generic.sums import added_up
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.typical import typical_sizes
@@ -24,7 +25,10 @@ from tests.ir.models import program
 
 ROOT = Path(__file__).parents[2]
 POINTS = 20
-CLOSED = [name for name in FIGURES if has_closed_form(name)]
+SUMS = [name for name in FIGURES if is_sum(name)]
+
+RUNNING = [each.name for each in FIGURES.values() if each.whole is not None]
+MEMORY_POINTS = 6
 
 Chance = random.Random
 
@@ -129,7 +133,7 @@ def spelled(constants: Mapping[str, Any]) -> dict[str, int]:
 def forms_of(name: str, setting: Setting | None = None) -> ClosedForms:
     path, _ = MODELS[name]
     program = nnspec.load(f"{ROOT}/specs/{path}", name).program
-    return closed_forms(Analysis(program, setting), CLOSED)
+    return closed_forms(Analysis(program, setting), SUMS)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -146,11 +150,62 @@ def test_formulas_say_what_other_constants_give(name):
         sizes = {
             size: chance.randint(1, 3) * step for size, step in steps(spec).items()
         }
-        for figure in CLOSED:
+        for figure in SUMS:
             found = forms.at(figure, {**forms.constants, **given})
             known = analysis.measured(figure)
             assert found == known, (figure, constants)
             assert found.at(sizes).exactly() == known.at(sizes).exactly()
+
+
+def memory_forms(program_: Any) -> dict[str, ClosedForms]:
+    """What comes and goes in memory, each figure by itself; those that have no formula are left out."""
+    found: dict[str, ClosedForms] = {}
+    for figure in RUNNING:
+        forms = closed_forms(Analysis(program_), [figure], optional=[figure])
+        assert (figure in forms.figures) != (figure in forms.unsaid)
+        if not forms.unsaid:
+            found[figure] = forms
+    return found
+
+
+def assert_memory(
+    forms: Mapping[str, ClosedForms],
+    constants: Mapping[str, Any],
+    other: Any,
+    chance: Chance,
+) -> int:
+    """At some sizes the formulas give what the program with these constants does; how many of them hold."""
+    held = 0
+    for figure, closed in forms.items():
+        given = {**closed.constants, **spelled(constants)}
+        if not closed.holds(given):
+            continue
+        held += 1
+        known, found = Analysis(other).figure(figure), closed.at(figure, given).value
+        multiples = other.assumptions.multiples
+        for _ in range(5):
+            sizes = {
+                name: chance.choice((1, 2, 3, 17, 256)) * multiples.get(name, 1)
+                for name in other.symbols
+            }
+            assert found.at(sizes) == known.at(sizes), (figure, constants, sizes)
+    return held
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_memory_is_what_other_constants_take(name):
+    path, draw = MODELS[name]
+    load = functools.partial(nnspec.load, f"{ROOT}/specs/{path}", name)
+    forms = memory_forms(load().program)
+    assert list(forms) == RUNNING
+    chance = random.Random(name)
+    tried = 0
+    while tried < MEMORY_POINTS:
+        constants = draw(chance)
+        if all(form.holds(spelled(constants)) for form in forms.values()):
+            tried += 1
+            other = load(**constants).program
+            assert assert_memory(forms, constants, other, chance) == len(RUNNING)
 
 
 def constants_of(sample: Sample, chance: Chance) -> dict[str, Any]:
@@ -167,7 +222,7 @@ def constants_of(sample: Sample, chance: Chance) -> dict[str, Any]:
 def test_formulas_are_right_wherever_they_say_that_they_hold(name):
     """Whatever a spec does with its constants: what is not noted as a condition must not matter."""
     sample = SAMPLES[name]
-    forms = closed_forms(Analysis(program(sample.text)), CLOSED)
+    forms = closed_forms(Analysis(program(sample.text)), SUMS)
     assert set(forms.fixed) == sample.fixed
     chance = random.Random(name)
     tried = held = 0
@@ -183,12 +238,26 @@ def test_formulas_are_right_wherever_they_say_that_they_hold(name):
             continue
         held += 1
         analysis = Analysis(other)
-        for figure in CLOSED:
+        for figure in SUMS:
             assert forms.at(figure, given) == analysis.measured(figure), (
                 figure,
                 constants,
             )
     assert held >= sample.holding * tried
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_memory_is_right_wherever_formulas_say_that_they_hold(name):
+    sample = SAMPLES[name]
+    forms = memory_forms(program(sample.text))
+    chance = random.Random(name)
+    for _ in range(12):
+        constants = constants_of(sample, chance)
+        try:
+            other = program(sample.text, **{k: str(v) for k, v in constants.items()})
+        except SpecErrors:
+            continue
+        assert_memory(forms, constants, other, chance)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bf16", "int8"])
@@ -197,7 +266,7 @@ def test_settings_count_as_in_figures_of_numbers(policy):
     forms = forms_of("GPT2Small", setting)
     path, _ = MODELS["GPT2Small"]
     spec = nnspec.load(f"{ROOT}/specs/{path}", "GPT2Small", depth=3, width=32, heads=4)
-    for figure in CLOSED:
+    for figure in SUMS:
         found = forms.at(
             figure, {**forms.constants, "depth": 3, "width": 32, "heads": 4}
         )
@@ -256,7 +325,7 @@ def test_what_has_to_stay_says_why():
 
 
 def test_conditions_are_texts_and_decide():
-    forms = closed_forms(Analysis(program(SAMPLES["ends"].text)), CLOSED)
+    forms = closed_forms(Analysis(program(SAMPLES["ends"].text)), SUMS)
     assert [str(each) for each in forms.conditions] == ["depth >= 2"]
     assert forms.holds({"depth": 2})
     assert not forms.holds({"depth": 1})

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, cast
+from dataclasses import field, replace
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from nnspec.analysis.figures import Analysis, Measured, as_measured, figure_named
+from nnspec.analysis.figures import (
+    Analysis,
+    Figure,
+    Measured,
+    as_measured,
+    figure_named,
+)
 from nnspec.analysis.generic.bodies import Body
 from nnspec.analysis.generic.conditions import Condition, fixed_by, remaining
 from nnspec.analysis.generic.constants import Constants
 from nnspec.analysis.generic.sums import Sums
-from nnspec.analysis.generic.trace import Activation, Tracer, Unrolled
+from nnspec.analysis.generic.trace import Activation, Outcome, Tracer, Unrolled
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.totals import Additive
 from nnspec.analysis.uses import Uses
@@ -20,7 +27,12 @@ from nnspec.ir.dims import ONE, Dim, Size, dim, symbol
 from nnspec.ir.graph import Parameter, Program
 from nnspec.records import dataclass
 
+if TYPE_CHECKING:
+    from nnspec.analysis.generic.memory import Running
+
 LENGTH = "len("
+# Sizes at which maxima are compared.
+TRIED = (1, 2, 3, 16, 17, 100, 1000, 4096)
 
 
 @dataclass(frozen=True)
@@ -30,7 +42,7 @@ class ClosedForms:
     `constants` are the values that the program was elaborated with, by name, an element of a list as
     `depths[0]`, the length of one as `len(depths)`. `fixed` are those that were asked for and have to
     stay numbers, each with the reason. The formulas hold for all constants of at least 1 (or as they are,
-    if less) that satisfy the `conditions`.
+    if less) that satisfy the `conditions`. `unsaid` are figures that have no formula, each with the reason.
     """
 
     name: str
@@ -39,6 +51,7 @@ class ClosedForms:
     fixed: Mapping[str, str]
     conditions: tuple[Condition, ...]
     symbols: tuple[str, ...]
+    unsaid: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def names(self) -> list[str]:
         """The constants that formulas may have as names."""
@@ -57,31 +70,50 @@ class ClosedForms:
 
 
 def closed_forms(
-    analysis: Analysis, figures: Sequence[str], constants: Collection[str] | None = None
+    analysis: Analysis,
+    figures: Sequence[str],
+    constants: Collection[str] | None = None,
+    *,
+    optional: Collection[str] = (),
 ) -> ClosedForms:
     """Figures of a program in its constants: those of the names given, or all that are integers.
 
-    Raises `SpecError` for a name that is no integer constant of the model, and for a figure that is no sum
-    over the program.
+    Raises `SpecError` for a name that is no integer constant of the model, and for a figure that has no
+    formula, unless it is `optional`.
     """
     found = Generic(
         analysis.program, analysis.setting, _asked(analysis.program, constants)
     )
-    values = {name: found.measured(name) for name in figures}
+    values: dict[str, Measured] = {}
+    unsaid: dict[str, str] = {}
+    for name in figures:
+        try:
+            values[name] = found.measured(name)
+        except SpecError as error:
+            if name not in optional or error.diagnostic.code != "E0906":
+                raise
+            unsaid[name] = error.diagnostic.message
     forms = found.forms(values)
+    kept: dict[str, Measured] = {}
     for name, value in forms.figures.items():
-        _check(name, value.at(forms.constants), analysis.measured(name))
-    return forms
+        error = _wrong(name, value, forms.constants, analysis.measured(name))
+        if error is None:
+            kept[name] = value
+        elif name in optional and error.diagnostic.code == "E0906":
+            unsaid[name] = error.diagnostic.message
+        else:
+            raise error
+    return replace(forms, figures=kept, unsaid=unsaid)
 
 
-def has_closed_form(name: str) -> bool:
+def is_sum(name: str) -> bool:
     """Whether a figure is a sum over a program, or composed of such figures."""
     figure = figure_named(name)
     if figure.composed is None:
         return figure.quantity is not None
     asked = _Asked()
     figure.composed(asked)
-    return all(map(has_closed_form, asked.names))
+    return all(map(is_sum, asked.names))
 
 
 class _Asked:
@@ -96,13 +128,44 @@ class _Asked:
         return ONE
 
 
-def _check(name: str, found: Measured, known: Measured) -> None:
-    if found.value != known.value or found.below != known.below:
-        raise SpecError(
-            "E0907",
-            f"the closed form of `{name}` gives {found.value} where there are {known.value}",
-            hint="this is a fault of nnspec: please report it with the spec",
+def _wrong(
+    name: str, found: Measured, constants: Mapping[str, int], known: Measured
+) -> SpecError | None:
+    """What there is to say of a formula that does not give the number that is known; None if it does."""
+    value = found.at(constants)
+    if value.below == known.below and _agree(value.value, known.value):
+        return None
+    if figure_named(name).whole is not None:
+        # A layout of memory that sizes decide by being equal, or 1, as the constants are.
+        from nnspec.analysis.generic.memory import unsaid
+
+        return unsaid(figure_named(name), "sizes that happen to be equal decide it")
+    return SpecError(
+        "E0907",
+        f"the closed form of `{name}` gives {value.value} where there are {known.value}",
+        hint="this is a fault of nnspec: please report it with the spec",
+    )
+
+
+def _agree(found: Dim, known: Dim) -> bool:
+    """Whether two figures are equal; of maxima, which may leave out what is never largest, at some sizes."""
+    if found == known or not (found - known).symbols():
+        return found == known
+    atoms = {each for one in (found, known) for each in one.atoms()}
+    symbols = {a.symbol: a.scale for a in atoms if a.kind == "symbol"}
+    if all(atom.kind != "max" for atom in atoms):
+        return False
+    return all(
+        found.at(sizes) == known.at(sizes)
+        for sizes in (
+            {name: scale * (size + 7 * place) for place, (name, scale) in names}
+            for size in TRIED
+            for names in (
+                list(enumerate(symbols.items())),
+                list(enumerate(reversed(symbols.items()))),
+            )
         )
+    )
 
 
 # ---- names ------------------------------------------------------------------------------------------
@@ -166,7 +229,7 @@ def _is_integer(value: Any) -> bool:
 
 
 class Generic:
-    """A program in its constants, and its figures that are sums, or composed of such."""
+    """A program in its constants, and its figures."""
 
     def __init__(
         self, program: Program, setting: Setting, asked: Sequence[Parameter]
@@ -177,7 +240,8 @@ class Generic:
         self._asked = asked
         self._known = _known(asked)
         self._unrolled = frozenset[int]()
-        self._tracer, self._body = self._traced()
+        self._ran: tuple[Outcome, Running] | None = None
+        self._tracer, self._outcome = self._traced()
         self._found: dict[str, Measured] = {}
         self._conditions: list[Condition] = []
 
@@ -186,7 +250,7 @@ class Generic:
         return self.measured(name).value
 
     def measured(self, name: str) -> Measured:
-        """A figure in constants. Raises `SpecError` for one that is no sum."""
+        """A figure in constants. Raises `SpecError` for one that no formula says."""
         if name not in self._found:
             figure = figure_named(name)
             if figure.composed is not None:
@@ -194,12 +258,31 @@ class Generic:
             elif figure.quantity is not None:
                 self._found[name] = Measured(self._sum(figure.quantity(self.setting)))
             else:
-                raise SpecError(
-                    "E0906",
-                    f"`{name}` has no formula in constants: it is no sum over the program",
-                    hint="ask for it in the free sizes alone",
-                )
+                self._found[name] = Measured(self._running(figure))
         return self._found[name]
+
+    def _running(self, figure: Figure) -> Dim:
+        from nnspec.analysis.generic.memory import Running, unsaid
+        from nnspec.analysis.memory.rolling import Unlike
+
+        # Sums may yet find that a loop has to be gone through turn by turn.
+        for name in ("weight_bytes", "gradient_bytes", "optimizer_bytes"):
+            self.figure(name)
+        if self._ran is None or self._ran[0] is not self._outcome:
+            try:
+                running = Running(
+                    self._program,
+                    self.setting,
+                    self._outcome,
+                    self._tracer.facts,
+                    self._numbers(),
+                    self._known,
+                    self.figure,
+                )
+            except Unlike as error:
+                raise unsaid(figure, str(error)) from None
+            self._ran = self._outcome, running
+        return self._ran[1].closed(figure)
 
     def _sum(self, quantity: Additive) -> Dim:
         while True:
@@ -207,12 +290,16 @@ class Generic:
                 found = Sums(quantity, self._tracer.constants).counted(self._body)
             except Unrolled as loop:
                 self._unrolled |= {loop.uid}
-                self._tracer, self._body = self._traced()
+                self._tracer, self._outcome = self._traced()
                 continue
             self._conditions += found.conditions
             return self._tracer.facts.applied(found.value)
 
-    def _traced(self) -> tuple[Tracer, Body]:
+    @property
+    def _body(self) -> Body:
+        return self._outcome.body
+
+    def _traced(self) -> tuple[Tracer, Outcome]:
         while True:
             constants = Constants(self._program.assumptions, self._known)
             tracer = Tracer(self._uses, constants, self._unrolled)
@@ -221,20 +308,28 @@ class Generic:
             except Unrolled as loop:
                 self._unrolled |= {loop.uid}
 
-    def _run(self, tracer: Tracer) -> Body:
+    def _run(self, tracer: Tracer) -> Outcome:
         names = _names(self._program, self._asked)
         entry = Activation(tracer, self._uses.main, dict(names))
         inputs = tuple(
             entry.own_type(port.values) if isinstance(port.values, int) else None
             for port in self._program.main.inputs
         )
-        return tracer.traced(self._uses.main, names, inputs).body
+        return tracer.traced(self._uses.main, names, inputs)
+
+    def _numbers(self) -> dict[str, int]:
+        """The constants that have to stay numbers by what is known so far."""
+        known = {name: int(value) for name, value in self._known.items()}
+        pinned, _ = _pinned([*self._body.conditions, *self._conditions], known)
+        return {name: number for name, (number, _) in pinned.items()}
 
     def forms(self, figures: Mapping[str, Measured]) -> ClosedForms:
         """Figures as they were found, with what has to stay a number put in."""
         known = {name: int(value) for name, value in self._known.items()}
         lengths = _lengths(self._asked)
-        conditions = [*self._body.conditions, *self._conditions, *lengths]
+        running = () if self._ran is None else tuple(self._ran[1].conditions())
+        own = (*self._body.conditions, *self._conditions)
+        conditions = [*own, *running, *lengths]
         pinned, rest = _pinned(conditions, known)
         numbers = {name: number for name, (number, _) in pinned.items()}
         return ClosedForms(

@@ -6,9 +6,9 @@ rewritten by facts until none applies, and keep their values there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from nnspec.ir.dims import Atom, Dim, Monomial, dim, polynomial
+from nnspec.ir.dims import Atom, Dim, Monomial, dim, polynomial, symbol
 from nnspec.records import dataclass
 
 MOST_ROUNDS = 100
@@ -93,6 +93,17 @@ class Facts:
         if fact is not None:
             self._found.setdefault((fact.powers, fact.factor), fact)
 
+    def exact(self) -> Iterator[tuple[str, str | int]]:
+        """Names that something divides without remainder: dividend, divisor (a name or a number)."""
+        for fact in self._found.values():
+            above = _name(fact.value)
+            for atom, _ in fact.powers:
+                if above is not None and atom.kind == "//":
+                    dividend, below = _name(atom.arguments[0]), atom.arguments[1]
+                    divisor = below.constant or _name(below)
+                    if dividend == above and divisor is not None:
+                        yield above, divisor
+
     def applied(self, value: Dim) -> Dim:
         """A value rewritten by all facts until none applies."""
         for _ in range(MOST_ROUNDS):
@@ -112,6 +123,15 @@ def _lone(fact: Fact, further: Fact) -> Dim:
     """The name by which a fact was divided."""
     ((atom, _),) = set(fact.powers) - set(further.powers)
     return polynomial([(((atom, 1),), 1)])
+
+
+def _name(value: Dim) -> str | None:
+    """The name that is all of a value."""
+    names = value.symbols()
+    if len(names) != 1:
+        return None
+    (name,) = names
+    return name if value == symbol(name) else None
 
 
 def _remainder(value: Dim) -> tuple[Dim, Dim] | None:

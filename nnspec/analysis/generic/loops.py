@@ -67,6 +67,7 @@ class Turning:
     # ---- turn by turn ------------------------------------------------------------------------
 
     def _one_by_one(self, iterable: Any) -> list[Part]:
+        self.activation.repeated.pop(self.loop, None)
         elements = None
         if iterable is not None:
             elements = self.constants.elements(iterable, UNLIKE)
@@ -124,6 +125,7 @@ class Turning:
         parts.append(
             Repeated(middle, self.turn, first, stop.generic, self.loop.uid, key)
         )
+        self.activation.repeated[self.loop] = (first, last, range_.count.generic)
         made = self.activation.types
         self.activation.types = kept
         supposed.give(self.turns - last, stop.generic)

@@ -60,10 +60,12 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A body, and the types of what it gives."""
+    """A body, the types of what it gives, and how it was `made`, under a name of its own."""
 
     body: Body
     results: tuple[TensorType, ...]
+    name: str
+    made: Activation
 
 
 @dataclass(eq=False)
@@ -87,12 +89,13 @@ class Tracer:
         """A function in one use, called with these constants and inputs."""
         key = (use, key_of((names, inputs)))
         if key not in self._made:
-            self._made[key] = self._trace(use, names, inputs)
+            name = f"{use.key}#{len(self._made)}"
+            self._made[key] = self._trace(name, use, names, inputs)
         self.constants.conditions += self._made[key].body.conditions
         return self._made[key]
 
     def _trace(
-        self, use: Use, names: Mapping[str, Any], inputs: tuple[Any, ...]
+        self, name: str, use: Use, names: Mapping[str, Any], inputs: tuple[Any, ...]
     ) -> Outcome:
         activation = Activation(self, use, dict(names))
         activation.enter(inputs)
@@ -103,11 +106,16 @@ class Tracer:
             for port in activation.function.outputs
             for value in _values(port.values)
         )
-        return Outcome(Body(tuple(parts), tuple(conditions)), results)
+        body = Body(tuple(parts), tuple(conditions))
+        return Outcome(body, results, name, activation)
 
 
 class Activation:
-    """One function being run: its names, and the types of its values in the constants of the model."""
+    """One function being run: its names, and the types of its values in the constants of the model.
+
+    `given`, `operators` and `called` are what values, nodes and calls came to at last, and `repeated` the
+    loops of which one turn was said for all: how many at first and at last were not, and the number of all.
+    """
 
     def __init__(self, tracer: Tracer, use: Use, names: dict[str, Any]) -> None:
         self.tracer = tracer
@@ -117,6 +125,10 @@ class Activation:
         self.names = names
         self.types: dict[int, TensorType] = {}
         self.hidden: dict[int, int] = {}
+        self.given: dict[int, TensorType] = {}
+        self.operators: dict[int, Operator] = {}
+        self.called: dict[int, Outcome] = {}
+        self.repeated: dict[Loop, tuple[int, int, Dim]] = {}
         self._sites = {site.node.id: site for site in self.inside.sites}
 
     # ---- values ------------------------------------------------------------------------------
@@ -128,7 +140,7 @@ class Activation:
             types = cast("tuple[TensorType, ...]", given)
             types = types if isinstance(given, tuple) else (given,) * len(values)
             for value, kind in zip(values, types, strict=True):
-                self.types[value] = kind
+                self.types[value] = self.given[value] = kind
                 self._name_sizes(self.function.types[value], kind)
 
     def _name_sizes(self, own: TensorType, given: TensorType) -> None:
@@ -202,7 +214,7 @@ class Activation:
             self._give(node, tuple(self.own_type(value) for value in node.outputs))
             return []
         assert node.op is not None
-        op = self._operator(node, node.op)
+        op = self.operators[node.id] = self._operator(node, node.op)
         self._note_stretching(op, given)
         results = self._inferred(op, given, node)
         self._give(node, results)
@@ -225,7 +237,7 @@ class Activation:
 
     def _give(self, node: Node, results: tuple[TensorType, ...]) -> None:
         for value, kind in zip(node.outputs, results, strict=True):
-            self.types[value] = kind
+            self.types[value] = self.given[value] = kind
 
     def _call(self, site: Site, given: tuple[Any, ...]) -> Call:
         names = {
@@ -233,6 +245,7 @@ class Activation:
             for name, value in site.node.arguments.items()
         }
         traced = self.tracer.traced(site.use, names, given)
+        self.called[site.node.id] = traced
         self._give(site.node, traced.results)
         return Call(
             traced.body, site.is_first, f"call:{site.is_first}:{traced.body.key}"

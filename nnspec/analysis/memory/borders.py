@@ -9,12 +9,14 @@ from dataclasses import replace
 from nnspec.analysis.memory.machine import (
     Leaf,
     Machine,
+    Record,
     Storage,
     Tensor,
     kept_storages,
     reached,
 )
 from nnspec.analysis.memory.peaks import reduced
+from nnspec.analysis.memory.rolling import Unlike
 from nnspec.analysis.memory.situations import (
     Argument,
     BackwardEffect,
@@ -24,7 +26,7 @@ from nnspec.analysis.memory.situations import (
     Result,
 )
 from nnspec.analysis.uses import Place
-from nnspec.ir.dims import total
+from nnspec.ir.dims import Dim, total
 
 
 def unrecorded(context: Context) -> Context:
@@ -135,10 +137,21 @@ def effect_of(
         tuple(reduced(machine.needed)),
         tuple(found),
         tuple(each.size for each in fresh),
-        total(each.size for each in inner),
+        total(each.size for each in inner) + besides(machine, records),
         tuple(sorted(each.outside for each in kept if each.outside is not None)),
         tuple(place for place, each in enumerate(fresh) if each in kept),
     )
+
+
+def besides(machine: Machine, records: Sequence[Record]) -> Dim:
+    """What turns of loops keep that were not run. Raises `Unlike` where it is not for a backward pass."""
+    numbers = {record.number for record in records}
+    for _, rolling, _ in machine.crossings:
+        if rolling.keeps is not None:
+            low, high = rolling.keeps
+            if not any(low < number <= high for number in numbers):
+                raise Unlike("what a loop leaves is not kept for a backward pass")
+    return machine.kept_besides
 
 
 def kept_outside(
@@ -204,6 +217,7 @@ def backward_effect(
             )
         )
     parameters = total(each.size for each in machine.gradients.values())
+    parameters = parameters + machine.gradients_besides
     return BackwardEffect(machine.peaks.settled(), tuple(found), parameters)
 
 

@@ -8,7 +8,7 @@ for them all. A call adds what one run of the function came to: its peaks, what 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nnspec.analysis.memory.borders import (
     Tokens,
@@ -26,19 +26,37 @@ from nnspec.analysis.memory.gradients import run_backward
 from nnspec.analysis.memory.lowered import Lowered, lower
 from nnspec.analysis.memory.machine import Leaf, Machine, Record, Storage, Tensor
 from nnspec.analysis.memory.policy import Modes
+from nnspec.analysis.memory.rolling import Rolling, Turns, Unlike
 from nnspec.analysis.memory.situations import BackwardEffect, Behind, Context, Effect
 from nnspec.analysis.uses import Place
 from nnspec.ir.dims import Dim, total
-from nnspec.ir.graph import Function, Node, Program
+from nnspec.ir.graph import (
+    Branch,
+    Function,
+    Item,
+    Loop,
+    Node,
+    Path,
+    Program,
+    Step,
+)
 from nnspec.ir.types import DType
 
 
 class Calls:
     """The effects of a program's functions, each situation worked out once."""
 
-    def __init__(self, program: Program, modes: Modes) -> None:
+    def __init__(
+        self,
+        program: Program,
+        modes: Modes,
+        turns: Mapping[str, Mapping[Loop, Turns]] | None = None,
+    ) -> None:
         self.program = program
         self.modes = modes
+        # By function, and by loop; and how many turns these loops must have at least.
+        self._turns = turns or {}
+        self.least: dict[Dim, int] = {}
         self._lowered: dict[tuple[str, int], Lowered] = {}
         self._contexts: dict[Context, Context] = {}
         self._effects: dict[Context, Effect] = {}
@@ -57,6 +75,24 @@ class Calls:
                 node.op, function.node_types(node), function.results(node)
             )
         return self._lowered[key]
+
+    def rolling(
+        self, machine: Machine, function: Function, loop: Loop
+    ) -> Rolling | None:
+        """A loop that stands for more turns than are run."""
+        turns = self._turns.get(function.key, {}).get(loop)
+        if turns is None:
+            return None
+        ran = len(loop.iterations)
+        first, behind = (
+            _instances(function, loop.iterations[turn].body)
+            for turn in (max(0, turns.first), min(turns.first + 1, ran - 1))
+        )
+        shared = not first.isdisjoint(behind) and ran > turns.first + 1
+        return Rolling(turns, machine, ran, shared=shared, note=self._need)
+
+    def _need(self, count: Dim, least: int) -> None:
+        self.least[count] = max(least, self.least.get(count, 0))
 
     def kept(self) -> dict[str, set[Dim]]:
         """What calls of each function, by its key, were found to keep inside."""
@@ -221,6 +257,8 @@ class Calls:
 
     def _again(self, machine: Machine, context: Context, base: Dim) -> Dim:
         """Computes a function again: what lives once it has run."""
+        if self._turns.get(context.function):
+            raise Unlike("a block with such a loop is computed again")
         effect = self.effect(context)
         for peak in effect.again:
             machine.peaks.add(base + peak)
@@ -268,6 +306,21 @@ class Calls:
         handed.clear()
         run_backward(machine, roots)
         return backward_effect(machine, context, leaves)
+
+
+def _instances(function: Function, items: Sequence[Item]) -> set[Path]:
+    """The instances that statements use."""
+    found: set[Path] = set()
+    for item in items:
+        if isinstance(item, Step):
+            node = function.nodes[item.node]
+            found.update([node.path] if node.owns else [])
+        elif isinstance(item, Branch):
+            found |= _instances(function, item.body)
+        elif isinstance(item, Loop):
+            for turn in item.iterations:
+                found |= _instances(function, turn.body)
+    return found
 
 
 def _called(machine: Machine, node: Node) -> Place:

@@ -7,12 +7,13 @@ written again or the function returns. The frame follows the emitter's choices (
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from nnspec.analysis.memory.layout import contiguous
 from nnspec.analysis.memory.lowered import Evaluation, NoRule
-from nnspec.analysis.memory.machine import Leaf, Machine, Storage, Tensor
+from nnspec.analysis.memory.machine import Leaf, Machine, Storage, Tensor, needs
+from nnspec.analysis.memory.rolling import Found, layout_of, source_of
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import (
     Argument,
@@ -108,13 +109,39 @@ class Frame:
                     self._settle_all()
                     self._items(body)
                     self._settle_all()
-                case Loop(iterations=iterations):
+                case Loop():
                     self._settle_all()
-                    for turn in iterations:
-                        self._items(turn.body)
-                        self._settle_all()
+                    self._loop(item)
                 case _:
                     pass
+
+    def _loop(self, loop: Loop) -> None:
+        rolling = self.calls.rolling(self.machine, self.function, loop)
+        for number, turn in enumerate(loop.iterations):
+            if rolling is not None:
+                rolling.at(number, lambda: self._found(loop))
+            self._items(turn.body)
+            self._settle_all()
+        if rolling is not None:
+            rolling.at(len(loop.iterations), lambda: self._found(loop))
+
+    def _found(self, loop: Loop) -> Found:
+        """What a turn of a loop finds: its variables, and how their tensors lie."""
+        groups: list[Storage] = []
+        tensors = {
+            name: self.tensors[value]
+            for name, value in sorted(self.variables.items())
+            if value in self.tensors
+        }
+        names: dict[Hashable, str] = {}
+        for name, tensor in tensors.items():
+            place = source_of(tensor)
+            names[place] = f"{names.get(place, '')} {name}"
+        return Found(
+            tuple((n, layout_of(t, groups), needs(t)) for n, t in tensors.items()),
+            names,
+            [t.storage for n, t in tensors.items() if n not in loop.carried],
+        )
 
     def _step(self, node: Node, following: Sequence[Item]) -> None:
         if not any(self.plan.uses.get(value) for value in node.outputs):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import cast
 
 from nnspec.analysis.memory.layout import elementwise, is_dense
@@ -19,6 +19,7 @@ from nnspec.analysis.memory.machine import (
 from nnspec.analysis.memory.operations.pointwise import add
 from nnspec.analysis.memory.operations.reductions import REDUCTIONS
 from nnspec.analysis.memory.operations.views import sum_to
+from nnspec.analysis.memory.rolling import Rolling, layout_of
 
 
 def run_backward(machine: Machine, roots: list[tuple[Edge, Tensor]]) -> None:
@@ -57,6 +58,7 @@ class _Engine:
         self.records = reached([edge for edge, _ in roots])
         self.buffers: dict[int, list[Tensor | None]] = {}
         self.awaited: dict[int, int] = {}
+        self.leaves: dict[int, Leaf] = {}
         for edge, _ in roots:
             self._await(edge)
         for record in self.records:
@@ -68,17 +70,46 @@ class _Engine:
     def _await(self, edge: Edge | None) -> None:
         if isinstance(edge, Leaf):
             self.awaited[id(edge)] = self.awaited.get(id(edge), 0) + 1
+            self.leaves[id(edge)] = edge
 
     def run(self) -> None:
         """Every operation, the latest first."""
         self.records.reverse()
         while self.records:
+            self._cross(self.records[-1].number)
             record = self.records.pop()
             self.machine.made_behind(record.owner)
             if record.call is not None:
                 self._run_call(record)
             else:
                 self._run(record)
+        self._cross(-1)
+
+    def _cross(self, number: int) -> None:
+        """Tells loops which turn comes next, before the operation of a number."""
+        crossings = self.machine.crossings
+        while crossings and crossings[-1][0] >= number:
+            _, rolling, turn = crossings.pop()
+            rolling.crossed(turn, self._state(rolling, turn))
+
+    def _state(self, rolling: Rolling, turn: int) -> Hashable:
+        """What a turn finds on its way back: the gradients that wait, and how they lie."""
+        groups: list[Storage] = []
+        waiting: list[tuple[str, list[Tensor | None]]] = [
+            (rolling.called(turn, record.number), buffer)
+            for record in self.records
+            if (buffer := self.buffers.get(id(record))) is not None
+        ]
+        waiting += [
+            (rolling.called(turn, leaf.key), list[Tensor | None]([leaf.gradient]))
+            for leaf in self.leaves.values()
+            if leaf.gradient is not None
+        ]
+        waiting.sort(key=lambda pair: pair[0])
+        return tuple(
+            (name, *(each and layout_of(each, groups) for each in buffer))
+            for name, buffer in waiting
+        )
 
     def _run(self, record: Record) -> None:
         results = _applied(record, self.buffers.pop(id(record), None))

@@ -22,6 +22,7 @@ from nnspec.analysis.memory.layout import (
 )
 from nnspec.analysis.memory.ledger import Ledger, Owner, Pass
 from nnspec.analysis.memory.peaks import Peaks
+from nnspec.analysis.memory.rolling import Rolling
 from nnspec.ir.dims import ZERO, Dim
 from nnspec.ir.types import DType, TensorType
 from nnspec.records import dataclass
@@ -31,10 +32,19 @@ class Storage:
     """Bytes that live from its making until nothing refers to it.
 
     One that lies `outside` (a parameter, an argument of a function) is counted by whoever made it. If
-    it is then left to this machine alone (`released`), its end is counted here.
+    it is then left to this machine alone (`released`), its end is counted here. `kept` tells whether an
+    operation keeps it for its backward pass.
     """
 
-    __slots__ = ("__weakref__", "counted", "machine", "outside", "size", "state")
+    __slots__ = (
+        "__weakref__",
+        "counted",
+        "kept",
+        "machine",
+        "outside",
+        "size",
+        "state",
+    )
 
     def __init__(
         self,
@@ -48,6 +58,7 @@ class Storage:
         self.size = size if machine.ledger is None else machine.ledger.owned(size)
         self.outside = outside
         self.state = state
+        self.kept = False
         self.counted = outside is None and not state
         if self.counted:
             machine.allocate(self.size)
@@ -164,6 +175,13 @@ class Machine:
         default_factory=dict[tuple[Any, ...], Storage]
     )
     again: bool = False
+    # The loops that stand for more turns than are run: where their turns begin, and what the rest leaves.
+    rolling: list[Rolling] = field(default_factory=list[Rolling])
+    crossings: list[tuple[int, Rolling, int]] = field(
+        default_factory=list[tuple[int, Rolling, int]]
+    )
+    kept_besides: Dim = ZERO
+    gradients_besides: Dim = ZERO
     # The amounts up to the last operation that keeps something: what is computed again stops there.
     needed: list[Dim] = field(default_factory=list[Dim])
     # Told of each operation that keeps something: whether it keeps what it has made, and not only what it was given.
@@ -171,6 +189,11 @@ class Machine:
     _before: list[Dim] = field(default_factory=list[Dim])
     _numbers: int = 0
     _rising: bool = False
+
+    @property
+    def operations(self) -> int:
+        """How many operations have been recorded."""
+        return self._numbers
 
     # ---- bytes ----
 
@@ -238,6 +261,10 @@ class Machine:
             self.needed = self._before
             if self.watch is not None:
                 self.watch(lump is not None or _is_made(saved, inputs))
+        for each in saved:
+            each.storage.kept = True
+            for loop in self.rolling:
+                loop.keeps_of(each.storage)
         self._numbers += 1
         shapes = tuple(() if each is None else each.shape for each in inputs)
         kept = tuple(each.detached() for each in saved)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from nnspec.analysis.memory import run
+from nnspec.analysis.memory.calls import Calls
 from nnspec.analysis.memory.peaks import reduced
 from nnspec.analysis.memory.policy import Modes
 from nnspec.analysis.optimizers import OPTIMIZERS, Parameter, state_width
 from nnspec.analysis.setting import Policy, Setting
 from nnspec.analysis.uses import Site, values_of
 from nnspec.ir.dims import ZERO, Dim, maximum, product, total, without_twins
-from nnspec.ir.graph import Program
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Weight
 
@@ -108,7 +109,10 @@ def saved_bytes(analysis: Analysis) -> Dim:
     """What autograd keeps of a forward pass in training."""
     if not analysis.setting.policy.trains:
         return ZERO
-    return _training(analysis).saved
+    if not analysis.runs_alone:
+        return _training(analysis).saved
+    how = replace(modes(analysis.setting, training=True), watched=False)
+    return analysis.once("saved", lambda: run.saved(analysis.calls(how)))
 
 
 def spared_bytes(analysis: Analysis) -> Dim:
@@ -155,11 +159,9 @@ def _inference(analysis: Analysis) -> list[Dim]:
     )
 
 
-def _counted(
-    count: Callable[[Program, Modes], _T], analysis: Analysis, *, training: bool
-) -> _T:
+def _counted(count: Callable[[Calls], _T], analysis: Analysis, *, training: bool) -> _T:
     with without_twins():
-        return count(analysis.program, modes(analysis.setting, training=training))
+        return count(analysis.calls(modes(analysis.setting, training=training)))
 
 
 def inference_peak(analysis: Analysis) -> Dim:
@@ -187,25 +189,27 @@ def train_peak(analysis: Analysis) -> Dim:
     if not passes:
         return ZERO
     still = base(analysis) + states + analysis.figure("gradient_bytes")
-    return _largest([*passes, still + step(analysis)])
+    return _largest([*passes, *(still + each for each in steps(analysis))])
 
 
-def step(analysis: Analysis) -> Dim:
-    """What the optimizer makes while it changes the largest weight."""
+def steps(analysis: Analysis) -> list[Dim]:
+    """What the optimizer makes while it changes a weight; of the largest weights, if that depends on sizes."""
     width = state_width(analysis.setting.policy)
     made = OPTIMIZERS[analysis.setting.optimizer].step
-    found = {made(each, width) for each in _trained(analysis)}
-    return maximum(*found, 0)
+    return reduced(
+        {ZERO: None} | {made(each, width): None for each in _trained(analysis)}
+    )
 
 
-def _trained(analysis: Analysis) -> set[Parameter]:
-    found: set[Parameter] = set()
+def _trained(analysis: Analysis) -> Iterable[Parameter]:
+    found: dict[Parameter, None] = {}
     waiting = [analysis.uses.main]
     seen = set(waiting)
     while waiting:
         for site in analysis.uses.inside(waiting.pop()).sites:
             if site.node.callee is None:
-                found.update(parameters(site) if site.node.owns else ())
+                own = parameters(site) if site.node.owns else ()
+                found |= dict.fromkeys(own)
             elif site.use not in seen:
                 seen.add(site.use)
                 waiting.append(site.use)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from nnspec.analysis.memory.borders import besides
 from nnspec.analysis.memory.calls import Calls
 from nnspec.analysis.memory.frame import Frame, port_values
 from nnspec.analysis.memory.gradients import run_loss
@@ -31,35 +32,41 @@ class Training:
     peaks: list[Dim]
 
 
-def inference(program: Program, modes: Modes) -> list[Dim]:
+def inference(calls: Calls) -> list[Dim]:
     """The amounts of which the largest is the peak of a forward pass, weights and inputs left out."""
-    calls = Calls(program, modes)
     machine = calls.machine(recording=False)
     _run(calls, machine)
     machine.mark()
     return machine.peaks.settled().amounts
 
 
-def training(program: Program, modes: Modes) -> Training:
+def training(calls: Calls) -> Training:
     """A forward and a backward pass from the sum of the outputs, weights and inputs left out."""
-    calls = Calls(program, modes)
     machine = calls.machine(recording=True)
     results = _run(calls, machine)
     machine.mark()
-    saved = _saved(results)
+    saved = _saved(machine, results)
     run_loss(machine, results)
     return Training(saved, machine.peaks.settled().amounts)
 
 
-def _saved(results: list[Tensor]) -> Dim:
-    kept = kept_storages(reached([each.source for each in results]))
-    return total(each.size for each in kept if each.outside is None)
+def saved(calls: Calls) -> Dim:
+    """What autograd keeps of a forward pass."""
+    machine = calls.machine(recording=True)
+    return _saved(machine, _run(calls, machine))
+
+
+def _saved(machine: Machine, results: list[Tensor]) -> Dim:
+    records = reached([each.source for each in results])
+    kept = [each for each in kept_storages(records) if each.outside is None]
+    return total(each.size for each in kept) + besides(machine, records)
 
 
 def saved_by_owner(program: Program, modes: Modes) -> Mapping[Owner, Dim]:
     """What autograd keeps of a forward pass, by the nodes that made it."""
     calls = Calls(program, replace(modes, owners=True, watched=False))
-    return by_owner(_saved(_run(calls, calls.machine(recording=True))))
+    machine = calls.machine(recording=True)
+    return by_owner(_saved(machine, _run(calls, machine)))
 
 
 def peak_by_owner(

@@ -58,7 +58,9 @@ class Atom(str):
             key = f"<{opaque.key}>"
         else:
             key = f"{kind}({','.join(a.key for a in arguments)})"
-        if len(key) > LONGEST_KEY:
+        # A maximum may be long, since it says all that it is the largest of.
+        parts = len(arguments) if kind == "max" else 1
+        if len(key) > LONGEST_KEY * parts:
             raise DimTooLarge("this size is described by too long an expression")
         self = str.__new__(cls, key)
         self.kind = kind

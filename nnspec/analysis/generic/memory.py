@@ -1,0 +1,120 @@
+"""What comes and goes in memory, in the constants of a model: saved activations and peaks as formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from nnspec.analysis.figures import Analysis, Figure
+from nnspec.analysis.generic.conditions import Condition
+from nnspec.analysis.generic.programs import Quotients, Symbolic
+from nnspec.analysis.memory.calls import Calls
+from nnspec.analysis.memory.peaks import pruned
+from nnspec.analysis.memory.rolling import Unlike
+from nnspec.diagnostics import SpecError
+from nnspec.ir.dims import Atom, Dim, DimError, dim, maximum, symbol
+from nnspec.ops.base import OpError
+from nnspec.ops.spatial import constants_as_names
+
+if TYPE_CHECKING:
+    from nnspec.analysis.generic.facts import Facts
+    from nnspec.analysis.generic.trace import Outcome
+    from nnspec.analysis.memory.policy import Modes
+    from nnspec.analysis.setting import Setting
+    from nnspec.ir.graph import Program
+
+BECAUSE = "fewer turns of its loop are unlike the others"
+
+
+class Running(Analysis):
+    """A traced program that is run on sizes alone, its loops for as many turns as formulas say.
+
+    `additive` gives figures that are sums; `numbers` are constants that have to stay what they are, of
+    those that are `known`.
+    """
+
+    runs_alone = True
+
+    def __init__(
+        self,
+        program: Program,
+        setting: Setting,
+        outcome: Outcome,
+        facts: Facts,
+        numbers: Mapping[str, int],
+        known: Mapping[str, Dim],
+        additive: Callable[[str], Dim],
+    ) -> None:
+        self._quotients = Quotients.of(facts, numbers, known)
+        self._symbolic = Symbolic(program, outcome, self._quotients)
+        super().__init__(self._symbolic.program, setting)
+        self._facts = facts
+        self._additive = additive
+        self._ran: list[Calls] = []
+
+    def figure(self, name: str) -> Dim:
+        """Another figure, which is a sum."""
+        return self._quotients.multiplied(self._additive(name))
+
+    def calls(self, modes: Modes) -> Calls:
+        """The functions of the program, with what is known of its loops."""
+        made = Calls(self.program, modes, self._symbolic.turns)
+        self._ran.append(made)
+        return made
+
+    def closed(self, figure: Figure) -> Dim:
+        """A figure that comes and goes. Raises `SpecError` for one that no formula says."""
+        assert figure.whole is not None
+        try:
+            with constants_as_names():
+                found = figure.whole(self)
+        except Unlike as error:
+            raise unsaid(figure, str(error)) from None
+        except DimError as error:
+            raise unsaid(figure, f"{error}") from None
+        except OpError as error:
+            raise unsaid(figure, error.message) from None
+        assert isinstance(found, Dim)
+        return self._said(found)
+
+    def conditions(self) -> Iterator[Condition]:
+        """How many turns loops must have for what was found."""
+        for calls in self._ran:
+            for count, least in calls.least.items():
+                yield Condition(
+                    ">=", self._quotients.divided(count), dim(least), because=BECAUSE
+                )
+
+    def _said(self, value: Dim) -> Dim:
+        """A figure in the constants of the model again, as short as the spec allows."""
+
+        def replace(atom: Atom) -> Dim | None:
+            if atom.kind != "max":
+                return None
+            parts = pruned(atom.arguments, self._lows())
+            return maximum(*(self._shortened(part) for part in parts))
+
+        return self._shortened(value.substitute(replace))
+
+    def _lows(self) -> dict[str, int]:
+        """The least that each name may be, 1 where nothing says more."""
+        bounds = self.program.assumptions.bounds
+        lows = {name: low for name, (low, _) in bounds.items()}
+        for calls in self._ran:
+            for count, least in calls.least.items():
+                for name in count.symbols():
+                    if count - symbol(name) == 0:
+                        lows[name] = max(least, lows.get(name, 1))
+        return lows
+
+    def _shortened(self, value: Dim) -> Dim:
+        return self._facts.applied(self._quotients.divided(value))
+
+
+def unsaid(figure: Figure, because: str) -> SpecError:
+    """There is no formula in constants."""
+    return SpecError(
+        "E0906",
+        f"`{figure.name}` has no formula in constants: {because}",
+        hint="ask for it in the free sizes alone",
+    )

@@ -1,0 +1,214 @@
+"""A traced program as a program again, whose sizes are formulas in the constants of the model.
+
+Nodes and loops are those that elaboration left, so it has as many turns as the constants say; of loops that
+may take any number of turns it is known how many they stand for (`Turns`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import lcm
+from typing import TYPE_CHECKING, Any
+
+from nnspec.analysis.memory.rolling import Turns, Unlike
+from nnspec.ir.dims import Atom, Dim, Monomial, polynomial, symbol
+from nnspec.ir.graph import Function, Loop, Node, Program
+from nnspec.ir.slices import Range
+from nnspec.ir.types import TensorType
+from nnspec.ops.base import Operator, replaced
+from nnspec.ops.checked import fields_of
+from nnspec.records import dataclass
+
+if TYPE_CHECKING:
+    from nnspec.analysis.generic.facts import Facts
+    from nnspec.analysis.generic.trace import Outcome
+
+TURN = "turn@"
+
+
+@dataclass(frozen=True)
+class Quotients:
+    """Constants that others divide, as products: `width` as `heads` times a symbol for `width // heads`.
+
+    A size is then a polynomial without quotients wherever a spec requires that nothing remains. `numbers` are
+    constants that have to stay what they are.
+    """
+
+    products: Mapping[str, Dim]
+    meanings: Mapping[str, Dim]
+    numbers: Mapping[str, int]
+
+    @staticmethod
+    def of(
+        facts: Facts, numbers: Mapping[str, int], known: Mapping[str, Dim]
+    ) -> Quotients:
+        """The products that hold by what the spec requires, and of constants as they are `known`."""
+        products: dict[str, Dim] = {}
+        meanings: dict[str, Dim] = {}
+        scales: dict[str, int] = {}
+        for above, below in facts.exact():
+            if isinstance(below, int):
+                scales[above] = lcm(scales.get(above, 1), below)
+                continue
+            names = {*products, *numbers}
+            if above in names or below in numbers or _leads(products, below, above):
+                continue
+            if below in known and known[below] == 0:
+                continue
+            name = f"{above}//{below}"
+            products[above] = symbol(below) * symbol(name)
+            meanings[name] = symbol(above) // symbol(below)
+        for name, scale in scales.items():
+            if name not in products and name not in numbers and scale > 0:
+                products[name] = symbol(name, scale)
+        return Quotients(products, meanings, numbers)
+
+    def multiplied(self, size: Dim) -> Dim:
+        """A size with products for what is divided."""
+        size = size.at(self.numbers)
+        for _ in self.products:
+            size = size.at(self.products)
+        return cancelled(size)
+
+    def divided(self, size: Dim) -> Dim:
+        """A size in the constants of the model again."""
+        return size.at(self.meanings).substitute(_plain)
+
+
+def _plain(atom: Atom) -> Dim | None:
+    """A part of a name that is known to be a multiple, as a quotient."""
+    scaled = atom.kind == "symbol" and atom.scale > 1
+    return symbol(atom.symbol) // atom.scale if scaled else None
+
+
+def _leads(products: Mapping[str, Dim], start: str, target: str) -> bool:
+    """Whether a constant is a product of which another is a factor."""
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name == target:
+            return True
+        waiting.extend(products[name].symbols() if name in products else ())
+    return False
+
+
+def cancelled(size: Dim) -> Dim:
+    """A size with quotients in lowest terms: `a * b // (a * c)` is `b // c`."""
+
+    def replace(atom: Atom) -> Dim | None:
+        if atom.kind != "//":
+            return None
+        above, below = (cancelled(part) for part in atom.arguments)
+        if above.is_constant or below.is_constant:
+            return above // below
+        shared = _shared([*above.terms, *below.terms])
+        return above // shared // (below // shared) if shared != 1 else above // below
+
+    return size.substitute(replace) if size.terms else size
+
+
+def _shared(terms: Sequence[tuple[Monomial, int]]) -> Dim:
+    """The names that are factors of every term."""
+    (monomial, _), *rest = terms or [((), 1)]
+    powers = {atom: power for atom, power in monomial if atom.kind == "symbol"}
+    for other, _ in rest:
+        found = dict(other)
+        powers = {a: min(p, found[a]) for a, p in powers.items() if a in found}
+    return polynomial([(tuple(sorted(powers.items(), key=_key)), 1)])
+
+
+def _key(factor: tuple[Atom, int]) -> str:
+    return factor[0].key
+
+
+class Symbolic:
+    """The program of an outcome, and the loops that stand for more turns than they take."""
+
+    def __init__(
+        self, program: Program, outcome: Outcome, quotients: Quotients
+    ) -> None:
+        self._quotients = quotients
+        self._functions: dict[str, Function] = {}
+        self.turns: dict[str, Mapping[Loop, Turns]] = {}
+        for each in _reached(outcome):
+            self._functions[each.name] = self._function(each)
+            self.turns[each.name] = self._turns(each)
+        self.program = replace(
+            program, entry=outcome.name, functions=self._functions, budgets=()
+        )
+
+    def _function(self, outcome: Outcome) -> Function:
+        made = outcome.made
+        function = made.function
+        types = {value: self._said(kind) for value, kind in made.given.items()}
+        return replace(
+            function,
+            key=outcome.name,
+            nodes=tuple(self._node(node, outcome) for node in function.nodes),
+            types={**function.types, **types},
+        )
+
+    def _node(self, node: Node, outcome: Outcome) -> Node:
+        if node.callee is not None:
+            return replace(node, callee=outcome.made.called[node.id].name)
+        made = outcome.made
+        op = made.operators.get(node.id)
+        if op is None and node.weight is not None:
+            # A read of a weight has the operator of the layer that owns it.
+            owners = (n.id for n in made.function.nodes if n.path == node.path)
+            found = (made.operators[each] for each in owners if each in made.operators)
+            op = next(found, node.op)
+        return node if op is None else replace(node, op=self._operator(op))
+
+    def _operator(self, op: Operator) -> Operator:
+        fields = {name: getattr(op, name) for name in fields_of(type(op))}
+        return replaced(op, **{n: self._said(value) for n, value in fields.items()})
+
+    def _turns(self, outcome: Outcome) -> Mapping[Loop, Turns]:
+        return {
+            loop: Turns(first, last, self._said(count))
+            for loop, (first, last, count) in outcome.made.repeated.items()
+        }
+
+    def _said(self, value: Any) -> Any:
+        return mapped(value, self._size)
+
+    def _size(self, size: Dim) -> Dim:
+        found = self._quotients.multiplied(size.generic)
+        if any(name.startswith(TURN) for name in found.symbols()):
+            raise Unlike("a size changes from turn to turn of a loop")
+        return found
+
+
+def _reached(outcome: Outcome) -> Iterator[Outcome]:
+    """An outcome and those that it calls, each once."""
+    waiting, seen = [outcome], {outcome.name}
+    while waiting:
+        current = waiting.pop()
+        yield current
+        for called in current.made.called.values():
+            if called.name not in seen:
+                seen.add(called.name)
+                waiting.append(called)
+
+
+def mapped(value: Any, change: Callable[[Dim], Dim]) -> Any:
+    """A value with each size in it changed."""
+    match value:
+        case Dim():
+            return change(value)
+        case TensorType():
+            shape = tuple(change(size) for size in value.shape)
+            return TensorType(shape, value.dtype)
+        case Range():
+            bounds = (value.start, value.stop, value.step)
+            return Range(*(mapped(bound, change) for bound in bounds))
+        case tuple():
+            items: Any = value  # pyright: ignore[reportUnknownVariableType]
+            return tuple(mapped(item, change) for item in items)
+        case dict():
+            pairs: Any = value.items()  # pyright: ignore[reportUnknownVariableType,reportUnknownMemberType]
+            return {name: mapped(item, change) for name, item in pairs}
+        case _:
+            return value

@@ -1,0 +1,265 @@
+"""Loops of any number of turns: a few turns are run, and stand for as many as a formula says.
+
+If a turn finds the machine as the turn before has found it, it does the same, and so does every turn after
+it, by induction. All of them then add the same bytes, so that what lives at a place of a turn is linear in
+the number of the turn, and the most of it is in the first such turn or in the last one. That holds of the
+forward pass, and in the opposite order of the backward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nnspec.analysis.memory.peaks import Peaks, Unwatched
+from nnspec.ir.dims import ZERO, Dim, total
+from nnspec.records import dataclass
+
+if TYPE_CHECKING:
+    from nnspec.analysis.memory.machine import Machine
+
+
+class Unlike(Exception):
+    """The turns of a loop do not do the same in memory."""
+
+
+@dataclass(frozen=True)
+class Turns:
+    """A loop of `count` turns, of which the `first` ones and the `last` ones may be unlike the others."""
+
+    first: int
+    last: int
+    count: Dim
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a turn finds: its variables and how they lie, and which storages it does not replace.
+
+    `names` are the variables by where their gradients go (see `source_of`).
+    """
+
+    state: Hashable
+    names: Mapping[Hashable, str]
+    outer: list[Any]
+
+
+class Rolling:
+    """One run of a loop: its turns but the first and last ones, run `middle` times for `count` times.
+
+    `shared` tells of turns that use the same weights: the first gradient of these is unlike later ones.
+    `note` is told how many turns there must be.
+    """
+
+    def __init__(
+        self,
+        turns: Turns,
+        machine: Machine,
+        ran: int,
+        *,
+        shared: bool,
+        note: Callable[[Dim, int], None],
+    ) -> None:
+        self.turns = turns
+        self.machine = machine
+        self.shared = shared
+        self.middle = ran - turns.first - turns.last
+        self.count = turns.count - turns.first - turns.last
+        self.more = self.count - self.middle
+        self.numbers: list[int] = []
+        self._note = note
+        # What lay there before the loop and is not rebound; whether its turns keep any of that.
+        self._before: list[Any] = []
+        self._holds_before = False
+        self._outer = machine.peaks
+        self._lives: list[Dim] = []
+        self._states: list[Hashable] = []
+        self._names: list[Mapping[Hashable, str]] = []
+        # The turn from which on all are alike, and what each adds; the same for the backward pass.
+        self._alike: int | None = None
+        self._step = ZERO
+        self._behind: dict[int, tuple[Dim, Dim, Hashable]] = {}
+        self._alike_behind: int | None = None
+        self._step_behind = ZERO
+
+    # ---- forward ----
+
+    def at(self, turn: int, find: Callable[[], Found]) -> None:
+        """Before a turn of the loop, and behind the last one; `find` says what the turn finds."""
+        place = turn - self.turns.first
+        if 0 <= place <= self.middle:
+            found = find()
+            self.machine.mark()
+            self._lives.append(self.machine.live)
+            self._states.append(found.state)
+            self._names.append(found.names)
+            if place == 0:
+                self._before = found.outer
+                self.machine.rolling.append(self)
+            self.numbers.append(self.machine.operations)
+            self.machine.crossings.append((self.machine.operations, self, place))
+            self._turned(place)
+        if place == self.middle:
+            self.machine.rolling.remove(self)
+            self._before = []
+            self._finish()
+
+    def keeps_of(self, storage: Any) -> None:
+        """A turn keeps a storage for its backward pass."""
+        if any(each is storage for each in self._before):
+            self._holds_before = True
+
+    def _turned(self, turn: int) -> None:
+        machine = self.machine
+        if turn == 0:
+            self._outer, machine.peaks = machine.peaks, Peaks()
+            return
+        step = self._lives[turn] - self._lives[turn - 1]
+        if self._alike is not None:
+            self._expect(step == self._step and self._is_regular(turn))
+        elif self._states[turn - 1] == self._states[turn]:
+            self._alike, self._step = turn, step
+            self._spread(machine.peaks, self.count - turn, step)
+            machine.peaks = Unwatched()
+        else:
+            self._merge()
+
+    def _is_regular(self, turn: int) -> bool:
+        """Whether a turn has as many operations as the one before."""
+        numbers = self.numbers
+        return (
+            numbers[turn] - numbers[turn - 1] == numbers[turn - 1] - numbers[turn - 2]
+        )
+
+    def _finish(self) -> None:
+        self._expect(self._alike is not None)
+        assert self._alike is not None
+        self.machine.peaks = self._outer
+        self.machine.live = self.machine.live + self.more * self._step
+        self.machine.kept_besides = self.machine.kept_besides + self.more * self._step
+        self._note(self.turns.count, self.turns.first + self.turns.last + self._alike)
+
+    @property
+    def keeps(self) -> tuple[int, int] | None:
+        """The numbers between which the operations of a turn lie that keeps something; None if none does."""
+        if self._step == 0 or self._alike is None:
+            return None
+        return self.numbers[self._alike - 1], self.numbers[self._alike]
+
+    # ---- backward ----
+
+    def called(self, turn: int, place: Hashable) -> str:
+        """Where a gradient waits, in words that are the same in turns that are alike."""
+        name = self._names[turn].get(place)
+        if name is not None:
+            return f"variable {name}"
+        if isinstance(place, int) and place > self.numbers[0]:
+            return f"operation {place - self.numbers[turn]}"
+        return f"before {place}"
+
+    def crossed(self, turn: int, state: Hashable) -> None:
+        """The backward pass comes to a turn from behind (or, at the first one, leaves it)."""
+        machine = self.machine
+        if turn < self._end:
+            return
+        machine.mark()
+        gradients = total(each.size for each in machine.gradients.values())
+        gradients = gradients + machine.gradients_besides
+        self._behind[turn] = machine.live, gradients, state
+        self._expect(self._end < self.middle)
+        if turn == self.middle:
+            self._outer, machine.peaks = machine.peaks, Peaks()
+        else:
+            self._turned_back(turn)
+        if turn == self._end:
+            self._finish_back()
+
+    @property
+    def _end(self) -> int:
+        """How many turns are left when those that are alike have run backward.
+
+        What all turns keep goes with the first of them.
+        """
+        assert self._alike is not None
+        return self._alike if self._holds_before else self._alike - 1
+
+    def _turned_back(self, turn: int) -> None:
+        machine = self.machine
+        live, _, state = self._behind[turn]
+        before, _, found = self._behind[turn + 1]
+        step = live - before
+        ran = turn + 1
+        if self._alike_behind is not None:
+            self._expect(step == self._step_behind)
+        elif state == found and not (self.shared and ran == self.middle):
+            self._alike_behind, self._step_behind = ran, step
+            self._spread(machine.peaks, self._steady - 1, step)
+            machine.peaks = Unwatched()
+        else:
+            self._merge()
+
+    @property
+    def _steady(self) -> Dim:
+        """How many turns of the backward pass are alike, of as many as the formula says."""
+        assert self._alike_behind is not None
+        return self.count - (self.middle - self._alike_behind) - self._end
+
+    def _finish_back(self) -> None:
+        machine = self.machine
+        self._expect(self._alike_behind is not None)
+        assert self._alike_behind is not None
+        machine.peaks = self._outer
+        _, after, _ = self._behind[self._alike_behind - 1]
+        _, before, _ = self._behind[self._alike_behind]
+        machine.live = machine.live + self.more * self._step_behind
+        more = self.more * (after - before)
+        machine.gradients_besides = machine.gradients_besides + more
+        self._note(self.turns.count, int(self.turns.count - self._steady + 1))
+
+    # ---- both ----
+
+    def _spread(self, peaks: Peaks, turns: Dim, step: Dim) -> None:
+        """The peaks of a turn, and those of the turn at the other end."""
+        for peak in peaks.amounts:
+            self._outer.add(peak)
+            self._outer.add(peak + turns * step)
+
+    def _merge(self) -> None:
+        for peak in self.machine.peaks.amounts:
+            self._outer.add(peak)
+        self.machine.peaks = Peaks()
+
+    def _expect(self, holds: bool) -> None:
+        if not holds:
+            message = "the turns of a loop do not leave the memory as they found it"
+            raise Unlike(message)
+
+
+def source_of(tensor: Any) -> Hashable:
+    """Where the gradient of a tensor goes: the number of an operation, or the key of a parameter or argument."""
+    match tensor.source:
+        case (record, _):
+            return record.number
+        case None:
+            return None
+        case leaf:
+            return leaf.key
+
+
+def layout_of(tensor: Any, groups: list[Any]) -> Hashable:
+    """How a tensor lies: equal for tensors that an operation takes for the same."""
+    storage = tensor.storage
+    if not any(each is storage for each in groups):
+        groups.append(storage)
+    group = next(i for i, each in enumerate(groups) if each is storage)
+    shape = tuple(size.key for size in tensor.shape)
+    strides = tuple(size.key for size in tensor.strides)
+    return (
+        shape,
+        strides,
+        tensor.dtype,
+        group,
+        storage.state,
+        storage.size.key,
+        storage.kept,
+    )
