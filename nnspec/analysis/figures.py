@@ -93,6 +93,10 @@ class Analysis:
             self._made[key] = make()
         return self._made[key]
 
+    def of(self, program: Program) -> Analysis:
+        """The same of another program."""
+        return Analysis(program, self.setting)
+
     def calls(self, modes: Modes) -> Calls:
         """The functions of the program, to be run on sizes alone."""
         from nnspec.analysis.memory.calls import Calls

@@ -62,6 +62,10 @@ class Running(Analysis):
         self._ran.append(made)
         return made
 
+    def of(self, program: Program) -> Analysis:
+        """The same of another program, of which no formula is known."""
+        raise Unlike("it compares the model with another one")
+
     def closed(self, figure: Figure) -> Dim:
         """A figure that comes and goes. Raises `SpecError` for one that no formula says."""
         assert figure.whole is not None

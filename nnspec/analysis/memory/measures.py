@@ -135,7 +135,7 @@ def _computed_once(analysis: Analysis) -> Analysis:
     def make() -> Analysis:
         program = analysis.program.computed_once()
         same = program is analysis.program
-        return analysis if same else type(analysis)(program, analysis.setting)
+        return analysis if same else analysis.of(program)
 
     return analysis.once("computed once", make)
 
