@@ -52,7 +52,7 @@ class Formulas:
             return Formulas(spec, title, figures, values, None)
         from nnspec.analysis.generic.closed import closed_forms
 
-        wanted = [each for each in figures if not (unasked and each.at_sizes)]
+        wanted = [each for each in figures if not (unasked and each.whole is not None)]
         names = None
         if constants != EVERY:
             names = [name.strip() for name in constants.split(",")]
@@ -87,7 +87,7 @@ class Formulas:
         if self.left_out:
             names = ",".join(each.name for each in self.left_out)
             found.append(
-                f"peaks are long formulas: ask for them with --figures {names}"
+                f"memory has conditions of its own: ask with --figures {names}"
             )
         return found
 

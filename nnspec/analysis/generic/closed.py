@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
+from math import lcm
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from nnspec.analysis.figures import (
@@ -152,7 +153,10 @@ def _agree(found: Dim, known: Dim) -> bool:
     if found == known or not (found - known).symbols():
         return found == known
     atoms = {each for one in (found, known) for each in one.atoms()}
-    symbols = {a.symbol: a.scale for a in atoms if a.kind == "symbol"}
+    symbols: dict[str, int] = {}
+    for atom in atoms:
+        if atom.kind == "symbol":
+            symbols[atom.symbol] = lcm(symbols.get(atom.symbol, 1), atom.scale)
     if all(atom.kind != "max" for atom in atoms):
         return False
     return all(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nnspec.ir.graph import Program
 
 BECAUSE = "fewer turns of its loop are unlike the others"
+LAID = "an axis of one element lies otherwise in memory"
 
 
 class Running(Analysis):
@@ -49,6 +50,7 @@ class Running(Analysis):
         self._symbolic = Symbolic(program, outcome, self._quotients)
         super().__init__(self._symbolic.program, setting)
         self._facts = facts
+        self._known = known
         self._additive = additive
         self._ran: list[Calls] = []
 
@@ -82,12 +84,31 @@ class Running(Analysis):
         return self._said(found)
 
     def conditions(self) -> Iterator[Condition]:
-        """How many turns loops must have for what was found."""
+        """How many turns loops must have for what was found, and which sizes must not be 1.
+
+        An axis of one element lies otherwise in memory than any other.
+        """
+        for size in self._axes():
+            is_one = size.at(self._known) == 1
+            sign, bound = ("==", 1) if is_one else (">=", 2)
+            yield Condition(sign, size, dim(bound), because=LAID)
         for calls in self._ran:
             for count, least in calls.least.items():
                 yield Condition(
                     ">=", self._quotients.divided(count), dim(least), because=BECAUSE
                 )
+
+    def _axes(self) -> Iterator[Dim]:
+        """The sizes of axes that hang on constants alone, each once."""
+        found = {
+            size.key: size
+            for function in self.program.functions.values()
+            for kind in function.types.values()
+            for size in kind.shape
+            if not size.is_constant and size.symbols().isdisjoint(self.program.symbols)
+        }
+        for size in found.values():
+            yield self._shortened(size)
 
     def _said(self, value: Dim) -> Dim:
         """A figure in the constants of the model again, as short as the spec allows."""

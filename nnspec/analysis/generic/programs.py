@@ -73,13 +73,13 @@ class Quotients:
 
     def divided(self, size: Dim) -> Dim:
         """A size in the constants of the model again."""
-        return size.at(self.meanings).substitute(_plain)
+        return size.at(self.meanings).substitute(self._plain)
 
-
-def _plain(atom: Atom) -> Dim | None:
-    """A part of a name that is known to be a multiple, as a quotient."""
-    scaled = atom.kind == "symbol" and atom.scale > 1
-    return symbol(atom.symbol) // atom.scale if scaled else None
+    def _plain(self, atom: Atom) -> Dim | None:
+        """A part of a constant that is known to be a multiple, as a quotient."""
+        if atom.kind != "symbol" or atom.scale == 1 or atom.symbol not in self.products:
+            return None
+        return symbol(atom.symbol) // atom.scale
 
 
 def _leads(products: Mapping[str, Dim], start: str, target: str) -> bool:
