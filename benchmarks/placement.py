@@ -4,11 +4,13 @@
 "Efficient Algorithms for Device Placement of DNN Graph Operators" (Tarnawski et al.,
 NeurIPS 2020). Graphs below a folder `latency` are placed for the time of one sample,
 others for the largest load, with the devices in a line and without. Expert splits below
-a folder `experts` are costed. `--json` prints a list for programs.
+a folder `experts` are costed for both. `--json` prints a list for programs.
 
 For latency, values stream through host memory from one accelerator to another; `--staged`
 lets them arrive there as a whole first. An accelerator that moves a value does nothing
-else meanwhile, in either case.
+else meanwhile, in either case. The times that were published for expert splits are those
+of `--staged`, with as many accelerators as the split names and as much memory as it
+takes: what a split has beyond the limits is said, and no plan may have that.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.placement_graphs import read_graph
-from nnspec.placement.evaluate import loads
+from nnspec.placement.cluster import Cluster
+from nnspec.placement.evaluate import loads, value_of
+from nnspec.placement.graph import WeightedGraph
 from nnspec.placement.place import Options, place
 from nnspec.placement.plan import Objective
 
@@ -64,32 +68,51 @@ def measured(path: Path, folder: Path, effort: float, staged: bool) -> Iterator[
         )
 
 
-def expert(path: Path, folder: Path) -> Row | None:
-    """The largest load of a published split of a graph below `throughput`."""
+def expert(path: Path, folder: Path, kind: str, staged: bool) -> Row | None:
+    """What a published split gives for a graph below `throughput` or `latency`."""
     stem = path.stem.removesuffix("_expert")
-    graphs = sorted((folder / "throughput" / "LayerGraphs").glob(f"{stem}.json"))
+    graphs = sorted((folder / kind / "LayerGraphs").glob(f"{stem}.json"))
     if not graphs:
         return None
     start = time.perf_counter()
-    graph, cluster = read_graph(graphs[0])
     split = json.loads(path.read_text())
+    graph, cluster = read_graph(graphs[0], staged, accelerators=len(split["fpgas"]))
     placed = [-1] * len(graph.operators)
-    for kind, parts in (("accelerator", split["fpgas"]), ("cpu", split["cpus"])):
+    for device, parts in (("accelerator", split["fpgas"]), ("cpu", split["cpus"])):
         for number, part in enumerate(parts):
             for node in part["nodes"]:
-                placed[graph.index[str(node)]] = cluster.index[f"{kind}:{number}"]
-    value = loads(graph, cluster, placed).largest
+                placed[graph.index[str(node)]] = cluster.index[f"{device}:{number}"]
+    objective: Objective = "latency" if kind == "latency" else "throughput"
+    value = value_of(graph, cluster, objective, placed, graph.order)
     seconds = time.perf_counter() - start
     name = path.relative_to(folder).with_suffix("").as_posix()
-    return Row(name, "throughput", True, value, 0.0, seconds, "published split")
+    _, limits = read_graph(graphs[0])
+    method = "published split" + "".join(_beyond(graph, cluster, placed, limits))
+    return Row(name, objective, kind != "latency", value, 0.0, seconds, method)
+
+
+def _beyond(
+    graph: WeightedGraph, cluster: Cluster, placed: Sequence[int], limits: Cluster
+) -> Iterator[str]:
+    """What a split has beyond the limits of the graph's file."""
+    held = loads(graph, cluster, placed).held
+    missing = len(cluster.devices) - len(limits.devices)
+    if missing:
+        yield f", {missing} more accelerators than there are"
+    most = max(
+        amount / cluster.kind(device).usable for device, amount in enumerate(held)
+    )
+    if most > 1:
+        yield f", {most:.3g} times the memory of an accelerator"
 
 
 def rows(folder: Path, effort: float, staged: bool) -> Iterator[Row]:
     for path in sorted(folder.rglob("*.json")):
         if path.parent.name == "experts":
-            found = expert(path, folder)
-            if found is not None:
-                yield found
+            for kind in ("throughput", "latency"):
+                found = expert(path, folder, kind, staged)
+                if found is not None:
+                    yield found
         elif "nodes" in json.loads(path.read_text()):
             yield from measured(path, folder, effort, staged)
 
@@ -106,7 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.placement")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", action="store_true", help="print a list for programs")
-    parser.add_argument("--effort", type=float, default=25.0, help="see `Options`")
+    parser.add_argument("--effort", type=float, default=10.0, help="see `Options`")
     parser.add_argument(
         "--staged",
         action="store_true",

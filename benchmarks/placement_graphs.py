@@ -15,13 +15,17 @@ from nnspec.placement.cluster_file import cluster_of
 from nnspec.placement.graph import Operator, Value, WeightedGraph
 
 
-def read_graph(path: Path, staged: bool = False) -> tuple[WeightedGraph, Cluster]:
-    """The graph of a file and the machine that it is for.
+def read_graph(
+    path: Path, staged: bool = False, *, accelerators: int = 0
+) -> tuple[WeightedGraph, Cluster]:
+    """The graph of a file and the machine that it is for, with so many `accelerators`
+    if it has fewer.
 
     Values between accelerators stream through host memory: the receiver may start when
     the sender starts. If `staged`, only when it has ended. Loads are the same.
     """
     data = json.loads(path.read_text())
+    data["maxFPGAs"] = max(data["maxFPGAs"], accelerators)
     at = {node["id"]: place for place, node in enumerate(data["nodes"])}
     operators = tuple(_operator(node) for node in data["nodes"])
     targets: dict[tuple[int, float], list[int]] = {}

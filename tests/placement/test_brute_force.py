@@ -141,7 +141,7 @@ def heuristic_ratios(seed: int) -> Iterator[tuple[str, float]]:
     largest, in_line = brute.largest_loads(), brute.contiguous()
     objective = loads_objective(instance)
     small = random_instance(10**6 + seed, 6)
-    cases = (
+    cases: tuple[tuple[str, Instance, Objective, float | None, bool], ...] = (
         ("fit", instance, "fit", optimum(brute.shares()), False),
         ("load", instance, objective, optimum(largest), False),
         ("load in a line", instance, objective, optimum(largest[in_line]), True),
