@@ -62,7 +62,7 @@ def _try_moves(loads: Tally, unit: int, unit_of_rank: float) -> bool:
     """Moves a unit to the first device that makes the sorted loads smaller."""
     home = loads.devices[unit]
     before = loads.rank(unit_of_rank)
-    for device in range(len(loads.load)):
+    for device in _different(loads):
         if device == home or not loads.fits(unit, device):
             continue
         loads.move(unit, device)
@@ -72,6 +72,16 @@ def _try_moves(loads: Tally, unit: int, unit_of_rank: float) -> bool:
             return True
         loads.move(unit, home)
     return False
+
+
+def _different(loads: Tally) -> list[int]:
+    """The devices in use, and of those that are alike and empty one."""
+    used = set(loads.devices)
+    found: list[int] = []
+    for members in loads.problem.classes:
+        empty = next((device for device in members if device not in used), None)
+        found += [device for device in members if device in used or device == empty]
+    return found
 
 
 def _try_exchanges(loads: Tally, unit_of_rank: float) -> int:
@@ -146,12 +156,7 @@ class _Exhaustive:
 
     def _candidates(self, unit: int) -> list[int]:
         """The devices that could take a unit, one of those that are alike and empty."""
-        used = set(self.loads.devices)
-        found: list[int] = []
-        for members in self.loads.problem.classes:
-            empty = next((device for device in members if device not in used), None)
-            found += [d for d in members if d in used or d == empty]
-        able = [device for device in found if self.loads.fits(unit, device)]
+        able = [each for each in _different(self.loads) if self.loads.fits(unit, each)]
         return sorted(able, key=lambda device: self.loads.load[device])
 
     def _may_be_better(self, step: int) -> bool:
