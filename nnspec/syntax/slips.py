@@ -119,14 +119,18 @@ def reserved_word(s: Situation) -> Finding | None:
     return None
 
 
+_MEANT = {
+    "input": "an input is written `input name: [B, ...]`; otherwise ",
+    "output": "an output is written `output name = ...`; otherwise ",
+}
+
+
 def _reserved(s: Situation, offset: int, resume: int | None) -> Finding:
     word = s.text(offset)
     return s.finding(
         "E0107",
         f"`{word}` is a reserved word and cannot be a name",
-        f"write `{word} name = ...`"
-        if word in ("input", "output")
-        else f"choose another name, such as `{word}_`",
+        _MEANT.get(word, "") + f"choose another name, such as `{word}_`",
         span=s.tokens.span(s.at + offset),
         resume=resume,
     )
