@@ -91,13 +91,12 @@ def compile_(
     with spec_errors_reported(as_json):
         model = checkpointed(load_model(spec, settings), checkpoint)
         refuse_errors(model)
-        source = (
-            model.source(target)
-            if plan is None
-            else _keras_placed(model, plan, backend, schedule or microbatches)
-            if target == "keras"
-            else _placed(model, plan, schedule, microbatches)
-        )
+        if plan is None:
+            source = model.source(target)
+        elif target == "keras":
+            source = _keras_placed(model, plan, backend, schedule or microbatches)
+        else:
+            source = _placed(model, plan, schedule, microbatches)
     if output is not None:
         from nnspec.files import write_generated
 

@@ -172,5 +172,6 @@ def test_reading_devices_imports_no_costs() -> None:
     )
     assert set(done.stdout.split()) == {
         *("nnspec", "nnspec.source", "nnspec.diagnostics", "nnspec.files"),
+        "nnspec.records",
         *("nnspec.analysis", "nnspec.analysis.device", "nnspec.analysis.quantities"),
     }

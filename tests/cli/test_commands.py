@@ -68,7 +68,9 @@ class Model:
     def source(self, target: str) -> str:
         return PROGRAM + f"# {target} {self.settings}\n"
 
-    def compile_warnings(self, target: str = "") -> tuple[Diagnostic, ...]:
+    def compile_warnings(
+        self, target: str = "", *, placed: bool = False
+    ) -> tuple[Diagnostic, ...]:
         return ()
 
     def verify(self, **options: object) -> Agreement:
