@@ -311,14 +311,16 @@ class View:
     def _remarks(self) -> str:
         """Which of the figures are not exact, and why."""
         from nnspec.analysis.exactness import remarks
+        from nnspec.cli.wrapping import line_width, wrapped_words
 
         titles = {each.name: each.title for each in self._shown()}
-        lines = [
+        said = [
             f"{each.direction}: {', '.join(titles[name] for name in each.figures)}"
-            f" ({_by(each.operators)}{each.reason})\n"
+            f" ({_by(each.operators)}{each.reason})"
             for each in remarks(self.analysis, tuple(titles))
         ]
-        return "".join(["\n", *lines] if lines else [])
+        lines = ["\n  ".join(wrapped_words(each, line_width() - 2)) for each in said]
+        return "".join(["\n", *(f"{line}\n" for line in lines)] if lines else [])
 
     def _growth(self) -> list[str]:
         """What figures grow with: those that were asked for, else the one that parts are compared by."""
@@ -382,15 +384,12 @@ def _on_lines(rows: Sequence[tuple[str, str, str]]) -> Iterator[list[str]]:
     )
     room = line_width() - title - 2 * _GAP
     # A convention is narrower before a formula breaks.
-    formula = min(formula, max(room - convention, room - _NARROW))
-    for row in rows:
-        lines = zip_longest(
-            [row[0]],
-            wrapped(row[1], formula),
-            wrapped_words(row[2], room - formula),
-            fillvalue="",
-        )
-        yield from map(list, lines)
+    limit = min(formula, max(room - convention, room - _NARROW))
+    formulas = [wrapped(row[1], limit) for row in rows]
+    room -= max(len(line) for lines in formulas for line in lines)
+    for row, lines in zip(rows, formulas, strict=True):
+        words = wrapped_words(row[2], room)
+        yield from map(list, zip_longest([row[0]], lines, words, fillvalue=""))
 
 
 def unfolded(tree: SummaryTree, depth: int) -> list[tuple[SummaryTree, int]]:
