@@ -40,7 +40,7 @@ def lower_call(
         given = (tree.Display("list", given),)
     call = tree.Call(tree.Module(""), given)
     if target == "torch" and recomputes:
-        call = Name("checkpoint")(tree.Module(""), *given, use_reentrant=False)
+        call = tree.Helper("recomputed")(tree.Module(""), *given)
     return Lowered((construct,), (call,), len(node.outputs), unsaid)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 
 class DropPath(nn.Module):
@@ -24,6 +25,13 @@ class DropPath(nn.Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+def recomputed(module: nn.Module, *inputs: Tensor | None):
+    """In training, nothing that a module computes is kept: the backward pass computes it again."""
+    if not module.training:
+        return module(*inputs)
+    return checkpoint(module, *inputs, use_reentrant=False)
 
 
 def scatter_add(x: Tensor, index: Tensor, updates: Tensor, dim: int) -> Tensor:

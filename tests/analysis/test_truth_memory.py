@@ -229,8 +229,8 @@ def test_checkpointing_by_block_changes_the_program(tmp_path: Path) -> None:
     spec = nnspec.load(str(path), "Sequence")
     changed = Checkpoint(blocks=("Block",)).run(spec.program)
     assert Checkpoint().run(changed) is changed
-    assert "checkpoint(block, x" not in spec.source("torch")
-    assert "checkpoint(block, x" in replace(spec, program=changed).source("torch")
+    assert "recomputed(block, x" not in spec.source("torch")
+    assert "recomputed(block, x" in replace(spec, program=changed).source("torch")
     sizes = {"B": 8, "T": 128}
     for name in ("saved_bytes", "train_peak"):
         before = int(Analysis(spec.program).figure(name).at(sizes))

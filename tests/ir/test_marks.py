@@ -153,7 +153,7 @@ model M { input x: [B, 4]
 def test_programs_act_on_checkpointed_blocks() -> None:
     source = spec(TEXT).source("torch")
     assert "from torch.utils.checkpoint import checkpoint\n" in source
-    assert "checkpoint(self.layers[0], x, use_reentrant=False)" in source
+    assert "recomputed(self.layers[0], x)" in source
     source = spec(TEXT).source("keras")
     assert "keras.remat(" in source
     assert 'Layer(4, recompute=True, name="layers' in source

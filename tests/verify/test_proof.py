@@ -65,6 +65,19 @@ def test_pytorch_compiles_and_exports_and_keras_reloads(name: str) -> None:
     }
 
 
+def test_blocks_that_are_computed_again_are_exported_too() -> None:
+    spec = spec_of(EVERY["language"])
+    blocks = {
+        callee.name
+        for function in spec.program.functions.values()
+        for callee in spec.program.callees(function)
+    }
+    assert blocks
+    report = spec.checkpointed(*blocks).verify(compile=True, backends=("torch",))
+    assert report.ok, report.text()
+    assert "torch.export, open sizes" in names(report)
+
+
 def test_recurrent_layers_are_refused_as_documented() -> None:
     report = spec_of(specs.RECURRENT).verify(compile=True)
     assert report.ok, report.text()
