@@ -12,7 +12,14 @@ from nnspec.pycode import safety
 IMPORTS = (ast.Import, ast.ImportFrom)
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 ALLOWED = {
-    "torch": {"__future__", "math", "torch", "torch.nn", "torch.nn.functional"},
+    "torch": {
+        "__future__",
+        "math",
+        "torch",
+        "torch.nn",
+        "torch.nn.functional",
+        "torch.utils.checkpoint",
+    },
     "keras": {"__future__", "math", "keras"},
 }
 
