@@ -23,6 +23,8 @@ from nnspec.ir.dims import symbol
 from tests.analysis.generic_specs import SAMPLES, Sample
 from tests.ir.models import program
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 POINTS = 20
 SUMS = [name for name in FIGURES if is_sum(name)]

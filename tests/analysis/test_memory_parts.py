@@ -24,6 +24,8 @@ from nnspec.source import Source
 from tests.analysis.test_truth_memory import CHECKPOINTED
 from tests.ir.models import program
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PEAKS = [each.name for each in FIGURES.values() if each.at_sizes]
 MODELS = (

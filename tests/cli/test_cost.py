@@ -153,6 +153,7 @@ def test_enormous_models_stay_exact(said) -> None:
     assert "1000000000000E" in said("huge.nns", "B=1")
 
 
+@pytest.mark.slow
 def test_every_figure_of_every_spec_can_be_given(said: Any) -> None:
     for path in sorted(ROOT.joinpath("specs").glob("*/*.nns")):
         for model in json.loads(

@@ -283,6 +283,7 @@ def test_stages_split_what_the_model_splits() -> None:
     assert split == set(TensorPlan(spec.program, 2).styles)
 
 
+@pytest.mark.slow
 def test_programs_of_meshes_are_formatted_and_clean(tmp_path: Path) -> None:
     for number, run in enumerate(RUNS):
         (tmp_path / f"program{number}.py").write_text(run.source(run.spec))

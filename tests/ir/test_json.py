@@ -25,6 +25,8 @@ from nnspec.ops import OPS
 from nnspec.source import Source
 from nnspec.targets import emit
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SPECS = sorted(ROOT.joinpath("specs").glob("*/*.nns"))
 

@@ -38,6 +38,7 @@ def operators(found: Program) -> list[str]:
 @pytest.mark.parametrize(
     "path", sorted(ROOT.joinpath("specs").glob("*/*.nns")), ids=lambda path: path.stem
 )
+@pytest.mark.slow
 def test_passes_keep_the_figures_of_every_spec(name, path):
     for spec in nnspec.load_all(str(path)):
         after = run(name, spec.program)

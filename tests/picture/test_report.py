@@ -25,6 +25,7 @@ ADDITIVE = [each.name for each in FIGURES.values() if each.has_parts]
 
 
 @pytest.mark.parametrize("spec", MODELS, ids=lambda spec: spec.name)
+@pytest.mark.slow
 def test_parts_add_up_to_what_holds_them(spec: Spec) -> None:
     analysis = Analysis(spec.program)
     found = outline(spec.program)

@@ -27,6 +27,8 @@ from nnspec.placement.problem import problem_of, work_bound
 from nnspec.placement.tally import largest_load
 from tests.placement.brute import Brute, Instance, random_instance
 
+pytestmark = pytest.mark.slow
+
 INSTANCES = 2000
 PARTS = 8
 LINKED = 400

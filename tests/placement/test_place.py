@@ -126,6 +126,7 @@ def test_no_operators_are_placed_at_once() -> None:
 
 @pytest.mark.parametrize("objective", ["fit", "latency", "throughput"])
 @pytest.mark.parametrize("contiguous", [False, True])
+@pytest.mark.slow
 def test_plans_are_the_same_each_time_and_pass_their_own_check(
     objective: Objective, contiguous: bool
 ) -> None:

@@ -43,6 +43,7 @@ def test_ruff_leaves_the_cases_alone(tmp_path: Path) -> None:
     ruff("check", "--isolated", "--exclude", "long.py", str(tmp_path))
 
 
+@pytest.mark.slow
 def test_ruff_leaves_random_programs_alone(tmp_path: Path) -> None:
     for seed in SEEDS:
         text = write(Maker(seed).file())

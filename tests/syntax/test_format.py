@@ -209,6 +209,7 @@ GAPS = st.sampled_from(
 
 @settings(max_examples=120, deadline=None)
 @given(st.lists(STATEMENTS, max_size=4), st.data())
+@pytest.mark.slow
 def test_meaning_and_comments_stay_however_it_is_written(
     lines: list[str], data: st.DataObject
 ) -> None:

@@ -20,6 +20,8 @@ from nnspec.syntax.format import format_file
 from nnspec.syntax.lexer import tokenize
 from nnspec.syntax.parser import parse
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SPECS = sorted(ROOT.joinpath("specs").glob("**/*.nns"))
 LIBRARY = sorted(

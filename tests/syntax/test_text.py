@@ -205,6 +205,7 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("text", FLOODS.values(), ids=FLOODS)
+@pytest.mark.slow
 def test_a_flood_ends_in_few_diagnostics_after_little_work(text: str) -> None:
     diagnostics = Diagnostics()
     work = calls(lambda: parse(Source("flood.nns", text), diagnostics))
@@ -224,6 +225,7 @@ LONG = {
 
 
 @pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+@pytest.mark.slow
 def test_what_is_long_but_flat_is_read_with_work_in_proportion(text: str) -> None:
     diagnostics = Diagnostics()
     work = calls(lambda: parse(Source("long.nns", text), diagnostics))

@@ -19,6 +19,7 @@ SPECS = sorted(Path("specs").glob("*/*.nns"))
 TARGETS = ("torch", "keras")
 
 
+@pytest.mark.slow
 def test_emitted_files_are_formatted_and_clean(tmp_path: Path) -> None:
     for path in SPECS:
         for spec in load_all(str(path)):
@@ -49,6 +50,7 @@ print(total.hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_emitted_files_do_not_depend_on_hashes() -> None:
     found = {
         subprocess.run(
