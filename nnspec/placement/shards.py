@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from math import prod
 from typing import Literal
 
+from nnspec.analysis.shards import Shape, held_by_tensor, part_of
 from nnspec.analysis.tensor_plan import Style, TensorPlan
-from nnspec.ir.graph import Function, Program, dotted
+from nnspec.ir.graph import Program
 from nnspec.passes.stages import staged
 
-Shape = tuple[int, ...]
 Weights = Counter[Shape]
 """How many weights a device would hold of each shape, were the data axis not to divide them."""
 
@@ -30,16 +30,10 @@ def parameter_bytes(
     `width` is that of an element in bytes; `data` is 1 where weights are whole.
     """
     return width * sum(
-        count * _rows(shape, data, place) * prod(shape[1:])
+        count * prod(part_of(shape or (1,), 0, data, place))
         for weights in stages
         for shape, count in weights.items()
     )
-
-
-def _rows(shape: Shape, data: int, place: int) -> int:
-    rows = shape[0] if shape else 1
-    share = -(-rows // data)
-    return max(0, min(share, rows - place * share))
 
 
 def weights_of_stages(
@@ -51,41 +45,15 @@ def weights_of_stages(
     stages have is split in none of them.
     """
     if len(set(stage_of)) == 1:
-        return (_held(TensorPlan(program, tensor)),)
+        return (_counted(TensorPlan(program, tensor)),)
     stages = staged(program, stage_of)
     copies = (copy for each in stages.tied.values() for copy in each)
     kept = {copy.path.rpartition(".")[0] or copy.path for copy in copies}
-    return tuple(_held(TensorPlan(each, tensor, kept)) for each in stages.programs)
+    return tuple(_counted(TensorPlan(each, tensor, kept)) for each in stages.programs)
 
 
-def _held(plan: TensorPlan) -> Weights:
-    found: Weights = Counter()
-    for path, shape in _shapes(plan.program, plan.program.main, ""):
-        axis = plan.axes.get(path)
-        found[shape if axis is None else _divided(shape, axis, plan.devices)] += 1
-    return found
-
-
-def _shapes(
-    program: Program, function: Function, prefix: str
-) -> Iterator[tuple[str, Shape]]:
-    seen: set[str] = set()
-    for node in function.nodes:
-        path = f"{prefix}{dotted(node.path)}"
-        if not node.owns or path in seen:
-            continue
-        seen.add(path)
-        if node.callee is not None:
-            yield from _shapes(program, program.functions[node.callee], f"{path}.")
-            continue
-        for name, weight in function.node_weights(node).items():
-            if weight.trainable:
-                shape = tuple(int(size) for size in weight.shape)
-                yield (f"{path}.{name}" if name else path), shape
-
-
-def _divided(shape: Shape, axis: int, count: int) -> Shape:
-    return (*shape[:axis], shape[axis] // count, *shape[axis + 1 :])
+def _counted(plan: TensorPlan) -> Weights:
+    return Counter(held_by_tensor(plan).values())
 
 
 # ---- by labels ---------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from math import prod
 from typing import TypeAlias
 
+from nnspec.analysis.shards import Shape, held_by_tensor
 from nnspec.analysis.tensor_parts import constant_values, values_of
 from nnspec.analysis.tensor_plan import SplitFunction, TensorPlan
 from nnspec.diagnostics import SpecError
@@ -24,7 +25,6 @@ from nnspec.ir.dims import Size
 from nnspec.ir.graph import Function, Program, dotted
 from nnspec.ir.types import DType, TensorType
 from nnspec.records import dataclass
-from nnspec.targets.engines.shares import Shape, held_by_tensor
 from nnspec.targets.engines.torch_sharded import MeshShape, blocks_of, instances
 
 ALL_REDUCE, ALL_GATHER, REDUCE_SCATTER = "all_reduce", "all_gather", "reduce_scatter"

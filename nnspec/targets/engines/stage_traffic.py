@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
+from nnspec.analysis.shards import held_by_tensor
 from nnspec.analysis.tensor_parts import constant_values, values_of
 from nnspec.ir.dims import Size
 from nnspec.ir.graph import Port, Program
@@ -20,7 +21,6 @@ from nnspec.targets.engines.communication import (
     refuse_unknown,
     times,
 )
-from nnspec.targets.engines.shares import held_by_tensor
 from nnspec.targets.engines.torch_sharded import MeshShape, tensor_plan
 from nnspec.targets.engines.torch_stages import StagedPlans, staged_plans
 
