@@ -221,8 +221,11 @@ _ARGUMENTS_ELSEWHERE = {
     "input_dim": "",
     "input_shape": "",
 }
+_HEADS = "for a layer that has heads, `use std.attention (SelfAttention)`"
 _INSTRUCTIONS = {
     "activation": "write the activation behind the layer: `-> relu`",
+    "heads": _HEADS,
+    "num_heads": _HEADS,
     "return_sequences": 'write `returns="sequence"` for all steps, `returns="last"` for the last',
     "return_state": 'write `returns="all"` for the outputs and the states',
     "batch_first": "leave it out: the batch is always the first axis",
