@@ -6,7 +6,6 @@ settled; its methods are the stages behind.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -19,18 +18,17 @@ from nnspec.diagnostics import (
     SpecErrors,
     did_you_mean,
 )
-from nnspec.ir import evaluate as evaluation
-from nnspec.ir.dims import Dim, DimError, Size, dim
+from nnspec.ir.dims import Dim, DimError, Size
 from nnspec.ir.elaboration import Elaboration
-from nnspec.ir.frame import Builder, Frame
 from nnspec.ir.graph import Program
 from nnspec.ir.lint import lint
-from nnspec.ir.values import Declared, Module, Value
+from nnspec.ir.settings import check_size, settled, sizes_of, spelled
+from nnspec.ir.values import Declared, Module
 from nnspec.ir.whole import whole_program
 from nnspec.modules import Loader, read_source
 from nnspec.ops import OPS
 from nnspec.records import dataclass
-from nnspec.source import Location, Source
+from nnspec.source import Source
 from nnspec.syntax import ast
 
 if TYPE_CHECKING:
@@ -41,14 +39,10 @@ if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
     from nnspec.analysis.summary import SummaryTree
     from nnspec.ops.base import Operator
-    from nnspec.placement.mesh_plan import Mesh, MeshPlan
+    from nnspec.placement.mesh_plan import MeshPlan
     from nnspec.placement.plan import Plan
     from nnspec.targets.engines.communication import Traffic
-    from nnspec.targets.engines.torch_sharded import MeshShape
     from nnspec.verify import VerifyReport
-
-# Integers as the language writes them, without anything that must be parsed.
-_PLAIN = re.compile("[1-9][0-9]{0,17}")
 
 Target = Literal["torch", "keras"]
 
@@ -176,21 +170,10 @@ class Spec:
         return emit(self.program, target)
 
     def placed_source(self, plan: Plan, schedule: str | None = None) -> str:
-        """The PyTorch program of a plan: one process, or with a schedule a pipeline of processes.
+        """The PyTorch program of a plan (see `nnspec.distributed`)."""
+        from nnspec.distributed import placed_source
 
-        Raises `SpecErrors` for a plan of another model or without a line of devices, and `SpecError`
-        for what the engine cannot run.
-        """
-        from nnspec.placement.stages import line_of
-        from nnspec.targets.engines import torch_stages as engine
-
-        wanted = schedule or plan.schedule
-        if wanted is None:
-            line = line_of(self.program, plan)
-            return engine.emit_on_devices(self.program, line.stage_of)
-        rounds = wanted in engine.SEVERAL
-        line = line_of(self.program, plan, copies=True, rounds=rounds)
-        return engine.emit_pipeline(self.program, line.stage_of, line.ranks, wanted)
+        return placed_source(self.program, plan, schedule)
 
     def mesh_source(
         self,
@@ -198,20 +181,10 @@ class Spec:
         schedule: str | None = None,
         microbatches: int | None = None,
     ) -> str:
-        """The PyTorch program of a mesh, with another schedule or number of micro-batches if given.
+        """The PyTorch program of a mesh (see `nnspec.distributed`)."""
+        from nnspec.distributed import mesh_source
 
-        Raises `SpecErrors` for a plan of another model, and `SpecError` for what the engines cannot run.
-        """
-        from nnspec.placement.mesh_program import checked_mesh
-        from nnspec.placement.stages import line_of_mesh
-        from nnspec.targets.engines.torch_sharded import emit_mesh
-        from nnspec.targets.engines.torch_stages import emit_pipeline
-
-        mesh, wanted = checked_mesh(plan, schedule, microbatches)
-        line, shape = line_of_mesh(self.program, plan), _shape(mesh)
-        if wanted is None or mesh.pipeline == 1:
-            return emit_mesh(self.program, shape)
-        return emit_pipeline(self.program, line.stage_of, line.ranks, wanted, shape)
+        return mesh_source(self.program, plan, schedule, microbatches)
 
     def mesh_traffic(
         self,
@@ -219,42 +192,18 @@ class Spec:
         schedule: str | None = None,
         microbatches: int | None = None,
     ) -> tuple[Traffic, ...]:
-        """What a process of a mesh's PyTorch program communicates in a step, at each place of its pipeline.
+        """What a mesh's PyTorch program communicates (see `nnspec.distributed`)."""
+        from nnspec.distributed import mesh_traffic
 
-        Floats are float32. Raises `SpecError`: E1105 for a size that is open, E1036 for blocks of which it
-        is not known.
-        """
-        from nnspec.placement.mesh_program import checked_mesh, sizes_of_part
-        from nnspec.placement.stages import line_of_mesh
-        from nnspec.targets.engines.stage_traffic import mesh_traffic
-
-        mesh, _ = checked_mesh(plan, schedule, microbatches)
-        line = line_of_mesh(self.program, plan)
-        sizes = sizes_of_part(self.program, self.symbols, plan.batch, mesh)
-        stages = (line.stage_of, line.ranks) if mesh.pipeline > 1 else None
-        return mesh_traffic(self.program, _shape(mesh), sizes, stages)
+        return mesh_traffic(self.program, self.symbols, plan, schedule, microbatches)
 
     def keras_placed_source(
         self, plan: Plan | MeshPlan, backend: str | None = None
     ) -> str:
-        """The Keras program of a plan, for a backend: by itself, the one that has the engine.
+        """The Keras program of a plan (see `nnspec.distributed`)."""
+        from nnspec.distributed import keras_placed_source
 
-        Raises `SpecErrors` for a plan of another model, and `SpecError` for what Keras cannot run, or would
-        ignore on that backend.
-        """
-        from nnspec.placement.mesh_plan import MeshPlan
-        from nnspec.placement.mesh_program import checked_mesh
-        from nnspec.placement.stages import line_of, line_of_mesh
-        from nnspec.targets.engines import keras_engines as engine
-
-        if not isinstance(plan, MeshPlan):
-            line = line_of(self.program, plan)
-            return engine.emit_on_devices(
-                self.program, line.stage_of, backend or "tensorflow"
-            )
-        mesh, _ = checked_mesh(plan)
-        line_of_mesh(self.program, plan)
-        return engine.emit_keras_mesh(self.program, _shape(mesh), backend)
+        return keras_placed_source(self.program, plan, backend)
 
     def compile_warnings(
         self, target: str = "", *, placed: bool = False
@@ -305,7 +254,7 @@ class Spec:
         """The sizes that are known and those that are given. Raises `SpecErrors`."""
         try:
             for name, size in given.items():
-                _check_size(self.program, name, size)
+                check_size(self.program, name, size)
         except SpecError as error:
             raise SpecErrors([error.diagnostic]) from None
         return {**self.symbols, **given}
@@ -315,14 +264,6 @@ class Spec:
         from nnspec.targets.convert import convert
 
         return convert(self.program, data, origin, target)
-
-
-def _shape(mesh: Mesh) -> MeshShape:
-    from nnspec.targets.engines.torch_sharded import MeshShape
-
-    return MeshShape(
-        mesh.data, mesh.tensor, mesh.pipeline, mesh.sharded, mesh.microbatches
-    )
 
 
 # ---- loading ----------------------------------------------------------------------------------------
@@ -343,7 +284,7 @@ def load(
     """
     given = {
         **(settings or {}),
-        **{key: _spelled(value) for key, value in constants.items()},
+        **{key: spelled(value) for key, value in constants.items()},
     }
     return SpecFile(_read(path), operators).load(name, given)
 
@@ -490,127 +431,17 @@ def _elaborated(
 ) -> Spec | None:
     elaboration = Elaboration(operators, diagnostics)
     try:
-        constants, rest = _settings(elaboration, module, declared, settings)
+        constants, rest = settled(elaboration, module, declared, settings)
         program = whole_program(
             elaboration, declared, constants, module.file.source.name
         )
         if program is None:
             return None
-        symbols = _symbols(program, rest)
+        symbols = sizes_of(program, rest)
     except SpecError as error:
         diagnostics.add(error.diagnostic)
         return None
     return Spec(program.name, module.file.source.name, program, symbols)
-
-
-def _settings(
-    elaboration: Elaboration,
-    module: Module,
-    declared: Declared,
-    settings: Mapping[str, str],
-) -> tuple[dict[str, Value], dict[str, Value]]:
-    """The values that were set, apart: the model's own constants, and the rest (its symbols)."""
-    model = (
-        elaboration.variant(declared)[0]
-        if isinstance(declared.node, ast.Variant)
-        else declared
-    )
-    assert isinstance(model.node, ast.Model)
-    parameters = {parameter.name for parameter in model.node.parameters}
-    constants: dict[str, Value] = {}
-    rest: dict[str, Value] = {}
-    for name, text in settings.items():
-        value = _setting(elaboration, name, text)
-        (constants if name in parameters else rest)[name] = value
-    return constants, rest
-
-
-def _setting(elaboration: Elaboration, name: str, text: str) -> Value:
-    """The value of a setting, written in the language."""
-    if _PLAIN.fullmatch(text):
-        return dim(int(text))
-    diagnostics = Diagnostics()
-    source = Source(f"<{name}>", f"value = {text}")
-    module = Loader(diagnostics).module(source)
-    diagnostics.raise_errors()
-    declared = module.names.get("value")
-    if declared is None or len(module.file.declarations) != 1:
-        raise SpecError(
-            "E0705", f"`{text}` is no value", Location(source, module.file.span)
-        )
-    assert isinstance(declared.node, ast.Constant)
-    frame = Frame(elaboration, Builder(closed=True), module, {}, {}, "file", prefix=".")
-    return evaluation.evaluate(frame, declared.node.bind.values[0])
-
-
-def _symbols(program: Program, given: Mapping[str, Value]) -> dict[str, int]:
-    """The symbols that were set. Raises `SpecError` for a name that is none, or a size that is wrong."""
-    found: dict[str, int] = {}
-    for name, value in given.items():
-        _check_size(program, name, value)
-        if not isinstance(value, Dim) or not value.is_constant:
-            raise _no_size(name)
-        found[name] = int(value)
-    return found
-
-
-def _check_size(program: Program, name: str, value: Value | int) -> None:
-    """Raises `SpecError` for a symbol that is none of the program, or a size that it cannot have."""
-    if name not in program.symbols:
-        known = [*program.symbols, *(p.name for p in program.main.parameters)]
-        raise SpecError(
-            "E0302",
-            f"`{program.name}` has no constant or size named `{name}`",
-            hint=did_you_mean(name, known) or f"it has: {', '.join(known) or 'none'}",
-        )
-    if isinstance(value, Dim) and not value.is_constant:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | Dim) or int(value) < 1:
-        raise _no_size(name)
-    _check_assumed(program, name, int(value))
-
-
-def _no_size(name: str) -> SpecError:
-    return SpecError(
-        "E0705",
-        f"the size `{name}` must be an integer of at least 1",
-        hint=f"write a number, such as `{name}=8`",
-    )
-
-
-def _check_assumed(program: Program, name: str, value: int) -> None:
-    low, high = program.assumptions.bounds.get(name, (1, None))
-    factor = program.assumptions.multiples.get(name, 1)
-    wrong = (
-        f"is at least {low}"
-        if value < low
-        else f"is at most {high}"
-        if high is not None and value > high
-        else f"is a multiple of {factor}"
-        if value % factor
-        else None
-    )
-    if wrong:
-        raise SpecError(
-            "E0503", f"`{name}` {wrong} by a requirement of the model, not {value}"
-        )
-
-
-def _spelled(value: Any) -> str:
-    """A Python value as the language writes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None:
-        return "none"
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'"{escaped}"'
-    if isinstance(value, list | tuple):
-        items: Any = value  # pyright: ignore[reportUnknownVariableType]
-        return f"[{', '.join(_spelled(item) for item in items)}]"
-    if isinstance(value, int | float):
-        return str(value)
-    raise TypeError(f"{value!r} is no constant of the language")
 
 
 __all__ = [

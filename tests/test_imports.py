@@ -27,7 +27,7 @@ LAYERS = (
     {"ops"},
     {"passes", "analysis"},
     {"picture", "placement", "targets"},
-    {"verify"},
+    {"verify", "distributed"},
     {"compiler"},
     {"explore"},
     {"cli"},
