@@ -7,7 +7,6 @@ The parent sets the backend and, for JAX, the number of devices. One process run
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -15,17 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-
-Job = dict[str, Any]
-
-
-def loaded(path: str) -> Any:
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from loading import Job, loaded
 
 
 def data_of(job: Job) -> numpy.ndarray:

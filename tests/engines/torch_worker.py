@@ -8,7 +8,6 @@ the framework once (they are forked) and run every job.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import socket
@@ -22,21 +21,12 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as processes
+from loading import Job, loaded
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.debug import CommDebugMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 SECONDS = 60
-Job = dict[str, Any]
-
-
-def loaded(path: str) -> Any:
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def mean_square(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

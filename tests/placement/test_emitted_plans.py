@@ -46,8 +46,7 @@ pairs += [(a.grad, b.grad) for a, b in zip(weights, parts.parameters(), strict=T
 print(len(placed.STAGES), max(float((a - b).abs().max() / a.abs().max()) for a, b in pairs))
 """
 
-PIPELINE = """
-import importlib, sys
+START = """
 import torch, torch.distributed as dist, single
 
 dist.init_process_group("gloo")
@@ -58,6 +57,13 @@ tokens = torch.randint(0, 100, (4, 8))
 target = torch.randint(0, 100, (4, 8))
 def loss(logits, target):
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten())
+"""
+
+PIPELINE = (
+    START
+    + """
+import importlib, sys
+
 expected = whole(tokens)
 loss(expected, target).backward()
 known = dict(whole.named_parameters())
@@ -79,20 +85,15 @@ if dist.get_rank() == 0:
     print(stages, float(worst))
 dist.destroy_process_group()
 """
+)
 
-MESH = """
+MESH = (
+    START
+    + """
 import json
 from pathlib import Path
-import torch, torch.distributed as dist, single, placed
+import placed
 
-dist.init_process_group("gloo")
-torch.set_default_dtype(torch.float64)
-torch.manual_seed(0)
-whole = single.tied()
-tokens = torch.randint(0, 100, (4, 8))
-target = torch.randint(0, 100, (4, 8))
-def loss(logits, target):
-    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten())
 mesh = placed.make_mesh()
 model = placed.build(placed.tied, mesh, weights=whole.state_dict())
 place = mesh["data"].get_local_rank()
@@ -114,6 +115,7 @@ if dist.get_rank() == 0:
     print(1, float(worst))
 dist.destroy_process_group()
 """
+)
 
 
 def compiled(
