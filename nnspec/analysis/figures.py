@@ -101,7 +101,7 @@ class Analysis:
         """The functions of the program, to be run on sizes alone."""
         from nnspec.analysis.memory.calls import Calls
 
-        return Calls(self.program, modes)
+        return Calls(self.program, modes, rolls=True)
 
     def measured(self, name: str) -> Measured:
         """A figure of the whole program. Raises `SpecError` for a name that is none."""

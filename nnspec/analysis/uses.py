@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Use:
     """A function, whether its weights are frozen, which inputs need gradients, which results reach the loss.
 
@@ -52,6 +52,14 @@ class Use:
     def once(self) -> Use:
         """The same, computed once."""
         return replace(self, again=0, ends=False)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # Every call of every loop's turn looks its use up.
+        return hash((self.key, self.needs, self.reached, self.again, self.ends))
 
 
 class Inside:
@@ -122,7 +130,9 @@ class Inside:
         again, ends = self.again(node), self.ends_in(node)
         if self.program.recomputes(node):
             ends = self._uses.extent(found).is_needed
-        return replace(found, again=again, ends=ends) if again or ends else found
+        if again or ends:
+            found = replace(found, again=again, ends=ends)
+        return self._uses.known(found)
 
     def again(self, node: Node) -> int:
         """How often the backward pass computes a node again to its end."""
@@ -154,7 +164,7 @@ class Inside:
             needs = tuple(value in found for value in node.values())
             every = (True,) * len(node.outputs)
             use = Use(node.callee, self.is_frozen(node), needs, every)
-            results = self._uses.inside(use).needs
+            results = self._uses.inside(self._uses.known(use)).needs
             yield from (v for v, n in zip(node.outputs, results, strict=True) if n)
         elif self._trains(node) or any(value in found for value in node.values()):
             yield from floats
@@ -260,6 +270,11 @@ class Uses:
         self.program = program
         self._setting = setting
         self._inside: dict[Use, Inside] = {}
+        self._known: dict[Use, Use] = {}
+
+    def known(self, use: Use) -> Use:
+        """One object for equal uses: tables then find it without comparing."""
+        return self._known.setdefault(use, use)
 
     @property
     def main(self) -> Use:

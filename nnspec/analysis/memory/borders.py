@@ -16,7 +16,7 @@ from nnspec.analysis.memory.machine import (
     reached,
 )
 from nnspec.analysis.memory.peaks import reduced
-from nnspec.analysis.memory.rolling import Unlike
+from nnspec.analysis.memory.rolling import Rolling, Unlike
 from nnspec.analysis.memory.situations import (
     Argument,
     BackwardEffect,
@@ -144,14 +144,28 @@ def effect_of(
 
 
 def besides(machine: Machine, records: Sequence[Record]) -> Dim:
-    """What turns of loops keep that were not run. Raises `Unlike` where it is not for a backward pass."""
-    numbers = {record.number for record in records}
-    for _, rolling, _ in machine.crossings:
-        if rolling.keeps is not None:
-            low, high = rolling.keeps
-            if not any(low < number <= high for number in numbers):
-                raise Unlike("what a loop leaves is not kept for a backward pass")
+    """What turns of loops keep that were not run. Raises `Unlike` where they leave something that is not kept."""
+    loops = list({id(each): each for _, each, _ in machine.crossings}.values())
+    for loop in loops:
+        before, behind = (
+            _kept(records, number) + _beside(loops, loop, number)
+            for number in loop.turn
+        )
+        if behind - before != loop.step:
+            raise Unlike("what a loop leaves is not kept for a backward pass")
     return machine.kept_besides
+
+
+def _kept(records: Sequence[Record], last: int) -> Dim:
+    """What operations keep up to a number."""
+    kept = kept_storages([each for each in records if each.number <= last])
+    return total(each.size for each in kept if each.counted)
+
+
+def _beside(loops: Sequence[Rolling], loop: Rolling, last: int) -> Dim:
+    """What other loops left up to a number, in turns that were not run."""
+    ended = [each for each in loops if each is not loop and each.numbers[-1] <= last]
+    return total(each.more * each.step for each in ended)
 
 
 def kept_outside(

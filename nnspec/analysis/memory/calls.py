@@ -28,6 +28,7 @@ from nnspec.analysis.memory.machine import Leaf, Machine, Record, Storage, Tenso
 from nnspec.analysis.memory.policy import Modes
 from nnspec.analysis.memory.rolling import Rolling, Turns, Unlike
 from nnspec.analysis.memory.situations import BackwardEffect, Behind, Context, Effect
+from nnspec.analysis.memory.turns import RUN, turns_alike
 from nnspec.analysis.uses import Place
 from nnspec.ir.dims import Dim, total
 from nnspec.ir.graph import (
@@ -51,12 +52,17 @@ class Calls:
         program: Program,
         modes: Modes,
         turns: Mapping[str, Mapping[Loop, Turns]] | None = None,
+        *,
+        rolls: bool = False,
     ) -> None:
         self.program = program
         self.modes = modes
+        # Whether loops of many turns that are alike are rolled besides.
+        self.rolls = rolls
         # By function, and by loop; and how many turns these loops must have at least.
         self._turns = turns or {}
         self.least: dict[Dim, int] = {}
+        self._rolled = {key for key, loops in self._turns.items() if loops}
         self._lowered: dict[tuple[str, int], Lowered] = {}
         self._contexts: dict[Context, Context] = {}
         self._effects: dict[Context, Effect] = {}
@@ -76,14 +82,22 @@ class Calls:
             )
         return self._lowered[key]
 
+    def turn_by_turn(self) -> Calls:
+        """The same, but loops are rolled only where this was said."""
+        return Calls(self.program, self.modes, self._turns)
+
     def rolling(
-        self, machine: Machine, function: Function, loop: Loop
+        self, machine: Machine, function: Function, loop: Loop, mattering: set[int]
     ) -> Rolling | None:
-        """A loop that stands for more turns than are run."""
+        """A loop that stands for more turns than are run; `mattering` are the values that gradients may come from."""
         turns = self._turns.get(function.key, {}).get(loop)
+        ran = len(loop.iterations)
+        if turns is None and self.rolls and machine.ledger is None:
+            turns = turns_alike(function, loop, mattering)
+            ran = turns.first + RUN + turns.last if turns is not None else ran
         if turns is None:
             return None
-        ran = len(loop.iterations)
+        self._rolled.add(function.key)
         first, behind = (
             _instances(function, loop.iterations[turn].body)
             for turn in (max(0, turns.first), min(turns.first + 1, ran - 1))
@@ -257,7 +271,7 @@ class Calls:
 
     def _again(self, machine: Machine, context: Context, base: Dim) -> Dim:
         """Computes a function again: what lives once it has run."""
-        if self._turns.get(context.function):
+        if context.function in self._rolled:
             raise Unlike("a block with such a loop is computed again")
         effect = self.effect(context)
         for peak in effect.again:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from nnspec.analysis.memory.layout import contiguous
 from nnspec.analysis.memory.lowered import Evaluation, NoRule
 from nnspec.analysis.memory.machine import Leaf, Machine, Storage, Tensor, needs
-from nnspec.analysis.memory.rolling import Found, layout_of, source_of
+from nnspec.analysis.memory.rolling import Found, Rolling, layout_of, source_of
+from nnspec.analysis.memory.turns import steps
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import (
     Argument,
@@ -116,14 +117,43 @@ class Frame:
                     pass
 
     def _loop(self, loop: Loop) -> None:
-        rolling = self.calls.rolling(self.machine, self.function, loop)
-        for number, turn in enumerate(loop.iterations):
-            if rolling is not None:
-                rolling.at(number, lambda: self._found(loop))
+        rolling = self.calls.rolling(self.machine, self.function, loop, self.mattering)
+        if rolling is not None:
+            self._roll(loop, rolling)
+            return
+        for turn in loop.iterations:
             self._items(turn.body)
             self._settle_all()
-        if rolling is not None:
-            rolling.at(len(loop.iterations), lambda: self._found(loop))
+
+    def _roll(self, loop: Loop, rolling: Rolling) -> None:
+        """Some of the turns of a loop, which stand for all."""
+        skipped = range(rolling.end, len(loop.iterations) - rolling.turns.last)
+        turns = [turn for turn in range(len(loop.iterations)) if turn not in skipped]
+        for number, turn in enumerate(turns):
+            rolling.at(number, lambda: self._found(loop))
+            if number == rolling.end:
+                self._skip(loop, skipped)
+            self._items(loop.iterations[turn].body)
+            self._settle_all()
+        rolling.at(len(turns), lambda: self._found(loop))
+        if len(turns) == rolling.end:
+            self._skip(loop, skipped)
+
+    def _skip(self, loop: Loop, turns: range) -> None:
+        """Turns that are not run: what they were to read and to carry is what the last turn left."""
+        start, stop = turns.start, turns.stop
+        for turn in turns:
+            for number in steps(loop.iterations[turn].body):
+                for value in self.function.nodes[number].values():
+                    if value in self.left:
+                        self.left[value] -= 1
+        carried = loop.carried.items()
+        left = [(name, v[stop], self.tensors[v[start]]) for name, v in carried]
+        for _, values in carried:
+            self.tensors.pop(values[start], None)
+        for name, value, tensor in left:
+            self.tensors[value] = tensor
+            self.variables[name] = value
 
     def _found(self, loop: Loop) -> Found:
         """What a turn of a loop finds: its variables, and how their tensors lie."""

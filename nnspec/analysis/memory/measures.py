@@ -10,6 +10,7 @@ from nnspec.analysis.memory import run
 from nnspec.analysis.memory.calls import Calls
 from nnspec.analysis.memory.peaks import reduced
 from nnspec.analysis.memory.policy import Modes
+from nnspec.analysis.memory.rolling import Unlike
 from nnspec.analysis.optimizers import OPTIMIZERS, Parameter, state_width
 from nnspec.analysis.setting import Policy, Setting
 from nnspec.analysis.uses import Site, values_of
@@ -112,7 +113,7 @@ def saved_bytes(analysis: Analysis) -> Dim:
     if not analysis.runs_alone:
         return _training(analysis).saved
     how = replace(modes(analysis.setting, training=True), watched=False)
-    return analysis.once("saved", lambda: run.saved(analysis.calls(how)))
+    return analysis.once("saved", lambda: _run(run.saved, analysis.calls(how)))
 
 
 def spared_bytes(analysis: Analysis) -> Dim:
@@ -161,7 +162,17 @@ def _inference(analysis: Analysis) -> list[Dim]:
 
 def _counted(count: Callable[[Calls], _T], analysis: Analysis, *, training: bool) -> _T:
     with without_twins():
-        return count(analysis.calls(modes(analysis.setting, training=training)))
+        how = modes(analysis.setting, training=training)
+        return _run(count, analysis.calls(how))
+
+
+def _run(count: Callable[[Calls], _T], calls: Calls) -> _T:
+    try:
+        return count(calls)
+    except Unlike:
+        if not calls.rolls:
+            raise
+        return count(calls.turn_by_turn())
 
 
 def inference_peak(analysis: Analysis) -> Dim:

@@ -77,7 +77,7 @@ class Rolling:
         self._names: list[Mapping[Hashable, str]] = []
         # The turn from which on all are alike, and what each adds; the same for the backward pass.
         self._alike: int | None = None
-        self._step = ZERO
+        self.step = ZERO
         self._behind: dict[int, tuple[Dim, Dim, Hashable]] = {}
         self._alike_behind: int | None = None
         self._step_behind = ZERO
@@ -116,9 +116,9 @@ class Rolling:
             return
         step = self._lives[turn] - self._lives[turn - 1]
         if self._alike is not None:
-            self._expect(step == self._step and self._is_regular(turn))
+            self._expect(step == self.step and self._is_regular(turn))
         elif self._states[turn - 1] == self._states[turn]:
-            self._alike, self._step = turn, step
+            self._alike, self.step = turn, step
             self._spread(machine.peaks, self.count - turn, step)
             machine.peaks = Unwatched()
         else:
@@ -135,15 +135,19 @@ class Rolling:
         self._expect(self._alike is not None)
         assert self._alike is not None
         self.machine.peaks = self._outer
-        self.machine.live = self.machine.live + self.more * self._step
-        self.machine.kept_besides = self.machine.kept_besides + self.more * self._step
+        self.machine.live = self.machine.live + self.more * self.step
+        self.machine.kept_besides = self.machine.kept_besides + self.more * self.step
         self._note(self.turns.count, self.turns.first + self.turns.last + self._alike)
 
     @property
-    def keeps(self) -> tuple[int, int] | None:
-        """The numbers between which the operations of a turn lie that keeps something; None if none does."""
-        if self._step == 0 or self._alike is None:
-            return None
+    def end(self) -> int:
+        """Behind how many of the turns that are run the others are skipped."""
+        return self.turns.first + self.middle
+
+    @property
+    def turn(self) -> tuple[int, int]:
+        """The numbers between which the operations of a turn lie that is like those behind it."""
+        assert self._alike is not None
         return self.numbers[self._alike - 1], self.numbers[self._alike]
 
     # ---- backward ----
@@ -262,4 +266,5 @@ def layout_of(tensor: Any, groups: list[Any]) -> Hashable:
         storage.state,
         storage.size.key,
         storage.kept,
+        storage.counted,
     )

@@ -73,10 +73,10 @@ class Dim:
         return self._key
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, int):
-            same = self.constant == other
-        elif isinstance(other, Dim):
+        if isinstance(other, Dim):
             same = _same(self, other)
+        elif isinstance(other, int):
+            same = self.constant == other
         else:
             return NotImplemented
         if witness.current is not None:
