@@ -1,12 +1,12 @@
 """What models cost, by nnspec and by the tools that people use: how wrong, how long, how much memory.
 
-    make bench-cost            installs the tools and prints the table
+    make bench-cost            installs the tools and prints the tables
     python -m benchmarks.cost --models ResNet50 GPT2Small --json
 
 Each tool counts each model in a fresh process. Errors are ratios to what PyTorch itself counts when everything
 is counted (see `cost_peers`), which is measured anew in the same run; CPU seconds and the largest resident
 memory are those of the whole process, as the operating system counts them. nnspec counts its own spec of
-the model, the others the library's.
+the model, the others the library's. What has been counted is said on standard error as it comes.
 """
 
 from __future__ import annotations
@@ -14,15 +14,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
+from threading import Timer
 
 ROOT = Path(__file__).parent.parent
+LIMIT = 1800.0
+"""Seconds after which a process counts as failed."""
 OURS = "nnspec"
 TOOLS = ("torchinfo", "fvcore", "ptflops", "FlopCounterMode")
+PACKAGES = ("torch", "torchvision", "transformers", "torchinfo", "fvcore", "ptflops")
 SPECS = {
     "ResNet50": ("vision/resnet.nns", ["B=1"]),
     "MobileNetV2": ("vision/mobilenet_v2.nns", ["B=1", "H=224", "W=224"]),
@@ -30,6 +38,7 @@ SPECS = {
     "SwinT": ("vision/swin.nns", ["B=1"]),
     "ConvNextT": ("vision/convnext.nns", ["B=1", "H=224", "W=224"]),
     "EfficientNetB0": ("vision/efficientnet.nns", ["B=1"]),
+    "UNet64": ("vision/unet.nns", ["B=1", "H=256", "W=256"]),
     "BERTBase": ("language/bert.nns", ["B=1", "T=128"]),
     "GPT2Small": ("language/gpt2.nns", ["B=1", "T=1024"]),
     "T5Small": ("language/t5.nns", ["B=1", "S=128", "T=128"]),
@@ -77,8 +86,11 @@ def run(command: Sequence[str]) -> tuple[str, float, float]:
         text=True,
     )
     assert process.stdout is not None
+    watch = Timer(LIMIT, process.kill)
+    watch.start()
     said = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
+    watch.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     unit = 1 if sys.platform == "darwin" else 1024
     cpu = usage.ru_utime + usage.ru_stime
@@ -94,35 +106,69 @@ def figures_in(said: str) -> dict[str, int]:
     return whole[0] if isinstance(whole, list) else whole
 
 
-# ---- the table --------------------------------------------------------------------------------------
+# ---- the tables -------------------------------------------------------------------------------------
 
 
-def ratio(count: Count, truth: Count) -> str:
+def ratio(found: int | None, truth: int | None) -> str:
     """What a tool said, as a ratio to the truth."""
-    if count.flops is None or not truth.flops:
+    if found is None or not truth:
         return "failed"
-    if count.flops == truth.flops:
-        return "exact"
-    return f"{count.flops / truth.flops:.3g}"
+    return "exact" if found == truth else f"{found / truth:.3f}"
 
 
-def table(models: Sequence[str], counts: dict[tuple[str, str], Count]) -> str:
+def tables(models: Sequence[str], counts: dict[tuple[str, str], Count]) -> str:
+    """Errors and costs, a row a model, a column a tool."""
+
+    def error(name: str, count: Count) -> str:
+        truth = counts["truth", count.model]
+        return ratio(getattr(count, name), getattr(truth, name))
+
+    cells = {
+        "FLOPs / truth": lambda count: error("flops", count),
+        "parameters / truth": lambda count: error("parameters", count),
+        "cold CPU seconds": lambda count: f"{count.cpu_seconds:.2f}",
+        "memory, MB": lambda count: f"{count.memory_mb:.0f}",
+    }
     tools = (OURS, *TOOLS)
-    head = f"{'FLOPs, ratio to the truth':26}" + "".join(f"{t:>16}" for t in tools)
-    lines = [head]
-    for model in models:
-        truth = counts["truth", model]
-        cells = "".join(f"{ratio(counts[tool, model], truth):>16}" for tool in tools)
-        lines.append(f"{model:26}{cells}")
-    for name, title, digits in (
-        ("cpu_seconds", "cold CPU seconds", 2),
-        ("memory_mb", "memory, MB", 0),
-    ):
-        lines += ["", f"{title:26}" + "".join(f"{tool:>16}" for tool in tools)]
+    lines = [provenance()]
+    for title, cell in cells.items():
+        lines += ["", row(title, tools)]
         for model in models:
-            row = (getattr(counts[tool, model], name) for tool in tools)
-            lines.append(f"{model:26}" + "".join(f"{x:16.{digits}f}" for x in row))
+            lines.append(row(model, [cell(counts[tool, model]) for tool in tools]))
     return "\n".join(lines)
+
+
+def row(title: str, cells: Sequence[str]) -> str:
+    return f"{title:18}" + "".join(
+        f"{cell:>{max(9, 2 + len(tool))}}"
+        for cell, tool in zip(cells, (OURS, *TOOLS), strict=True)
+    )
+
+
+def provenance() -> str:
+    """When and on what the figures were measured, and of which tools."""
+    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    return f"{date.today()}, {processor()}, {os.cpu_count()} cores\n{versions}"
+
+
+def processor() -> str:
+    """The processor's name, as the system says it."""
+    listed = Path("/proc/cpuinfo")
+    text = listed.read_text() if listed.exists() else ""
+    found = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def counted_all(models: Sequence[str]) -> dict[tuple[str, str], Count]:
+    """Every tool on every model, one process at a time."""
+    counts: dict[tuple[str, str], Count] = {}
+    for model in models:
+        for tool in ("truth", OURS, *TOOLS):
+            count = counted(tool, model)
+            counts[tool, model] = count
+            said = "failed" if count.flops is None else f"{count.flops:,} FLOPs"
+            print(f"{model}, {tool}: {said}", file=sys.stderr)
+    return counts
 
 
 def main() -> int:
@@ -132,19 +178,16 @@ def main() -> int:
     parser.add_argument("--models", nargs="+", choices=SPECS, default=list(SPECS))
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
-    counts = {
-        (tool, model): counted(tool, model)
-        for model in options.models
-        for tool in ("truth", OURS, *TOOLS)
-    }
+    counts = counted_all(options.models)
     if options.json:
         print(json.dumps([asdict(count) for count in counts.values()], indent=2))
     else:
-        print(table(options.models, counts))
+        print(tables(options.models, counts))
     wrong = [
         model
         for model in options.models
-        if counts[OURS, model].flops != counts["truth", model].flops
+        if counts["truth", model].flops is None
+        or counts[OURS, model].flops != counts["truth", model].flops
         or counts[OURS, model].parameters != counts["truth", model].parameters
     ]
     if wrong:

@@ -68,6 +68,10 @@ def _transformers(name: str, config: str, **options: Any) -> Callable[[], Any]:
     return build
 
 
+def _unet() -> Any:
+    return import_module("benchmarks.unet").UNet()
+
+
 def _recurrent(name: str, **options: Any) -> Callable[[], Any]:
     def build() -> Any:
         import torch
@@ -86,6 +90,7 @@ MODELS: Mapping[str, Model] = {
     "SwinT": Model(_torchvision("swin_t"), IMAGE),
     "ConvNextT": Model(_torchvision("convnext_tiny"), IMAGE),
     "EfficientNetB0": Model(_torchvision("efficientnet_b0"), IMAGE),
+    "UNet64": Model(_unet, ((1, 3, 256, 256),)),
     "BERTBase": Model(
         _transformers("BertModel", "BertConfig"), ((1, 128),), True, ("input_ids",)
     ),
@@ -196,16 +201,12 @@ def ptflops(model: Model, built: Any) -> dict[str, Any]:
     from ptflops import get_model_complexity_info  # pyright: ignore[reportMissingImports]
 
     def constructor(_: Any) -> dict[str, Any]:
-        if model.names:
-            return dict(zip(model.names, inputs_of(model), strict=True))
-        # It passes inputs by name only.
-        first = "input" if type(built).__module__.startswith("torch.nn") else "x"
-        return {first: inputs_of(model)[0]}
+        return dict(zip(model.names, inputs_of(model), strict=True))
 
     macs, parameters = get_model_complexity_info(
         built,
-        model.shapes[0][1:],
-        input_constructor=constructor,
+        model.shapes[0][1:],  # of one image or sequence, which it makes itself
+        input_constructor=constructor if model.names else None,
         as_strings=False,
         print_per_layer_stat=False,
         verbose=False,
