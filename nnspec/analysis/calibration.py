@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import combinations
+from math import hypot
 
 from nnspec.analysis.kernels import Kernel
 from nnspec.analysis.roofline import Factors, Roofline
@@ -143,14 +144,13 @@ def least_squares(rows: Sequence[Row], targets: Sequence[float]) -> Row:
 
 def _solved(rows: Sequence[Row], chosen: Sequence[int]) -> Row | None:
     """The least squares with the other unknowns at 0; None where the columns depend on each other."""
-    scales = {i: sum(row[i] ** 2 for row in rows) ** 0.5 for i in chosen}
+    scales = {i: hypot(*(row[i] for row in rows)) for i in chosen}
     if not all(scales.values()):
         return None
+    # Columns of length 1 first: squares of tiny numbers would be nothing.
+    columns = {i: [row[i] / scales[i] for row in rows] for i in chosen}
     matrix = [
-        [
-            *(sum(r[i] * r[j] for r in rows) / (scales[i] * scales[j]) for j in chosen),
-            sum(row[i] for row in rows) / scales[i],
-        ]
+        [*(_dot(columns[i], columns[j]) for j in chosen), sum(columns[i])]
         for i in chosen
     ]
     solution = _eliminated(matrix)

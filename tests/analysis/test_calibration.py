@@ -121,6 +121,11 @@ rows_of_numbers = st.lists(
 )
 
 
+def test_least_squares_of_a_tiny_column() -> None:
+    rows = [(0.0, 0.0)] * 3 + [(0.0, 4e-264)]
+    assert least_squares(rows, [1.0] * 4) == pytest.approx((0, 2.5e263))
+
+
 @settings(max_examples=200, deadline=None)
 @given(rows_of_numbers, st.data())
 def test_least_squares_are_those_of_lawson_and_hanson(

@@ -123,7 +123,7 @@ class Dim:
     # ---- arithmetic --------------------------------------------------------------------------
 
     def __add__(self, other: Size) -> Dim:
-        return _both(self, dim(other), _add)
+        return _both(self, other, _add)
 
     def __radd__(self, other: Size) -> Dim:
         return dim(other) + self
@@ -132,31 +132,31 @@ class Dim:
         return _both(self, MINUS_ONE, _multiply)
 
     def __sub__(self, other: Size) -> Dim:
-        return _both(self, dim(other), _subtract)
+        return _both(self, other, _subtract)
 
     def __rsub__(self, other: Size) -> Dim:
         return dim(other) + -self
 
     def __mul__(self, other: Size) -> Dim:
-        return _both(self, dim(other), _multiply)
+        return _both(self, other, _multiply)
 
     def __rmul__(self, other: Size) -> Dim:
         return dim(other) * self
 
     def __floordiv__(self, other: Size) -> Dim:
-        return _both(self, dim(other), _floor_divide)
+        return _both(self, other, _floor_divide)
 
     def __rfloordiv__(self, other: Size) -> Dim:
         return dim(other) // self
 
     def __mod__(self, other: Size) -> Dim:
-        return _both(self, dim(other), _remainder)
+        return _both(self, other, _remainder)
 
     def __rmod__(self, other: Size) -> Dim:
         return dim(other) % self
 
     def __pow__(self, other: Size) -> Dim:
-        return _both(self, dim(other), _power)
+        return _both(self, other, _power)
 
     def __rpow__(self, other: Size) -> Dim:
         return dim(other) ** self
@@ -312,7 +312,9 @@ def _ordered(sign: str, left: Dim, right: Dim) -> bool:
 # ---- the arithmetic of values (twins are added by `_both`) ---------------------------------------
 
 
-def _both(left: Dim, right: Dim, operation: Callable[[Dim, Dim], Dim]) -> Dim:
+def _both(left: Dim, right: Size, operation: Callable[[Dim, Dim], Dim]) -> Dim:
+    if not isinstance(right, Dim):
+        right = dim(right)
     result = operation(left, right)
     # The twins live in slots of this very class; asking for `generic` would hide whether there is one.
     left_twin, right_twin = left._generic, right._generic  # pyright: ignore[reportPrivateUsage]
@@ -344,16 +346,15 @@ def _terms(value: Dim) -> Terms:
 
 
 def _add(left: Dim, right: Dim) -> Dim:
-    if left.constant is not None and right.constant is not None:
-        return dim(left.constant + right.constant)
-    if left.constant == 0:
-        return right.value
-    if right.constant == 0:
-        return left.value
     if left.constant is not None:
+        if right.constant is not None:
+            return dim(left.constant + right.constant)
         left, right = right, left
-    if right.constant is not None:
-        return Dim(polynomials.shifted(left.terms, right.constant), None)
+    more = right.constant
+    if more is not None:
+        if more == 0:
+            return left.value
+        return Dim(polynomials.shifted(left.terms, more), None)
     summed = polynomials.summed(left.terms, right.terms)
     if summed is not None:
         return Dim(summed, None)
@@ -365,18 +366,17 @@ def _subtract(left: Dim, right: Dim) -> Dim:
 
 
 def _multiply(left: Dim, right: Dim) -> Dim:
-    if left.constant is not None and right.constant is not None:
-        return dim(left.constant * right.constant)
-    if left.constant == 1:
-        return right.value
-    if right.constant == 1:
-        return left.value
     if left.constant is not None:
+        if right.constant is not None:
+            return dim(left.constant * right.constant)
         left, right = right, left
-    if right.constant == 0:
-        return ZERO
-    if right.constant is not None:
-        return Dim(polynomials.scaled(left.terms, right.constant), None)
+    factor = right.constant
+    if factor is not None:
+        if factor == 1:
+            return left.value
+        if factor == 0:
+            return ZERO
+        return Dim(polynomials.scaled(left.terms, factor), None)
     return _of_table(polynomials.multiply(left.terms, right.terms))
 
 
