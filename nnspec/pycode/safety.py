@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Set
+from collections.abc import Iterable, Set
 
 _NODES: tuple[type[ast.AST], ...] = (
     *(ast.Module, ast.Import, ast.ImportFrom, ast.alias, ast.Pass, ast.Expr),
@@ -55,6 +55,8 @@ _BUILTINS = frozenset(
         "any",
     ]
 )
+_NAMED = (ast.FunctionDef, ast.ClassDef)
+_LABELLED = (ast.keyword, ast.arg, *_NAMED)
 _REFUSED = frozenset(dir(builtins)) - _BUILTINS
 
 
@@ -72,9 +74,10 @@ def check(text: str, allowed_names: Set[str], allowed_imports: Set[str]) -> None
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as fault:
         raise UnsafeCode(f"the text does not parse: {fault}") from fault
-    known = allowed_names | _BUILTINS | _defined(tree, allowed_imports)
+    nodes = list(ast.walk(tree))
+    known = allowed_names | _BUILTINS | _defined(nodes, allowed_imports)
     top = {id(node) for node in tree.body}
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, _NODES):
             raise _unsafe(node, "is never emitted")
         if isinstance(node, ast.Name):
@@ -83,7 +86,7 @@ def check(text: str, allowed_names: Set[str], allowed_imports: Set[str]) -> None
             _check_attribute(node)
         elif isinstance(node, ast.Assign):
             _check_dunder_targets(node, id(node) in top)
-        elif isinstance(node, ast.keyword | ast.arg | ast.FunctionDef | ast.ClassDef):
+        elif isinstance(node, _LABELLED):
             _check_label(node)
         elif isinstance(node, ast.FormattedValue) and node.conversion != -1:
             raise _unsafe(node, "converts a value")
@@ -98,10 +101,10 @@ def _is_dunder(name: str) -> bool:
     return name.startswith("__")
 
 
-def _defined(tree: ast.Module, allowed_imports: Set[str]) -> set[str]:
+def _defined(nodes: Iterable[ast.AST], allowed_imports: Set[str]) -> set[str]:
     """Every name that the text binds; imports are checked on the way."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 _check_import(node, alias.name, allowed_imports)
@@ -109,7 +112,7 @@ def _defined(tree: ast.Module, allowed_imports: Set[str]) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             _check_import(node, node.module or "", allowed_imports)
             found.update(alias.asname or alias.name for alias in node.names)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+        elif isinstance(node, _NAMED):
             found.add(node.name)
         elif isinstance(node, ast.arg):
             found.add(node.arg)

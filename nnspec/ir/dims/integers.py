@@ -501,6 +501,9 @@ def _single_symbol(value: Dim) -> bool:
 
 
 def _substitute(value: Dim, replace: Replace) -> Dim:
+    only = _single_atom(value)
+    if only is not None:
+        return _replaced(only, replace)
     result = ZERO
     for monomial, coefficient in value.terms:
         factor = dim(coefficient)
