@@ -9,9 +9,12 @@ from math import inf
 
 from nnspec.placement import cpsat, downsets, interval
 from nnspec.placement.folding import fold_of
-from nnspec.placement.line import line_of
+from nnspec.placement.interval import Reach
+from nnspec.placement.line import Line, line_of
 from nnspec.placement.orders import is_chain, line_orders
 from nnspec.placement.problem import Problem, work_bound
+from nnspec.placement.reach import Tables
+from nnspec.placement.stretches import Steps
 from nnspec.placement.tally import largest_load
 from nnspec.records import dataclass
 
@@ -88,9 +91,7 @@ def _along(problem: Problem, order: Sequence[int], floor: float) -> Candidate:
     counts = [len(members) for members in problem.classes]
     method = "interval dynamic programming"
     line = line_of(problem, order)
-    many = len(counts) > 1 and problem.count > LEAST_TO_FOLD
-    fold = fold_of(problem, order, line) if many else None
-    found = interval.least_limit(line, counts, floor, fold)
+    found = interval.least_limit(line, counts, floor, reach_of(problem, order, line))
     if found is None:
         fixed = interval.Stages(counts).fixed
         return Candidate(None, inf, floor if fixed else inf, method)
@@ -103,6 +104,15 @@ def _along(problem: Problem, order: Sequence[int], floor: float) -> Candidate:
     return Candidate(
         devices, found.value, floor if found.fixed else found.bound, method
     )
+
+
+def reach_of(problem: Problem, order: Sequence[int], line: Line) -> Reach:
+    """Tables of all positions where a line has them; otherwise what repeats is folded."""
+    tables = Tables.of(line)
+    if tables is not None:
+        return tables
+    many = len(problem.classes) > 1 and problem.count > LEAST_TO_FOLD
+    return Steps(line, fold_of(problem, order, line) if many else None)
 
 
 def _by_downsets(problem: Problem, best: Candidate, masks: Sequence[int]) -> Candidate:

@@ -10,18 +10,17 @@ leaves few positions for the exact pass.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from nnspec.placement.folding import Fold, Stretch, Stretches
 from nnspec.placement.line import SLACK, Line
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
-    from nnspec.placement.line import Ints
+    from nnspec.placement.line import Ints, Truths
 
 MOST_STATES = 2048
-CHUNK = 64
 NEAR = 256
 """How many of the furthest positions are tried before all of them."""
 PRECISION = 1e-10
@@ -73,6 +72,24 @@ class Stages:
                 used[kind] += 1
                 yield tuple(used)
 
+    @cached_property
+    def steps(self) -> list[tuple[int, Ints, Ints]]:
+        """Steps that use up one more device of a class: the class, and the places of all
+        states before and behind. What leads to a state stands in front of what it leads to.
+        """
+        import numpy as np
+
+        found: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
+        for place, state in enumerate(self.states):
+            for kind, previous in self.before(state):
+                pairs = found.setdefault((sum(state), kind), ([], []))
+                pairs[0].append(self.index[previous])
+                pairs[1].append(place)
+        return [
+            (kind, np.asarray(found[used, kind][0]), np.asarray(found[used, kind][1]))
+            for used, kind in sorted(found)
+        ]
+
     def before(self, state: State) -> Iterator[tuple[int, State]]:
         """The classes whose device may have been the last, and the state before it."""
         for kind, used in enumerate(state):
@@ -84,15 +101,31 @@ class Stages:
 Segments = tuple[tuple[int, int, int], ...]
 
 
+class Reach(Protocol):
+    """How far segments of a line go within a load limit, by the class of their device."""
+
+    def ahead(self, kind: int, starts: Ints, limit: float) -> Ints:
+        """The furthest ends of segments that start at each of some positions or before."""
+        ...
+
+    def back(self, kind: int, ends: Ints, limit: float) -> Ints:
+        """The nearest starts of segments that end at each of some positions or behind."""
+        ...
+
+    def hits(self, kind: int, rows: Ints, columns: Ints, limit: float) -> Truths:
+        """For each of `columns` whether a segment from one of `rows` ends there. Both ascend."""
+        ...
+
+
 def least_limit(
-    line: Line, counts: Sequence[int], floor: float, fold: Fold | None = None
+    line: Line, counts: Sequence[int], floor: float, reach: Reach
 ) -> Found | None:
     """The least load limit of a line; None if memory or the classes allow no division.
 
-    `counts` are the devices of each class, `floor` is a proven lower bound, `fold` is
-    the part of the line that repeats.
+    `counts` are the devices of each class, `floor` is a proven lower bound, `reach` says
+    how far segments of the line go.
     """
-    search = _Search(line, Stages(counts), Stretches(fold))
+    search = _Search(line, Stages(counts), reach)
     if not search.is_possible():
         return None
     bound, limit = search.relaxed_limits(floor)
@@ -113,10 +146,10 @@ def least_limit(
 
 
 class _Search:
-    def __init__(self, line: Line, stages: Stages, stretches: Stretches) -> None:
+    def __init__(self, line: Line, stages: Stages, reach: Reach) -> None:
         self.line = line
         self.stages = stages
-        self.stretches = stretches
+        self.reach = reach
 
     def ceiling(self) -> float:
         """A load that no segment exceeds."""
@@ -184,80 +217,27 @@ class _Search:
         reached = self._reach(limit, near, highest)
         if reached is None and thorough and near != lowest:
             reached = self._reach(limit, lowest, highest)
-        return None if reached is None else self._walk_back(limit, reached)
+        return None if reached is None else self._walk_back(reached)
 
     def _furthest(self, limit: float) -> list[int]:
         """For each state a position that no division within the limit is beyond."""
-        found = [0] * len(self.stages.states)
-        for place, state in enumerate(self.stages.states):
-            for kind, previous in self.stages.before(state):
-                start = found[self.stages.index[previous]]
-                found[place] = max(found[place], self._stretch(kind, start, limit))
-        return found
-
-    def _stretch(self, kind: int, start: int, limit: float) -> int:
-        """The furthest end of a segment that starts at `start` or before it."""
-        known = self.stretches.look_up(kind, True, start, limit)
-        if known is not None:
-            return known
-        return self.stretches.note(
-            kind, True, start, self._stretched(kind, start, limit)
-        )
-
-    def _stretched(self, kind: int, start: int, limit: float) -> Stretch:
         import numpy as np
 
-        last = self.line.last(kind, start, limit)
-        # One more unit was looked at to know that it is too much.
-        behind, row = last + 1 - start, start
-        while last > start:
-            columns = np.arange(max(start + 1, last - CHUNK + 1), last + 1)
-            first = self.line.first(kind, int(columns[0]), limit)
-            row = min(first, start)
-            loads = self.line.block(kind, np.arange(row, start + 1), columns)
-            kept = (loads.min(axis=0) <= limit).nonzero()[0]
-            if len(kept):
-                length = int(columns[kept[-1]]) - start
-                return Stretch(length, start - row + 1, behind)
-            last = int(columns[0]) - 1
-        return Stretch(0, start - row + 1, behind)
+        found = np.zeros(len(self.stages.states), dtype=np.int64)
+        for kind, previous, reached in self.stages.steps:
+            ends = self.reach.ahead(kind, found[previous], limit)
+            found[reached] = np.maximum(found[reached], ends)
+        return found.tolist()
 
     def _nearest(self, limit: float) -> list[int]:
         """For each state a position that the rest of the devices can do no less from."""
-        found = [self.line.count] * len(self.stages.states)
-        for place in reversed(range(len(self.stages.states))):
-            for kind, previous in self.stages.before(self.stages.states[place]):
-                at = self.stages.index[previous]
-                found[at] = min(
-                    found[at], self._stretch_back(kind, found[place], limit)
-                )
-        return found
-
-    def _stretch_back(self, kind: int, end: int, limit: float) -> int:
-        """The nearest start of a segment that ends at `end` or behind it."""
-        known = self.stretches.look_up(kind, False, end, limit)
-        if known is not None:
-            return known
-        return self.stretches.note(
-            kind, False, end, self._stretched_back(kind, end, limit)
-        )
-
-    def _stretched_back(self, kind: int, end: int, limit: float) -> Stretch:
         import numpy as np
 
-        first = self.line.first(kind, end, limit)
-        before, column = end - first + 1, end
-        while first < end:
-            rows = np.arange(first, min(end - 1, first + CHUNK - 1) + 1)
-            last = self.line.last(kind, int(rows[-1]), limit)
-            column = max(last, end)
-            loads = self.line.block(kind, rows, np.arange(end, column + 1))
-            kept = (loads.min(axis=1) <= limit).nonzero()[0]
-            if len(kept):
-                length = int(rows[kept[0]]) - end
-                return Stretch(length, before, column + 1 - end)
-            first = int(rows[-1]) + 1
-        return Stretch(0, before, column + 1 - end)
+        found = np.full(len(self.stages.states), self.line.count)
+        for kind, previous, reached in reversed(self.stages.steps):
+            starts = self.reach.back(kind, found[reached], limit)
+            found[previous] = np.minimum(found[previous], starts)
+        return found.tolist()
 
     def _reach(
         self, limit: float, lowest: Sequence[int], highest: Sequence[int]
@@ -272,36 +252,27 @@ class _Search:
             for kind, previous in self.stages.before(state):
                 rows = reached[self.stages.index[previous]]
                 if len(rows) and len(columns):
-                    hit |= np.isin(columns, rows)
-                    hit |= self._any_within(kind, rows, columns, limit)
+                    hit[np.searchsorted(columns, rows[rows >= columns[0]])] = True
+                    hit |= self.reach.hits(kind, rows, columns, limit)
             reached.append(columns[hit])
         return reached if self.line.count in reached[-1] else None
 
-    def _any_within(self, kind: int, rows: Ints, columns: Ints, limit: float) -> Ints:
-        import numpy as np
-
-        hit = np.zeros(len(columns), dtype=bool)
-        step = max(1, 2_000_000 // len(columns))
-        for start in range(0, len(rows), step):
-            loads = self.line.block(kind, rows[start : start + step], columns)
-            hit |= (loads <= limit).any(axis=0)
-        return hit
-
-    def _walk_back(self, limit: float, reached: Sequence[Ints]) -> Segments:
+    def _walk_back(self, reached: Sequence[Ints]) -> Segments:
         end, state = self.line.count, self.stages.states[-1]
         segments: list[tuple[int, int, int]] = []
         while any(state):
-            kind, state, start = self._step_back(limit, reached, state, end)
+            kind, state, start = self._step_back(reached, state, end)
             if start < end:
                 segments.append((kind, start, end))
             end = start
         return tuple(reversed(segments))
 
     def _step_back(
-        self, limit: float, reached: Sequence[Ints], state: State, end: int
+        self, reached: Sequence[Ints], state: State, end: int
     ) -> tuple[int, State, int]:
         import numpy as np
 
+        least, found = float("inf"), None
         for kind, previous in self.stages.before(state):
             rows = reached[self.stages.index[previous]]
             if end in rows:
@@ -309,6 +280,7 @@ class _Search:
             if len(rows):
                 loads = self.line.block(kind, rows, np.asarray([end]))[:, 0]
                 best = int(loads.argmin())
-                if loads[best] <= limit:
-                    return kind, previous, int(rows[best])
-        raise AssertionError("a position that was reached was reached from somewhere")
+                if loads[best] < least:
+                    least, found = loads[best], (kind, previous, int(rows[best]))
+        assert found is not None, "what was reached was reached from somewhere"
+        return found

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+    Truths = NDArray[np.bool_]
 
 SLACK = 1e-12
 """Sums of floating-point numbers may exceed a limit by this share of it."""

@@ -18,6 +18,7 @@ from nnspec.diagnostics import SpecErrors
 from nnspec.placement import cpsat
 from nnspec.placement.anneal import annealed
 from nnspec.placement.assign import first_fit, is_allowed
+from nnspec.placement.contiguous import reach_of
 from nnspec.placement.interval import least_limit
 from nnspec.placement.line import line_of
 from nnspec.placement.orders import is_chain
@@ -176,7 +177,9 @@ def test_intervals_are_exact_on_chains_and_an_upper_bound_elsewhere() -> None:
         if any(other < unit for unit in order for other in problem.line[unit]):
             continue
         counts = [len(members) for members in problem.classes]
-        found = least_limit(line_of(problem, order), counts, work_bound(problem))
+        line = line_of(problem, order)
+        reach = reach_of(problem, order, line)
+        found = least_limit(line, counts, work_bound(problem), reach)
         if is_chain(problem.line, order):
             chains += 1
             assert (found is None) == (best is None)

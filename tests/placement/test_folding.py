@@ -12,6 +12,8 @@ from nnspec.placement.graph import Operator, Value, WeightedGraph
 from nnspec.placement.interval import least_limit
 from nnspec.placement.line import Line, line_of
 from nnspec.placement.problem import Problem, problem_of, work_bound
+from nnspec.placement.reach import Tables
+from nnspec.placement.stretches import Steps
 
 
 def repeated(seed: int, turns: int, *, shared: bool = False) -> Problem:
@@ -58,11 +60,17 @@ def test_a_folded_line_has_the_same_least_limit(seed: int) -> None:
     assert fold is not None
     assert fold.end - fold.start > 30 * fold.period
     floor = work_bound(problem)
-    folded, plain = (least_limit(line, counts, floor, each) for each in (fold, None))
-    assert folded is not None
+    tables = Tables.of(line)
+    assert tables is not None
+    folded, plain, tabled = (
+        least_limit(line, counts, floor, each)
+        for each in (Steps(line, fold), Steps(line, None), tables)
+    )
     assert plain is not None
-    assert folded.value == pytest.approx(plain.value, rel=1e-9)
-    assert folded.bound == pytest.approx(plain.bound, rel=1e-9)
+    for found in (folded, tabled):
+        assert found is not None
+        assert found.value == pytest.approx(plain.value, rel=1e-9)
+        assert found.bound == pytest.approx(plain.bound, rel=1e-9)
 
 
 def test_what_is_looked_at_hardly_grows_with_the_number_of_turns(
@@ -79,8 +87,8 @@ def test_what_is_looked_at_hardly_grows_with_the_number_of_turns(
         order = [*range(problem.count)]
         line = line_of(problem, order)
         looked.clear()
-        fold = fold_of(problem, order, line)
-        assert least_limit(line, [4, 3], work_bound(problem), fold) is not None
+        steps = Steps(line, fold_of(problem, order, line))
+        assert least_limit(line, [4, 3], work_bound(problem), steps) is not None
         counts.append(len(looked))
     assert counts[1] < 1.6 * counts[0]
 
