@@ -14,6 +14,7 @@ from math import inf
 from nnspec.placement.cluster import Cluster
 from nnspec.placement.evaluate import is_contiguous
 from nnspec.placement.exhaust import MOST_TO_EXHAUST, Exhaustive
+from nnspec.placement.forced import forced_bound
 from nnspec.placement.graph import WeightedGraph
 from nnspec.placement.listing import Lister, by_rank, mean_ranks, ranks
 from nnspec.placement.moves import Mover
@@ -29,6 +30,8 @@ MOST_RUNS = 4000
 """How many schedules it may try for each unit of effort."""
 ROUNDS = 4
 """How many times random moves start, each time from the best so far."""
+LABELS = 10_000
+"""How many labels the bound of forced transfers may look at for each unit of effort."""
 STEPS = 100_000
 """How many steps the exact search may take for each unit of effort."""
 
@@ -62,16 +65,32 @@ def best_latency(
         if problem.allows(placed) and (not contiguous or is_contiguous(graph, placed))
         for order in _orders(graph, cluster, placed)
     ]
-    bound = latency_bound(graph, cluster, problem)
     best = min(candidates, key=_value, default=None)
-    if best is not None:
-        if len(graph.operators) > MOST_TO_EXHAUST:
-            mover = Mover(graph, cluster, problem, contiguous)
-            best = _improved(graph, cluster, best, mover, effort)
-        best = replace(best, bound=min(bound, best.value))
-    if len(graph.operators) > MOST_TO_EXHAUST:
-        return best
-    return _exhausted(graph, cluster, problem, contiguous, best, int(STEPS * effort))
+    if len(graph.operators) <= MOST_TO_EXHAUST:
+        best = best and _bounded(graph, cluster, problem, best, 0.0)
+        most_steps = int(STEPS * effort)
+        return _exhausted(graph, cluster, problem, contiguous, best, most_steps)
+    if best is None:
+        return None
+    mover = Mover(graph, cluster, problem, contiguous)
+    best = _improved(graph, cluster, best, mover, effort)
+    return _bounded(graph, cluster, problem, best, effort)
+
+
+def _bounded(
+    graph: WeightedGraph,
+    cluster: Cluster,
+    problem: Problem,
+    best: Fastest,
+    effort: float,
+) -> Fastest:
+    """The best that was found, with the larger of two bounds."""
+    bound = latency_bound(graph, cluster, problem)
+    if bound < best.value and len(graph.operators) <= MOST_UNITS:
+        most = int(LABELS * effort)
+        forced = forced_bound(graph, cluster, problem, best.value, most)
+        bound = max(bound, forced)
+    return replace(best, bound=min(bound, best.value))
 
 
 def _improved(

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from nnspec.diagnostics import SpecErrors
-from nnspec.placement import cpsat
+from nnspec.placement import cpsat, forced
 from nnspec.placement.anneal import annealed
 from nnspec.placement.assign import first_fit, is_allowed
 from nnspec.placement.contiguous import reach_of
 from nnspec.placement.interval import least_limit
+from nnspec.placement.latency import scheduling_problem
 from nnspec.placement.line import line_of
 from nnspec.placement.orders import is_chain
 from nnspec.placement.place import Options, place
@@ -122,6 +123,27 @@ def test_latency(part: int) -> None:
         if seed // PARTS % SELDOM == 0:
             best = optimum(makespans[brute.contiguous()])
             check(instance, "latency", best, contiguous=True)
+
+
+@pytest.mark.parametrize("nodes", [False, True])
+@pytest.mark.parametrize("alike", [1, 256])
+def test_forced_transfers_are_a_bound_of_latency(
+    nodes: bool, alike: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forced, "MOST_ALIKE", alike)
+    ratios: list[float] = []
+    for seed in range(2 * 10**6, 2 * 10**6 + INSTANCES // SELDOM):
+        instance = random_instance(seed, 6, nodes=nodes)
+        best = optimum(Brute(instance).least_makespans())
+        if not best:
+            continue
+        problem = scheduling_problem(instance.graph, instance.cluster)
+        alone = forced.forced_bound(instance.graph, instance.cluster, problem)
+        known = forced.forced_bound(instance.graph, instance.cluster, problem, best)
+        assert max(alone, known) <= best * (1 + 1e-9)
+        ratios.append(known / best)
+    assert len(ratios) > 200
+    print(f"bound of forced transfers: {statistics.fmean(ratios):.4f} of the optimum")
 
 
 def test_heuristics_are_never_better_than_the_optimum() -> None:
