@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.formula.tree import Number
@@ -70,8 +70,17 @@ class Formulas:
         """What the formulas hold for, each a comparison of the language."""
         if self.forms is None:
             return []
-        fixed = (f"{name} == {self.forms.constants[name]}" for name in self.forms.fixed)
-        return [*fixed, *map(str, self.forms.conditions)]
+        return [*self._equal(self.forms.fixed), *map(str, self.forms.conditions)]
+
+    def conditions_of(self, figure: str) -> list[str]:
+        """What one figure needs besides."""
+        return (
+            [] if self.forms is None else self._equal(self.forms.kept.get(figure, ()))
+        )
+
+    def _equal(self, names: Iterable[str]) -> list[str]:
+        assert self.forms is not None
+        return [f"{name} == {self.forms.constants[name]}" for name in names]
 
     def remarks(self) -> list[str]:
         """The same for a person, with the reasons."""
@@ -81,6 +90,7 @@ class Formulas:
             f"{name} stays {self.forms.constants[name]}: {because}"
             for name, because in self.forms.fixed.items()
         ]
+        found += self._kept()
         if self.forms.conditions:
             found.append(f"holds where {', '.join(map(str, self.forms.conditions))}")
         found.extend(self.forms.unsaid.values())
@@ -90,6 +100,19 @@ class Formulas:
                 f"memory has conditions of its own: ask with --figures {names}"
             )
         return found
+
+    def _kept(self) -> list[str]:
+        """Constants that stay numbers in some figures alone."""
+        if self.forms is None:
+            return []
+        titles: dict[tuple[str, str], list[str]] = {}
+        for figure in self.figures:
+            for reason in self.forms.kept.get(figure.name, {}).items():
+                titles.setdefault(reason, []).append(figure.title)
+        return [
+            f"{name} stays {self.forms.constants[name]} in {', '.join(figures)}: {because}"
+            for (name, because), figures in titles.items()
+        ]
 
     # ---- formats -----------------------------------------------------------------------------
 
@@ -104,6 +127,9 @@ class Formulas:
         if self.forms is not None:
             found["constants"] = dict(self.forms.constants)
             found["holds_where"] = self.conditions()
+            if self.forms.kept:
+                besides = {each: self.conditions_of(each) for each in self.forms.kept}
+                found["holds_where_besides"] = besides
         return found
 
     def as_text(self) -> str:
@@ -195,14 +221,13 @@ class Formulas:
         ]
         every = [*formulas, *(each for each in belows if each is not None)]
         arguments = arguments_of(every, self.spec.program.symbols)
-        conditions = tuple(self.conditions())
         return [
             Definition(
                 f"{prefix}{figure.name}",
                 formula,
                 arguments,
                 f"{figure.title} of {self.spec.name}: {figure.convention}.",
-                conditions,
+                (*self.conditions_of(figure.name), *self.conditions()),
                 below,
             )
             for figure, formula, below in zip(

@@ -210,6 +210,60 @@ def test_memory_is_what_other_constants_take(name):
             assert assert_memory(forms, constants, other, chance) == len(RUNNING)
 
 
+ALONE = [
+    ("GPT2Small", "language/gpt2.nns", "heads", [2, 3, 4, 6, 8, 16, 24, 48, 96, 384]),
+    ("ViTB16", "vision/vit.nns", "heads", [2, 3, 4, 6, 8, 24, 48, 192]),
+    ("BERTBase", "language/bert.nns", "heads", [2, 3, 6, 8, 16, 32, 64]),
+    ("Llama3_8B", "language/llama.nns", "heads", [16, 64, 128, 256]),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "constant", "values"), ALONE)
+def test_one_constant_may_divide_a_number(name, path, constant, values):
+    """Of `768 // heads` nothing remains by what the spec requires of `width // heads`."""
+    load = functools.partial(nnspec.load, f"{ROOT}/specs/{path}", name)
+    analysis = Analysis(load().program)
+    forms = closed_forms(analysis, RUNNING, [constant], optional=RUNNING)
+    assert set(forms.names()) == {constant}
+    assert not forms.unsaid
+    each = {
+        figure: closed_forms(analysis, [figure], [constant])
+        for figure in ("saved_bytes", "train_peak")
+    }
+    chance = random.Random(name)
+    for value in values:
+        constants = {constant: value}
+        assert assert_memory(each, constants, load(**constants).program, chance) == 2
+
+
+def test_a_loop_that_memory_tells_apart_keeps_its_number():
+    text = """
+    model M(width: int = 4, depth: int = 3) {
+      input x: [B, 4]
+      for _ in range(depth) { x = concat([x, x -> fc: Linear(width)], dim=1) }
+      output y = x
+    }
+    """
+    figures = ["parameters", "saved_bytes", "train_peak"]
+    forms = closed_forms(Analysis(program(text)), figures)
+    reason = {"depth": "a size changes from turn to turn of its loop"}
+    assert forms.kept == {"saved_bytes": reason, "train_peak": reason}
+    assert not forms.fixed
+    assert forms.holds({"depth": 5}, "parameters")
+    assert not forms.holds({"depth": 5})
+    chance = random.Random("growing")
+    other = program(text, depth="5", width="7")
+    known = Analysis(other).measured("parameters")
+    assert forms.at("parameters", {"depth": 5, "width": 7}) == known
+    for width in range(2, 9):
+        other = program(text, width=str(width))
+        known = {name: Analysis(other).figure(name) for name in figures}
+        for name, value in known.items():
+            found = forms.at(name, {**forms.constants, "width": width}).value
+            sizes = {"B": chance.randint(1, 50)}
+            assert found.at(sizes) == value.at(sizes)
+
+
 def constants_of(sample: Sample, chance: Chance) -> dict[str, Any]:
     """A draw from the ranges of a sample."""
     return {

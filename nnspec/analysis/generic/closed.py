@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import field
 from math import lcm
-from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from nnspec.analysis.figures import (
     Analysis,
-    Figure,
     Measured,
-    as_measured,
     figure_named,
 )
-from nnspec.analysis.generic.bodies import Body
-from nnspec.analysis.generic.conditions import Condition, fixed_by, remaining
-from nnspec.analysis.generic.constants import Constants
-from nnspec.analysis.generic.sums import Sums
-from nnspec.analysis.generic.trace import Activation, Outcome, Tracer, Unrolled
+from nnspec.analysis.generic.conditions import Condition
+from nnspec.analysis.generic.model import LENGTH, Found, Generic, known_of
+from nnspec.analysis.generic.names import asked
 from nnspec.analysis.setting import Setting
-from nnspec.analysis.totals import Additive
-from nnspec.analysis.uses import Uses
-from nnspec.diagnostics import SpecError, did_you_mean
-from nnspec.ir.assumptions import Assumptions
-from nnspec.ir.dims import ONE, Dim, Size, dim, symbol
+from nnspec.diagnostics import SpecError
+from nnspec.ir.dims import ONE, Dim, Size
 from nnspec.ir.graph import Parameter, Program
 from nnspec.records import dataclass
 
-if TYPE_CHECKING:
-    from nnspec.analysis.generic.memory import Running
-
-LENGTH = "len("
 # Sizes at which maxima are compared.
 TRIED = (1, 2, 3, 16, 17, 100, 1000, 4096)
 
@@ -42,8 +30,9 @@ class ClosedForms:
 
     `constants` are the values that the program was elaborated with, by name, an element of a list as
     `depths[0]`, the length of one as `len(depths)`. `fixed` are those that were asked for and have to
-    stay numbers, each with the reason. The formulas hold for all constants of at least 1 (or as they are,
-    if less) that satisfy the `conditions`. `unsaid` are figures that have no formula, each with the reason.
+    stay numbers, each with the reason; `kept` are those that one figure alone needs besides. The formulas hold
+    for all constants of at least 1 (or as they are, if less) that satisfy the `conditions`. `unsaid` are figures
+    that have no formula, each with the reason.
     """
 
     name: str
@@ -53,17 +42,25 @@ class ClosedForms:
     conditions: tuple[Condition, ...]
     symbols: tuple[str, ...]
     unsaid: Mapping[str, str] = field(default_factory=dict[str, str])
+    kept: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict[str, Mapping[str, str]]
+    )
 
     def names(self) -> list[str]:
         """The constants that formulas may have as names."""
         names = (name for name in self.constants if not name.startswith(LENGTH))
         return [name for name in names if name not in self.fixed]
 
-    def holds(self, constants: Mapping[str, int]) -> bool:
-        """Whether the formulas hold for these constants; those that are not given are as they were."""
+    def holds(self, constants: Mapping[str, int], figure: str | None = None) -> bool:
+        """Whether the formulas hold for these constants (that of one `figure`, if given); what is not given is as it was."""
         values = {**self.constants, **constants}
-        kept = all(values[name] == self.constants[name] for name in self.fixed)
-        return kept and all(condition.holds(values) for condition in self.conditions)
+        figures = self.kept if figure is None else {figure}
+        numbers = {
+            *self.fixed,
+            *(n for each in figures for n in self.kept.get(each, {})),
+        }
+        stay = all(values[name] == self.constants[name] for name in numbers)
+        return stay and all(condition.holds(values) for condition in self.conditions)
 
     def at(self, name: str, constants: Mapping[str, Size]) -> Measured:
         """A figure with names replaced by values."""
@@ -82,29 +79,107 @@ def closed_forms(
     Raises `SpecError` for a name that is no integer constant of the model, and for a figure that has no
     formula, unless it is `optional`.
     """
-    found = Generic(
-        analysis.program, analysis.setting, _asked(analysis.program, constants)
-    )
-    values: dict[str, Measured] = {}
-    unsaid: dict[str, str] = {}
-    for name in figures:
-        try:
-            values[name] = found.measured(name)
-        except SpecError as error:
-            if name not in optional or error.diagnostic.code != "E0906":
-                raise
-            unsaid[name] = error.diagnostic.message
-    forms = found.forms(values)
-    kept: dict[str, Measured] = {}
-    for name, value in forms.figures.items():
-        error = _wrong(name, value, forms.constants, analysis.measured(name))
-        if error is None:
-            kept[name] = value
-        elif name in optional and error.diagnostic.code == "E0906":
-            unsaid[name] = error.diagnostic.message
-        else:
+    program = analysis.program
+    names = asked(program, constants)
+    known = {name: int(value) for name, value in known_of(names).items()}
+    search = _Search(analysis, figures, known, optional)
+    for generic in _ways(program, analysis.setting, names, search):
+        search.through(generic)
+    return search.forms()
+
+
+def _ways(
+    program: Program, setting: Setting, names: Sequence[Parameter], search: _Search
+) -> Iterator[Generic]:
+    """How figures may be said, until all are.
+
+    What numbers do not say may be said by the names of all constants (that nothing remains of `width // heads`).
+    Loops whose turns differ in memory are gone through turn by turn, their number staying what it is.
+    """
+    every = asked(program, None)
+    for named in [names] if len(every) == len(names) else [names, every]:
+        unrolled: dict[int, str] = {}
+        while search.missing:
+            generic = Generic(program, setting, names, named, unrolled)
+            yield generic
+            if not generic.unlike.keys() - unrolled.keys():
+                break
+            unrolled |= generic.unlike
+
+
+class _Search:
+    """The figures that were asked for, as far as they are found."""
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        figures: Sequence[str],
+        constants: Mapping[str, int],
+        optional: Collection[str],
+    ) -> None:
+        self._analysis = analysis
+        self._figures = figures
+        self._constants = constants
+        self._optional = optional
+        self._first: Found | None = None
+        self._found: dict[str, Found] = {}
+        self._errors: dict[str, SpecError] = {}
+
+    @property
+    def missing(self) -> list[str]:
+        """The figures that have no formula yet."""
+        return [name for name in self._figures if name not in self._found]
+
+    def through(self, generic: Generic) -> None:
+        """Looks for what is missing. Raises `SpecError` for what is wrong, and not only without a formula."""
+        values: dict[str, Measured] = {}
+        for name in self.missing:
+            try:
+                values[name] = generic.measured(name)
+            except SpecError as error:
+                self._unsaid(name, error)
+        found = generic.forms(values)
+        self._first = self._first or found
+        for name, value in found.figures.items():
+            known = self._analysis.measured(name)
+            error = _wrong(name, value, self._constants, known)
+            if error is None:
+                self._found[name] = found.of(name)
+            else:
+                self._unsaid(name, error)
+
+    def forms(self) -> ClosedForms:
+        """What was found. Raises `SpecError` for a figure without a formula, unless it is optional."""
+        for name in self.missing:
+            if name not in self._optional:
+                raise self._errors[name]
+        assert self._first is not None
+        ways = list(self._found.values()) or [self._first]
+        fixed = {
+            name: because
+            for name, because in ways[0].fixed.items()
+            if all(name in each.fixed for each in ways)
+        }
+        kept = {
+            figure: {n: why for n, why in each.fixed.items() if n not in fixed}
+            for figure, each in self._found.items()
+        }
+        conditions = {each.key: each for way in ways for each in way.conditions}
+        return ClosedForms(
+            self._analysis.program.name,
+            {n: self._found[n].figures[n] for n in self._figures if n in self._found},
+            self._constants,
+            fixed,
+            tuple(conditions.values()),
+            self._analysis.program.symbols,
+            {name: self._errors[name].diagnostic.message for name in self.missing},
+            {figure: names for figure, names in kept.items() if names},
+        )
+
+    def _unsaid(self, name: str, error: SpecError) -> None:
+        if error.diagnostic.code != "E0906":
             raise error
-    return replace(forms, figures=kept, unsaid=unsaid)
+        self._errors.setdefault(name, error)
 
 
 def is_sum(name: str) -> bool:
@@ -170,238 +245,3 @@ def _agree(found: Dim, known: Dim) -> bool:
             )
         )
     )
-
-
-# ---- names ------------------------------------------------------------------------------------------
-
-
-def _asked(program: Program, constants: Collection[str] | None) -> list[Parameter]:
-    """The constants that are to be names. Raises `SpecError` for one that cannot be."""
-    parameters = {each.name: each for each in program.main.parameters}
-    if constants is None:
-        return [each for each in parameters.values() if _integers(each)]
-    for name in constants:
-        if name not in parameters:
-            _refuse(program, name, parameters)
-        if not _integers(parameters[name]):
-            raise SpecError(
-                "E0905",
-                f"`{name}` is no integer, and figures are formulas in integers",
-                hint=_possible(parameters.values()),
-            )
-    return [parameters[name] for name in dict.fromkeys(constants)]
-
-
-def _refuse(
-    program: Program, name: str, parameters: Mapping[str, Parameter]
-) -> NoReturn:
-    if name in program.symbols:
-        message = f"`{name}` is a size, which every formula has as a name"
-    else:
-        message = f"`{program.name}` has no constant named `{name}`"
-    hint = did_you_mean(name, parameters) or _possible(parameters.values())
-    raise SpecError("E0905", message, hint=hint)
-
-
-def _possible(parameters: Iterable[Parameter]) -> str:
-    names = [f"`{each.name}`" for each in parameters if _integers(each)]
-    return (
-        f"its integer constants are {', '.join(names)}"
-        if names
-        else "it has no integer constants"
-    )
-
-
-def _integers(parameter: Parameter) -> bool:
-    items = _items(parameter)
-    if items is not None:
-        return bool(items) and all(map(_is_integer, items))
-    return _is_integer(parameter.value)
-
-
-def _items(parameter: Parameter) -> tuple[Dim, ...] | None:
-    """The elements of a list."""
-    value = parameter.value
-    return cast("tuple[Dim, ...]", value) if isinstance(value, tuple) else None
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, Dim) and value.is_constant
-
-
-# ---- the program in names ---------------------------------------------------------------------------
-
-
-class Generic:
-    """A program in its constants, and its figures."""
-
-    def __init__(
-        self, program: Program, setting: Setting, asked: Sequence[Parameter]
-    ) -> None:
-        self.setting = setting
-        self._program = program
-        self._uses = Uses(program, setting)
-        self._asked = asked
-        self._known = _known(asked)
-        self._unrolled = frozenset[int]()
-        self._ran: tuple[Outcome, Running] | None = None
-        self._tracer, self._outcome = self._traced()
-        self._found: dict[str, Measured] = {}
-        self._conditions: list[Condition] = []
-
-    def figure(self, name: str) -> Dim:
-        """A figure that is one formula."""
-        return self.measured(name).value
-
-    def measured(self, name: str) -> Measured:
-        """A figure in constants. Raises `SpecError` for one that no formula says."""
-        if name not in self._found:
-            figure = figure_named(name)
-            if figure.composed is not None:
-                self._found[name] = as_measured(figure.composed(self))
-            elif figure.quantity is not None:
-                self._found[name] = Measured(self._sum(figure.quantity(self.setting)))
-            else:
-                self._found[name] = Measured(self._running(figure))
-        return self._found[name]
-
-    def _running(self, figure: Figure) -> Dim:
-        from nnspec.analysis.generic.memory import Running, unsaid
-        from nnspec.analysis.memory.rolling import Unlike
-
-        # Sums may yet find that a loop has to be gone through turn by turn.
-        for name in ("weight_bytes", "gradient_bytes", "optimizer_bytes"):
-            self.figure(name)
-        if self._ran is None or self._ran[0] is not self._outcome:
-            try:
-                running = Running(
-                    self._program,
-                    self.setting,
-                    self._outcome,
-                    self._tracer.facts,
-                    self._numbers(),
-                    self._known,
-                    self.figure,
-                )
-            except Unlike as error:
-                raise unsaid(figure, str(error)) from None
-            self._ran = self._outcome, running
-        return self._ran[1].closed(figure)
-
-    def _sum(self, quantity: Additive) -> Dim:
-        while True:
-            try:
-                found = Sums(quantity, self._tracer.constants).counted(self._body)
-            except Unrolled as loop:
-                self._unrolled |= {loop.uid}
-                self._tracer, self._outcome = self._traced()
-                continue
-            self._conditions += found.conditions
-            return self._tracer.facts.applied(found.value)
-
-    @property
-    def _body(self) -> Body:
-        return self._outcome.body
-
-    def _traced(self) -> tuple[Tracer, Outcome]:
-        while True:
-            constants = Constants(self._program.assumptions, self._known)
-            tracer = Tracer(self._uses, constants, self._unrolled)
-            try:
-                return tracer, self._run(tracer)
-            except Unrolled as loop:
-                self._unrolled |= {loop.uid}
-
-    def _run(self, tracer: Tracer) -> Outcome:
-        names = _names(self._program, self._asked)
-        entry = Activation(tracer, self._uses.main, dict(names))
-        inputs = tuple(
-            entry.own_type(port.values) if isinstance(port.values, int) else None
-            for port in self._program.main.inputs
-        )
-        return tracer.traced(self._uses.main, names, inputs)
-
-    def _numbers(self) -> dict[str, int]:
-        """The constants that have to stay numbers by what is known so far."""
-        known = {name: int(value) for name, value in self._known.items()}
-        pinned, _ = _pinned([*self._body.conditions, *self._conditions], known)
-        return {name: number for name, (number, _) in pinned.items()}
-
-    def forms(self, figures: Mapping[str, Measured]) -> ClosedForms:
-        """Figures as they were found, with what has to stay a number put in."""
-        known = {name: int(value) for name, value in self._known.items()}
-        lengths = _lengths(self._asked)
-        running = () if self._ran is None else tuple(self._ran[1].conditions())
-        own = (*self._body.conditions, *self._conditions)
-        conditions = [*own, *running, *lengths]
-        pinned, rest = _pinned(conditions, known)
-        numbers = {name: number for name, (number, _) in pinned.items()}
-        return ClosedForms(
-            self._program.name,
-            {name: value.at(numbers) for name, value in figures.items()},
-            known,
-            {name: because for name, (_, because) in pinned.items()},
-            rest,
-            self._program.symbols,
-        )
-
-
-def _known(asked: Sequence[Parameter]) -> dict[str, Dim]:
-    """The values of the names that formulas may have."""
-    found: dict[str, Dim] = {}
-    for each in asked:
-        items = _items(each)
-        if items is None:
-            found[each.name] = each.value
-            continue
-        found |= {f"{each.name}[{i}]": item for i, item in enumerate(items)}
-        found[f"{LENGTH}{each.name})"] = dim(len(items))
-    return found
-
-
-def _names(program: Program, asked: Sequence[Parameter]) -> dict[str, Any]:
-    """What the names of the model mean: those that were asked for by themselves, the rest by value."""
-    multiples = program.assumptions.multiples
-    names: dict[str, Any] = {s: symbol(s, multiples.get(s, 1)) for s in program.symbols}
-    names |= {each.name: each.value for each in program.main.parameters}
-    for each in asked:
-        items = _items(each)
-        if items is None:
-            names[each.name] = each.value.named(symbol(each.name))
-        else:
-            pairs = enumerate(items)
-            elements = (v.named(symbol(f"{each.name}[{i}]")) for i, v in pairs)
-            names[each.name] = tuple(elements)
-    return names
-
-
-def _lengths(asked: Sequence[Parameter]) -> list[Condition]:
-    """Formulas in the elements of a list hold for lists of that length."""
-    return [
-        Condition("==", symbol(f"{LENGTH}{each.name})"), dim(len(items)))
-        for each in asked
-        if (items := _items(each)) is not None
-    ]
-
-
-def _pinned(
-    conditions: Iterable[Condition], known: Mapping[str, int]
-) -> tuple[dict[str, tuple[int, str]], tuple[Condition, ...]]:
-    """The names that conditions leave one value, each with it and why; what the others say beside."""
-    assumptions = Assumptions(
-        {name: (min(1, value), None) for name, value in known.items()}
-    )
-    rest = remaining(conditions, assumptions)
-    pinned: dict[str, tuple[int, str]] = {}
-    while True:
-        new = {
-            name: (number, each.because)
-            for each in rest
-            for name, number in [fixed_by(each) or ("", 0)]
-            if name in known and not name.startswith(LENGTH)
-        }
-        if not new:
-            return pinned, rest
-        pinned = new | pinned
-        numbers = {name: number for name, (number, _) in new.items()}
-        rest = remaining((each.at(numbers) for each in rest), assumptions)

@@ -70,7 +70,8 @@ class Turning:
         self.activation.repeated.pop(self.loop, None)
         elements = None
         if iterable is not None:
-            elements = self.constants.elements(iterable, UNLIKE)
+            because = self.tracer.unrolled.get(self.loop.uid, UNLIKE)
+            elements = self.constants.elements(iterable, because)
         parts: list[Part] = []
         for turn in range(self.turns):
             parts += self._turn(turn, None if elements is None else elements[turn])

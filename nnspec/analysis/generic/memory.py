@@ -9,7 +9,7 @@ from nnspec.analysis.figures import Analysis, Figure
 from nnspec.analysis.generic.conditions import Condition
 from nnspec.analysis.generic.programs import Quotients, Symbolic
 from nnspec.analysis.memory.calls import Calls
-from nnspec.analysis.memory.peaks import pruned
+from nnspec.analysis.memory.peaks import thinned
 from nnspec.analysis.memory.rolling import Unlike
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Atom, Dim, DimError, dim, maximum, symbol
@@ -69,13 +69,14 @@ class Running(Analysis):
         raise Unlike("it compares the model with another one")
 
     def closed(self, figure: Figure) -> Dim:
-        """A figure that comes and goes. Raises `SpecError` for one that no formula says."""
+        """A figure that comes and goes.
+
+        Raises `SpecError` for one that no formula says, and `Unlike` where the turns of a loop differ.
+        """
         assert figure.whole is not None
         try:
             with constants_as_names():
                 found = figure.whole(self)
-        except Unlike as error:
-            raise unsaid(figure, str(error)) from None
         except DimError as error:
             raise unsaid(figure, f"{error}") from None
         except OpError as error:
@@ -116,10 +117,9 @@ class Running(Analysis):
         def replace(atom: Atom) -> Dim | None:
             if atom.kind != "max":
                 return None
-            parts = pruned(atom.arguments, self._lows())
-            return maximum(*(self._shortened(part) for part in parts))
+            return maximum(*(self._shortened(part) for part in atom.arguments))
 
-        return self._shortened(value.substitute(replace))
+        return self._shortened(thinned(value, self._lows()).substitute(replace))
 
     def _lows(self) -> dict[str, int]:
         """The least that each name may be, 1 where nothing says more."""

@@ -6,7 +6,7 @@ may take any number of turns it is known how many they stand for (`Turns`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import lcm
 from typing import TYPE_CHECKING, Any
@@ -131,7 +131,7 @@ class Symbolic:
         self._quotients = quotients
         self._functions: dict[str, Function] = {}
         self.turns: dict[str, Mapping[Loop, Turns]] = {}
-        for each in _reached(outcome):
+        for each in outcome.reached():
             self._functions[each.name] = self._function(each)
             self.turns[each.name] = self._turns(each)
         self.program = replace(
@@ -176,21 +176,11 @@ class Symbolic:
 
     def _size(self, size: Dim) -> Dim:
         found = self._quotients.multiplied(size.generic)
-        if any(name.startswith(TURN) for name in found.symbols()):
-            raise Unlike("a size changes from turn to turn of a loop")
+        turns = [name for name in found.symbols() if name.startswith(TURN)]
+        if turns:
+            loops = frozenset(int(name.removeprefix(TURN)) for name in turns)
+            raise Unlike("a size changes from turn to turn of its loop", loops)
         return found
-
-
-def _reached(outcome: Outcome) -> Iterator[Outcome]:
-    """An outcome and those that it calls, each once."""
-    waiting, seen = [outcome], {outcome.name}
-    while waiting:
-        current = waiting.pop()
-        yield current
-        for called in current.made.called.values():
-            if called.name not in seen:
-                seen.add(called.name)
-                waiting.append(called)
 
 
 def mapped(value: Any, change: Callable[[Dim], Dim]) -> Any:

@@ -6,7 +6,7 @@ constants. Every condition that the spec decided is noted; loops are in `loops.p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from typing import Any, cast
 
@@ -67,17 +67,29 @@ class Outcome:
     name: str
     made: Activation
 
+    def reached(self) -> Iterator[Outcome]:
+        """This one and those that it calls, each once."""
+        waiting: list[Outcome] = [self]
+        seen = {self.name}
+        while waiting:
+            current = waiting.pop()
+            yield current
+            for called in current.made.called.values():
+                if called.name not in seen:
+                    seen.add(called.name)
+                    waiting.append(called)
+
 
 @dataclass(eq=False)
 class Tracer:
     """The bodies of a program's functions, each made once for equal names and inputs.
 
-    `unrolled` are the loops that are gone through turn by turn; `facts` collects what the spec requires.
+    `unrolled` are the loops that are gone through turn by turn, each with the reason; `facts` collects what the spec requires.
     """
 
     uses: Uses
     constants: Constants
-    unrolled: frozenset[int] = frozenset()
+    unrolled: Mapping[int, str] = field(default_factory=dict[int, str])
     facts: Facts = field(default_factory=Facts)
     _made: dict[tuple[Use, str], Outcome] = field(
         default_factory=dict[tuple[Use, str], Outcome]

@@ -103,7 +103,9 @@ class Calls:
             for turn in (max(0, turns.first), min(turns.first + 1, ran - 1))
         )
         shared = not first.isdisjoint(behind) and ran > turns.first + 1
-        return Rolling(turns, machine, ran, shared=shared, note=self._need)
+        return Rolling(
+            turns, machine, ran, shared=shared, note=self._need, loop=loop.uid
+        )
 
     def _need(self, count: Dim, least: int) -> None:
         self.least[count] = max(least, self.least.get(count, 0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
+from itertools import islice
 from typing import TypeVar
 
 from nnspec.ir.dims import Atom, Dim, Monomial
@@ -18,8 +19,10 @@ from nnspec.ir.dims import Atom, Dim, Monomial
 TRIED = (1, 3, 60, 4000)
 COMBINED = (1, 5, 2, 700, 30, 11, 5000)
 COMBINATIONS = 48
-# Of more symbols so many pairs are tried to prove that one amount lies between two others.
+# Of more symbols so many pairs are tried to prove that one amount lies between two others, unless time is no matter.
 MOST_PROOFS = 6
+# So many pairs are asked for a mean of them that is no less.
+MOST_MEANS = 2000
 FINEST = 10**6
 
 Term = TypeVar("Term")
@@ -28,13 +31,14 @@ Term = TypeVar("Term")
 class Trial:
     """Amounts at a few sizes: what does not hold there need not be proven."""
 
-    def __init__(self, amounts: Sequence[Dim]) -> None:
+    def __init__(self, amounts: Sequence[Dim], *, thorough: bool = False) -> None:
         self._values: dict[Monomial, tuple[int, ...]] = {}
         self._symbols: dict[str, int] = {}
         names = {name for amount in amounts for name in amount.symbols()}
         self._first = len(TRIED) ** 2
         self._count = self._first + (COMBINATIONS if len(names) > 2 else 0)
-        self._most = MOST_PROOFS if len(names) > 2 else len(amounts) ** 2
+        few = len(names) > 2 and not thorough
+        self._most = MOST_PROOFS if few else len(amounts) ** 2
         self._at = {id(amount): self._sampled(amount) for amount in amounts}
         # Monomials by number: hashing them takes longer than all the rest.
         self._numbers: dict[Monomial, int] = {}
@@ -64,16 +68,24 @@ class Trial:
         every = (1 << len(values)) - 1
         covers = [(self._covers(each, values), each) for each in others]
         covers = [(mask, each) for mask, each in covers if mask]
-        found = 0
-        for place, (mask, one) in enumerate(covers):
-            for also, other in covers[place + 1 :]:
-                if mask | also == every and self._has_share(amount, one, other):
-                    yield one, other
-                    found += 1
-                    if found == self._most:
-                        return
+        if not self._is_covered(every, covers):
+            return
+        pairs = (
+            (one, other)
+            for place, (mask, one) in enumerate(covers)
+            for also, other in covers[place + 1 :]
+            if mask | also == every
+        )
+        tried = islice(pairs, MOST_MEANS)
+        means = (pair for pair in tried if self._has_share(amount, *pair))
+        yield from islice(means, self._most)
 
     # ---- tries ----
+
+    def _is_covered(self, every: int, covers: Sequence[tuple[int, Dim]]) -> bool:
+        for mask, _ in covers:
+            every &= ~mask
+        return not every
 
     def _covers(self, one: Dim, values: Sequence[int]) -> int:
         pairs = zip(self._at[id(one)], values, strict=True)

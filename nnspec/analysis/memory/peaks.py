@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from nnspec.analysis.memory.dominance import Trial, larger, terms_of
-from nnspec.ir.dims import Atom, Dim, Monomial, symbol
+from nnspec.ir.dims import Atom, Dim, Monomial, maximum, symbol
 
 
 class Peaks:
@@ -98,12 +98,12 @@ def _is_between(middle: Row, one: Row, other: Row) -> bool:
     return True
 
 
-def reduced(amounts: Iterable[Dim]) -> list[Dim]:
-    """The amounts without those that are never the largest, as far as can be told."""
+def reduced(amounts: Iterable[Dim], *, thorough: bool = False) -> list[Dim]:
+    """The amounts without those that are never the largest, as far as can be told; `thorough` takes its time."""
     found = list(dict.fromkeys(amounts))
     if len(found) < 2:
         return found
-    trial = Trial(found)
+    trial = Trial(found, thorough=thorough)
     found = _undominated(found, trial)
     return _outside(found, trial)
 
@@ -145,6 +145,17 @@ def pruned(amounts: Sequence[Dim], lows: Mapping[str, int]) -> list[Dim]:
         found = [known for known in found if not _exceeds(amount, shifted[known])]
         found.append(place)
     return [amounts[place] for place in found]
+
+
+def thinned(value: Dim, lows: Mapping[str, int]) -> Dim:
+    """A value with as few amounts in its maxima as can be told of sizes from their least on."""
+
+    def replace(atom: Atom) -> Dim | None:
+        if atom.kind != "max":
+            return None
+        return maximum(*pruned(reduced(atom.arguments, thorough=True), lows))
+
+    return value.substitute(replace)
 
 
 def _shifted(amount: Dim, lows: Mapping[str, int]) -> Mapping[Monomial, int] | None:

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 
 class Unlike(Exception):
-    """The turns of a loop do not do the same in memory."""
+    """The turns of a loop do not do the same in memory: of one of the `loops`, by their numbers, if that is known."""
+
+    def __init__(self, message: str, loops: frozenset[int] | None = None) -> None:
+        super().__init__(message)
+        self.loops = loops
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Rolling:
     """One run of a loop: its turns but the first and last ones, run `middle` times for `count` times.
 
     `shared` tells of turns that use the same weights: the first gradient of these is unlike later ones.
-    `note` is told how many turns there must be.
+    `note` is told how many turns there must be; `loop` is the number of the loop.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Rolling:
         *,
         shared: bool,
         note: Callable[[Dim, int], None],
+        loop: int,
     ) -> None:
         self.turns = turns
         self.machine = machine
@@ -68,6 +73,7 @@ class Rolling:
         self.more = self.count - self.middle
         self.numbers: list[int] = []
         self._note = note
+        self._loop = loop
         # What lay there before the loop and is not rebound; whether its turns keep any of that.
         self._before: list[Any] = []
         self._holds_before = False
@@ -235,8 +241,8 @@ class Rolling:
 
     def _expect(self, holds: bool) -> None:
         if not holds:
-            message = "the turns of a loop do not leave the memory as they found it"
-            raise Unlike(message)
+            message = "the turns of its loop do not leave the memory as they found it"
+            raise Unlike(message, frozenset({self._loop}))
 
 
 def source_of(tensor: Any) -> Hashable:

@@ -1,0 +1,252 @@
+"""A program in names of its constants, and its figures: traced, added up, and run on sizes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from nnspec.analysis.figures import Figure, Measured, as_measured, figure_named
+from nnspec.analysis.generic.bodies import Body
+from nnspec.analysis.generic.conditions import Condition, fixed_by, remaining
+from nnspec.analysis.generic.constants import Constants
+from nnspec.analysis.generic.loops import UNLIKE
+from nnspec.analysis.generic.names import items_of
+from nnspec.analysis.generic.sums import Sums
+from nnspec.analysis.generic.trace import Activation, Outcome, Tracer, Unrolled
+from nnspec.analysis.setting import Setting
+from nnspec.analysis.totals import Additive
+from nnspec.analysis.uses import Uses
+from nnspec.ir.assumptions import Assumptions
+from nnspec.ir.dims import Dim, dim, symbol
+from nnspec.ir.graph import Parameter, Program
+from nnspec.records import dataclass
+
+if TYPE_CHECKING:
+    from nnspec.analysis.generic.memory import Running
+
+LENGTH = "len("
+
+
+@dataclass(frozen=True)
+class Found:
+    """Figures in constants, what has to stay a number for them (with the reason), and what else they hold for."""
+
+    figures: Mapping[str, Measured]
+    fixed: Mapping[str, str]
+    conditions: tuple[Condition, ...]
+
+    def of(self, name: str) -> Found:
+        """One figure alone."""
+        return replace(self, figures={name: self.figures[name]})
+
+
+class Generic:
+    """A program in some of its constants, and its figures.
+
+    `named` are the constants that are names at first, of which those that nobody `asked` for are numbers in the
+    end. `unrolled` are the loops that are gone through turn by turn, each with the reason.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        setting: Setting,
+        asked: Sequence[Parameter],
+        named: Sequence[Parameter],
+        unrolled: Mapping[int, str],
+    ) -> None:
+        self.setting = setting
+        self._program = program
+        self._uses = Uses(program, setting)
+        self._asked = asked
+        self._named = named
+        self._known = known_of(named)
+        self._unrolled = dict(unrolled)
+        self._ran: tuple[Outcome, Running] | None = None
+        self._tracer, self._outcome = self._traced()
+        self._found: dict[str, Measured] = {}
+        self._conditions: list[Condition] = []
+        self.unlike: dict[int, str] = {}
+
+    def figure(self, name: str) -> Dim:
+        """A figure that is one formula."""
+        return self.measured(name).value
+
+    def measured(self, name: str) -> Measured:
+        """A figure in constants. Raises `SpecError` for one that no formula says."""
+        if name not in self._found:
+            figure = figure_named(name)
+            if figure.composed is not None:
+                self._found[name] = as_measured(figure.composed(self))
+            elif figure.quantity is not None:
+                self._found[name] = Measured(self._sum(figure.quantity(self.setting)))
+            else:
+                self._found[name] = Measured(self._running(figure))
+        return self._found[name]
+
+    def _running(self, figure: Figure) -> Dim:
+        from nnspec.analysis.generic.memory import unsaid
+        from nnspec.analysis.memory.rolling import Unlike
+
+        # Sums may yet find that a loop has to be gone through turn by turn.
+        for name in ("weight_bytes", "gradient_bytes", "optimizer_bytes"):
+            self.figure(name)
+        try:
+            return self._run_alone().closed(figure)
+        except Unlike as error:
+            loops = self._loops() if error.loops is None else error.loops
+            self.unlike |= dict.fromkeys(loops, str(error))
+            raise unsaid(figure, str(error)) from None
+
+    def _run_alone(self) -> Running:
+        """The program as it is traced by now, run on sizes alone."""
+        from nnspec.analysis.generic.memory import Running
+
+        if self._ran is None or self._ran[0] is not self._outcome:
+            running = Running(
+                self._program,
+                self.setting,
+                self._outcome,
+                self._tracer.facts,
+                self._numbers(),
+                self._known,
+                self.figure,
+            )
+            self._ran = self._outcome, running
+        return self._ran[1]
+
+    def _loops(self) -> set[int]:
+        """The loops of which one turn was said for all."""
+        return {
+            loop.uid for each in self._outcome.reached() for loop in each.made.repeated
+        }
+
+    def _sum(self, quantity: Additive) -> Dim:
+        while True:
+            try:
+                found = Sums(quantity, self._tracer.constants).counted(self._body)
+            except Unrolled as loop:
+                self._unrolled[loop.uid] = UNLIKE
+                self._tracer, self._outcome = self._traced()
+                continue
+            self._conditions += found.conditions
+            return self._tracer.facts.applied(found.value)
+
+    @property
+    def _body(self) -> Body:
+        return self._outcome.body
+
+    def _traced(self) -> tuple[Tracer, Outcome]:
+        while True:
+            constants = Constants(self._program.assumptions, self._known)
+            tracer = Tracer(self._uses, constants, self._unrolled)
+            try:
+                return tracer, self._run(tracer)
+            except Unrolled as loop:
+                self._unrolled[loop.uid] = UNLIKE
+
+    def _run(self, tracer: Tracer) -> Outcome:
+        names = _names(self._program, self._named)
+        entry = Activation(tracer, self._uses.main, dict(names))
+        inputs = tuple(
+            entry.own_type(port.values) if isinstance(port.values, int) else None
+            for port in self._program.main.inputs
+        )
+        return tracer.traced(self._uses.main, names, inputs)
+
+    def _numbers(self) -> dict[str, int]:
+        """The constants that have to stay numbers by what is known so far."""
+        known = {name: int(value) for name, value in self._known.items()}
+        pinned, _ = _pinned([*self._body.conditions, *self._conditions], known)
+        return {name: number for name, (number, _) in pinned.items()}
+
+    def forms(self, figures: Mapping[str, Measured]) -> Found:
+        """Figures as they were found, with what has to stay a number put in."""
+        asked = known_of(self._asked)
+        numbers = {n: int(v) for n, v in self._known.items() if n not in asked}
+        conditions = [each.at(numbers) for each in self._every_condition()]
+        known = {name: int(value) for name, value in asked.items()}
+        pinned, rest = _pinned(conditions, known)
+        numbers |= {name: number for name, (number, _) in pinned.items()}
+        return Found(
+            {name: _put(value, numbers) for name, value in figures.items()},
+            {name: because for name, (_, because) in pinned.items()},
+            rest,
+        )
+
+    def _every_condition(self) -> list[Condition]:
+        running = () if self._ran is None else tuple(self._ran[1].conditions())
+        own = (*self._body.conditions, *self._conditions)
+        return [*own, *running, *_lengths(self._named)]
+
+
+def _put(value: Measured, numbers: Mapping[str, int]) -> Measured:
+    """A figure with numbers for names, and what these make plain left out of its maxima."""
+    if not numbers:
+        return value
+    from nnspec.analysis.memory.peaks import thinned
+
+    found = value.at(numbers)
+    return replace(found, value=thinned(found.value, {}))
+
+
+def known_of(asked: Sequence[Parameter]) -> dict[str, Dim]:
+    """The values of the names that formulas may have."""
+    found: dict[str, Dim] = {}
+    for each in asked:
+        items = items_of(each)
+        if items is None:
+            found[each.name] = each.value
+            continue
+        found |= {f"{each.name}[{i}]": item for i, item in enumerate(items)}
+        found[f"{LENGTH}{each.name})"] = dim(len(items))
+    return found
+
+
+def _names(program: Program, asked: Sequence[Parameter]) -> dict[str, Any]:
+    """What the names of the model mean: those that were asked for by themselves, the rest by value."""
+    multiples = program.assumptions.multiples
+    names: dict[str, Any] = {s: symbol(s, multiples.get(s, 1)) for s in program.symbols}
+    names |= {each.name: each.value for each in program.main.parameters}
+    for each in asked:
+        items = items_of(each)
+        if items is None:
+            names[each.name] = each.value.named(symbol(each.name))
+        else:
+            pairs = enumerate(items)
+            elements = (v.named(symbol(f"{each.name}[{i}]")) for i, v in pairs)
+            names[each.name] = tuple(elements)
+    return names
+
+
+def _lengths(asked: Sequence[Parameter]) -> list[Condition]:
+    """Formulas in the elements of a list hold for lists of that length."""
+    return [
+        Condition("==", symbol(f"{LENGTH}{each.name})"), dim(len(items)))
+        for each in asked
+        if (items := items_of(each)) is not None
+    ]
+
+
+def _pinned(
+    conditions: Iterable[Condition], known: Mapping[str, int]
+) -> tuple[dict[str, tuple[int, str]], tuple[Condition, ...]]:
+    """The names that conditions leave one value, each with it and why; what the others say beside."""
+    assumptions = Assumptions(
+        {name: (min(1, value), None) for name, value in known.items()}
+    )
+    rest = remaining(conditions, assumptions)
+    pinned: dict[str, tuple[int, str]] = {}
+    while True:
+        new = {
+            name: (number, each.because)
+            for each in rest
+            for name, number in [fixed_by(each) or ("", 0)]
+            if name in known and not name.startswith(LENGTH)
+        }
+        if not new:
+            return pinned, rest
+        pinned = new | pinned
+        numbers = {name: number for name, (number, _) in new.items()}
+        rest = remaining((each.at(numbers) for each in rest), assumptions)
