@@ -203,6 +203,14 @@ class ScatterAdd(NoFlops):
     Example: `scatter_add(zeros([B, N, D]), index, updates, dim=1)`
     """
 
+    caveats: ClassVar[tuple[Caveat, ...]] = (
+        Caveat(
+            "traffic",
+            "about",
+            "an element counts as written once, however often it is added to",
+        ),
+    )
+
     inputs: ClassVar[tuple[str, ...]] = ("x", "index", "updates")
     spelling: ClassVar[str | None] = "scatter_add"
     per_result: ClassVar[int | None] = 1

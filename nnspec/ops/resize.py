@@ -8,6 +8,7 @@ from nnspec.ir.dims import ZERO, Dim
 from nnspec.ir.types import TensorType
 from nnspec.ops import spatial
 from nnspec.ops.base import Integers, Io, Layout, NoFlops, OpError
+from nnspec.ops.rules import Caveat
 from nnspec.pycode.expressions import Expr, Namespace, default
 
 F = Namespace("F")
@@ -26,6 +27,14 @@ class Resize(NoFlops):
 
     Example: `resize(x, [2 * H, 2 * W], method="bilinear")`
     """
+
+    caveats: ClassVar[tuple[Caveat, ...]] = (
+        Caveat(
+            "traffic",
+            "about",
+            "all cells count as read, and where an axis shrinks some are left out",
+        ),
+    )
 
     layout: ClassVar[Layout] = Layout.SPATIAL
     spelling: ClassVar[str | None] = "resize"

@@ -44,6 +44,26 @@ def test_operators_say_what_they_leave_open() -> None:
     assert said(SORTED)["elementwise"] == {"topk"}
 
 
+@pytest.mark.parametrize(
+    ("body", "operator"),
+    [
+        ('y = resize(x, [H // 2, W // 2], method="bilinear")', "resize"),
+        ("y = scatter_add(zeros([B, C, 9, W]), at, x, dim=2)", "scatter_add"),
+        ("y = gather(x, at, dim=2)", "gather"),
+    ],
+)
+def test_what_reads_or_writes_elements_more_or_less_than_once(
+    body: str, operator: str
+) -> None:
+    """Their traffic is not exact; what they keep is (`test_truth_resampling`)."""
+    found = said(
+        f"model M {{ input x: [B, C, H, W]\n input at: i64[B, C, H]\n output {body} }}"
+    )
+    assert found["bytes_read"] == found["bytes_written"] == {operator}
+    assert "saved_bytes" not in found
+    assert found["train_peak"] == set()
+
+
 def test_optimizers_that_pytorch_does_not_have() -> None:
     assert "optimizer_bytes" not in said(LINEAR)
     assert "optimizer_bytes" in said(LINEAR, optimizer="adam8bit")

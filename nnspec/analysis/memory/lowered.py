@@ -169,7 +169,8 @@ class _Place(Io):
         return tree.Helper(name)
 
     def device(self, *, floating: bool = False) -> Mapping[str, Expr]:
-        return {"dtype": _FLOAT} if floating else {}
+        found: dict[str, Expr] = {"device": tree.Attribute(_ANCHOR, "device")}
+        return found | ({"dtype": tree.Attribute(_ANCHOR, "dtype")} if floating else {})
 
     def axis(self, axis: int, name: str | None = None) -> int:
         return axis
@@ -187,7 +188,8 @@ def _count(given: Any) -> int:
     return len(given)
 
 
-_FLOAT = tree.Attribute(tree.Name("torch"), "float")
+_ANCHOR = tree.Name("xx")
+"""The tensor that says the device and the type of what is made from nothing."""
 
 
 def lower(
@@ -314,8 +316,10 @@ class Evaluation:
     def _attribute(self, attribute: tree.Attribute) -> Any:
         name = attribute.name
         path = dotted(attribute)
-        if path == "torch.float":
+        if path == "xx.dtype":
             return DType.FLOAT
+        if path == "xx.device":
+            return None
         if path == "math.inf":
             return float("inf")
         if path is not None and path.startswith("torch.") and name in _DTYPES:
