@@ -2,6 +2,7 @@
 
     make bench-cost            installs the tools and prints the tables
     python -m benchmarks.cost --models ResNet50 GPT2Small --json
+    python -m benchmarks.cost --markdown    the table of docs/cost.md
 
 Each tool counts each model in a fresh process. Errors are ratios to what PyTorch itself counts when everything
 is counted (see `cost_peers`), which is measured anew in the same run; CPU seconds and the largest resident
@@ -116,33 +117,64 @@ def ratio(found: int | None, truth: int | None) -> str:
     return "exact" if found == truth else f"{found / truth:.3f}"
 
 
-def tables(models: Sequence[str], counts: dict[tuple[str, str], Count]) -> str:
-    """Errors and costs, a row a model, a column a tool."""
+Cells = dict[str, dict[str, list[str]]]
+"""What is said of each tool, by the title of the table and the model."""
+
+FLOPS, PARAMETERS = "FLOPs / truth", "parameters / truth"
+SECONDS, MEMORY = "cold CPU seconds", "memory, MB"
+
+
+def cells(models: Sequence[str], counts: dict[tuple[str, str], Count]) -> Cells:
+    """Errors, and what the processes took."""
 
     def error(name: str, count: Count) -> str:
         truth = counts["truth", count.model]
         return ratio(getattr(count, name), getattr(truth, name))
 
-    cells = {
-        "FLOPs / truth": lambda count: error("flops", count),
-        "parameters / truth": lambda count: error("parameters", count),
-        "cold CPU seconds": lambda count: f"{count.cpu_seconds:.2f}",
-        "memory, MB": lambda count: f"{count.memory_mb:.0f}",
+    said = {
+        FLOPS: lambda count: error("flops", count),
+        PARAMETERS: lambda count: error("parameters", count),
+        SECONDS: lambda count: f"{count.cpu_seconds:.2f}",
+        MEMORY: lambda count: f"{count.memory_mb:.0f}",
     }
-    tools = (OURS, *TOOLS)
-    lines = [provenance()]
-    for title, cell in cells.items():
-        lines += ["", row(title, tools)]
-        for model in models:
-            lines.append(row(model, [cell(counts[tool, model]) for tool in tools]))
-    return "\n".join(lines)
+    return {
+        title: {
+            model: [cell(counts[tool, model]) for tool in (OURS, *TOOLS)]
+            for model in models
+        }
+        for title, cell in said.items()
+    }
 
 
-def row(title: str, cells: Sequence[str]) -> str:
-    return f"{title:18}" + "".join(
-        f"{cell:>{max(9, 2 + len(tool))}}"
-        for cell, tool in zip(cells, (OURS, *TOOLS), strict=True)
+def tables(found: Cells) -> str:
+    """A table for each of them: a row a model, a column a tool."""
+    blocks = (
+        [row(title, (OURS, *TOOLS)), *(row(*each) for each in rows.items())]
+        for title, rows in found.items()
     )
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def row(title: str, said: Sequence[str]) -> str:
+    widths = [max(9, 2 + len(tool)) for tool in (OURS, *TOOLS)]
+    columns = (f"{each:>{width}}" for each, width in zip(said, widths, strict=True))
+    return f"{title:18}{''.join(columns)}"
+
+
+def markdown(found: Cells) -> str:
+    """One table: the errors of FLOPs by tool, and what nnspec took beside the least and most of the others."""
+    head = ["", OURS, *TOOLS, "CPU s", "others", "MB", "others"]
+    lines = [head, ["---"] * len(head)]
+    for model, errors in found[FLOPS].items():
+        took: list[str] = []
+        for title in (SECONDS, MEMORY):
+            ours, *theirs = found[title][model]
+            took += [
+                ours,
+                f"{min(theirs, key=float)} to {max(theirs, key=float)}",
+            ]
+        lines.append([model, *errors, *took])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def provenance() -> str:
@@ -177,12 +209,14 @@ def main() -> int:
     )
     parser.add_argument("--models", nargs="+", choices=SPECS, default=list(SPECS))
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--markdown", action="store_true", help="print one table")
     options = parser.parse_args()
     counts = counted_all(options.models)
     if options.json:
         print(json.dumps([asdict(count) for count in counts.values()], indent=2))
     else:
-        print(tables(options.models, counts))
+        form = markdown if options.markdown else tables
+        print(f"{provenance()}\n\n{form(cells(options.models, counts))}")
     wrong = [
         model
         for model in options.models

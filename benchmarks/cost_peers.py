@@ -170,7 +170,7 @@ def fvcore(model: Model, built: Any) -> dict[str, Any]:
     from fvcore.nn import FlopCountAnalysis, parameter_count  # pyright: ignore[reportMissingImports]
 
     logging.disable(logging.WARNING)
-    if len(model.names) > 1:  # it passes inputs by position only
+    if model.names:  # inputs by position only, and no results but tensors
         built = _ByName(built, model.names).module
     analysis = FlopCountAnalysis(built, tuple(inputs_of(model)))
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
@@ -181,7 +181,7 @@ def fvcore(model: Model, built: Any) -> dict[str, Any]:
 
 
 class _ByName:
-    """A module that takes by position what another takes by name."""
+    """A module that takes by position what another takes by name, and gives its first result."""
 
     def __init__(self, built: Any, names: tuple[str, ...]) -> None:
         import torch

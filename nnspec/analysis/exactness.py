@@ -6,7 +6,7 @@ stands here. A figure without either is exact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from nnspec.analysis.figures import Analysis
@@ -34,15 +34,18 @@ CONCERNS: Mapping[str, Concern] = MappingProxyType(
 
 _ONCE = "each kernel reads and writes what it takes and gives once"
 _WITHIN = "what kernels take and give back within one operation is not seen"
-_STOPS = "of an operator within which PyTorch stops, all is counted"
+_STOPS = "of an operator within which computing again stops, all is counted"
+_STOPPING = {
+    "recomputed_elementwise": Caveat("elementwise", "at most", _STOPS),
+    "recomputed_bytes": Caveat("traffic", "at most", _STOPS),
+}
 
 _OF_FIGURES: Mapping[str, tuple[Caveat, ...]] = MappingProxyType(
     {
         "bytes_read": (Caveat("traffic", "at least", _ONCE),),
         "bytes_written": (Caveat("traffic", "at least", _ONCE),),
         "intensity": (Caveat("traffic", "at most", _ONCE),),
-        "recomputed_elementwise": (Caveat("elementwise", "at most", _STOPS),),
-        "recomputed_bytes": (Caveat("traffic", "about", f"{_ONCE}; {_STOPS}"),),
+        "recomputed_bytes": (Caveat("traffic", "about", _ONCE),),
         **dict.fromkeys(
             (
                 "inference_activations",
@@ -80,15 +83,7 @@ def remarks(analysis: Analysis, figures: tuple[str, ...]) -> list[Remark]:
     found: dict[tuple[Direction, str], tuple[list[str], list[str]]] = {}
     operators = _operators(analysis)
     for name in figures:
-        own = [("", each) for each in _OF_FIGURES.get(name, ())]
-        concern = CONCERNS.get(name)
-        theirs = [
-            (operator, each)
-            for operator, caveats in operators.items()
-            for each in caveats
-            if each.concern == concern
-        ]
-        for operator, caveat in (*own, *theirs):
+        for operator, caveat in _caveats(analysis, name, operators):
             if not _applies(caveat, analysis):
                 continue
             names, by = found.setdefault((caveat.direction, caveat.reason), ([], []))
@@ -100,6 +95,19 @@ def remarks(analysis: Analysis, figures: tuple[str, ...]) -> list[Remark]:
     ]
 
 
+def _caveats(
+    analysis: Analysis, name: str, operators: Mapping[str, tuple[Caveat, ...]]
+) -> Iterator[tuple[str, Caveat]]:
+    """What a figure leaves open, each with the operator that does; with none where every program does."""
+    for each in _OF_FIGURES.get(name, ()):
+        yield "", each
+    concern = CONCERNS.get(name)
+    for operator, caveats in operators.items():
+        yield from ((operator, each) for each in caveats if each.concern == concern)
+    if name in _STOPPING:
+        yield from ((operator, _STOPPING[name]) for operator in _stopped_at(analysis))
+
+
 def _operators(analysis: Analysis) -> dict[str, tuple[Caveat, ...]]:
     """The caveats of the operators of a program, by their names."""
     return {
@@ -108,6 +116,17 @@ def _operators(analysis: Analysis) -> dict[str, tuple[Caveat, ...]]:
         for node in function.nodes
         if node.op is not None and node.op.caveats
     }
+
+
+def _stopped_at(analysis: Analysis) -> list[str]:
+    """The operators of several kernels at which PyTorch stops to compute a block again."""
+    found = {
+        site.node.op.op_name(): None
+        for inside in analysis.uses.reachable()
+        for site in inside.sites
+        if site.node.op is not None and inside.stops_at(site.node)
+    }
+    return list(found)
 
 
 def _applies(caveat: Caveat, analysis: Analysis) -> bool:

@@ -36,12 +36,13 @@ class Extent:
     """How far a function runs until all that it keeps is there again.
 
     The nodes `whole` run to their end. `part` is the one that stops inside: a call, or an operator whose last
-    product is left out. `keeps` says whether anything is kept, `is_needed` whether the backward pass asks
-    for it.
+    product is left out. `within` is the operator that it stops at, if that has several kernels, of which
+    it may run some. `keeps` says whether anything is kept, `is_needed` whether the backward pass asks for it.
     """
 
     whole: frozenset[int] = frozenset()
     part: int | None = None
+    within: int | None = None
     keeps: bool = False
     is_needed: bool = False
 
@@ -62,7 +63,9 @@ class Recomputation:
         return self._extents[use]
 
     def _extent(self, use: Use) -> Extent:
-        ran = [(node, self._keeps(use, node, own)) for node, own in self._ran(use)]
+        ran: list[tuple[Node, Keeps]] = [
+            (node, self._keeps(use, node, own)) for node, own in self._ran(use)
+        ]
         keeping = [place for place, (_, keeps) in enumerate(ran) if keeps != "nothing"]
         if not keeping:
             return Extent()
@@ -70,8 +73,15 @@ class Recomputation:
         node, keeps = ran[last]
         whole = frozenset(each.id for each, _ in ran[: last + (keeps == "made")])
         part = node.id if keeps == "inside" else None
+        within = node.id if self._has_several_kernels(use, node, keeps) else None
         asked = any(self._is_asked_for(use, ran[place][0]) for place in keeping)
-        return Extent(whole, part, True, asked)
+        return Extent(whole, part, within, keeps=True, is_needed=asked)
+
+    def _has_several_kernels(self, use: Use, node: Node, keeps: Keeps) -> bool:
+        if node.op is None:
+            return False
+        lowered = self._calls.lowered(self._uses.program.functions[use.key], node)
+        return keeps == "inside" or lowered.operations > 1
 
     def _keeps(self, use: Use, node: Node, own: Keeps) -> Keeps:
         """Of a call: its arguments, if it is computed again itself, else what the function keeps."""

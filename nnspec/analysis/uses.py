@@ -144,6 +144,10 @@ class Inside:
         """Whether computing the function again stops within a node."""
         return self.use.ends and self._uses.extent(self.use).part == node.id
 
+    def stops_at(self, node: Node) -> bool:
+        """Whether computing the function again stops at an operator of which some kernels may run."""
+        return self.use.ends and self._uses.extent(self.use).within == node.id
+
     def _needed(self) -> frozenset[int]:
         """The values that need a gradient: what depends on a trained weight or on such an input."""
         inputs = values_of(self.function.inputs)
@@ -289,6 +293,19 @@ class Uses:
         if use not in self._inside:
             self._inside[use] = Inside(self.program, self, use)
         return self._inside[use]
+
+    def reachable(self) -> Iterator[Inside]:
+        """The program and all that it calls, each use once."""
+        waiting, seen = [self.main], {self.main}
+        while waiting:
+            inside = self.inside(waiting.pop())
+            yield inside
+            called = [
+                site for site, _ in inside.counted if site.node.callee is not None
+            ]
+            new = dict.fromkeys(site.use for site in called if site.use not in seen)
+            seen.update(new)
+            waiting.extend(new)
 
     def extent(self, use: Use) -> Extent:
         """How far a function is computed again."""

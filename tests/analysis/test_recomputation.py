@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import nnspec
+from nnspec.analysis.exactness import remarks
 from nnspec.analysis.figures import Analysis
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.summary import summary
@@ -194,3 +195,76 @@ def test_a_step_takes_longer_and_its_utilisation_counts_the_model_alone() -> Non
     again = plain.checkpointed("Block").forecast("a100", "training", None, **sizes)
     assert again.bound.seconds > once.bound.seconds
     assert again.flops == once.flops
+
+
+POINTWISE = """
+block Ends(x: [*S, D]) { return x -> Linear(2 * D, bias=false) -> relu -> Linear(D, bias=false) }
+block Made(x: [*S, D]) { return (x * 2) -> Linear(2 * D, bias=false) -> relu -> Linear(D, bias=false) -> tanh }
+block Added(x: [*S, D]) {
+  return x + (x -> tanh -> Linear(2 * D, bias=false) -> relu -> Linear(D, bias=false))
+}
+block Nested(x: [*S, D]) { x = x -> Made -> Added
+  return x -> relu }
+block Scores(x: [B, T, D]) { return einsum("b t d, b s d, b s e -> b t e", x, x, x) }
+"""
+ONE_AN_ELEMENT = ("relu", "tanh", "add", "mul")
+
+
+def pointwise_elements(spec: Spec, sizes: dict[str, int]) -> int:
+    """The elements that kernels of one operation an element make in a training step."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    from tests.analysis import measured
+    from tests.analysis.counted import inputs_of
+
+    class Elements(TorchDispatchMode):
+        found = 0
+
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            result = func(*args, **(kwargs or {}))
+            if func.overloadpacket.__name__ in ONE_AN_ELEMENT:
+                self.found += result.numel()
+            return result
+
+    with FakeTensorMode():
+        net, inputs = measured.built(spec).train(), inputs_of(spec, sizes)
+        with Elements() as counter:
+            measured.total(net(*inputs)).backward()
+    return counter.found
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize(
+    "marked", ["Ends", "Made", "Added", "Nested", "Nested Made", "Nested Made Added"]
+)
+def test_elementwise_operations(marked: str) -> None:
+    """What is computed again is what kernels run more than without `@checkpoint`."""
+    name, *_ = marked.split()
+    body = f"model M {{ input x: [B, T, 16]\n output y = x -> Linear(16) -> {name} -> {name} }}"
+    plain = of_text(POINTWISE + body)
+    spec = plain.checkpointed(*marked.split())
+    again = value(spec, "recomputed_elementwise", SIZES)
+    more = pointwise_elements(spec, SIZES) - pointwise_elements(plain, SIZES)
+    assert again == more > 0
+    assert not stops(spec)
+
+
+def stops(spec: Spec) -> set[str]:
+    """The operators at which it is not known how much of them is computed again."""
+    found = remarks(Analysis(spec.program), ("recomputed_elementwise",))
+    assert all(each.direction == "at most" for each in found)
+    return {operator for each in found for operator in each.operators}
+
+
+@pytest.mark.parametrize(
+    ("name", "operators"), [("Scores", {"einsum"}), ("Ends", set())]
+)
+def test_operators_that_computing_again_stops_within_are_named(
+    name: str, operators: set[str]
+) -> None:
+    body = f"model M {{ input x: [B, T, 16]\n output y = x -> Linear(16) -> {name} }}"
+    assert stops(of_text(POINTWISE + body)) == set()
+    assert stops(of_text(POINTWISE + body).checkpointed(name)) == operators

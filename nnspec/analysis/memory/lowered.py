@@ -67,6 +67,13 @@ class Lowered:
         """How deeply the calls of its (first) result are nested."""
         return nested_calls(self.results[0])
 
+    @cached_property
+    def operations(self) -> int:
+        """How many of PyTorch's operations it is; those of helpers are not known, and count as 2."""
+        kinds = (tree.Call, tree.Binary, tree.Unary, tree.Subscript, tree.Helper)
+        parts = [part for result in self.results for part in tree.walk(result)]
+        return sum(isinstance(part, kinds) for part in parts)
+
     def reads(self, place: int) -> int:
         """How often an input is read."""
         return sum(
