@@ -1,6 +1,6 @@
 """Which figures are not exact, and why: bounds, and assumptions on kernels and devices.
 
-What an operator leaves open it says itself (`Operator.caveats`); what a figure leaves open of every program
+What an operator leaves open it says itself (`Operator.leaves_open`); what a figure leaves open of every program
 stands here. A figure without either is exact.
 """
 
@@ -110,12 +110,13 @@ def _caveats(
 
 def _operators(analysis: Analysis) -> dict[str, tuple[Caveat, ...]]:
     """The caveats of the operators of a program, by their names."""
-    return {
-        node.op.op_name(): node.op.caveats
-        for function in analysis.program.functions.values()
-        for node in function.nodes
-        if node.op is not None and node.op.caveats
-    }
+    found: dict[str, dict[Caveat, None]] = {}
+    for function in analysis.program.functions.values():
+        for node in function.nodes:
+            if node.op is not None:
+                caveats = node.op.leaves_open(*function.node_types(node))
+                found.setdefault(node.op.op_name(), {}).update(dict.fromkeys(caveats))
+    return {name: tuple(caveats) for name, caveats in found.items() if caveats}
 
 
 def _stopped_at(analysis: Analysis) -> list[str]:

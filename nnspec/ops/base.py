@@ -141,6 +141,10 @@ class Operator(Checked, abc.ABC):
         )
         return Traffic(tensors_of(inputs), results_of(self, inputs), weights)
 
+    def leaves_open(self, *inputs: Any, **named: Any) -> tuple[Caveat, ...]:
+        """Why its figures are not exact for these inputs: what is so of any, unless it says more."""
+        return self.caveats
+
     def materialised(self, *inputs: Any, **named: Any) -> tuple[TensorType, ...]:
         """What an unfused kernel writes in between, and reads again."""
         return ()

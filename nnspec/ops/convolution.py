@@ -19,6 +19,7 @@ from nnspec.ops.base import (
     Weight,
 )
 from nnspec.ops.initializers import FanUniform, Initializer
+from nnspec.ops.rules import Caveat
 from nnspec.ops.spatial import CausalPadding, Pairs, PerAxis, Sizes
 from nnspec.ops.weight_steps import Transpose
 from nnspec.pycode.expressions import Expr, Namespace, default
@@ -74,6 +75,9 @@ class Conv(Operator):
             spatial.per_axis(self.stride, axes, "stride"),
             spatial.per_axis(self.dilation, axes, "dilation"),
         )
+
+    def leaves_open(self, x: TensorType) -> tuple[Caveat, ...]:
+        return (*self.caveats, *spatial.skipped(*self.windows(x.rank - 2)))
 
     def pairs(self, axes: int) -> Pairs | None:
         """The padding of each axis; None where it depends on the size."""

@@ -9,6 +9,7 @@ from nnspec.ir.dims import ONE, ZERO, Dim, minimum, product
 from nnspec.ir.types import TensorType
 from nnspec.ops import spatial
 from nnspec.ops.base import Io, Layout, NoFlops, OpError
+from nnspec.ops.rules import Caveat
 from nnspec.ops.spatial import Padding, Pairs, PerAxis, Sizes
 from nnspec.pycode.expressions import Expr, Namespace, default
 
@@ -36,6 +37,9 @@ class WindowPool(NoFlops, abc.ABC):
         if self.stride is not None:
             stride = spatial.per_axis(self.stride, axes, "stride")
         return kernel, stride, (ONE,) * axes
+
+    def leaves_open(self, x: TensorType) -> tuple[Caveat, ...]:
+        return (*self.caveats, *spatial.skipped(*self.windows(x.rank - 2)))
 
     def pairs(self, axes: int) -> Pairs | None:
         """The padding of each axis as the spec says it; None where it depends on the size."""

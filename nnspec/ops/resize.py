@@ -13,6 +13,11 @@ from nnspec.pycode.expressions import Expr, Namespace, default
 
 F = Namespace("F")
 
+SHRUNK = Caveat(
+    "traffic",
+    "about",
+    "all cells count as read, and where an axis shrinks some are left out",
+)
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
@@ -27,14 +32,6 @@ class Resize(NoFlops):
 
     Example: `resize(x, [2 * H, 2 * W], method="bilinear")`
     """
-
-    caveats: ClassVar[tuple[Caveat, ...]] = (
-        Caveat(
-            "traffic",
-            "about",
-            "all cells count as read, and where an axis shrinks some are left out",
-        ),
-    )
 
     layout: ClassVar[Layout] = Layout.SPATIAL
     spelling: ClassVar[str | None] = "resize"
@@ -71,6 +68,13 @@ class Resize(NoFlops):
             )
         return x.with_shape(*x.shape[:2], *self.size)
 
+    def leaves_open(self, x: TensorType) -> tuple[Caveat, ...]:
+        """Where an axis shrinks, cells between the points that are taken are not read."""
+        sizes = zip(self.size, x.shape[2:], strict=True)
+        if all(_is_at_least(after, before) for after, before in sizes):
+            return self.caveats
+        return (*self.caveats, SHRUNK)
+
     def elementwise(self, x: TensorType) -> Dim:
         """A mean of two points is a difference, a product and a sum, one of four 4 products and 3 sums."""
         axes = len(self.size)
@@ -95,3 +99,11 @@ class Resize(NoFlops):
         name = "resize_cubic" if self.method == "bicubic" else "resize_linear"
         corners = default(io.arg("align_corners"), False)
         return io.helper(name)(io["x"], self.size, align_corners=corners)
+
+
+def _is_at_least(after: Dim, before: Dim) -> bool:
+    """Whether a size is seen not to be less than another one: by a number of cells, or so many times."""
+    more, times = after - before, after // before
+    if more.is_constant:
+        return not more.falls_below(0)
+    return times.is_constant and not times.falls_below(1)

@@ -14,6 +14,7 @@ from nnspec.ir.dims import ZERO, Dim, dim
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import OpError, require_float
 from nnspec.ops.checked import Before
+from nnspec.ops.rules import Caveat
 from nnspec.pycode.expressions import Default, default
 
 Sizes: TypeAlias = tuple[Dim, ...]
@@ -121,6 +122,20 @@ def pairs(padding: Dim | tuple[Dim | tuple[Dim, Dim], ...], axes: int) -> Pairs:
 def reach(kernel: Sizes, dilation: Sizes) -> Sizes:
     """How far the last cell of a window lies behind the first, for each axis: d (k - 1)."""
     return tuple(d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
+
+
+SKIPPED = Caveat(
+    "traffic", "about", "all cells count as read, and some of them no window covers"
+)
+
+
+def skipped(kernel: Sizes, stride: Sizes, dilation: Sizes) -> tuple[Caveat, ...]:
+    """What windows leave open of their traffic: strides longer than a window leave cells out."""
+    for k, s, d in zip(kernel, stride, dilation, strict=True):
+        apart = (1 - d).falls_below(0) and (1 - s).falls_below(0)
+        if apart or (k - s).falls_below(0):
+            return (SKIPPED,)
+    return ()
 
 
 def slid(size: Dim, stride: Dim, span: Dim, before: Dim, after: Dim, axis: int) -> Dim:

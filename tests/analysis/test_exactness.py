@@ -64,6 +64,36 @@ def test_what_reads_or_writes_elements_more_or_less_than_once(
     assert found["train_peak"] == set()
 
 
+@pytest.mark.parametrize(
+    ("body", "skips"),
+    [
+        ('resize([2 * H, 2 * W], method="bilinear")', False),
+        ('resize([H // 2, W], method="nearest")', True),
+        ("Conv(8, 3, stride=2, padding=1)", False),
+        ("Conv(8, 1, stride=2)", True),
+        ("Conv(8, 3, dilation=2)", False),
+        ("Conv(8, 3, stride=2, dilation=2)", True),
+        ("avg_pool(2)", False),
+        ("avg_pool(2, stride=[2, 3])", True),
+    ],
+)
+def test_cells_that_nothing_reads(body: str, skips: bool) -> None:
+    """Those that PyTorch gives no gradient, at sizes at which windows come out even."""
+    import torch
+
+    from nnspec.verify.build import build
+    from tests.ir.models import spec
+
+    text = f"model M {{ input x: [B, 4, H, W]\n output y = x -> {body} }}"
+    assert any(said(text, "bytes_read")["bytes_read"]) == skips
+    x = torch.rand(1, 4, 13, 13).requires_grad_()
+    if "pool" in body or "resize" in body:
+        x = torch.rand(1, 4, 12, 12).requires_grad_()
+    build(spec(text), "torch")(x).sum().backward()
+    assert x.grad is not None
+    assert bool((x.grad == 0).any()) == skips
+
+
 def test_optimizers_that_pytorch_does_not_have() -> None:
     assert "optimizer_bytes" not in said(LINEAR)
     assert "optimizer_bytes" in said(LINEAR, optimizer="adam8bit")
