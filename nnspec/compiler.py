@@ -18,13 +18,13 @@ from nnspec.diagnostics import (
     SpecErrors,
     did_you_mean,
 )
+from nnspec.elaboration.elaboration import Elaboration
+from nnspec.elaboration.lint import lint
+from nnspec.elaboration.settings import check_size, settled, sizes_of, spelled
+from nnspec.elaboration.whole import whole_program
 from nnspec.ir.dims import Dim, DimError, Size
-from nnspec.ir.elaboration import Elaboration
 from nnspec.ir.graph import Program
-from nnspec.ir.lint import lint
-from nnspec.ir.settings import check_size, settled, sizes_of, spelled
 from nnspec.ir.values import Declared, Module
-from nnspec.ir.whole import whole_program
 from nnspec.modules import Loader, read_source
 from nnspec.ops import OPS
 from nnspec.records import dataclass

@@ -8,7 +8,7 @@ from dataclasses import field
 
 from nnspec.diagnostics import Diagnostics, Label, SpecError, did_you_mean
 from nnspec.files import read_regular
-from nnspec.ir.lookup import BUILTINS, DTYPES, SCALAR_TYPES
+from nnspec.ir.predefined import BUILTINS, DTYPES, SCALAR_TYPES
 from nnspec.ir.values import Declared, Module
 from nnspec.records import dataclass
 from nnspec.source import Location, Source, Span

@@ -25,6 +25,7 @@ LAYERS = (
     {"syntax"},
     {"pycode", "ir", "modules"},
     {"ops"},
+    {"elaboration"},
     {"passes", "analysis"},
     {"picture", "placement", "targets"},
     {"verify", "distributed"},
@@ -59,8 +60,8 @@ HOMES = {
 """The only places in nnspec/ that may import a package."""
 
 INTERFACES = {"nnspec.ops.base", "nnspec.ops.checked", "nnspec.ops.initializers"}
-"""What operators and their initializers are; `ir` holds some, as values of the language.
-It knows neither the table of operators nor any family."""
+"""What operators and their initializers are; `ir` holds some, and `elaboration` makes them.
+They know neither the table of operators nor any family."""
 
 TEXTS = {
     "targets/helpers_keras.py",
@@ -184,8 +185,9 @@ def test_every_part_has_a_layer() -> None:
     assert {part for part in parts if layer(part) is None} <= {"__init__", "__main__"}
 
 
-def test_the_table_of_operators_is_passed_into_the_ir() -> None:
-    for path in sorted((PACKAGE / "ir").rglob("*.py")):
+@pytest.mark.parametrize("part", ["ir", "elaboration"])
+def test_the_table_of_operators_is_passed_in(part: str) -> None:
+    for path in sorted((PACKAGE / part).rglob("*.py")):
         found = {each.module for each in imports_of(path)}
         assert {name for name in found if name.startswith("nnspec.ops")} <= INTERFACES
 
@@ -244,6 +246,7 @@ def _dotted(path: Path) -> str:
         ("def f():\n    from nnspec.targets import torch", "ir/planted.py", True),
         ("from nnspec.source import Span", "syntax/planted.py", False),
         ("from nnspec.ir import dims", "ops/planted.py", False),
+        ("from nnspec.elaboration import frame", "ir/planted.py", True),
     ],
 )
 def test_a_planted_import_is_found(

@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import Any
 
 import nnspec.targets.merged as merged
+from nnspec.elaboration.escaping import behind
 from nnspec.ir import graph
 from nnspec.ir.dims import Dim, symbol
-from nnspec.ir.escaping import behind
 from nnspec.ir.graph import Function, Node
 from nnspec.ir.rename import settle
 from nnspec.ir.types import TensorType

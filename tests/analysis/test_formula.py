@@ -23,8 +23,8 @@ from nnspec.analysis.formula.source import (
 from nnspec.analysis.formula.tree import Formula, Name, names_of
 from nnspec.compiler import OPS
 from nnspec.diagnostics import Diagnostics
+from nnspec.elaboration.elaboration import Elaboration
 from nnspec.ir.dims import Dim, DimError, dim, maximum, minimum, symbol, total
-from nnspec.ir.elaboration import Elaboration
 from nnspec.modules import Loader
 from nnspec.source import Source
 from tests.analysis import latex

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from math import lcm
 
-from nnspec.ir import cost_budgets
-from nnspec.ir import evaluate as evaluation
-from nnspec.ir.constants import ConstantError, compared
+from nnspec.elaboration import cost_budgets
+from nnspec.elaboration import evaluate as evaluation
+from nnspec.elaboration.constants import ConstantError, compared
+from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import Dim, symbol
-from nnspec.ir.frame import Frame
 from nnspec.ir.graph import Requirement
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType

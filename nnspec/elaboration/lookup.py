@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from nnspec.diagnostics import MOST_DIAGNOSTICS, SpecError, did_you_mean
-from nnspec.ir.foreign import FOREIGN_INITIALIZERS, foreign_hint
-from nnspec.ir.frame import Frame
+from nnspec.elaboration.foreign import FOREIGN_INITIALIZERS, foreign_hint
+from nnspec.elaboration.frame import Frame
+from nnspec.ir.predefined import BUILTINS, DTYPES
 from nnspec.ir.terms import Traced
-from nnspec.ir.types import DType
 from nnspec.ir.values import (
     Builtin,
     Declared,
@@ -20,35 +20,6 @@ from nnspec.ir.values import (
     kind_of,
 )
 from nnspec.syntax import ast
-
-BUILTINS = frozenset(
-    [
-        "range",
-        "len",
-        "enumerate",
-        "zip",
-        "reversed",
-        "shape",
-        "rank",
-        "dtype",
-        "int",
-        "float",
-        "ceil",
-        "floor",
-        "isqrt",
-        "sum",
-        "min",
-        "max",
-        "abs",
-        "sqrt",
-        "log",
-        "exp",
-        "any",
-        "all",
-    ]
-)
-DTYPES: dict[str, DType] = {dtype.value: dtype for dtype in DType}
-SCALAR_TYPES = frozenset(["int", "float", "bool", "str", "dtype", "block", "fn"])
 
 # What a budget speaks of, in `require cost.parameters <= 26M`; a name only there.
 COSTS = "cost"
@@ -124,7 +95,7 @@ def unknown_text(identifier: str, known: Iterable[str]) -> tuple[str, str, str |
 
 def attribute(frame: Frame, node: ast.Attribute, value: Value) -> Value:
     """`object.name`: an operator behind `ops`, an initializer behind `init`, a weight of an instance."""
-    from nnspec.ir import apply
+    from nnspec.elaboration import apply
 
     if isinstance(value, Instance):
         return apply.weight_of(frame, value, node)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from nnspec.diagnostics import Label, SpecError, did_you_mean
-from nnspec.ir import evaluate as evaluation
-from nnspec.ir.complaints import counted
+from nnspec.elaboration import evaluate as evaluation
+from nnspec.elaboration.complaints import counted
+from nnspec.elaboration.foreign import foreign_dtype
+from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import Dim, symbol
-from nnspec.ir.foreign import foreign_dtype
-from nnspec.ir.frame import Frame
-from nnspec.ir.lookup import DTYPES
+from nnspec.ir.predefined import DTYPES
 from nnspec.ir.types import DType, TensorType
 from nnspec.ir.values import Sequence, Tensor, Value, kind_of
 from nnspec.source import Span

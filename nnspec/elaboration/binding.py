@@ -7,10 +7,10 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import SpecError, did_you_mean
-from nnspec.ir import apply, parameter_kinds
-from nnspec.ir import evaluate as evaluation
-from nnspec.ir.complaints import counted, listed
-from nnspec.ir.frame import Builder, Frame
+from nnspec.elaboration import apply, parameter_kinds
+from nnspec.elaboration import evaluate as evaluation
+from nnspec.elaboration.complaints import counted, listed
+from nnspec.elaboration.frame import Builder, Frame
 from nnspec.ir.graph import Argument, Parameter
 from nnspec.ir.terms import Traced
 from nnspec.ir.values import (
@@ -31,7 +31,7 @@ from nnspec.source import Span
 from nnspec.syntax import ast
 
 if TYPE_CHECKING:
-    from nnspec.ir.apply import Arguments, Site
+    from nnspec.elaboration.apply import Arguments, Site
 
 
 @dataclass

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from nnspec.diagnostics import SpecError
-from nnspec.ir import apply, builtins, constants, lookup
-from nnspec.ir.constants import LARGEST_LIST, ConstantError, Quantity
+from nnspec.elaboration import apply, builtins, constants, lookup
+from nnspec.elaboration.constants import LARGEST_LIST, ConstantError, Quantity
+from nnspec.elaboration.frame import Frame, NoNodes
+from nnspec.elaboration.labels import children
 from nnspec.ir.dims import Dim, DimError, dim
-from nnspec.ir.frame import Frame, NoNodes
 from nnspec.ir.graph import Branch, Item
-from nnspec.ir.labels import children
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.values import (
     NONE,

@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from nnspec.ir import constants, dims
-from nnspec.ir import evaluate as evaluation
-from nnspec.ir.complaints import counted
-from nnspec.ir.constants import ConstantError
+from nnspec.elaboration import constants
+from nnspec.elaboration import evaluate as evaluation
+from nnspec.elaboration.complaints import counted
+from nnspec.elaboration.constants import ConstantError
+from nnspec.elaboration.frame import Frame
+from nnspec.elaboration.initializers import initializer
+from nnspec.ir import dims
 from nnspec.ir.dims import Dim, dim
-from nnspec.ir.frame import Frame
-from nnspec.ir.initializers import initializer
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.values import (
     Range,

@@ -6,9 +6,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import SpecError, did_you_mean
-from nnspec.ir import complaints
+from nnspec.elaboration import complaints
+from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import Dim
-from nnspec.ir.frame import Frame
 from nnspec.ir.terms import Term
 from nnspec.ir.types import DType
 from nnspec.ir.values import (
@@ -31,7 +31,7 @@ from nnspec.ops.checked import fields_of
 from nnspec.syntax import ast
 
 if TYPE_CHECKING:
-    from nnspec.ir.apply import Arguments, Site
+    from nnspec.elaboration.apply import Arguments, Site
 
 
 class Operands:
@@ -202,7 +202,7 @@ class Operands:
             case Sequence():
                 return tuple(self._plain(name, item) for item in value.items)
             case Range():
-                from nnspec.ir.builtins import elements
+                from nnspec.elaboration.builtins import elements
 
                 items = elements(self.frame, value, self.site.node)
                 return tuple(self._plain(name, item) for item in items)

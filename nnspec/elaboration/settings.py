@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnspec.diagnostics import Diagnostics, SpecError, did_you_mean
-from nnspec.ir import evaluate as evaluation
+from nnspec.elaboration import evaluate as evaluation
+from nnspec.elaboration.elaboration import Elaboration
+from nnspec.elaboration.frame import Builder, Frame
 from nnspec.ir.dims import Dim, dim
-from nnspec.ir.elaboration import Elaboration
-from nnspec.ir.frame import Builder, Frame
 from nnspec.ir.graph import Program
 from nnspec.ir.values import Declared, Module, Value
 from nnspec.modules import Loader

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from nnspec.ir.labels import children
+from nnspec.elaboration.labels import children
 from nnspec.records import dataclass
 from nnspec.syntax import ast
 

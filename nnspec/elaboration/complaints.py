@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import Label, SpecError
-from nnspec.ir.frame import Frame
+from nnspec.elaboration.frame import Frame
 from nnspec.ir.values import Sequence, Tensor
 from nnspec.ops.base import Operator, OpError
 from nnspec.ops.checked import FieldError
@@ -19,7 +19,7 @@ from nnspec.source import Span
 from nnspec.syntax import ast
 
 if TYPE_CHECKING:
-    from nnspec.ir.apply import Site
+    from nnspec.elaboration.apply import Site
 
 # Faults that lie between the tensors rather than in one of them.
 _BETWEEN = frozenset({"E0405", "E0406", "E0411"})

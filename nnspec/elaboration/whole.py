@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nnspec.diagnostics import SpecError
-from nnspec.ir import binding
-from nnspec.ir.apply import Arguments, Site
+from nnspec.elaboration import binding
+from nnspec.elaboration.apply import Arguments, Site
+from nnspec.elaboration.elaboration import Elaboration
+from nnspec.elaboration.frame import Builder, Frame
 from nnspec.ir.dims import ONE, Dim
-from nnspec.ir.elaboration import Elaboration
-from nnspec.ir.frame import Builder, Frame
 from nnspec.ir.graph import Function, Program
 from nnspec.ir.values import Declared, Poisoned, Value
 from nnspec.source import Location, Span

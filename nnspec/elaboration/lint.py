@@ -15,8 +15,15 @@ from nnspec.diagnostics import (
     Label,
     Severity,
 )
-from nnspec.ir import lookup, unused
-from nnspec.ir.references import References, binders, leaves, of_expressions, of_type
+from nnspec.elaboration import lookup, unused
+from nnspec.elaboration.references import (
+    References,
+    binders,
+    leaves,
+    of_expressions,
+    of_type,
+)
+from nnspec.ir.predefined import BUILTINS
 from nnspec.ir.values import Module
 from nnspec.source import Location, Span
 from nnspec.syntax import ast
@@ -250,7 +257,7 @@ class _Names:
         place = Location(source, name.span)
         bound = self.bound_at.get(name.id)
         if bound is None:
-            known = [*visible, *self.module.names, *self.operators, *lookup.BUILTINS]
+            known = [*visible, *self.module.names, *self.operators, *BUILTINS]
             code, message, hint = lookup.unknown_text(name.id, known)
             self.found.add(Diagnostic(code, message, place, hint=hint))
             return

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import Label
-from nnspec.ir import apply, complaints
+from nnspec.elaboration import apply, complaints
+from nnspec.elaboration.frame import Frame
+from nnspec.elaboration.operands import Operands
 from nnspec.ir.dims import DimError
-from nnspec.ir.frame import Frame
 from nnspec.ir.graph import Argument
-from nnspec.ir.operands import Operands
 from nnspec.ir.terms import Term
 from nnspec.ir.types import DType, TensorType
 from nnspec.ir.values import (
@@ -25,7 +25,7 @@ from nnspec.ops.base import Operator, OpError, Weight
 from nnspec.ops.checked import FieldError
 
 if TYPE_CHECKING:
-    from nnspec.ir.apply import Arguments, Site
+    from nnspec.elaboration.apply import Arguments, Site
 
 
 def callee_name(callee: Declared | OperatorName) -> str:

@@ -8,10 +8,10 @@ from dataclasses import fields as fields_of
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import did_you_mean
-from nnspec.ir import constants
-from nnspec.ir.constants import ConstantError
+from nnspec.elaboration import constants
+from nnspec.elaboration.constants import ConstantError
+from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import Dim
-from nnspec.ir.frame import Frame
 from nnspec.ir.terms import Traced
 from nnspec.ir.values import Value, kind_of, term_of
 from nnspec.syntax import ast

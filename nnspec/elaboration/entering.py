@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nnspec.ir import binding, shapes
-from nnspec.ir import evaluate as evaluation
+from nnspec.elaboration import binding, shapes
+from nnspec.elaboration import evaluate as evaluation
+from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import Dim, symbol
-from nnspec.ir.frame import Frame
 from nnspec.ir.graph import Function, Port
 from nnspec.ir.rename import Renaming
 from nnspec.ir.terms import Term, Traced
@@ -24,7 +24,7 @@ from nnspec.ir.values import (
 from nnspec.syntax import ast
 
 if TYPE_CHECKING:
-    from nnspec.ir.apply import Arguments, Site
+    from nnspec.elaboration.apply import Arguments, Site
 
 
 def enter(frame: Frame, bound: binding.Bound) -> list[Port]:

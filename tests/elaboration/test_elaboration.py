@@ -6,9 +6,9 @@ import pytest
 
 from nnspec.analysis.cost import cost
 from nnspec.diagnostics import SpecErrors
+from nnspec.elaboration.labels import assign_labels
 from nnspec.ir.dims import dim, symbol
 from nnspec.ir.graph import Branch, Loop, Requirement
-from nnspec.ir.labels import assign_labels
 from nnspec.ir.rename import Renaming
 from nnspec.ir.terms import Term, literal, name
 from nnspec.ir.verify import verify_program, walk

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnspec.diagnostics import Diagnostic, Diagnostics, Label, SpecError, did_you_mean
-from nnspec.ir import apply, binding, entering, ports, statements
-from nnspec.ir.apply import Arguments, Site
+from nnspec.elaboration import apply, binding, entering, ports, statements
+from nnspec.elaboration.apply import Arguments, Site
+from nnspec.elaboration.budget import MOST_CALL_DEPTH, Budget
+from nnspec.elaboration.frame import Builder, Frame
+from nnspec.elaboration.labels import assign_labels
 from nnspec.ir.assumptions import Assumptions
-from nnspec.ir.budget import MOST_CALL_DEPTH, Budget
 from nnspec.ir.dims import Dim, symbol
-from nnspec.ir.frame import Builder, Frame
 from nnspec.ir.graph import (
     Argument,
     CostBudget,
@@ -23,7 +24,6 @@ from nnspec.ir.graph import (
     Marks,
     Port,
 )
-from nnspec.ir.labels import assign_labels
 from nnspec.ir.rename import renamed_type, settled
 from nnspec.ir.types import TensorType
 from nnspec.ir.values import (

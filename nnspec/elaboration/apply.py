@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from nnspec.diagnostics import Label, SpecError
-from nnspec.ir import builtins, operators
-from nnspec.ir import evaluate as evaluation
+from nnspec.elaboration import builtins, operators
+from nnspec.elaboration import evaluate as evaluation
+from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import ONE, Dim
-from nnspec.ir.frame import Frame
 from nnspec.ir.graph import Argument, Path
 from nnspec.ir.types import TensorType
 from nnspec.ir.values import (

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import field, replace
 from typing import Any
 
-from nnspec.ir import builtins, escaping
-from nnspec.ir import evaluate as evaluation
+from nnspec.elaboration import builtins, escaping
+from nnspec.elaboration import evaluate as evaluation
+from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import Dim, symbol
-from nnspec.ir.frame import Frame
 from nnspec.ir.graph import Iteration, Loop, Running
 from nnspec.ir.terms import name as named_term
 from nnspec.ir.types import TensorType

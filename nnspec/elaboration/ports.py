@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nnspec.diagnostics import Label
-from nnspec.ir import shapes
-from nnspec.ir.complaints import counted
-from nnspec.ir.frame import Frame
+from nnspec.elaboration import shapes
+from nnspec.elaboration.complaints import counted
+from nnspec.elaboration.frame import Frame
 from nnspec.ir.graph import Port, Result
 from nnspec.ir.values import Sequence, Tensor, Value, is_constant, kind_of
 from nnspec.source import Span

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from nnspec.diagnostics import Diagnostic, Severity
-from nnspec.ir.references import leaves, of_expressions, of_type
+from nnspec.elaboration.references import leaves, of_expressions, of_type
 from nnspec.ir.values import Module
 from nnspec.source import Location, Span
 from nnspec.syntax import ast

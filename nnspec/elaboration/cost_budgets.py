@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from nnspec.ir import evaluate as evaluation
-from nnspec.ir.constants import Quantity
+from nnspec.elaboration import evaluate as evaluation
+from nnspec.elaboration.constants import Quantity
+from nnspec.elaboration.frame import Frame
+from nnspec.elaboration.lookup import COSTS
 from nnspec.ir.dims import Dim
-from nnspec.ir.frame import Frame
 from nnspec.ir.graph import CostBudget
-from nnspec.ir.lookup import COSTS
 from nnspec.ir.terms import Traced
 from nnspec.ir.values import Value, kind_of
 from nnspec.syntax import ast

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from nnspec.diagnostics import SpecError
-from nnspec.ir import evaluate as evaluation
-from nnspec.ir import loops, ports, requirements, shapes
-from nnspec.ir.complaints import counted
+from nnspec.elaboration import evaluate as evaluation
+from nnspec.elaboration import loops, ports, requirements, shapes
+from nnspec.elaboration.complaints import counted
+from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import DimError
-from nnspec.ir.frame import Frame
 from nnspec.ir.graph import Binding, Marks, Result
 from nnspec.ir.values import (
     UNKNOWN,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nnspec.ir.builtins import elements
-from nnspec.ir.complaints import unquoted
+from nnspec.elaboration.builtins import elements
+from nnspec.elaboration.complaints import unquoted
+from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import Dim
-from nnspec.ir.frame import Frame
 from nnspec.ir.terms import Traced
 from nnspec.ir.values import (
     Builtin,

@@ -28,7 +28,7 @@ from nnspec.source import Location, Span
 from nnspec.syntax import ast
 
 if TYPE_CHECKING:
-    from nnspec.ir.elaboration import Elaboration
+    from nnspec.elaboration.elaboration import Elaboration
     from nnspec.ops.base import Operator
 
 

@@ -1,0 +1,1 @@
+"""From the tree of a file to a typed program: names, constants, statements, types and claims."""
