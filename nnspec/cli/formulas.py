@@ -105,13 +105,17 @@ class Formulas:
         """Constants that stay numbers in some figures alone."""
         if self.forms is None:
             return []
-        titles: dict[tuple[str, str], list[str]] = {}
+        found: dict[tuple[str, str], list[str]] = {}
         for figure in self.figures:
-            for reason in self.forms.kept.get(figure.name, {}).items():
-                titles.setdefault(reason, []).append(figure.title)
+            reasons: dict[str, list[str]] = {}
+            for name, because in self.forms.kept.get(figure.name, {}).items():
+                value = self.forms.constants[name]
+                reasons.setdefault(because, []).append(f"{name} stays {value}")
+            for because, names in reasons.items():
+                found.setdefault((", ".join(names), because), []).append(figure.title)
         return [
-            f"{name} stays {self.forms.constants[name]} in {', '.join(figures)}: {because}"
-            for (name, because), figures in titles.items()
+            f"{names} in {', '.join(figures)}: {because}"
+            for (names, because), figures in found.items()
         ]
 
     # ---- formats -----------------------------------------------------------------------------

@@ -117,6 +117,7 @@ class Glu(NoFlops):
                 if size.is_constant
                 else f"if it is always even, say so: `require {size} % 2 == 0`",
                 code="E0407",
+                sizes=(size,),
             )
         return x.with_shape(*x.shape[:place], size // 2, *x.shape[place + 1 :])
 

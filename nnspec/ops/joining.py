@@ -233,6 +233,7 @@ class Split(NoFlops):
                 if size.is_constant
                 else f"say so if it does: `require {size} % {count} == 0`",
                 code="E0407",
+                sizes=(size, count),
             )
         return (size // count,) * int(count)
 

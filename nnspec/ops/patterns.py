@@ -108,12 +108,22 @@ class _Reading:
     x: TensorType
 
     def fault(
-        self, message: str, hint: str | None = None, param: str = "pattern"
+        self,
+        message: str,
+        hint: str | None = None,
+        param: str = "pattern",
+        decided: tuple[Dim, ...] = (),
     ) -> OpError:
         """An error that shows the pattern, the sizes and the input."""
         given = ", ".join(f"{name}={size}" for name, size in self.sizes.items())
         described = f'"{self.pattern}"{f" with {given}" if given else ""} on {self.x}'
-        return OpError(f"{message} ({described})", param=param, hint=hint, code="E0410")
+        return OpError(
+            f"{message} ({described})",
+            param=param,
+            hint=hint,
+            code="E0410",
+            sizes=decided,
+        )
 
     def plan(self) -> Plan:
         left, right = self._sides()
@@ -251,6 +261,7 @@ class _Reading:
                     f"axis {axis} of size {size} does not divide by {part}",
                     mend,
                     "sizes",
+                    (size, part),
                 )
         return size // given
 

@@ -13,7 +13,7 @@ from nnspec.records import dataclass
 
 
 class OpError(Exception):
-    """An operator cannot be applied. `param` or `input` names what is to blame."""
+    """An operator cannot be applied. `param` or `input` names what is to blame, `sizes` are those that decided it."""
 
     def __init__(
         self,
@@ -23,6 +23,7 @@ class OpError(Exception):
         input: str | None = None,
         hint: str | None = None,
         code: str = "E0401",
+        sizes: tuple[Dim, ...] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -30,6 +31,7 @@ class OpError(Exception):
         self.input = input
         self.hint = hint
         self.code = code
+        self.sizes = sizes
 
 
 class Layout(Enum):

@@ -173,6 +173,7 @@ def check_groups(channels: Dim, features: Dim, groups: Dim) -> None:
                 param="groups",
                 hint=f"use a number that divides {size}",
                 code="E0407",
+                sizes=(size, groups),
             )
 
 

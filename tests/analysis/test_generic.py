@@ -210,30 +210,43 @@ def test_memory_is_what_other_constants_take(name):
             assert assert_memory(forms, constants, other, chance) == len(RUNNING)
 
 
-ALONE = [
-    ("GPT2Small", "language/gpt2.nns", "heads", [2, 3, 4, 6, 8, 16, 24, 48, 96, 384]),
-    ("ViTB16", "vision/vit.nns", "heads", [2, 3, 4, 6, 8, 24, 48, 192]),
-    ("BERTBase", "language/bert.nns", "heads", [2, 3, 6, 8, 16, 32, 64]),
-    ("Llama3_8B", "language/llama.nns", "heads", [16, 64, 128, 256]),
+def each(constant: str, *values: int) -> list[dict[str, int]]:
+    return [{constant: value} for value in values]
+
+
+SOME = [
+    ("GPT2Small", "language/gpt2.nns", each("heads", 2, 3, 4, 6, 8, 16, 24, 96, 384)),
+    ("ViTB16", "vision/vit.nns", each("heads", 2, 3, 4, 6, 8, 24, 48, 192)),
+    ("BERTBase", "language/bert.nns", each("heads", 2, 3, 6, 8, 16, 32, 64)),
+    ("Llama3_8B", "language/llama.nns", each("heads", 16, 64, 128, 256)),
+    ("BiLSTMEncoder", "sequence/encoders.nns", each("hidden", 2, 3, 64, 127, 256, 384)),
+    ("LSTMEncoder", "sequence/encoders.nns", each("hidden", 2, 13, 255, 256, 512)),
+    ("MobileNet", "vision/mobilenet.nns", each("classes", 2, 3, 77)),
+    (
+        "SwinT",
+        "vision/swin.nns",
+        [{"window": window, "size": 32 * window} for window in (2, 3, 4, 8)],
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "path", "constant", "values"), ALONE)
-def test_one_constant_may_divide_a_number(name, path, constant, values):
-    """Of `768 // heads` nothing remains by what the spec requires of `width // heads`."""
+@pytest.mark.parametrize(("name", "path", "points"), SOME)
+def test_memory_in_some_of_the_constants(name, path, points):
+    """A name may divide a number: of `768 // heads` nothing remains where nothing does of `width // heads`."""
     load = functools.partial(nnspec.load, f"{ROOT}/specs/{path}", name)
     analysis = Analysis(load().program)
-    forms = closed_forms(analysis, RUNNING, [constant], optional=RUNNING)
-    assert set(forms.names()) == {constant}
+    asked = list(points[0])
+    forms = closed_forms(analysis, RUNNING, asked, optional=RUNNING)
+    assert set(forms.names()) == set(asked)
     assert not forms.unsaid
     each = {
-        figure: closed_forms(analysis, [figure], [constant])
-        for figure in ("saved_bytes", "train_peak")
+        figure: closed_forms(analysis, [figure], asked)
+        for figure in ("saved_bytes", "inference_peak", "train_peak")
     }
     chance = random.Random(name)
-    for value in values:
-        constants = {constant: value}
-        assert assert_memory(each, constants, load(**constants).program, chance) == 2
+    for constants in points:
+        other = load(**constants).program
+        assert assert_memory(each, constants, other, chance) == len(each)
 
 
 def test_a_loop_that_memory_tells_apart_keeps_its_number():

@@ -94,17 +94,40 @@ def _ways(
     """How figures may be said, until all are.
 
     What numbers do not say may be said by the names of all constants (that nothing remains of `width // heads`).
-    Loops whose turns differ in memory are gone through turn by turn, their number staying what it is.
+    Loops whose turns differ in memory are gone through turn by turn, their number staying what it is, and so do
+    constants that decide what happens there.
     """
     every = asked(program, None)
+    undecided: set[str] = set()
     for named in [names] if len(every) == len(names) else [names, every]:
-        unrolled: dict[int, str] = {}
-        while search.missing:
-            generic = Generic(program, setting, names, named, unrolled)
-            yield generic
-            if not generic.unlike.keys() - unrolled.keys():
-                break
-            unrolled |= generic.unlike
+        undecided = set()
+        yield from _turn_by_turn(program, setting, names, named, search, undecided)
+    kept = set[str]()
+    while search.missing and undecided - kept:
+        kept |= undecided
+        named = [each for each in every if each.name not in kept]
+        if not any(each in named for each in names):
+            return
+        yield from _turn_by_turn(program, setting, names, named, search, undecided)
+
+
+def _turn_by_turn(
+    program: Program,
+    setting: Setting,
+    names: Sequence[Parameter],
+    named: Sequence[Parameter],
+    search: _Search,
+    undecided: set[str],
+) -> Iterator[Generic]:
+    """A program in some names, until no loop is left whose turns differ; `undecided` is told of constants that are."""
+    unrolled: dict[int, str] = {}
+    while search.missing:
+        generic = Generic(program, setting, names, named, unrolled)
+        yield generic
+        undecided |= {name.partition("[")[0] for name in generic.undecided}
+        if not generic.unlike.keys() - unrolled.keys():
+            return
+        unrolled |= generic.unlike
 
 
 class _Search:

@@ -93,16 +93,15 @@ class Facts:
         if fact is not None:
             self._found.setdefault((fact.powers, fact.factor), fact)
 
-    def exact(self) -> Iterator[tuple[str, str | int]]:
-        """Names that something divides without remainder: dividend, divisor (a name or a number)."""
+    def exact(self) -> Iterator[tuple[str, Dim]]:
+        """Names that something divides without remainder: dividend, divisor (a number, or a product of names)."""
         for fact in self._found.values():
             above = _name(fact.value)
             for atom, _ in fact.powers:
                 if above is not None and atom.kind == "//":
                     dividend, below = _name(atom.arguments[0]), atom.arguments[1]
-                    divisor = below.constant or _name(below)
-                    if dividend == above and divisor is not None:
-                        yield above, divisor
+                    if dividend == above and _is_product(below):
+                        yield above, below
 
     def applied(self, value: Dim) -> Dim:
         """A value rewritten by all facts until none applies."""
@@ -132,6 +131,16 @@ def _name(value: Dim) -> str | None:
         return None
     (name,) = names
     return name if value == symbol(name) else None
+
+
+def _is_product(value: Dim) -> bool:
+    """Whether a value is a number other than 0, or names that are multiplied."""
+    if value.constant is not None:
+        return value.constant != 0
+    if len(value.terms) != 1:
+        return False
+    monomial, coefficient = value.terms[0]
+    return coefficient > 0 and all(atom.kind == "symbol" for atom, _ in monomial)
 
 
 def _remainder(value: Dim) -> tuple[Dim, Dim] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nnspec.analysis.figures import Analysis, Figure
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
 BECAUSE = "fewer turns of its loop are unlike the others"
 LAID = "an axis of one element lies otherwise in memory"
+
+
+class Undecided(Exception):
+    """What the program does hangs on the values of some constants, the `names`."""
+
+    def __init__(self, message: str, names: frozenset[str]) -> None:
+        super().__init__(message)
+        self.names = names
 
 
 class Running(Analysis):
@@ -71,18 +79,24 @@ class Running(Analysis):
     def closed(self, figure: Figure) -> Dim:
         """A figure that comes and goes.
 
-        Raises `SpecError` for one that no formula says, and `Unlike` where the turns of a loop differ.
+        Raises `Unlike` where the turns of a loop differ, and `Undecided` where names do not decide something.
         """
         assert figure.whole is not None
         try:
             with constants_as_names():
                 found = figure.whole(self)
         except DimError as error:
-            raise unsaid(figure, f"{error}") from None
+            raise Undecided(f"{error}", frozenset()) from None
         except OpError as error:
-            raise unsaid(figure, error.message) from None
+            raise Undecided(error.message, self._behind(error.sizes)) from None
         assert isinstance(found, Dim)
         return self._said(found)
+
+    def _behind(self, sizes: Sequence[Dim]) -> frozenset[str]:
+        """The constants of the model in some sizes."""
+        divided = map(self._quotients.divided, sizes)
+        names = frozenset(name for size in divided for name in size.symbols())
+        return names & self._known.keys()
 
     def conditions(self) -> Iterator[Condition]:
         """How many turns loops must have for what was found, and which sizes must not be 1.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nnspec.analysis.generic.memory import Running
 
 LENGTH = "len("
+UNDECIDED = "whether it divides a size is known of its value alone"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Generic:
     """A program in some of its constants, and its figures.
 
     `named` are the constants that are names at first, of which those that nobody `asked` for are numbers in the
-    end. `unrolled` are the loops that are gone through turn by turn, each with the reason.
+    end; what was asked for and is no name stays as it is. `unrolled` are the loops that are gone through turn by
+    turn, each with the reason.
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class Generic:
         self._tracer, self._outcome = self._traced()
         self._found: dict[str, Measured] = {}
         self._conditions: list[Condition] = []
+        # The loops whose turns differ in memory, and the constants that decide what is done there.
         self.unlike: dict[int, str] = {}
+        self.undecided: set[str] = set()
 
     def figure(self, name: str) -> Dim:
         """A figure that is one formula."""
@@ -86,7 +90,7 @@ class Generic:
         return self._found[name]
 
     def _running(self, figure: Figure) -> Dim:
-        from nnspec.analysis.generic.memory import unsaid
+        from nnspec.analysis.generic.memory import Undecided, unsaid
         from nnspec.analysis.memory.rolling import Unlike
 
         # Sums may yet find that a loop has to be gone through turn by turn.
@@ -97,6 +101,9 @@ class Generic:
         except Unlike as error:
             loops = self._loops() if error.loops is None else error.loops
             self.unlike |= dict.fromkeys(loops, str(error))
+            raise unsaid(figure, str(error)) from None
+        except Undecided as error:
+            self.undecided |= error.names
             raise unsaid(figure, str(error)) from None
 
     def _run_alone(self) -> Running:
@@ -169,16 +176,18 @@ class Generic:
         known = {name: int(value) for name, value in asked.items()}
         pinned, rest = _pinned(conditions, known)
         numbers |= {name: number for name, (number, _) in pinned.items()}
+        kept = (n for n in known if n not in self._known and not n.startswith(LENGTH))
+        fixed = {name: because for name, (_, because) in pinned.items()}
         return Found(
             {name: _put(value, numbers) for name, value in figures.items()},
-            {name: because for name, (_, because) in pinned.items()},
+            dict.fromkeys(kept, UNDECIDED) | fixed,
             rest,
         )
 
     def _every_condition(self) -> list[Condition]:
         running = () if self._ran is None else tuple(self._ran[1].conditions())
         own = (*self._body.conditions, *self._conditions)
-        return [*own, *running, *_lengths(self._named)]
+        return [*own, *running, *_lengths(self._named), *_lengths(self._asked)]
 
 
 def _put(value: Measured, numbers: Mapping[str, int]) -> Measured:

@@ -48,17 +48,21 @@ class Quotients:
         meanings: dict[str, Dim] = {}
         scales: dict[str, int] = {}
         for above, below in facts.exact():
-            if isinstance(below, int):
-                scales[above] = lcm(scales.get(above, 1), below)
+            if below.constant is not None:
+                scales[above] = lcm(scales.get(above, 1), below.constant)
                 continue
-            names = {*products, *numbers}
-            if above in names or below in numbers or _leads(products, below, above):
+            if above in products or above in numbers:
                 continue
-            if below in known and known[below] == 0:
+            if any(
+                name in numbers
+                or _leads(products, name, above)
+                or (name in known and known[name] == 0)
+                for name in below.symbols()
+            ):
                 continue
             name = f"{above}//{below}"
-            products[above] = symbol(below) * symbol(name)
-            meanings[name] = symbol(above) // symbol(below)
+            products[above] = below * symbol(name)
+            meanings[name] = symbol(above) // below
         for name, scale in scales.items():
             if name not in products and name not in numbers and scale > 0:
                 products[name] = symbol(name, scale)
@@ -141,7 +145,7 @@ class Symbolic:
     def _function(self, outcome: Outcome) -> Function:
         made = outcome.made
         function = made.function
-        types = {value: self._said(kind) for value, kind in made.given.items()}
+        types = {v: self._said(k, function.types[v]) for v, k in made.given.items()}
         return replace(
             function,
             key=outcome.name,
@@ -153,17 +157,20 @@ class Symbolic:
         if node.callee is not None:
             return replace(node, callee=outcome.made.called[node.id].name)
         made = outcome.made
-        op = made.operators.get(node.id)
-        if op is None and node.weight is not None:
+        owner = node
+        if node.id not in made.operators and node.weight is not None:
             # A read of a weight has the operator of the layer that owns it.
-            owners = (n.id for n in made.function.nodes if n.path == node.path)
-            found = (made.operators[each] for each in owners if each in made.operators)
-            op = next(found, node.op)
-        return node if op is None else replace(node, op=self._operator(op))
+            owners = (n for n in made.function.nodes if n.path == node.path)
+            owner = next((n for n in owners if n.id in made.operators), node)
+        op = made.operators.get(owner.id, node.op)
+        return node if op is None else replace(node, op=self._operator(op, owner.op))
 
-    def _operator(self, op: Operator) -> Operator:
-        fields = {name: getattr(op, name) for name in fields_of(type(op))}
-        return replaced(op, **{n: self._said(value) for n, value in fields.items()})
+    def _operator(self, op: Operator, own: Operator | None) -> Operator:
+        fields = {
+            name: self._said(getattr(op, name), getattr(own, name, None))
+            for name in fields_of(type(op))
+        }
+        return replaced(op, **fields)
 
     def _turns(self, outcome: Outcome) -> Mapping[Loop, Turns]:
         return {
@@ -171,8 +178,9 @@ class Symbolic:
             for loop, (first, last, count) in outcome.made.repeated.items()
         }
 
-    def _said(self, value: Any) -> Any:
-        return mapped(value, self._size)
+    def _said(self, value: Any, own: Any = None) -> Any:
+        """A value in the constants of the model; what is emitted hangs on how its block calls it as its `own`."""
+        return mapped(value, own, self._size)
 
     def _size(self, size: Dim) -> Dim:
         found = self._quotients.multiplied(size.generic)
@@ -183,22 +191,26 @@ class Symbolic:
         return found
 
 
-def mapped(value: Any, change: Callable[[Dim], Dim]) -> Any:
-    """A value with each size in it changed."""
+def mapped(value: Any, own: Any, change: Callable[[Dim], Dim]) -> Any:
+    """A value with each size in it changed, and known in its block as the same size of its `own` value is."""
     match value:
         case Dim():
-            return change(value)
+            changed = change(value)
+            return changed.named(own.generic) if isinstance(own, Dim) else changed
         case TensorType():
-            shape = tuple(change(size) for size in value.shape)
+            shape = mapped(value.shape, own.shape if own else None, change)
             return TensorType(shape, value.dtype)
         case Range():
             bounds = (value.start, value.stop, value.step)
-            return Range(*(mapped(bound, change) for bound in bounds))
+            known = (own.start, own.stop, own.step) if own else None
+            return Range(*mapped(bounds, known, change))
         case tuple():
             items: Any = value  # pyright: ignore[reportUnknownVariableType]
-            return tuple(mapped(item, change) for item in items)
+            pairs = zip(items, own or (None,) * len(items), strict=True)
+            return tuple(mapped(item, each, change) for item, each in pairs)
         case dict():
-            pairs: Any = value.items()  # pyright: ignore[reportUnknownVariableType,reportUnknownMemberType]
-            return {name: mapped(item, change) for name, item in pairs}
+            table: Any = value  # pyright: ignore[reportUnknownVariableType]
+            known: Any = own or {}
+            return {n: mapped(v, known.get(n), change) for n, v in table.items()}
         case _:
             return value

@@ -113,7 +113,8 @@ def saved_bytes(analysis: Analysis) -> Dim:
     if not analysis.runs_alone:
         return _training(analysis).saved
     how = replace(modes(analysis.setting, training=True), watched=False)
-    return analysis.once("saved", lambda: _run(run.saved, analysis.calls(how)))
+    with without_twins():
+        return analysis.once("saved", lambda: _run(run.saved, analysis.calls(how)))
 
 
 def spared_bytes(analysis: Analysis) -> Dim:

@@ -21,7 +21,7 @@ from nnspec.analysis.memory.operations.views import (
     stack,
     transpose,
 )
-from nnspec.ir.dims import ZERO, Dim, dim, maximum
+from nnspec.ir.dims import ZERO, Dim, dim, maximum, minimum
 from nnspec.ir.types import DType
 from nnspec.records import dataclass
 
@@ -43,6 +43,8 @@ class Cell:
 
 # The elements of a cache line in float32.
 LINE = 16
+# The elements after which rows would fall into the same places of a cache.
+PAGE = 256
 
 CELLS = {
     "nn.LSTM": Cell(gates=4, states=2, each=5, between=2, onednn=True),
@@ -138,7 +140,7 @@ def _workspace(steps: Dim, inputs: Dim, hidden: Dim) -> Dim:
 
     For each step there are the gates, and for each step and the beginning 6 rows as wide as inputs or
     states, 2 of cells and 3 more. Rows are as long as whole cache lines, and longer by one where they
-    would lie a multiple of 256 elements apart.
+    would lie a multiple of a page apart.
     """
     wide = maximum(inputs, hidden)
     rows = 6 * _row(wide) + 2 * _row(hidden) + 3 * hidden
@@ -146,7 +148,7 @@ def _workspace(steps: Dim, inputs: Dim, hidden: Dim) -> Dim:
 
 
 def _row(width: Dim) -> Dim:
-    return width + LINE if width % 256 == 0 else _lines(width)
+    return _lines(width) + LINE * (1 - minimum(1, width % PAGE))
 
 
 def _lines(width: Dim) -> Dim:
