@@ -18,15 +18,15 @@ from nnspec.pycode import expressions as tree
 from nnspec.pycode import safety, statements, writer
 from nnspec.pycode.expressions import Literal, Name
 from nnspec.records import dataclass
-from nnspec.targets.classes import factory_arguments, factory_name
 from nnspec.targets.distinct import require_distinct
 from nnspec.targets.keras_functional import is_functional
 from nnspec.targets.layout import Permutation, layouts
+from nnspec.targets.merging.planner import Planner
 from nnspec.targets.names import helper_names, helper_text
 from nnspec.targets.plan import ClassPlan
-from nnspec.targets.planner import Planner
 from nnspec.targets.probes import Probed, Probes
 from nnspec.targets.spelling import Unspellable
+from nnspec.targets.writing.classes import factory_arguments, factory_name
 
 
 @dataclass(frozen=True)

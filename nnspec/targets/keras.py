@@ -20,18 +20,18 @@ from nnspec.pycode.statements import (
     Statement,
 )
 from nnspec.records import dataclass
-from nnspec.targets.classes import (
+from nnspec.targets.names import Names, safe_name
+from nnspec.targets.plan import ClassPlan
+from nnspec.targets.torch import is_check
+from nnspec.targets.writing.classes import (
     constructor_arguments,
     documentation,
     factory_arguments,
     factory_name,
     tensor_parameters,
 )
-from nnspec.targets.constructor import Constructor
-from nnspec.targets.forward import Forward
-from nnspec.targets.names import Names, safe_name
-from nnspec.targets.plan import ClassPlan
-from nnspec.targets.torch import is_check
+from nnspec.targets.writing.constructor import Constructor
+from nnspec.targets.writing.forward import Forward
 
 layers, keras, ops = Namespace("layers"), Namespace("keras"), Namespace("ops")
 SELF, NONE = Name("self"), Literal(None)

@@ -17,25 +17,25 @@ from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
 from nnspec.pycode.idioms import negated
 from nnspec.pycode.statements import Assign, Function, If, Raise, Return
 from nnspec.records import dataclass
-from nnspec.targets.classes import (
-    constructor_arguments,
-    documentation,
-    factory_arguments,
-    factory_name,
-    tensor_parameters,
-)
-from nnspec.targets.constructor import Constructor
 from nnspec.targets.contents import (
     bound_names,
     branches_of,
     names_in,
     steps_of,
 )
-from nnspec.targets.forward import Forward, expression_width
 from nnspec.targets.lowering import Anchor, RunTimeSize
 from nnspec.targets.names import Names, function_name, safe_local
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable
+from nnspec.targets.writing.classes import (
+    constructor_arguments,
+    documentation,
+    factory_arguments,
+    factory_name,
+    tensor_parameters,
+)
+from nnspec.targets.writing.constructor import Constructor
+from nnspec.targets.writing.forward import Forward, expression_width
 
 keras = Namespace("keras")
 NONE = Literal(None)

@@ -22,9 +22,9 @@ from nnspec.targets.contents import (
     steps_of,
 )
 from nnspec.targets.layout import FunctionLayout
+from nnspec.targets.merging.traces import Unlike
 from nnspec.targets.names import Names, safe_name, size_name
 from nnspec.targets.spelling import Unspellable, spell_literal
-from nnspec.targets.traces import Unlike
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ from nnspec.pycode.statements import (
     Statement,
 )
 from nnspec.records import dataclass
-from nnspec.targets.classes import (
+from nnspec.targets.names import Names, safe_name
+from nnspec.targets.plan import ClassPlan
+from nnspec.targets.writing.classes import (
     Tensors,
     constructor_arguments,
     documentation,
@@ -25,11 +27,9 @@ from nnspec.targets.classes import (
     factory_name,
     tensor_parameters,
 )
-from nnspec.targets.constructor import Constructor
-from nnspec.targets.forward import Forward
-from nnspec.targets.names import Names, safe_name
-from nnspec.targets.plan import ClassPlan
-from nnspec.targets.results import ANCHOR
+from nnspec.targets.writing.constructor import Constructor
+from nnspec.targets.writing.forward import Forward
+from nnspec.targets.writing.results import ANCHOR
 
 nn, torch = Namespace("nn"), Namespace("torch")
 SELF, TENSOR, NONE = Name("self"), Name("Tensor"), Literal(None)

@@ -12,7 +12,7 @@ from typing import Any
 
 from nnspec.compiler import Spec
 from nnspec.targets import emit
-from nnspec.targets.classes import factory_name
+from nnspec.targets.writing.classes import factory_name
 from tests.engines.specs import MLP, UNET, gpt2, spec_of
 
 SECONDS = 400

@@ -19,11 +19,11 @@ from nnspec.analysis.tensor_parts import split_layers
 from nnspec.analysis.tensor_plan import Style, TensorPlan
 from nnspec.cli.main import main
 from nnspec.diagnostics import SpecError
-from nnspec.targets.classes import factory_name
 from nnspec.targets.engines.communication import Step
 from nnspec.targets.engines.shares import held_elements
 from nnspec.targets.engines.torch_sharded import MeshShape, emit_mesh
 from nnspec.targets.engines.torch_stages import emit_pipeline, staged_plans
+from nnspec.targets.writing.classes import factory_name
 from tests.engines.specs import MLP, NORMS, ROOT, UNET, even, gpt2, llama, spec_of
 from tests.engines.torch_runs import Run, launched
 

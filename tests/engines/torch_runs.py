@@ -13,7 +13,6 @@ from typing import Any
 from nnspec.analysis.tensor_plan import TensorPlan
 from nnspec.compiler import Spec
 from nnspec.targets import emit
-from nnspec.targets.classes import factory_name
 from nnspec.targets.engines.communication import Step, Traffic
 from nnspec.targets.engines.shares import held
 from nnspec.targets.engines.stage_traffic import PipelineStep
@@ -23,6 +22,7 @@ from nnspec.targets.engines.torch_stages import (
     emit_pipeline,
     staged_plans,
 )
+from nnspec.targets.writing.classes import factory_name
 from tests.engines.specs import MIXED, MLP, UNET, even, gpt2, llama, spec_of, translator
 
 SECONDS = 150

@@ -16,13 +16,13 @@ from nnspec.ops.normalization import BatchNorm
 from nnspec.passes.stages import Stages, staged, values_of
 from nnspec.pycode.expressions import Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import
-from nnspec.targets.classes import factory_name
 from nnspec.targets.engines.owners import with_owners
 from nnspec.targets.engines.text import verbatim
 from nnspec.targets.engines.torch_sharded import MeshShape
 from nnspec.targets.file import Engine, emit_programs, is_function
 from nnspec.targets.layout import Permutation, layouts, logical
 from nnspec.targets.weights import WeightEntry, weight_map
+from nnspec.targets.writing.classes import factory_name
 
 TEXT = "distributed_keras"
 _TENSORFLOW = {"tf": Import("tensorflow", alias="tf")}

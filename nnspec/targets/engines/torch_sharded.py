@@ -15,11 +15,11 @@ from nnspec.ops.normalization import BatchNorm
 from nnspec.pycode.expressions import Call, Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import, Statement
 from nnspec.records import dataclass
-from nnspec.targets.classes import factory_name
 from nnspec.targets.engines.patterns import folded
 from nnspec.targets.engines.shareable import shareable
 from nnspec.targets.engines.text import verbatim
 from nnspec.targets.file import Engine, emit_programs
+from nnspec.targets.writing.classes import factory_name
 
 TEXT = "sharded_torch"
 Sharded = Choice["nothing", "states", "gradients", "weights"]

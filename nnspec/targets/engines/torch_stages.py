@@ -16,7 +16,6 @@ from nnspec.passes.stages import Copy, Stages, staged, values_of
 from nnspec.pycode.expressions import Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import, Statement
 from nnspec.records import dataclass
-from nnspec.targets.classes import factory_name
 from nnspec.targets.engines.owners import with_owners
 from nnspec.targets.engines.patterns import folded
 from nnspec.targets.engines.shareable import shareable
@@ -34,6 +33,7 @@ from nnspec.targets.engines.torch_sharded import (
 )
 from nnspec.targets.engines.torch_sharded import TEXT as SHARING
 from nnspec.targets.file import Engine, emit_programs
+from nnspec.targets.writing.classes import factory_name
 
 TEXT = "pipeline_torch"
 SCHEDULES = (

@@ -11,7 +11,7 @@ from nnspec.pycode.statements import Assign, Statement
 from nnspec.targets.contents import loops_of, names_in
 from nnspec.targets.names import Names
 from nnspec.targets.plan import ClassPlan
-from nnspec.targets.scope import ConstructorScope
+from nnspec.targets.writing.scope import ConstructorScope
 
 
 class CarriedSizes:

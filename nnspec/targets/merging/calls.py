@@ -10,11 +10,11 @@ from nnspec.ir.graph import Function, Node
 from nnspec.ir.terms import Traced
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
-from nnspec.targets.agreement import localised
 from nnspec.targets.lowering import Construct, LayerName, Lowered
+from nnspec.targets.merging.agreement import localised
+from nnspec.targets.merging.traces import Track, Unlike
 from nnspec.targets.plan import ClassParameter, ClassPlan, size_in
 from nnspec.targets.spelling import Unspellable, spell_literal
-from nnspec.targets.traces import Track, Unlike
 
 
 def lower_call(

@@ -15,7 +15,8 @@ from nnspec.ir.terms import Term, Traced
 from nnspec.ir.types import TensorType
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
-from nnspec.targets.candidates import (
+from nnspec.targets.lowering import RunTimeSize
+from nnspec.targets.merging.candidates import (
     as_literal,
     distinct,
     equal,
@@ -29,16 +30,15 @@ from nnspec.targets.candidates import (
     spells_size,
     term_fits,
 )
-from nnspec.targets.divisions import whole, with_twin
-from nnspec.targets.lowering import RunTimeSize
-from nnspec.targets.rolling import nodes_in
+from nnspec.targets.merging.divisions import whole, with_twin
+from nnspec.targets.merging.rolling import nodes_in
+from nnspec.targets.merging.traces import (
+    Track,
+    Unlike,
+)
 from nnspec.targets.spelling import (
     NoValue,
     term_at,
-)
-from nnspec.targets.traces import (
-    Track,
-    Unlike,
 )
 
 

@@ -11,7 +11,7 @@ import nnspec.targets.merged as merged
 from nnspec.ir import graph
 from nnspec.ir.graph import Function
 from nnspec.targets.contents import steps_of
-from nnspec.targets.traces import (
+from nnspec.targets.merging.traces import (
     Track,
     Unlike,
 )

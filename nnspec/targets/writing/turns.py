@@ -9,7 +9,7 @@ import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
 from nnspec.targets.names import Names
-from nnspec.targets.scope import (
+from nnspec.targets.writing.scope import (
     pattern_target,
 )
 

@@ -18,9 +18,9 @@ from nnspec.targets.contents import (
     steps_of,
 )
 from nnspec.targets.names import safe_name
-from nnspec.targets.results import Results
-from nnspec.targets.scope import loop_variables
-from nnspec.targets.turns import count_variable, counted_loop
+from nnspec.targets.writing.results import Results
+from nnspec.targets.writing.scope import loop_variables
+from nnspec.targets.writing.turns import count_variable, counted_loop
 
 
 @dataclass(eq=False)

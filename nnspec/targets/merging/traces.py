@@ -19,8 +19,8 @@ from nnspec.ir.graph import Function, Node
 from nnspec.ir.rename import settle
 from nnspec.ir.types import TensorType
 from nnspec.records import dataclass
-from nnspec.targets.divisions import divisions
 from nnspec.targets.layout import FunctionLayout
+from nnspec.targets.merging.divisions import divisions
 from nnspec.targets.spelling import (
     NoValue,
     size_at,

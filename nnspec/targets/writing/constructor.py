@@ -13,7 +13,6 @@ from nnspec.pycode.idioms import negated, text_of
 from nnspec.pycode.statements import Assign, Evaluate, For, If, Raise, Statement
 from nnspec.pycode.writer import expression_text
 from nnspec.records import dataclass
-from nnspec.targets.carried import CarriedSizes
 from nnspec.targets.contents import (
     branches_of,
     constructs_of,
@@ -28,13 +27,14 @@ from nnspec.targets.contents import (
 from nnspec.targets.lowering import Construct, LayerName
 from nnspec.targets.names import Names, safe_name
 from nnspec.targets.plan import ClassPlan
-from nnspec.targets.scope import (
+from nnspec.targets.writing.carried import CarriedSizes
+from nnspec.targets.writing.scope import (
     ConstructorScope,
     Unspellable,
     loop_variables,
     spelled,
 )
-from nnspec.targets.turns import Lists, counted_loop, element, nested
+from nnspec.targets.writing.turns import Lists, counted_loop, element, nested
 
 
 class Dialect(Lists, Protocol):

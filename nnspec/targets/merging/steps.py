@@ -10,10 +10,10 @@ from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Node, dotted
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
-from nnspec.targets.agreement import Agreement, local_type
-from nnspec.targets.joiner import Joiner
 from nnspec.targets.lowering import Construct, Lowered
-from nnspec.targets.traces import Track, Unlike
+from nnspec.targets.merging.agreement import Agreement, local_type
+from nnspec.targets.merging.joiner import Joiner
+from nnspec.targets.merging.traces import Track, Unlike
 
 Lower = Callable[[Track, Node], Lowered]
 

@@ -13,17 +13,17 @@ import nnspec.targets.merged as merged
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Function, Node, Program
 from nnspec.ops.base import OpError
-from nnspec.targets.calls import lower_call
 from nnspec.targets.contents import lists_are_flat
 from nnspec.targets.folding import same_classes
-from nnspec.targets.frozen import frozen_statistics
 from nnspec.targets.layout import FunctionLayout, layouts
 from nnspec.targets.lowering import Lowered, lower_operator
-from nnspec.targets.merge import Merger
+from nnspec.targets.merging.calls import lower_call
+from nnspec.targets.merging.frozen import frozen_statistics
+from nnspec.targets.merging.merge import Merger
+from nnspec.targets.merging.steps import Lower
+from nnspec.targets.merging.traces import Track, Unlike
 from nnspec.targets.names import Names
 from nnspec.targets.plan import ClassPlan, finish, meanings
-from nnspec.targets.steps import Lower
-from nnspec.targets.traces import Track, Unlike
 
 # A function, and the number of the program that it belongs to.
 Member: TypeAlias = tuple[int, Function]

@@ -25,11 +25,11 @@ from nnspec.targets.contents import (
     steps_of,
     written_names,
 )
-from nnspec.targets.loops import Loops
 from nnspec.targets.names import safe_name
-from nnspec.targets.results import symbol_of
-from nnspec.targets.scope import spelled
-from nnspec.targets.variables import expression_width
+from nnspec.targets.writing.loops import Loops
+from nnspec.targets.writing.results import symbol_of
+from nnspec.targets.writing.scope import spelled
+from nnspec.targets.writing.variables import expression_width
 
 
 @dataclass(eq=False)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import nnspec.targets.merged as merged
-from nnspec.targets.candidates import (
+from nnspec.targets.merging.candidates import (
     common_type,
 )
-from nnspec.targets.traces import (
+from nnspec.targets.merging.traces import (
     Arm,
     Track,
     Unlike,

@@ -17,10 +17,10 @@ from nnspec.targets.contents import (
 )
 from nnspec.targets.lowering import Anchor, RunTimeSize, moved_once, transposed
 from nnspec.targets.names import safe_local, safe_name, size_name
-from nnspec.targets.scope import spelled
 from nnspec.targets.spelling import Unspellable
-from nnspec.targets.turns import element, turn_numbers
-from nnspec.targets.variables import WIDEST, Variables, expression_width
+from nnspec.targets.writing.scope import spelled
+from nnspec.targets.writing.turns import element, turn_numbers
+from nnspec.targets.writing.variables import WIDEST, Variables, expression_width
 
 MOST_NESTED_CALLS = 3
 

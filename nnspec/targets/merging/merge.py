@@ -16,16 +16,21 @@ from nnspec.ir import graph
 from nnspec.ir.terms import Term, Traced
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
-from nnspec.targets.agreement import Agreement, local_type, localised, settle_types
-from nnspec.targets.candidates import (
+from nnspec.targets.merging.agreement import (
+    Agreement,
+    local_type,
+    localised,
+    settle_types,
+)
+from nnspec.targets.merging.candidates import (
     common_type,
     one_value,
     spells,
 )
-from nnspec.targets.joiner import Joiner
-from nnspec.targets.rolling import makes_layers, require_appended, rolls
-from nnspec.targets.steps import Lower, StepMerger
-from nnspec.targets.traces import (
+from nnspec.targets.merging.joiner import Joiner
+from nnspec.targets.merging.rolling import makes_layers, require_appended, rolls
+from nnspec.targets.merging.steps import Lower, StepMerger
+from nnspec.targets.merging.traces import (
     Arm,
     Track,
     Unlike,

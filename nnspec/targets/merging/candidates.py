@@ -10,6 +10,10 @@ from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
+from nnspec.targets.merging.traces import (
+    Track,
+    Unlike,
+)
 from nnspec.targets.spelling import (
     NoValue,
     Unspellable,
@@ -18,10 +22,6 @@ from nnspec.targets.spelling import (
     spell_size,
     spell_term,
     term_at,
-)
-from nnspec.targets.traces import (
-    Track,
-    Unlike,
 )
 
 
