@@ -76,6 +76,8 @@ class Operator(Checked, abc.ABC):
     per_input: ClassVar[int] = 0
     # Whether the results are the first input in another shape, without a copy.
     is_view: ClassVar[bool] = False
+    # The argument that counts layers which lie on each other: each behind the second takes as much as that one.
+    stacked: ClassVar[str | None] = None
     # What its figures leave open: kernels that differ by device, bounds.
     caveats: ClassVar[tuple[Caveat, ...]] = ()
 

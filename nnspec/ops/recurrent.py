@@ -54,6 +54,8 @@ class Recurrent(Operator, abc.ABC):
         ),
     )
 
+    stacked: ClassVar[str | None] = "layers"
+
     kind: ClassVar[str]
     states: ClassVar[tuple[str, ...]] = ("h",)
     torch_module: ClassVar[Expr]
@@ -77,13 +79,7 @@ class Recurrent(Operator, abc.ABC):
                 hint="its axes are [batch, time, features]",
                 code="E0403",
             )
-        if not self.layers.is_constant:
-            raise OpError(
-                f"the number of layers must be a constant, not {self.layers}",
-                param="layers",
-                code="E0409",
-                hint="give a plain number",
-            )
+        self._check_layers()
         self._check_states(x, states)
         batch, time, _ = x.shape
         width = self.hidden * self.directions
@@ -93,6 +89,16 @@ class Recurrent(Operator, abc.ABC):
         if self.returns == "sequence":
             return sequence
         return (sequence, *(self._state(x) for _ in self.states))
+
+    def _check_layers(self) -> None:
+        if not self.layers.is_constant:
+            raise OpError(
+                f"the number of layers must be a constant, not {self.layers}",
+                param="layers",
+                code="E0409",
+                hint="give a plain number",
+                sizes=(self.layers,),
+            )
 
     @property
     def directions(self) -> int:
@@ -125,6 +131,7 @@ class Recurrent(Operator, abc.ABC):
                 )
 
     def _runs(self, x: TensorType) -> Iterator[_Run]:
+        self._check_layers()
         inputs = x.shape[-1]
         for layer in range(int(self.layers)):
             for ending in ("", "_reverse")[: self.directions]:
@@ -175,6 +182,7 @@ class Recurrent(Operator, abc.ABC):
     # ---- PyTorch -----------------------------------------------------------------------------
 
     def torch(self, io: Io) -> Expr:
+        self._check_layers()
         module = io.module(
             self.torch_module,
             io.type("x").shape[-1],

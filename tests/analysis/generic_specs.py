@@ -284,8 +284,23 @@ RULES = Sample(
         "layers": range(1, 4),
         "parts": range(3, 4),
     },
-    frozenset({"layers", "parts"}),
-    holding=0.1,
+    frozenset({"parts"}),
+    holding=0.6,
+)
+
+STACKED = Sample(
+    """
+    model M(width: int = 6, layers: int = 3, hidden: int = 5) {
+      input x: [B, T, width]
+      y = x -> lstm: LSTM(hidden, layers=layers, bidirectional=true)
+      z = x -> gru: GRU(width, layers=layers + 1, returns="last")
+      w = y -> rnn: SimpleRNN(width, layers=layers, bias=false)
+      output y = w -> out: Linear(width)
+      output z = z -> head: Linear(2)
+    }
+    """,
+    {"width": range(1, 9), "layers": range(1, 7), "hidden": range(1, 9)},
+    holding=0.7,
 )
 
 SAMPLES = {

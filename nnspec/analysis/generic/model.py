@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nnspec.analysis.generic.memory import Running
 
 LENGTH = "len("
-UNDECIDED = "whether it divides a size is known of its value alone"
+UNDECIDED = "what is done in memory hangs on its value"
 
 
 @dataclass(frozen=True)

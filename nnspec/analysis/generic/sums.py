@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from math import comb, gcd, lcm
@@ -15,11 +16,12 @@ from nnspec.analysis.generic.bodies import (
     Repeated,
 )
 from nnspec.analysis.generic.conditions import Condition, Turns, remaining
-from nnspec.analysis.generic.constants import Constants
+from nnspec.analysis.generic.constants import RULED, Constants
 from nnspec.analysis.generic.trace import Unrolled
 from nnspec.analysis.totals import Additive
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import ZERO, Atom, Dim, Monomial, dim, polynomial, witnessed
+from nnspec.ops.base import OpError, replaced
 from nnspec.records import dataclass
 
 
@@ -66,8 +68,38 @@ class Sums:
             self._constants.collecting() as conditions,
             witnessed(self._constants.witness),
         ):
-            value = self._quantity.rule(site).generic
+            value = self._stacked(site)
+            if value is None:
+                value = self._quantity.rule(site).generic
         return Counted(value, tuple(conditions))
+
+    def _stacked(self, site: GenericSite) -> Dim | None:
+        """What a stack of layers takes, of any number of them; None if it is no such stack."""
+        op = site.node.op
+        assert op is not None
+        count = None if op.stacked is None else getattr(op, op.stacked)
+        if not isinstance(count, Dim) or count.generic.is_constant:
+            return None
+        try:
+            one, two, three, four = (self._of(site, number) for number in (1, 2, 3, 4))
+        except OpError:
+            return None
+        each = three - two
+        if four - three != each:
+            return None
+        least = 1 if two - one == each else 2
+        if count.value.falls_below(least):
+            return None
+        self._constants.note(">=", count.generic, dim(least), RULED)
+        return two + (count.generic - 2) * each
+
+    def _of(self, site: GenericSite, count: int) -> Dim:
+        """The same of a stack of so many layers."""
+        op = site.node.op
+        assert op is not None
+        assert op.stacked is not None
+        node = replace(site.node, op=replaced(op, **{op.stacked: dim(count)}))
+        return self._quantity.rule(replace(site, node=node)).generic
 
     def _repeated(self, part: Repeated) -> Counted:
         inner = self.counted(part.body)
