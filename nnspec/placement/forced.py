@@ -28,10 +28,13 @@ from nnspec.placement.cluster import Cluster
 from nnspec.placement.frontier import Step, steps_of
 from nnspec.placement.graph import WeightedGraph
 from nnspec.placement.line import SLACK
+from nnspec.placement.orders import line_orders
 from nnspec.placement.problem import INFINITE, Problem
 
 MOST_ALIKE = 256
 """So many labels that differ in numbers only are kept apart."""
+MOST_LABELS = 4000
+"""More than so many are no longer followed."""
 SENDER = -1
 """Stands for the sender of a value where other numbers stand for parts."""
 
@@ -98,17 +101,20 @@ def forced_bound(
 ) -> float:
     """A time that no schedule is below; no more than `limit`, that of a known one.
 
-    0 if it takes more than `most` extensions of labels.
+    0 if it takes more than `most` extensions of labels, or too many at once.
     """
     relaxed = _Relaxation(graph, cluster, problem, limit)
     labels = [Label()]
-    for step in steps_of(graph, problem.unit_of):
+    order = next(line_orders(graph.successors))
+    for step in steps_of(graph, problem.unit_of, order):
         further = (each for label in labels for each in relaxed.extended(label, step))
         found = [*islice(further, most + 1)]
         most -= len(found)
         if most < 0:
             return 0.0
         labels = _best(found)
+        if len(labels) > MOST_LABELS:
+            return 0.0
     return min((label.latest for label in labels), default=limit)
 
 

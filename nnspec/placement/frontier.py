@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nnspec.placement.graph import WeightedGraph
-from nnspec.placement.orders import late_sources, reversed_line
 from nnspec.records import dataclass
 
 
@@ -33,9 +32,10 @@ class Step:
         return not self.kept
 
 
-def steps_of(graph: WeightedGraph, unit_of: Sequence[int]) -> list[Step]:
-    """The operators in an order, sources just before what reads them first."""
-    order = late_sources(graph.order, graph.successors, reversed_line(graph.successors))
+def steps_of(
+    graph: WeightedGraph, unit_of: Sequence[int], order: Sequence[int]
+) -> list[Step]:
+    """The operators in an order, in which each stands behind what it reads."""
     last = _last_turns(graph, unit_of, order)
     counts = _counted(graph, order, last)
     frontier: list[int] = []

@@ -1,7 +1,7 @@
 """The least time of one sample: list scheduling, local search, exact for few operators.
 
-Candidates come from list scheduling, from plans for throughput, and from the division of
-a line with the least sum of loads. Local search then moves runs of operators. What few
+Candidates come from list scheduling and beam search, from plans for throughput, and from
+the division of a line with the least sum of loads. Local search then moves runs of operators. What few
 operators can do is tried out.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import inf
 
+from nnspec.placement.beam import Beam
 from nnspec.placement.cluster import Cluster
 from nnspec.placement.evaluate import is_contiguous
 from nnspec.placement.exhaust import MOST_TO_EXHAUST, Exhaustive
@@ -26,6 +27,8 @@ from nnspec.records import dataclass
 
 RUNS = 1_000_000
 """How many operators local search may schedule for each unit of effort."""
+TRIES = 4000
+"""How many operators a beam search may place for each unit of effort."""
 MOST_RUNS = 4000
 """How many schedules it may try for each unit of effort."""
 ROUNDS = 4
@@ -61,9 +64,13 @@ def best_latency(
     problem = scheduling_problem(graph, cluster)
     candidates = [
         _timed(graph, cluster, placed, order)
-        for placed in _assignments(graph, cluster, problem, starts)
+        for placed, own in (
+            *((start, ()) for start in starts),
+            *_listed(graph, cluster, problem, int(TRIES * effort)),
+            *((each, ()) for each in _serial(graph, cluster)),
+        )
         if problem.allows(placed) and (not contiguous or is_contiguous(graph, placed))
-        for order in _orders(graph, cluster, placed)
+        for order in (*own, *_orders(graph, cluster, placed))
     ]
     best = min(candidates, key=_value, default=None)
     if len(graph.operators) <= MOST_TO_EXHAUST:
@@ -117,19 +124,22 @@ def scheduling_problem(graph: WeightedGraph, cluster: Cluster) -> Problem:
     return problem_of(graph, cluster, "latency")
 
 
-def _assignments(
-    graph: WeightedGraph,
-    cluster: Cluster,
-    problem: Problem,
-    starts: Sequence[Sequence[int]],
-) -> Iterator[list[int]]:
-    yield from (list(start) for start in starts)
-    order = by_rank(graph, mean_ranks(graph, cluster, problem))
-    for each in (order, graph.order):
-        placed = Lister(graph, cluster, problem).run(each)
+def _listed(
+    graph: WeightedGraph, cluster: Cluster, problem: Problem, tries: int
+) -> Iterator[tuple[list[int], tuple[list[int], ...]]]:
+    """What list scheduling makes of two orders, one assignment or many at a time.
+
+    The latter with the order, which they are made for.
+    """
+    beam = Beam(graph, cluster, problem, tries)
+    for order in (by_rank(graph, mean_ranks(graph, cluster, problem)), graph.order):
+        placed = Lister(graph, cluster, problem).run(order)
         if placed is not None:
-            yield placed
-    yield from _serial(graph, cluster)
+            yield placed, ()
+        if len(graph.operators) <= MOST_UNITS:
+            placed = beam.run(order)
+            if placed is not None:
+                yield placed, (order,)
 
 
 def _serial(graph: WeightedGraph, cluster: Cluster) -> Iterator[list[int]]:

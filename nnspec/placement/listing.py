@@ -7,6 +7,7 @@ devices and groups of operators respected.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from heapq import heapify, heappop, heappush
 
 from nnspec.placement.cluster import Cluster
@@ -84,13 +85,22 @@ class Lister:
         self.devices = [-1] * problem.count
         self.held = [0.0] * len(cluster.devices)
 
+    def copy(self) -> Lister:
+        """Another one that stands where this one does."""
+        other = copy(self)
+        other.clock = self.clock.copy()
+        other.placed = other.clock.placed = list(self.placed)
+        other.devices = list(self.devices)
+        other.held = list(self.held)
+        return other
+
     def run(self, order: Sequence[int]) -> list[int] | None:
         """The device of each operator; None where one fits nowhere any more."""
         for place in order:
             device = self._choose(place)
             if device is None:
                 return None
-            self._put(place, device)
+            self.put(place, device)
         return self.placed
 
     def _choose(self, place: int) -> int | None:
@@ -107,16 +117,17 @@ class Lister:
         """Where inputs are, and of each class the device that is free first."""
         graph = self.clock.graph
         near = {self.placed[graph.values[v].source] for v in graph.inputs[place]}
-        found = {device for device in near if self._fits(unit, device)}
+        found = {device for device in near if self.fits(unit, device)}
         for members in self.problem.classes:
-            able = [device for device in members if self._fits(unit, device)]
+            able = [device for device in members if self.fits(unit, device)]
             if able:
                 found.add(
                     min(able, key=lambda device: (self.clock.free[device], device))
                 )
         return sorted(found)
 
-    def _fits(self, unit: int, device: int) -> bool:
+    def fits(self, unit: int, device: int) -> bool:
+        """Whether a device can run a unit and has memory left for it."""
         kind = self.problem.kinds[device]
         if self.problem.seconds[kind][unit] == INFINITE:
             return False
@@ -149,7 +160,8 @@ class Lister:
         seconds = self.clock.graph.operators[place].seconds
         return seconds.get(found.name, seconds.get(found.kind, INFINITE))
 
-    def _put(self, place: int, device: int) -> None:
+    def put(self, place: int, device: int) -> None:
+        """Runs the next operator on a device."""
         unit = self.problem.unit_of[place]
         if self.devices[unit] < 0:
             self.devices[unit] = device

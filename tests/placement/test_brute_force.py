@@ -18,7 +18,9 @@ from nnspec.diagnostics import SpecErrors
 from nnspec.placement import cpsat, forced
 from nnspec.placement.anneal import annealed
 from nnspec.placement.assign import first_fit, is_allowed
+from nnspec.placement.beam import Beam
 from nnspec.placement.contiguous import reach_of
+from nnspec.placement.evaluate import value_of
 from nnspec.placement.interval import least_limit
 from nnspec.placement.latency import scheduling_problem
 from nnspec.placement.line import line_of
@@ -144,6 +146,27 @@ def test_forced_transfers_are_a_bound_of_latency(
         ratios.append(known / best)
     assert len(ratios) > 200
     print(f"bound of forced transfers: {statistics.fmean(ratios):.4f} of the optimum")
+
+
+def test_beam_search_stays_within_the_limits_and_is_close_to_the_optimum() -> None:
+    ratios: list[float] = []
+    for seed in range(3 * 10**6, 3 * 10**6 + INSTANCES // SELDOM):
+        instance = random_instance(seed, 6)
+        graph, cluster = instance.graph, instance.cluster
+        best = optimum(Brute(instance).least_makespans())
+        if not best:
+            continue
+        problem = scheduling_problem(graph, cluster)
+        placed = Beam(graph, cluster, problem, 2000).run(graph.order)
+        if placed is None:
+            continue
+        assert problem.allows(placed)
+        value = value_of(graph, cluster, "latency", placed, graph.order)
+        assert value >= best * (1 - 1e-9)
+        ratios.append(value / best)
+    assert len(ratios) > 200
+    print(f"beam search: {statistics.fmean(ratios):.4f} of the optimum on average")
+    assert statistics.fmean(ratios) < 1.1
 
 
 def test_heuristics_are_never_better_than_the_optimum() -> None:

@@ -72,6 +72,6 @@ def test_the_frontier_ends_at_joints() -> None:
     graph = WeightedGraph(
         tuple(Operator(f"n{n}", {"box": 1.0}) for n in range(5)), values
     )
-    steps = steps_of(graph, range(5))
+    steps = steps_of(graph, range(5), graph.order)
     assert [step.place for step in steps if step.is_joint] == [0, 3, 4]
     assert all(step.counts for step in steps)
