@@ -288,6 +288,38 @@ RULES = Sample(
     holding=0.6,
 )
 
+CHECKPOINTED = Sample(
+    """
+    block Layer(x: [B, C], wide: int) {
+      return x + (x -> norm: LayerNorm -> up: Linear(wide) -> gelu -> down: Linear(C))
+    }
+    @checkpoint
+    block Stage(x: [B, C], depth: int, wide: int) {
+      for _ in range(depth) { x = x -> layers: Layer(wide) }
+      return x
+    }
+    @checkpoint
+    block Plain(x: [B, C], depth: int) {
+      x = x -> enter: Linear(2 * C)
+      for _ in range(depth) { x = x -> fc: Linear(2 * C) -> relu }
+      return x -> leave: Linear(C) -> exp
+    }
+    model M(depth: int = 6, more: int = 5, width: int = 6, wide: int = 7) {
+      input x: [B, 3]
+      x = x -> stem: Linear(width)
+      x = x -> one: Stage(depth, wide)
+      x = x -> two: Plain(more)
+      output y = x -> three: Stage(depth + 1, 2 * wide) -> head: Linear(2)
+    }
+    """,
+    {
+        "depth": range(2, 12),
+        "more": range(2, 12),
+        "width": range(2, 9),
+        "wide": range(2, 9),
+    },
+)
+
 STACKED = Sample(
     """
     model M(width: int = 6, layers: int = 3, hidden: int = 5) {

@@ -61,6 +61,14 @@ ALIKE = {
         "for _ in range(N) { x = x -> a: Layer(4) }\nfor _ in range(N) { x = x -> b: Layer(5) }"
     ),
     "computed again": "for _ in range(N) { @checkpoint x = x -> layers: Layer(16) }",
+    "a block with a loop is computed again": "@checkpoint x = x -> Stage(N)\nx = x -> Linear(4)",
+    "behind a block with a loop that is computed again": (
+        "x = x -> a: Linear(8) -> exp\n@checkpoint x = x -> Stage(N)\nx = x -> exp"
+    ),
+    "a loop of blocks is computed again": "@checkpoint x = x -> Layers(N)\nx = x -> exp",
+    "a loop and more is computed again": "@checkpoint x = x -> More(N)",
+    "loops in a loop are computed again": "@checkpoint x = x -> Nested(N)\nx = x -> exp",
+    "a loop is computed again in a loop": "for _ in range(N) { @checkpoint x = x -> Stage(N) }",
     "frozen": "for _ in range(N) { @frozen x = x -> layers: Layer(16) }",
     "frozen at first": (
         "@frozen x = x -> Layer(4)\nfor _ in range(N) { x = x -> layers: Layer(16) }"
@@ -92,6 +100,23 @@ UNLIKE = {
 }
 
 STAGE = """
+block Layers(x: [B, C], count: int) {
+  for _ in range(count) { x = x -> Layer(2 * C) }
+  return x
+}
+block More(x: [B, C], count: int) {
+  x = x -> Linear(3 * C)
+  for _ in range(count) { x = x -> norm: LayerNorm -> fc: Linear(3 * C) -> gelu }
+  return x -> Linear(2) -> exp
+}
+block Nested(x: [B, C], count: int) {
+  for _ in range(count) {
+    x = x -> a: Linear(C)
+    for _ in range(count) { x = x -> b: Linear(C) -> relu }
+    x = x -> exp
+  }
+  return x
+}
 block Stage(x: [B, C], count: int) {
   for _ in range(count) { x = x + (x -> fc: Linear(C) -> relu) }
   return x

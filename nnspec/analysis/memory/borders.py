@@ -134,7 +134,8 @@ def effect_of(
     inner = [each for each in kept if each.outside is None and each not in fresh]
     return Effect(
         machine.peaks.settled(),
-        tuple(reduced(machine.needed)),
+        None if machine.needs_unknown else tuple(reduced(machine.needed)),
+        tuple(machine.turns_needed),
         tuple(found),
         tuple(each.size for each in fresh),
         total(each.size for each in inner) + besides(machine, records),

@@ -62,7 +62,6 @@ class Calls:
         # By function, and by loop; and how many turns these loops must have at least.
         self._turns = turns or {}
         self.least: dict[Dim, int] = {}
-        self._rolled = {key for key, loops in self._turns.items() if loops}
         self._lowered: dict[tuple[str, int], Lowered] = {}
         self._contexts: dict[Context, Context] = {}
         self._effects: dict[Context, Effect] = {}
@@ -97,7 +96,6 @@ class Calls:
             ran = turns.first + RUN + turns.last if turns is not None else ran
         if turns is None:
             return None
-        self._rolled.add(function.key)
         first, behind = (
             _instances(function, loop.iterations[turn].body)
             for turn in (max(0, turns.first), min(turns.first + 1, ran - 1))
@@ -273,9 +271,15 @@ class Calls:
 
     def _again(self, machine: Machine, context: Context, base: Dim) -> Dim:
         """Computes a function again: what lives once it has run."""
-        if context.function in self._rolled:
-            raise Unlike("a block with such a loop is computed again")
         effect = self.effect(context)
+        if effect.again is None:
+            loops = self._turns.get(context.function, {})
+            raise Unlike(
+                "how far a loop is computed again is not known",
+                frozenset(loop.uid for loop in loops) or None,
+            )
+        for count, least in effect.turns:
+            self._need(count, least)
         for peak in effect.again:
             machine.peaks.add(base + peak)
         results = total(effect.sizes[place] for place in effect.kept_fresh)

@@ -184,6 +184,9 @@ class Machine:
     gradients_besides: Dim = ZERO
     # The amounts up to the last operation that keeps something: what is computed again stops there.
     needed: list[Dim] = field(default_factory=list[Dim])
+    # How many turns loops must have for it, and whether it cannot be said.
+    turns_needed: list[tuple[Dim, int]] = field(default_factory=list[tuple[Dim, int]])
+    needs_unknown: bool = False
     # Told of each operation that keeps something: whether it keeps what it has made, and not only what it was given.
     watch: Callable[[bool], None] | None = None
     _before: list[Dim] = field(default_factory=list[Dim])
@@ -212,6 +215,10 @@ class Machine:
         if self._rising:
             self.peaks.add(self.live)
             self._rising = False
+
+    def begin(self, before: list[Dim]) -> None:
+        """From here on amounts are those of a turn of a loop, or of what comes behind it."""
+        self._before = before
 
     def restart(self) -> None:
         """Counts from here on."""

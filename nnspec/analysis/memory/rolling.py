@@ -84,6 +84,10 @@ class Rolling:
         # The turn from which on all are alike, and what each adds; the same for the backward pass.
         self._alike: int | None = None
         self.step = ZERO
+        # The amounts up to what a turn keeps last, before the loop and in the turn from which on all are alike.
+        self._needed: list[Dim] = machine.needed
+        self._first_needed: list[Dim] = machine.needed
+        self._again: list[Dim] | None = None
         self._behind: dict[int, tuple[Dim, Dim, Hashable]] = {}
         self._alike_behind: int | None = None
         self._step_behind = ZERO
@@ -101,6 +105,7 @@ class Rolling:
             self._names.append(found.names)
             if place == 0:
                 self._before = found.outer
+                self._first_needed = self.machine.needed
                 self.machine.rolling.append(self)
             self.numbers.append(self.machine.operations)
             self.machine.crossings.append((self.machine.operations, self, place))
@@ -119,16 +124,39 @@ class Rolling:
         machine = self.machine
         if turn == 0:
             self._outer, machine.peaks = machine.peaks, Peaks()
+            self._begin()
             return
         step = self._lives[turn] - self._lives[turn - 1]
         if self._alike is not None:
             self._expect(step == self.step and self._is_regular(turn))
         elif self._states[turn - 1] == self._states[turn]:
             self._alike, self.step = turn, step
+            self._stop_in_last()
             self._spread(machine.peaks, self.count - turn, step)
             machine.peaks = Unwatched()
         else:
             self._merge()
+            self._begin()
+
+    def _begin(self) -> None:
+        """A turn begins: what was before it belongs to the turns before."""
+        self._needed = self.machine.needed
+        self.machine.begin([])
+
+    def _stop_in_last(self) -> None:
+        """The amounts up to what the last turn keeps last: of all turns before it, and of a part of that one."""
+        machine = self.machine
+        if machine.needed is self._needed:
+            return
+        assert self._alike is not None
+        behind = (self.count - self._alike - 1) * self.step
+        whole = machine.peaks.amounts
+        self._again = [
+            *self._outer.amounts,
+            *whole,
+            *(peak + behind for peak in whole),
+            *(each + behind + self.step for each in machine.needed),
+        ]
 
     def _is_regular(self, turn: int) -> bool:
         """Whether a turn has as many operations as the one before."""
@@ -142,8 +170,21 @@ class Rolling:
         assert self._alike is not None
         self.machine.peaks = self._outer
         self.machine.live = self.machine.live + self.more * self.step
+        self._finish_again()
         self.machine.kept_besides = self.machine.kept_besides + self.more * self.step
         self._note(self.turns.count, self.turns.first + self.turns.last + self._alike)
+
+    def _finish_again(self) -> None:
+        """How far the loop is gone through when its function is computed again."""
+        machine = self.machine
+        if self._again is not None:
+            machine.needed = self._again
+            count = self.turns.count
+            least = self.turns.first + self.turns.last + int(self._alike or 0) + 1
+            machine.turns_needed.append((count, least))
+        elif machine.needed is not self._first_needed:
+            machine.needs_unknown = True
+        machine.begin([*machine.peaks.amounts, machine.live])
 
     @property
     def end(self) -> int:

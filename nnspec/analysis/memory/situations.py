@@ -66,11 +66,13 @@ class Effect:
     """What a call does: `sizes` of the new storages of its results, `kept` bytes inside besides.
 
     `kept_groups` and `kept_fresh` number the storages of arguments and results that are kept inside.
-    `again` are the peaks of computing it once more, as far as the last operation that keeps something.
+    `again` are the peaks of computing it once more, as far as the last operation that keeps something (None if
+    that is not known), where loops have as many `turns` at least.
     """
 
     peaks: Peaks
-    again: tuple[Dim, ...]
+    again: tuple[Dim, ...] | None
+    turns: tuple[tuple[Dim, int], ...]
     results: tuple[Result, ...]
     sizes: tuple[Dim, ...]
     kept: Dim
