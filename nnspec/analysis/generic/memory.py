@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING
 
-from nnspec.analysis.figures import Analysis, Figure
+from nnspec.analysis.figures import Analysis, Figure, figure_named
 from nnspec.analysis.generic.conditions import Condition
 from nnspec.analysis.generic.programs import Quotients, Symbolic
 from nnspec.analysis.memory.calls import Calls
 from nnspec.analysis.memory.peaks import thinned
-from nnspec.analysis.memory.rolling import Unlike
 from nnspec.diagnostics import SpecError
-from nnspec.ir.dims import Atom, Dim, DimError, dim, maximum, symbol
+from nnspec.ir.dims import Atom, Dim, DimError, dim, maximum, symbol, without_twins
 from nnspec.ops.base import OpError
 from nnspec.ops.spatial import constants_as_names
 
@@ -61,9 +61,16 @@ class Running(Analysis):
         self._known = known
         self._additive = additive
         self._ran: list[Calls] = []
+        self._is_other = False
 
     def figure(self, name: str) -> Dim:
-        """Another figure, which is a sum."""
+        """Another figure: of another program what comes and goes there, else as it is known."""
+        figure = figure_named(name)
+        if self._is_other and figure.whole is not None:
+            with without_twins():
+                found = figure.whole(self)
+            assert isinstance(found, Dim)
+            return found
         return self._quotients.multiplied(self._additive(name))
 
     def calls(self, modes: Modes) -> Calls:
@@ -73,8 +80,11 @@ class Running(Analysis):
         return made
 
     def of(self, program: Program) -> Analysis:
-        """The same of another program, of which no formula is known."""
-        raise Unlike("it compares the model with another one")
+        """The same of another program, whose sums are the same."""
+        other = copy(self)
+        Analysis.__init__(other, program, self.setting)
+        other._is_other = True
+        return other
 
     def closed(self, figure: Figure) -> Dim:
         """A figure that comes and goes.
