@@ -1,38 +1,42 @@
 """Which axes of an operator's inputs are divided over devices if one of its result is.
 
 Each device runs the operator on its share. That is right if the result is its share of the whole result:
-operators of single elements, changes of shape that leave the divided axis together, and attention, whose
-heads do not know of each other. For all other operators there is no rule, and so no answer.
+operators of single elements, changes of shape that leave the divided axis together, what works along other
+axes, products of matrices of which each device has some, and attention, whose heads do not know of each
+other. For all other operators there is no rule, and so no answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
-from operator import mul
 from typing import Any, TypeAlias
 
-from nnspec.ir.dims import ONE
+from nnspec.analysis.tensor_shapes import (
+    Divided,
+    behind_broadcast,
+    behind_rearrange,
+    behind_reshape,
+)
 from nnspec.ir.slices import Range
 from nnspec.ir.types import TensorType
+from nnspec.ops.along_axis import AlongLast
 from nnspec.ops.attention import Attention
-from nnspec.ops.base import Layout, Operator, normal_axis, replaced
+from nnspec.ops.base import Layout, Operator, normal_axes, normal_axis
+from nnspec.ops.indexing import Take
 from nnspec.ops.joining import Concat, Split, Stack, Unstack
-from nnspec.ops.pattern_plan import Plan
 from nnspec.ops.patterns import Rearrange
-from nnspec.ops.random import Dropout
-from nnspec.ops.shaping import Transpose
+from nnspec.ops.products import Einsum, Matmul
+from nnspec.ops.random import Dropout, DropPath, RandomDrop
+from nnspec.ops.reductions import Reduction
+from nnspec.ops.shaping import (
+    Broadcast,
+    Flatten,
+    Reshape,
+    Squeeze,
+    Transpose,
+    Unsqueeze,
+)
 from nnspec.ops.slicing import Slicing
-from nnspec.records import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Divided:
-    """An axis of which each device has a share: of each of so many equal stretches, apart."""
-
-    axis: int
-    stretches: int = 1
-
 
 Axes: TypeAlias = "Sequence[Divided | None] | None"
 """For each input how it is divided, or None where it is whole; None if the operator cannot be divided."""
@@ -49,13 +53,26 @@ def axes_behind(
     rule = _RULES.get(type(op))
     if rule is not None:
         return rule(op, kinds, results[place], divided)
-    if op.layout is Layout.ELEMENTWISE and (not op.random or _is_idle(op)):
+    if isinstance(op, AlongLast):
+        return _along(op, kinds, results[place], divided)
+    if isinstance(op, Reduction):
+        return _reduction(op, kinds, results[place], divided)
+    if op.layout is Layout.ELEMENTWISE:
         return _elementwise(kinds, results[place], divided)
     return None
 
 
-def _is_idle(op: Operator) -> bool:
-    return isinstance(op, Dropout) and op.rate == 0
+def draws_apart(op: Operator, divided: Divided) -> bool | None:
+    """Whether devices have to draw different numbers for their shares; None where an operator cannot.
+
+    What drops single elements or weights of heads has to; what drops whole samples draws one number for all
+    shares of a sample.
+    """
+    if not op.random or (isinstance(op, RandomDrop) and op.rate == 0):
+        return False
+    if isinstance(op, DropPath):
+        return False if divided.axis else None
+    return True if isinstance(op, Attention | Dropout) else None
 
 
 def _elementwise(
@@ -81,82 +98,75 @@ def _broadcast(
 def _attention(
     op: Attention, kinds: Sequence[TensorType], result: TensorType, divided: Divided
 ) -> Axes:
-    """By heads. Masks and biases are whole, so they must be the same for all heads."""
-    heads = result.rank - 3
-    if divided != Divided(heads) or op.random:
+    """By heads; masks and biases too, unless they are the same for all of them."""
+    if divided != Divided(result.rank - 3):
         return None
     others = [_broadcast(kind, result, divided) for kind in kinds[3:]]
-    if any(other is not None for other in others):
+    return (*(divided,) * 3, *others)
+
+
+# ---- along other axes ---------------------------------------------------------------------------------
+
+
+def _along(
+    op: AlongLast, kinds: Sequence[TensorType], result: TensorType, divided: Divided
+) -> Axes:
+    along = normal_axis(op.dim, result.rank)
+    return None if along == divided.axis else [divided]
+
+
+def _reduction(
+    op: Reduction, kinds: Sequence[TensorType], result: TensorType, divided: Divided
+) -> Axes:
+    rank = kinds[0].rank
+    reduced = normal_axes(op.dim, rank)
+    kept = [axis for axis in range(rank) if op.keep or axis not in reduced]
+    axis = kept[divided.axis]
+    return None if axis in reduced else [Divided(axis, divided.stretches)]
+
+
+def _take(
+    op: Take, kinds: Sequence[TensorType], result: TensorType, divided: Divided
+) -> Axes:
+    place, looked_up = normal_axis(op.dim, kinds[0].rank), kinds[1].rank
+    axis, stretches = divided.axis, divided.stretches
+    if axis < place:
+        return [divided, None]
+    if axis < place + looked_up:
+        return [None, Divided(axis - place, stretches)]
+    return [Divided(axis - looked_up + 1, stretches), None]
+
+
+# ---- products -----------------------------------------------------------------------------------------
+
+
+def _matmul(
+    op: Matmul, kinds: Sequence[TensorType], result: TensorType, divided: Divided
+) -> Axes:
+    """Of matrices each device has some, or some rows of the first, or some columns of the second."""
+    if any(kind.rank < 2 for kind in kinds):
         return None
-    return (divided,) * 3 + (None,) * len(others)
+    found = [_broadcast(kind, result, divided) for kind in kinds]
+    first, second = found
+    if divided.axis == result.rank - 1:
+        return [None, Divided(kinds[1].rank - 1, divided.stretches)]
+    if divided.axis == result.rank - 2:
+        return [Divided(kinds[0].rank - 2, divided.stretches), None]
+    return [first, second]
+
+
+def _einsum(
+    op: Einsum, kinds: Sequence[TensorType], result: TensorType, divided: Divided
+) -> Axes:
+    operands, names = op.sides(len(kinds))
+    name = names[divided.axis]
+    return [
+        Divided(operand.index(name), divided.stretches) if name in operand else None
+        for operand in operands
+    ]
 
 
 # ---- changes of shape ---------------------------------------------------------------------------------
-
-
-def _rearrange(
-    op: Rearrange, kinds: Sequence[TensorType], result: TensorType, divided: Divided
-) -> Axes:
-    plan = op.plan(kinds[0])
-    if not _is_written_without_sizes(plan):
-        return None
-    group = plan.right[divided.axis]
-    found = _atom_at(plan, group, divided.stretches)
-    if found is None:
-        return None
-    atom, within = found
-    axis = plan.axis[atom]
-    before = _before(plan, plan.left[axis], atom)
-    return None if before is None else [Divided(axis, before * within)]
-
-
-def with_share_open(op: Rearrange, kind: TensorType, divided: Divided) -> Rearrange:
-    """The same step, with the size of what is divided left to be told from the input.
-
-    `divided` is how the result is divided. What was told from the input before is given instead, so that a
-    program has no size of the whole in it where each device has a share.
-    """
-    plan = op.plan(kind)
-    found = _atom_at(plan, plan.right[divided.axis], divided.stretches)
-    assert found is not None
-    atom, group = found[0], plan.left[plan.axis[found[0]]]
-    if len(group) == 1 or atom in plan.solved:
-        return op
-    sizes = {name: size for name, size in op.sizes.items() if name not in atom}
-    for other in plan.solved.intersection(group):
-        sizes |= dict.fromkeys(other, ONE) | {other[0]: plan.size[other]}
-    opened = replaced(op, sizes=sizes)
-    assert isinstance(opened, Rearrange)
-    return opened
-
-
-def _is_written_without_sizes(plan: Plan) -> bool:
-    """Whether the program splits and merges one axis each, so that shares take the same steps."""
-    if plan.is_one_reshape or len(plan.splits) > 1 or len(plan.merges) > 1:
-        return False
-    return not (plan.splits and plan.dropped) and not (plan.merges and plan.added)
-
-
-def _atom_at(
-    plan: Plan, group: Sequence[tuple[str, ...]], stretches: int
-) -> tuple[tuple[str, ...], int] | None:
-    """The part of a merged axis that is divided, and the stretches inside it."""
-    if len(group) == 1:
-        return group[0], stretches
-    for atom in group:
-        if _before(plan, group, atom) == stretches and plan.size[atom] != 1:
-            return atom, 1
-    return None
-
-
-def _before(
-    plan: Plan, group: Sequence[tuple[str, ...]], atom: tuple[str, ...]
-) -> int | None:
-    """How often a part of an axis occurs: the product of those in front of it."""
-    sizes = [plan.size[each] for each in group[: group.index(atom)]]
-    if not all(size.is_constant for size in sizes):
-        return None
-    return list(accumulate(map(int, sizes), mul, initial=1))[-1]
 
 
 def _transpose(
@@ -212,11 +222,19 @@ def _slicing(
 
 _RULES: Mapping[type[Operator], Callable[[Any, Any, TensorType, Divided], Axes]] = {
     Attention: _attention,
+    Broadcast: behind_broadcast,
     Concat: _concat,
-    Rearrange: _rearrange,
+    Einsum: _einsum,
+    Flatten: behind_reshape,
+    Matmul: _matmul,
+    Rearrange: behind_rearrange,
+    Reshape: behind_reshape,
     Slicing: _slicing,
     Split: _split,
+    Squeeze: behind_reshape,
     Stack: _stack,
+    Take: _take,
     Transpose: _transpose,
+    Unsqueeze: behind_reshape,
     Unstack: _unstack,
 }

@@ -3,9 +3,8 @@
 The first layers of a part have some of their columns on each device, the last one the same rows, and the
 sum over devices is the result (Shoeybi et al., "Megatron-LM", 2019). Between them stand functions of single
 elements, changes of shape, and attention, of which each device has some heads. What is split is found by
-going back from each linear layer: `nnspec.analysis.tensor_axes` says which axis of an operator's inputs is
-divided if one of its result is. A part counts only if nothing else reads what is split, and if what it
-reads besides needs no gradient, since each device would know a share of that alone.
+going back from each linear layer (`nnspec.analysis.tensor_walk`). A part counts only if nothing else reads
+what is split. For what cannot be split there is a reason.
 """
 
 from __future__ import annotations
@@ -13,10 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import field
 
-from nnspec.analysis.tensor_axes import Divided, axes_behind, with_share_open
-from nnspec.ir.graph import Argument, Function, Node, Program, dotted
+from nnspec.analysis.tensor_shapes import Divided
+from nnspec.analysis.tensor_values import (
+    constant_values,
+    static_values,
+)
+from nnspec.analysis.tensor_walk import Surroundings, Walk
+from nnspec.ir.graph import Function, Node, Program, dotted
 from nnspec.ops.linear import Linear
-from nnspec.ops.patterns import Rearrange
 from nnspec.records import dataclass
 
 
@@ -35,15 +38,31 @@ class Part:
     widths: set[int] = field(default_factory=set[int])
     divided: dict[int, Divided] = field(default_factory=dict[int, Divided])
     """How the values between the layers are divided."""
+    taken: dict[int, Divided] = field(default_factory=dict[int, Divided])
+    """Values that are whole, of which each device takes its share."""
+    summed: set[int] = field(default_factory=set[int])
+    """Values that each device reads as a whole, and whose gradient is the sum over devices."""
+    tables: dict[int, int] = field(default_factory=dict[int, int])
+    """Weights of the function itself of which each device has a share, with the axis that is divided."""
+    apart: set[int] = field(default_factory=set[int])
+    """Nodes that draw random numbers for the share of each device."""
 
     @property
     def nodes(self) -> set[int]:
         """All that is split."""
-        return {self.row, *self.columns, *self.inner}
+        return {self.row, *self.columns, *self.inner, *self.tables}
 
     def divides(self, devices: int) -> bool:
         """Whether so many devices can share it evenly."""
         return all(width % devices == 0 for width in self.widths)
+
+
+@dataclass(slots=True)
+class Parts:
+    """The parts of a function, and for each linear layer that is in none of them why, by its number."""
+
+    parts: tuple[Part, ...] = ()
+    reasons: dict[int, str] = field(default_factory=dict[int, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +79,20 @@ class SplitLayers:
 
 
 def tensor_parts(
-    program: Program, inputs: Set[int] = frozenset()
-) -> Mapping[str, tuple[Part, ...]]:
+    program: Program,
+    inputs: Set[int] = frozenset(),
+    same: Set[int] = frozenset(),
+) -> Mapping[str, Parts]:
     """The parts of each function, by its key: each layer in one at most, in the order in which they run.
 
-    `inputs` are those of the model that have no gradient although they are floats.
+    `inputs` are those of the model that have no gradient although they are floats, and `same` those that
+    are the same for every sample.
     """
-    constants = constant_values(program, inputs)
+    surroundings = Surroundings(
+        program, constant_values(program, inputs), static_values(program, same)
+    )
     return {
-        key: tuple(_Finder(program, each, constants).parts())
+        key: _Finder(surroundings, each).parts()
         for key, each in program.functions.items()
     }
 
@@ -80,11 +104,11 @@ def split_layers(program: Program) -> list[SplitLayers]:
 
 def _below(
     program: Program,
-    parts: Mapping[str, Sequence[Part]],
+    parts: Mapping[str, Parts],
     function: Function,
     prefix: str,
 ) -> Iterator[SplitLayers]:
-    own = {part.row: part for part in parts[function.key]}
+    own = {part.row: part for part in parts[function.key].parts}
     for node in function.nodes:
         path = f"{prefix}{dotted(node.path)}"
         if node.callee is not None and node.owns:
@@ -99,220 +123,68 @@ def _below(
             yield SplitLayers(columns, path, tuple(sorted(part.widths)))
 
 
-# ---- values without gradients -------------------------------------------------------------------------
-
-
-def constant_values(
-    program: Program, inputs: Set[int] = frozenset()
-) -> Mapping[str, Set[int]]:
-    """The values of each function that depend on no weight, and on no input that is a float.
-
-    Of floats, those of `inputs` count as constant as well: they have no gradient.
-    """
-    given: dict[str, set[int]] = {program.entry: set(inputs)}
-    found: dict[str, Set[int]] = {}
-    weightless = _weightless(program)
-    for key in reversed(list(program.functions)):  # callers before callees
-        function = program.functions[key]
-        found[key] = own = _constants(function, given.get(key, set()), weightless)
-        for node in function.nodes:
-            if node.callee is not None:
-                callee = program.functions[node.callee]
-                ports = set(_constant_ports(callee, node, own))
-                given[callee.key] = given.get(callee.key, ports) & ports
-    return found
-
-
-def _weightless(program: Program) -> Set[str]:
-    """The functions that have no weights, by key."""
-    found: set[str] = set()
-    for key, function in program.functions.items():  # callees before callers
-        plain = (
-            node.weight is None
-            and (node.op is None or not node.owns)
-            and (node.callee is None or node.callee in found)
-            for node in function.nodes
-        )
-        if all(plain):
-            found.add(key)
-    return found
-
-
-def _constants(function: Function, ports: Set[int], weightless: Set[str]) -> Set[int]:
-    found = {value for value, kind in function.types.items() if not kind.dtype.is_float}
-    found |= ports
-    for node in function.nodes:
-        is_plain = node.weight is None and (
-            node.callee in weightless if node.callee is not None else not node.owns
-        )
-        if is_plain and found.issuperset(node.values()):
-            found.update(node.outputs)
-    return found
-
-
-def _constant_ports(callee: Function, node: Node, own: Set[int]) -> Iterator[int]:
-    for port, argument in zip(callee.inputs, node.inputs, strict=True):
-        inside, outside = values_of(port.values), values_of(argument)
-        yield from (a for a, b in zip(inside, outside, strict=True) if b in own)
-
-
-def values_of(argument: Argument) -> tuple[int, ...]:
-    """The values of an argument, a list spread out."""
-    if argument is None:
-        return ()
-    return argument if isinstance(argument, tuple) else (argument,)
-
-
-# ---- parts ----------------------------------------------------------------------------------------------
-
-
 class _Finder:
     """Goes back from each linear layer of a function to those that it can be split with."""
 
-    def __init__(
-        self, program: Program, function: Function, constants: Mapping[str, Set[int]]
-    ) -> None:
-        self.program = program
+    def __init__(self, surroundings: Surroundings, function: Function) -> None:
+        self.surroundings = surroundings
         self.function = function
-        self.constants = constants
-        self.uses: dict[tuple[str | int, ...], int] = {}
-        for node in function.nodes:
-            if node.owns or node.weight is not None:
-                self.uses[node.path] = self.uses.get(node.path, 0) + 1
+        self.flow = surroundings.flow(function)
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Parts:
+        """Each layer in the first part that it fits into."""
         taken: set[int] = set()
+        found: list[Part] = []
+        walks: list[tuple[Node, Walk]] = []
         for node in self.function.nodes:
-            if node.id in taken or not self.is_plain(node):
+            if node.id in taken or not self.flow.is_plain(node):
                 continue
-            part = self._ending(node)
-            if part is not None and not part.nodes & taken:
-                taken |= part.nodes
-                yield part
+            walk = self._from(node)
+            part = self._part(node, walk)
+            if part is None or part.nodes & taken:
+                walks.append((node, walk))
+                continue
+            taken |= part.nodes
+            found.append(part)
+        return Parts(tuple(found), self._reasons(walks, taken))
 
-    def is_plain(self, node: Node) -> bool:
-        """A linear layer with a weight of its own that nothing else uses."""
-        return (
-            isinstance(node.op, Linear)
-            and node.owns
-            and len(list(node.values())) == 1
-            and self.uses[node.path] == 1
-        )
-
-    def _ending(self, row: Node) -> Part | None:
-        """The part that ends with a layer; None where something cannot be split."""
+    def _from(self, row: Node) -> Walk:
         (value,) = row.values()
-        rank = len(self.function.types[value].shape)
-        walk = _Walk(self, self.function, {value: Divided(rank - 1)})
-        if walk.given or not walk.whole({row.id}):
+        last = Divided(self.function.types[value].rank - 1)
+        return Walk(self.surroundings, self.function, {value: last})
+
+    def _part(self, row: Node, walk: Walk) -> Part | None:
+        """The part that ends with a layer; None where something cannot be split."""
+        if not walk.is_whole({row.id}):
             return None
-        return Part(row.id, walk.columns, walk.inner, walk.widths(), walk.divided)
-
-
-class _Walk:
-    """Which values are divided, and how, given some that are; `failed` where that cannot be."""
-
-    def __init__(
-        self,
-        finder: _Finder,
-        function: Function,
-        wanted: Mapping[int, Divided],
-        *,
-        layers: bool = True,
-    ) -> None:
-        self.finder = finder
-        self.function = function
-        self.layers = layers
-        self.constants = finder.constants[function.key]
-        self.made = {value: node for node in function.nodes for value in node.outputs}
-        self.divided: dict[int, Divided] = {}
-        self.columns: dict[int, int] = {}
-        self.inner: set[int] = set()
-        self.given: dict[int, Divided] = {}
-        """What is divided that comes into the function."""
-        self.inside: set[int] = set()
-        """The widths of what is divided inside of functions that are called."""
-        self.waiting: list[int] = []
-        self.failed = not all(self._want(*each) for each in wanted.items())
-        while self.waiting and not self.failed:
-            self.failed = not self._go(self.waiting.pop())
-
-    def widths(self) -> set[int]:
-        """The sizes of what is divided as a whole."""
-        return self.inside | {
-            int(self.function.types[value].shape[each.axis]) // each.stretches
-            for value, each in self.divided.items()
-        }
-
-    def whole(self, readers: Set[int]) -> bool:
-        """Whether it worked, and nothing but `readers` and the part itself reads what is divided."""
-        if self.failed or (self.layers and not self.columns):
-            return False
-        results = {v for port in self.function.outputs for v in values_of(port.values)}
-        if self.layers and results & set(self.divided):
-            return False
-        readers = readers | self.inner
-        if any(
-            node.id not in readers and not self.divided.keys().isdisjoint(node.values())
-            for node in self.function.nodes
-        ):
-            return False
-        made = (v for number in self.inner for v in self.function.nodes[number].outputs)
-        read = {value for node in self.function.nodes for value in node.values()}
-        return all(
-            value in self.divided or value not in read | results for value in made
+        return Part(
+            row.id,
+            walk.columns,
+            walk.inner,
+            walk.widths(),
+            walk.divided,
+            walk.taken,
+            walk.summed,
+            walk.tables,
+            walk.apart,
         )
 
-    def _want(self, value: int, divided: Divided | None) -> bool:
-        if divided is None:  # whole on every device
-            return value in self.constants
-        if value in self.divided:
-            return self.divided[value] == divided
-        size = self.function.types[value].shape[divided.axis]
-        if not size.is_constant or int(size) % divided.stretches:
-            return False
-        self.divided[value] = divided
-        self.waiting.append(value)
-        return True
+    def _reasons(
+        self, walks: Sequence[tuple[Node, Walk]], taken: Set[int]
+    ) -> dict[int, str]:
+        """Of layers that stand in no part: what is in the way behind them, else in front of them."""
+        found: dict[int, str] = {}
+        for node, walk in walks:
+            for number in self.flow.layers_in_front(node) - taken:
+                found[number] = walk.reason or OTHER_PART
+        for node, walk in walks:
+            if node.id not in taken:
+                found.setdefault(node.id, walk.reason or OTHER_PART)
+        for node in self.function.nodes:
+            if isinstance(node.op, Linear) and node.id not in taken:
+                found.setdefault(node.id, SEVERAL_USES)
+        return found
 
-    def _go(self, value: int) -> bool:
-        """On from a value that is divided to what its operator reads."""
-        node, divided = self.made.get(value), self.divided[value]
-        if node is None:
-            self.given[value] = divided
-            return not self.layers
-        if node.weight is not None:
-            return False
-        if self.layers and self.finder.is_plain(node):
-            last = len(self.function.types[value].shape) - 1
-            self.columns[node.id] = divided.stretches
-            return divided.axis == last
-        if self.function.node_weights(node):
-            return False
-        self.inner.add(node.id)
-        inputs = self._behind(node, node.outputs.index(value), divided)
-        return inputs is not None and all(
-            self._want(*each) for each in zip(node.values(), inputs, strict=True)
-        )
 
-    def _behind(
-        self, node: Node, place: int, divided: Divided
-    ) -> Sequence[Divided | None] | None:
-        if node.op is not None:
-            kinds = [self.function.types[value] for value in node.values()]
-            results = self.function.results(node)
-            inputs = axes_behind(node.op, kinds, results, place, divided)
-            if inputs is None or self.layers or not isinstance(node.op, Rearrange):
-                return inputs
-            # What other parts of the model call stays as it is written.
-            shared = with_share_open(node.op, kinds[0], divided)
-            return inputs if shared is node.op else None
-        assert node.callee is not None
-        callee = self.finder.program.functions[node.callee]
-        outputs = [v for port in callee.outputs for v in values_of(port.values)]
-        inside = _Walk(self.finder, callee, {outputs[place]: divided}, layers=False)
-        if not inside.whole(set()):
-            return None
-        self.inside |= inside.widths()
-        ports = (v for port in callee.inputs for v in values_of(port.values))
-        return [inside.given.get(value) for value in ports]
+OTHER_PART = "what it could be split with is split with another layer"
+SEVERAL_USES = "its weight is used several times"

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from enum import Enum
 from functools import cached_property
 
-from nnspec.analysis.tensor_parts import Part, tensor_parts, values_of
+from nnspec.analysis.tensor_parts import Part, Parts, tensor_parts
+from nnspec.analysis.tensor_values import values_of
 from nnspec.ir.graph import Function, Node, Program, dotted
 from nnspec.ops.linear import Embedding, Linear
 from nnspec.ops.normalization import LayerNorm, RMSNorm
@@ -56,24 +57,26 @@ class TensorPlan:
     """A model over `devices` that share its layers.
 
     `whole` names the weights of the main function, by paths of their instances, that must not be split;
-    `still` are the inputs of the model that have no gradient although they are floats.
+    `still` are the inputs of the model that have no gradient although they are floats, and `same` those that
+    are the same for every sample, as a table of biases is that an earlier stage of a pipeline made.
     """
 
     program: Program
     devices: int
     whole: Set[str] = frozenset()
     still: Set[int] = frozenset()
+    same: Set[int] = frozenset()
 
     @cached_property
-    def parts(self) -> Mapping[str, tuple[Part, ...]]:
+    def parts(self) -> Mapping[str, Parts]:
         """What could be split in each function, by any number of devices."""
-        return tensor_parts(self.program, self.still)
+        return tensor_parts(self.program, self.still, self.same)
 
     @cached_property
     def functions(self) -> Mapping[str, SplitFunction]:
         """What is split in each function."""
         return {
-            key: self._split(function, self.parts[key])
+            key: self._split(function, self.parts[key].parts)
             for key, function in self.program.functions.items()
         }
 
@@ -204,7 +207,19 @@ class TensorPlan:
                 found[f"{path}.weight"] = 1
             elif style is Style.VOCABULARY:
                 found[f"{path}.weight"] = 0
-        return found
+        return {**found, **self.tables}
+
+    @cached_property
+    def tables(self) -> Mapping[str, int]:
+        """The axis of each bare weight that is split with the layers that read it, by its path."""
+        return dict(self._tables(self.program.main, ""))
+
+    def _tables(self, function: Function, prefix: str) -> Iterator[tuple[str, int]]:
+        for part in self.functions[function.key].parts:
+            for number, axis in part.tables.items():
+                yield f"{prefix}{dotted(function.nodes[number].path)}", axis
+        for path, callee in called_below(self.program, function, prefix):
+            yield from self._tables(callee, f"{path}.")
 
 
 def called_below(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from nnspec.analysis.tensor_reasons import NOT_A_KIND
 from nnspec.cli.amounts import bytes_text
 from nnspec.cli.placement_text import CELLS, MOST_ROWS, MOST_SPANS, drawn_row, shortened
 from nnspec.cli.render import shown_as, table
@@ -47,12 +48,21 @@ def mesh_text(plan: MeshPlan, name: str) -> str:
         *(f"limited by {visible(limit)}\n" for limit in plan.limits),
         *([f"bound: {plan.proof}\n"] if plan.status == "feasible" else []),
         *(f"note: {visible(warning)}\n" for warning in plan.warnings),
+        *_whole(plan),
         "\n",
         table(HEADINGS, [_cells(stage) for stage in plan.stages], (0, 2, 3, 4, 5)),
         "\n",
         *_timelines(plan),
     ]
     return "".join(parts)
+
+
+def _whole(plan: MeshPlan) -> Iterator[str]:
+    """The layers that the tensor axis could have split, and why it does not."""
+    for reason in dict.fromkeys(plan.whole.values()):
+        if reason != NOT_A_KIND:
+            labels = [label for label, own in plan.whole.items() if own == reason]
+            yield f"whole on each device: {shortened(', '.join(labels))}; {visible(reason)}\n"
 
 
 def _verdict(plan: MeshPlan) -> str:

@@ -103,7 +103,7 @@ class Einsum(Operator):
     pattern: str
 
     def infer(self, xs: tuple[TensorType, ...]) -> TensorType:
-        operands, result = self._sides(len(xs))
+        operands, result = self.sides(len(xs))
         sizes = self._sizes(operands, xs)
         dtype = xs[0].dtype
         for x in xs:
@@ -112,7 +112,7 @@ class Einsum(Operator):
         return TensorType(tuple(sizes[name] for name in result), dtype)
 
     def products(self, xs: tuple[TensorType, ...]) -> tuple[Product, ...]:
-        operands, result = self._sides(len(xs))
+        operands, result = self.sides(len(xs))
         sizes = self._sizes(operands, xs)
         steps = _steps(operands, result)
         names = [f"xs.{place}" for place in range(len(xs))]
@@ -123,7 +123,7 @@ class Einsum(Operator):
 
     def elementwise(self, xs: tuple[TensorType, ...]) -> Dim:
         """Multiplications of the pairs without an index to sum, and the sums of a single operand."""
-        operands, result = self._sides(len(xs))
+        operands, result = self.sides(len(xs))
         sizes = self._sizes(operands, xs)
         if len(xs) == 1:
             is_sum = set(operands[0]) > set(result)
@@ -143,7 +143,7 @@ class Einsum(Operator):
 
     def _chain(self, function: Expr, io: Io) -> Expr:
         xs = list(io.list("xs"))
-        operands, result = self._sides(len(xs))
+        operands, result = self.sides(len(xs))
         letters = _letters([name for operand in operands for name in operand])
 
         def spelled(names: Names) -> str:
@@ -166,7 +166,7 @@ class Einsum(Operator):
             f'{message} ("{self.pattern}")', param="pattern", hint=hint, code="E0410"
         )
 
-    def _sides(self, count: int) -> tuple[list[Names], Names]:
+    def sides(self, count: int) -> tuple[list[Names], Names]:
         parts = self.pattern.split("->")
         if len(parts) != 2:
             raise self._fault(

@@ -174,15 +174,24 @@ class Chain:
         return 0.0
 
     def summed_before(self, site: Site) -> float:
-        """The seconds of the sum of the gradient of what first layers or a head read."""
+        """The seconds until gradients of what shares are made of are whole."""
         sharing, number = self._sharing(site), site.node.id
+        if not site.is_reached:
+            return 0.0
         times = sharing.sums.get(number, int(number in sharing.heads))
-        if not times or not site.is_reached:
-            return 0.0
-        value = next(site.node.values())
-        if value not in site.inside.needed:
-            return 0.0
-        return times * self.wire.reduce(self._bytes(site, value), self.tensor)
+        reduced = [next(site.node.values())] * times if times else []
+        reduced += sharing.summed.get(number, ())
+        sizes = (self._gradient_bytes(site, value) for value in reduced)
+        taken = sharing.taken.get(number, ())
+        return sum(self.wire.reduce(size, self.tensor) for size in sizes if size) + sum(
+            self.wire.gather(size, self.tensor)
+            for size in (self._gradient_bytes(site, value) for value in taken)
+            if size
+        )
+
+    def _gradient_bytes(self, site: Site, value: int) -> float:
+        """The bytes of the gradient of a value; 0 where it has none."""
+        return self._bytes(site, value) if value in site.inside.needed else 0.0
 
     def _bytes(self, site: Site, value: int) -> float:
         kind = site.function.types[value]
@@ -372,7 +381,8 @@ class _Clock:
         """One operator; `scaled` inside of a block that is shared as a whole."""
         scaled = scaled or self.chain.is_shared(site)
         if site.node.callee is not None:
-            return self.use(site.use, scaled)
+            before = self.chain.summed_before(site) if self.before else 0.0
+            return self.use(site.use, scaled) + before
         kernels = self.work.of_site(site) if self.kernels else ()
         found = sum(self.chain.kernel(each, scaled) for each in kernels)
         again = site.again if self.before else 0

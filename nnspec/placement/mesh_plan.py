@@ -115,8 +115,10 @@ class MeshPlan(BaseModel):
     `value` is in seconds, and no mesh of the cost model takes less than `bound`, which
     `proof` explains; `gap` is (value - bound) / value. `assignment` gives the stage of each
     operator. `split` says which layers the tensor axis shares, by labels: by columns, by
-    rows, an embedding by its rows, the last layer by its columns. `utilisation` is the share of the devices' peak that the model's FLOPs make
-    up. `waiting` is the idle time of the ranks as a share of their work.
+    rows, an embedding by its rows, the last layer by its columns, a table of biases by heads;
+    `whole` says of the others why each device has all of them. `utilisation` is the share of
+    the devices' peak that the model's FLOPs make up. `waiting` is the idle time of the ranks as
+    a share of their work.
     """
 
     model_config = _STRICT
@@ -138,7 +140,8 @@ class MeshPlan(BaseModel):
     mesh: Mesh
     stages: tuple[StageUse, ...] = ()
     assignment: Mapping[str, Place] = {}
-    split: Mapping[str, Literal["columns", "rows", "vocabulary", "head"]] = {}
+    split: Mapping[str, Literal["columns", "rows", "vocabulary", "head", "table"]] = {}
+    whole: Mapping[str, str] = {}
     devices: tuple[MeshDevice, ...] = ()
 
     def to_json(self) -> str:

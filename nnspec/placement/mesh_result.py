@@ -9,6 +9,7 @@ from math import inf
 from typing import Literal
 
 from nnspec.analysis.kernels import ELEMENTS
+from nnspec.analysis.tensor_plan import TensorPlan
 from nnspec.ir.graph import dotted
 from nnspec.placement.cluster import Device
 from nnspec.placement.mesh_cost import Divided
@@ -20,6 +21,7 @@ from nnspec.placement.shards import (
     parameter_bytes,
     split_layers,
     weights_of_stages,
+    whole_layers,
 )
 from nnspec.placement.stages import at_readers
 from nnspec.placement.tensor import tied_layers
@@ -68,6 +70,7 @@ class Result:
         """The plan, with what is known of how good it is."""
         value, program = self.divided.value, self.meshes.analysis.program
         whole = tied_layers(program) if self.mesh.pipeline > 1 else frozenset[str]()
+        layers = TensorPlan(program, self.mesh.tensor, whole)
         return MeshPlan(
             status=verdict.status(value),
             value=value,
@@ -85,7 +88,8 @@ class Result:
             mesh=self.mesh,
             stages=tuple(self._stages()),
             assignment=self._assignment(),
-            split=split_layers(program, self.mesh.tensor, whole),
+            split=split_layers(layers),
+            whole=whole_layers(layers),
             devices=tuple(self._devices()),
         )
 

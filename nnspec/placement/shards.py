@@ -9,12 +9,13 @@ weight: each process has ceil(n / processes) of n, and the last ones what is lef
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
-from typing import Literal
+from typing import Literal, TypeVar
 
 from nnspec.analysis.shards import Shape, held_by_tensor, part_of
 from nnspec.analysis.tensor_plan import Style, TensorPlan
+from nnspec.analysis.tensor_reasons import reasons_of
 from nnspec.ir.graph import Program
 from nnspec.passes.stages import staged
 
@@ -58,7 +59,7 @@ def _counted(plan: TensorPlan) -> Weights:
 
 # ---- by labels ---------------------------------------------------------------------------
 
-Manner = Literal["columns", "rows", "vocabulary", "head"]
+Manner = Literal["columns", "rows", "vocabulary", "head", "table"]
 _MANNERS: Mapping[Style, Manner] = {
     Style.COLUMNS: "columns",
     Style.ROWS: "rows",
@@ -67,16 +68,33 @@ _MANNERS: Mapping[Style, Manner] = {
 }
 
 
-def split_layers(program: Program, tensor: int, whole: Set[str]) -> dict[str, Manner]:
-    """What the tensor axis splits, by labels: turns of a loop that are alike are one, `blocks.0-11`."""
-    turns: dict[tuple[str, str, Manner], list[int]] = {}
-    for path, style in TensorPlan(program, tensor, whole).styles.items():
-        if style in _MANNERS:
-            before, number, behind = _at_first_turn(path)
-            turns.setdefault((before, behind, _MANNERS[style]), []).append(number)
+def split_layers(plan: TensorPlan) -> dict[str, Manner]:
+    """What the tensor axis splits, by labels."""
+    manners: dict[str, Manner] = {
+        path: _MANNERS[style]
+        for path, style in plan.styles.items()
+        if style in _MANNERS
+    }
+    return by_labels({**manners, **dict.fromkeys(plan.tables, "table")})
+
+
+def whole_layers(plan: TensorPlan) -> dict[str, str]:
+    """What the tensor axis leaves whole, by labels, with the reasons."""
+    return by_labels(reasons_of(plan))
+
+
+Said = TypeVar("Said", bound=str)
+
+
+def by_labels(values: Mapping[str, Said]) -> dict[str, Said]:
+    """Values of paths by labels: turns of a loop that are alike are one, `blocks.0-11`."""
+    turns: dict[tuple[str, str, Said], list[int]] = {}
+    for path, value in values.items():
+        before, number, behind = _at_first_turn(path)
+        turns.setdefault((before, behind, value), []).append(number)
     return {
-        ".".join(filter(None, (before, turn, behind))): manner
-        for (before, behind, manner), numbers in turns.items()
+        ".".join(filter(None, (before, turn, behind))): value
+        for (before, behind, value), numbers in turns.items()
         for turn in _runs(numbers)
     }
 

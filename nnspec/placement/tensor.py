@@ -21,7 +21,8 @@ class Shared:
     """The nodes of a function of which each device has a share.
 
     `sums` gives for the first layers of parts how often the gradient of what they read is
-    summed there.
+    summed there; `taken` and `summed` for operators between layers the values that are the
+    same for every sample, whose gradients are gathered and summed.
     """
 
     columns: set[int] = field(default_factory=set[int])
@@ -30,6 +31,8 @@ class Shared:
     embeddings: set[int] = field(default_factory=set[int])
     heads: set[int] = field(default_factory=set[int])
     sums: dict[int, int] = field(default_factory=dict[int, int])
+    taken: dict[int, set[int]] = field(default_factory=dict[int, set[int]])
+    summed: dict[int, set[int]] = field(default_factory=dict[int, set[int]])
 
     @property
     def working(self) -> set[int]:
@@ -58,7 +61,11 @@ def _shared(function: Function, split: SplitFunction) -> Shared:
     for part in split.parts:
         found.columns |= part.columns.keys()
         found.rows.add(part.row)
-        found.inner |= part.inner
+        found.inner |= part.inner | part.tables.keys()
+        for number in part.inner:
+            values = set(function.nodes[number].values())
+            found.taken[number] = values & part.taken.keys()
+            found.summed[number] = values & part.summed
     for entry in split.entries:
         first = min(
             number
@@ -72,7 +79,7 @@ def _shared(function: Function, split: SplitFunction) -> Shared:
 def widths_of(program: Program) -> list[int]:
     """The numbers of which a degree of tensor parallelism divides some."""
     every = tensor_parts(program).values()
-    return sorted({w for parts in every for part in parts for w in part.widths})
+    return sorted({w for own in every for part in own.parts for w in part.widths})
 
 
 def tied_layers(program: Program) -> Set[str]:

@@ -32,6 +32,29 @@ model Mixed {
   output y = x -> head: Linear(5)
 }
 """
+SCORES = """
+block Layer(x: [B, T, D], bias: [1, 1, T, T], far: [heads, T, T], heads: int) {
+  z = x -> norm: LayerNorm
+  q = z -> q: Linear(D) -> reshape([B, T, heads, D // heads]) -> transpose([0, 2, 1, 3])
+  k = z -> k: Linear(D) -> reshape([B, T, heads, -1]) -> transpose([0, 2, 1, 3])
+  v = z -> v: Linear(D, bias=false) -> reshape([B, T, -1, D // heads]) -> transpose([0, 2, 1, 3])
+  warmth = Param([heads, 1, 1], init=init.normal(std=0.5))
+  scores = matmul(q, transpose(k)) * exp(warmth) + bias + far
+  visible = unsqueeze(arange(T), 1) >= unsqueeze(arange(T), 0)
+  weights = softmax(where(visible, scores, -1e9), dim=-1)
+  y = matmul(weights, v) -> transpose([0, 2, 1, 3]) -> reshape([B, T, D])
+  x = x + (y -> out: Linear(D))
+  gain = Param([T, 1], init=init.ones)
+  return x + ((gain * (x -> up: Linear(6) -> gelu)) -> down: Linear(D))
+}
+model Scores {
+  input x: [B, 6, 16]
+  near = Param([1, 1, 6, 6], init=init.normal(std=0.3))
+  far = Param([4, 6, 6], init=init.normal(std=0.3)) -> tanh
+  for _ in range(2) { x = (x, near, far) -> layers: Layer(4) }
+  output y = x -> head: Linear(5)
+}
+"""
 UNET = """
 block Double(x: [B, C, H, W], width: int) {
   return x -> conv1: Conv(width, 3, padding=1) -> norm: GroupNorm(2) -> relu -> conv2: Conv(width, 3, padding=1)
@@ -92,6 +115,33 @@ def translator() -> Spec:
     path = str(ROOT / "specs/language/transformer.nns")
     small = {"vocab": 40, "width": 16, "heads": 2, "hidden": 24}
     return load(path, "Transformer", depth=1, drop=0.0, **small)
+
+
+def bert() -> Spec:
+    """BERT, made small, without dropout."""
+    from nnspec.compiler import load
+
+    small = {"vocab": 40, "context": 8, "segments": 40, "width": 16, "hidden": 24}
+    path = str(ROOT / "specs/language/bert.nns")
+    return load(path, "BERT", depth=2, heads=4, drop=0.0, **small)
+
+
+def t5() -> Spec:
+    """T5 with its relative biases, made small, without dropout."""
+    from nnspec.compiler import load
+
+    path = str(ROOT / "specs/language/t5.nns")
+    small = {"vocab": 40, "width": 16, "inner": 24, "hidden": 32}
+    return load(path, "T5", depth=2, heads=4, drop=0.0, **small)
+
+
+def swin() -> Spec:
+    """Swin with its tables of biases in windows that shift, made small, without paths that are dropped."""
+    from nnspec.compiler import load
+
+    path = str(ROOT / "specs/vision/swin.nns")
+    small = {"size": 64, "width": 8, "window": 2, "classes": 6, "drop_path": 0.0}
+    return load(path, "Swin", depths=[2, 1, 1, 1], heads=[2, 4, 4, 4], **small)
 
 
 def even(spec: Spec, stages: int) -> list[int]:

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 import nnspec
-from nnspec.analysis.tensor_parts import split_layers
-from nnspec.analysis.tensor_plan import Style, TensorPlan
+from nnspec.analysis.tensor_plan import TensorPlan
 from nnspec.cli.main import main
 from nnspec.diagnostics import SpecError
 from nnspec.targets.engines.communication import Step
@@ -25,7 +24,7 @@ from nnspec.targets.engines.torch_sharded import MeshShape, emit_mesh
 from nnspec.targets.engines.torch_stages import emit_pipeline, staged_plans
 from nnspec.targets.writing.classes import factory_name
 from tests.engines.specs import MLP, NORMS, ROOT, UNET, even, gpt2, llama, spec_of
-from tests.engines.torch_runs import Run, launched
+from tests.engines.torch_runs import Run, launched, launched_jobs
 
 CLOSE = 1e-12
 """In float64; what is asked is 1e-6."""
@@ -40,6 +39,10 @@ def staged(
 
 RUNS = [
     # Two processes: each axis alone, and every schedule.
+    Run("bert", MeshShape(tensor=2)),
+    Run("scores", MeshShape(tensor=2)),
+    Run("swin", MeshShape(tensor=2)),
+    Run("t5", MeshShape(tensor=2)),
     Run("unet", MeshShape(data=2)),
     Run("mlp", MeshShape(data=2, sharded="weights", microbatches=2)),
     Run("gpt2", MeshShape(data=2, sharded="states", microbatches=2)),
@@ -64,6 +67,14 @@ RUNS = [
     Run("llama", MeshShape(data=2, tensor=2, sharded="gradients")),
     Run("mlp", MeshShape(data=2, tensor=2)),
     Run("gpt2", MeshShape(tensor=4)),
+    Run("bert", MeshShape(data=2, tensor=2)),
+    Run("scores", MeshShape(tensor=4)),
+    Run("scores", MeshShape(data=2, tensor=2, sharded="gradients", microbatches=2)),
+    Run("swin", MeshShape(data=2, tensor=2, sharded="states")),
+    Run("t5", MeshShape(data=2, tensor=2, sharded="weights", microbatches=2)),
+    staged("scores", (0, 1), "GPipe", tensor=2),
+    staged("swin", (0, 1), "GPipe", tensor=2),
+    staged("t5", (0, 1), "1F1B", tensor=2),
     staged("unet", (0, 1), "1F1B", data=2),
     staged("gpt2", (0, 1, 0, 1), "InterleavedZeroBubble", tensor=2),
     staged("llama", (0, 1), "GPipe", tensor=2),
@@ -111,125 +122,47 @@ def _check(run: Run, found: list[dict[str, Any]]) -> None:
         _check_names(run.spec, found)
 
 
+DROPS = """
+block Layer(x: [B, T, D], heads: int) {
+  q, k, v = x -> qkv: Linear(3 * D) -> rearrange("b t (n h d) -> n b h t d", n=3, h=heads) -> unstack(dim=0)
+  y = attention(q, k, v, causal=true, dropout=0.3) -> rearrange("b h t d -> b t (h d)") -> proj: Linear(D)
+  x = x + (y -> Dropout(0.2))
+  y = x -> up: Linear(4 * D) -> gelu -> Dropout(0.4) -> down: Linear(D)
+  return x + (y -> DropPath(0.1))
+}
+model Drops {
+  input x: [B, 6, 16]
+  for _ in range(2) { x = x -> layers: Layer(4) }
+  output y = x
+}
+"""
+
+
+@pytest.mark.framework
+def test_shares_are_dropped_apart(tmp_path: Path) -> None:
+    """Each process draws for its heads and features what no other does, and all draw alike elsewhere."""
+    program = spec_of(DROPS).program
+    (tmp_path / "drops.py").write_text(emit_mesh(program, MeshShape(tensor=2)))
+    job = {
+        "kind": "draws",
+        "program": str(tmp_path / "drops.py"),
+        "factory": factory_name(program),
+        "shape": (4, 6, 16),
+        "ids": [0],
+        "processes": 2,
+    }
+    for (found,) in launched_jobs(tmp_path, [job]):
+        assert found["gradient"] < CLOSE
+        assert found["output"] < CLOSE
+        assert found["alike"]
+
+
 def _check_names(spec: Any, found: list[dict[str, Any]]) -> None:
     """The processes hold the weights of the whole model, by their names there."""
     names = {name for each in found for name in each["names"]}
     state = spec.torch().state_dict(keep_vars=True)
     first = {id(weight): name for name, weight in reversed(state.items())}
     assert set(first.values()) <= names <= set(state)
-
-
-# ---- what is split ------------------------------------------------------------------------------------
-
-
-def parts_of(text: str) -> list[tuple[Any, ...]]:
-    found = split_layers(spec_of(text.replace(" ; ", "\n")).program)
-    return [(dict(part.columns), part.row, part.widths) for part in found]
-
-
-def test_pairs_have_elements_between() -> None:
-    assert parts_of(
-        """
-block Gated(x: [B, D]) { a = x -> up: Linear(4 * D) ; g = x -> gate: Linear(4 * D) -> silu ; return (a * g) -> down: Linear(D) }
-block Packed(x: [B, D]) { a, g = x -> both: Linear(8 * D) -> split(2) ; return (a * silu(g)) -> down: Linear(D) }
-model M {
-  input x: [B, 8]
-  x = x -> one: Linear(16) -> relu -> two: Linear(8)
-  x = x -> three: Linear(16) -> LayerNorm -> four: Linear(8)
-  x = x -> five: Linear(16) -> Dropout(0.1) -> six: Linear(8)
-  y = x -> seven: Linear(16)
-  x = y -> gelu -> eight: Linear(8)
-  output z = y
-  output w = x -> gated: Gated -> packed: Packed
-}
-"""
-    ) == [
-        ({"one": 1}, "two", (16,)),
-        ({"four": 1}, "five", (8,)),
-        ({"six": 1}, "seven", (8,)),
-        ({"gated.up": 1, "gated.gate": 1}, "gated.down", (32,)),
-        ({"packed.both": 2}, "packed.down", (32,)),
-    ]
-
-
-ATTENTION = """
-block Attention(x: [B, T, D], heads: int, kv_heads: int) {
-  q = x -> q: Linear(D) -> rearrange("b t (h d) -> b h t d", h=heads)
-  k = x -> k: Linear(D // heads * kv_heads) -> rearrange("b t (h d) -> b h t d", h=kv_heads)
-  v = x -> v: Linear(D // heads * kv_heads) -> rearrange("b t (h d) -> b h t d", h=kv_heads)
-  return %s -> rearrange("b h t d -> b t (h d)") -> out: Linear(D)
-}
-model M { input x: [B, T, 16] ; output y = x -> attn: Attention(4, 2) }
-"""
-
-
-def test_attention_is_split_by_heads() -> None:
-    columns = {"attn.q": 1, "attn.k": 1, "attn.v": 1}
-    split = [(columns, "attn.out", (2, 4, 8, 16))]
-    assert parts_of(ATTENTION % "attention(q, k, v)") == split
-    causal = "attention(q, k, v, causal=true, scale=0.5)"
-    assert parts_of(ATTENTION % causal) == split
-    # What every head has of its own, what draws, and what mixes heads, cannot be shared.
-    for whole in (
-        "attention(q, k, v, dropout=0.1)",
-        "attention(q * mean(q), k, v)",
-        "(attention(q, k, v) -> LayerNorm)",
-        "softmax(attention(q, k, v), dim=1)",
-    ):
-        assert parts_of(ATTENTION % whole) == [], whole
-
-
-def test_masks_are_the_same_for_all_heads() -> None:
-    masked = """
-block Attention(x: [B, T, D], mask: bool[_, _, _, T], heads: int) {
-  q, k, v = x -> qkv: Linear(3 * D) -> rearrange("b t (n h d) -> n b h t d", n=3, h=heads) -> unstack(dim=0)
-  return attention(q, k, v, mask=mask) -> rearrange("b h t d -> b t (h d)") -> out: Linear(D)
-}
-model M { input x: [B, T, 16] ; input ids: i64[B, T] ; output y = (x, unsqueeze(ids != 0, [1, 2])) -> attn: Attention(4) }
-"""
-    assert parts_of(masked) == [({"attn.qkv": 3}, "attn.out", (4, 16))]
-    # A mask for each head would have to be shared as well.
-    own = masked.replace("i64[B, T]", "i64[B, 4, T, T]")
-    assert parts_of(own.replace("unsqueeze(ids != 0, [1, 2])", "ids != 0")) == []
-
-
-def test_what_every_device_would_know_a_share_of_is_whole() -> None:
-    """A learned bias that all heads add has a gradient from each of them."""
-    biased = """
-block Attention(x: [B, T, D], bias: [1, 1, T, T], heads: int) {
-  q, k, v = x -> qkv: Linear(3 * D) -> rearrange("b t (n h d) -> n b h t d", n=3, h=heads) -> unstack(dim=0)
-  return attention(q, k, v, bias=bias) -> rearrange("b h t d -> b t (h d)") -> out: Linear(D)
-}
-model M { input x: [B, 5, 16] ; output y = (x, %s) -> attn: Attention(4) }
-"""
-    fixed = parts_of(biased % "zeros([1, 1, 5, 5])")
-    assert fixed == [({"attn.qkv": 3}, "attn.out", (4, 16))]
-    assert parts_of(biased % "Param([1, 1, 5, 5])") == []
-
-
-def test_what_does_not_divide_stays_whole() -> None:
-    program = llama().program
-    styles = TensorPlan(program, 4).styles
-    assert {s for p, s in styles.items() if ".attn." in p} == set()
-    assert styles["layers.0.mlp.down_proj"] is Style.ROWS
-    assert styles["layers.0.mlp"] is Style.ENTERING
-    text = emit_mesh(program, MeshShape(tensor=4))
-    assert "layers.*.attn.q_proj" in text.partition("Whole in every process:")[2]
-    assert '"layers.*.mlp.down_proj": RowwiseParallel()' in text
-
-
-@pytest.mark.parametrize(
-    ("path", "name", "parts"),
-    [
-        ("vision/vit", "ViTB16", 24),
-        ("language/gpt2", "GPT2Small", 24),
-        ("language/llama", "Llama3_8B", 64),
-        ("language/transformer", "TransformerBase", 30),
-    ],
-)
-def test_transformers_are_split(path: str, name: str, parts: int) -> None:
-    spec = nnspec.load(str(ROOT / f"specs/{path}.nns"), name)
-    assert len(split_layers(spec.program)) == parts
 
 
 # ---- what is refused ----------------------------------------------------------------------------------

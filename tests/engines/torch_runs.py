@@ -23,13 +23,30 @@ from nnspec.targets.engines.torch_stages import (
     staged_plans,
 )
 from nnspec.targets.writing.classes import factory_name
-from tests.engines.specs import MIXED, MLP, UNET, even, gpt2, llama, spec_of, translator
+from tests.engines.specs import (
+    MIXED,
+    MLP,
+    SCORES,
+    UNET,
+    bert,
+    even,
+    gpt2,
+    llama,
+    spec_of,
+    swin,
+    t5,
+    translator,
+)
 
 SECONDS = 150
 ITEM = 8
 """Bytes of a float: everything runs in float64."""
 
-SPECS: Mapping[str, tuple[Callable[[], Spec], tuple[int, ...], int]] = {
+SPECS: Mapping[str, tuple[Callable[[], Spec], tuple[int, ...], int | Sequence[int]]] = {
+    "bert": (bert, (4, 6), (40, 40, 1)),
+    "scores": (lambda: spec_of(SCORES), (4, 6, 16), 0),
+    "swin": (swin, (4, 3, 64, 64), 0),
+    "t5": (t5, (4, 6), 40),
     "mlp": (lambda: spec_of(MLP), (8, 12), 0),
     "gpt2": (gpt2, (8, 10), 40),
     "llama": (llama, (8, 6), 40),
@@ -37,7 +54,12 @@ SPECS: Mapping[str, tuple[Callable[[], Spec], tuple[int, ...], int]] = {
     "translator": (translator, (4, 6), 40),
     "unet": (lambda: spec_of(UNET), (8, 3, 8, 12), 0),
 }
+"""A model, the shape of its inputs, and below what they are: 0 for any numbers, 1 for truths; one for each."""
 SIZES: Mapping[str, dict[str, int]] = {
+    "bert": {"T": 6},
+    "scores": {},
+    "swin": {},
+    "t5": {"S": 6, "T": 6},
     "mlp": {},
     "gpt2": {"T": 10},
     "llama": {"T": 6},
@@ -79,7 +101,9 @@ class Run:
         model, program = folder / f"model{number}.py", folder / f"program{number}.py"
         model.write_text(emit(spec.program, "torch"))
         program.write_text(self.source(spec))
-        _, shape, ids = SPECS[self.name]
+        _, shape, below = SPECS[self.name]
+        count = len(spec.program.main.inputs)
+        ids = [below] * count if isinstance(below, int) else list(below)
         return {
             "kind": "mesh" if self.schedule is None else "pipeline",
             "model": str(model),
@@ -87,7 +111,6 @@ class Run:
             "factory": factory_name(spec.program),
             "shape": shape,
             "ids": ids,
-            "inputs": len(spec.program.main.inputs),
             "processes": self.shape.processes,
             "copies": self.shape.copies,
             "microbatches": self.shape.microbatches,
@@ -129,7 +152,14 @@ class Run:
 
 def launched(folder: Path, runs: Sequence[Run]) -> list[list[dict[str, Any]]]:
     """What each process says of each run; all runs have as many processes."""
-    jobs = [run.job(folder, number) for number, run in enumerate(runs)]
+    said = launched_jobs(folder, [run.job(folder, n) for n, run in enumerate(runs)])
+    return [list(each) for each in zip(*said, strict=True)]
+
+
+def launched_jobs(
+    folder: Path, jobs: Sequence[dict[str, Any]]
+) -> list[list[dict[str, Any]]]:
+    """For each process what it says of each job."""
     path = folder / "jobs.json"
     path.write_text(json.dumps(jobs))
     worker = str(Path(__file__).with_name("torch_worker.py"))
@@ -141,5 +171,4 @@ def launched(folder: Path, runs: Sequence[Run]) -> list[list[dict[str, Any]]]:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     count = jobs[0]["processes"]
-    said = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(count)]
-    return [list(each) for each in zip(*said, strict=True)]
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(count)]

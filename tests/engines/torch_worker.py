@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.distributed as dist
@@ -29,19 +29,30 @@ from torch.utils._python_dispatch import TorchDispatchMode
 SECONDS = 60
 
 
-def mean_square(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    return ((output - target) ** 2).mean()
+Outputs: TypeAlias = torch.Tensor | tuple[torch.Tensor, ...]
+
+
+def mean_square(output: Outputs, target: torch.Tensor) -> torch.Tensor:
+    return ((together(output) - target) ** 2).mean()
+
+
+def together(output: Outputs) -> torch.Tensor:
+    """Several results as one, sample by sample."""
+    if isinstance(output, torch.Tensor):
+        return output
+    return torch.cat([each.flatten(1) for each in output], dim=1)
 
 
 def inputs_of(job: Job) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(3)
-    return [input_of(job, generator) for _ in range(job["inputs"])]
+    return [input_of(below, job["shape"], generator) for below in job["ids"]]
 
 
-def input_of(job: Job, generator: torch.Generator) -> torch.Tensor:
-    if job["ids"]:
-        return torch.randint(0, job["ids"], job["shape"], generator=generator)
-    return torch.randn(job["shape"], generator=generator)
+def input_of(below: int, shape: list[int], generator: torch.Generator) -> torch.Tensor:
+    if below == 0:
+        return torch.randn(shape, generator=generator)
+    ids = torch.randint(0, max(below, 4), shape, generator=generator)
+    return ids if below > 1 else ids > 0
 
 
 def whole(job: Job) -> tuple[Any, list[torch.Tensor], torch.Tensor, torch.Tensor]:
@@ -49,7 +60,7 @@ def whole(job: Job) -> tuple[Any, list[torch.Tensor], torch.Tensor, torch.Tensor
     torch.manual_seed(0)
     model = getattr(loaded(job["model"]), job["factory"])()
     x = inputs_of(job)
-    output = model(*x)
+    output = together(model(*x))
     target = torch.randn(output.shape, generator=torch.Generator().manual_seed(4))
     mean_square(output, target).backward()
     return model, x, target, output.detach()
@@ -156,7 +167,7 @@ def run_mesh(job: Job) -> Job:
     shared = module.build(factory, mesh, weights=weights)
     mine = own_part(mesh, len(target))
     own = [each[mine] for each in x]
-    found = shared(*own).detach()
+    found = together(shared(*own)).detach()
     more = (mesh,) if job["copies"] else ()
 
     def step(x: list[torch.Tensor], target: torch.Tensor) -> torch.Tensor:
@@ -216,13 +227,56 @@ def run_pipeline(job: Job) -> Job:
             shapes[f"{number}.{name}"] = list(held.shape)
     back = pipeline.state_dict()
     return said | {
-        "output": None if found is None else apart(found, output[mine]),
+        "output": None if found is None else apart(together(found), output[mine]),
         "gradient": worst,
         "shapes": shapes,
         "back": all(torch.equal(back[name], weights[name]) for name in back),
         "names": sorted(back),
         "refused": refused(lambda: pipeline.step(*fewer, target=target[:-1])),
     }
+
+
+def run_draws(job: Job) -> Job:
+    """A model in training against the whole of it, which draws for the share of each process in turn."""
+    module, alone = loaded(job["program"]), loaded(job["program"])
+    alone.drawn_apart = drawn_in_turn
+    torch.manual_seed(0)
+    model = getattr(alone, job["factory"])()
+    shared = module.build(
+        getattr(module, job["factory"]), module.make_mesh(), weights=model.state_dict()
+    )
+    found: list[tuple[torch.Tensor, float]] = []
+    for each in (model, shared):
+        torch.manual_seed(5)
+        output = each(*inputs_of(job))
+        (output**2).mean().backward()
+        found.append((output.detach(), torch.rand(()).item()))
+    gradients = {name: weight.grad for name, weight in model.named_parameters()}
+    worst = 0.0
+    for name, weight in shared.named_parameters():
+        wanted = module.share(name, gradients[name], weight)
+        worst = max(worst, apart(module.local(weight.grad), wanted))
+    (output, next_draw), (own, own_next) = found
+    alike = next_draw == own_next
+    return {"output": apart(own, output), "gradient": worst, "alike": alike}
+
+
+def drawn_in_turn(
+    function: Callable[..., torch.Tensor],
+    like: torch.Tensor,
+    *inputs: torch.Tensor,
+    **options: Any,
+) -> torch.Tensor:
+    """By features of [B, T, D], and heads of [B, heads, T, D]."""
+    seed = int(torch.randint(2**62, ()))
+    axis, count = (1 if inputs[0].ndim == 4 else 2), dist.get_world_size()
+    results = []
+    shares = zip(*(each.chunk(count, axis) for each in inputs), strict=True)
+    for place, own in enumerate(shares):
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed + place)
+            results.append(function(*own, **options))
+    return torch.cat(results, axis)
 
 
 def apart(found: torch.Tensor, wanted: torch.Tensor) -> float:
@@ -246,7 +300,7 @@ def process(rank: int, count: int, port: int, jobs: list[Job], folder: str) -> N
     torch.set_default_dtype(torch.float64)
     limit = timedelta(seconds=SECONDS)
     dist.init_process_group("gloo", rank=rank, world_size=count, timeout=limit)
-    runs = {"mesh": run_mesh, "pipeline": run_pipeline}
+    runs = {"mesh": run_mesh, "pipeline": run_pipeline, "draws": run_draws}
     found = [runs[job["kind"]](job) for job in jobs]
     Path(folder, f"{rank}.json").write_text(json.dumps(found))
     dist.destroy_process_group()

@@ -4,6 +4,7 @@ The engines are followed operation by operation, so that the figures are those t
 
 - A part of split layers sums its result over the tensor axis, and the gradient of what goes into it; a split
   embedding sums its rows, a split last layer gathers its columns and sums the gradient of its input.
+  Of what is the same for every sample it gathers the gradients of shares, or sums those of the whole.
 - FSDP2 gathers the weights of each block, and of the rest, whenever they are needed and not there, and
   scatters the sums of their gradients. Shares are padded to equal sizes.
 - Copies sum each gradient.
@@ -18,8 +19,9 @@ from math import prod
 from typing import TypeAlias
 
 from nnspec.analysis.shards import Shape, held_by_tensor
-from nnspec.analysis.tensor_parts import constant_values, values_of
+from nnspec.analysis.tensor_parts import Part
 from nnspec.analysis.tensor_plan import SplitFunction, TensorPlan
+from nnspec.analysis.tensor_values import constant_values, values_of
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
 from nnspec.ir.graph import Function, Program, dotted
@@ -109,6 +111,7 @@ class Step:
     ) -> Iterator[Traffic]:
         for part in split.parts:
             yield self._reduced(function, function.nodes[part.row].outputs[0])
+            yield from self._shared(function, part, still)
         for entry in split.entries:
             if entry.value not in still:
                 yield times(self._reduced(function, entry.value), entry.sums)
@@ -120,6 +123,17 @@ class Step:
             yield {ALL_GATHER: Moved(1, self._bytes(function, node.outputs[0]))}
             if value not in still:
                 yield self._reduced(function, value)
+
+    def _shared(
+        self, function: Function, part: Part, still: Set[int]
+    ) -> Iterator[Traffic]:
+        """The gradients of values that are the same for every sample, for each operator that reads them."""
+        for number in part.inner:
+            for value in set(function.nodes[number].values()) - still:
+                if value in part.taken:
+                    yield {ALL_GATHER: Moved(1, self._bytes(function, value))}
+                elif value in part.summed:
+                    yield self._reduced(function, value)
 
     def _reduced(self, function: Function, value: int) -> dict[str, Moved]:
         return {ALL_REDUCE: Moved(1, self._bytes(function, value))}

@@ -15,6 +15,7 @@ from torch.distributed.tensor.parallel import ParallelStyle, parallelize_module
 from nnspec.targets.engines.sharded_torch import (
     average_gradients,
     divide_gradients,
+    divide_tables,
     gathered,
     local,
     make_copies_equal,
@@ -31,7 +32,7 @@ PLANS: Sequence[dict[str, ParallelStyle]] = ()
 MESH: dict[str, int] = {}
 SCHEDULE = ""
 
-MESHED = SPLITS = SHARDS = COPIES = EMBEDS = True
+MESHED = SPLITS = SHARDS = COPIES = EMBEDS = HOLDS_TABLES = True
 REDUCES_ONCE = GATHERS_ONCE = HAS_TIED = True
 
 
@@ -120,6 +121,8 @@ class Pipeline:
             stage = Exchanged(module)
             if SPLITS:
                 parallelize_module(module, self.mesh["tensor"], PLANS[number])
+            if HOLDS_TABLES:
+                divide_tables(module, self.mesh["tensor"], f"{number}.")
             if SHARDS:
                 if REDUCES_ONCE:  # the schedule does so with what is sharded itself
                     shard(stage, self.mesh["data"])

@@ -15,7 +15,13 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor, Replicate
+from torch.distributed.tensor import (
+    DTensor,
+    Partial,
+    Replicate,
+    Shard,
+    distribute_tensor,
+)
 from torch.distributed.tensor.parallel import ParallelStyle, parallelize_module
 
 BLOCKS: tuple[type[nn.Module], ...] = ()
@@ -24,8 +30,9 @@ MICROBATCHES = 1
 PLAN: dict[str, ParallelStyle] = {}
 PACKED: dict[str, int] = {}
 SHARDED = ""
+TABLES: dict[str, int] = {}
 
-SPLITS = SHARDS = PACKS = EMBEDS = REDUCES_ONCE = True
+SPLITS = SHARDS = PACKS = EMBEDS = HOLDS_TABLES = REDUCES_ONCE = True
 
 
 def make_mesh(device_type: str = "cpu") -> DeviceMesh:
@@ -57,6 +64,8 @@ def build(
     model = factory(device="meta", dtype=dtype)
     if SPLITS:
         parallelize_module(model, mesh["tensor"], PLAN)
+    if HOLDS_TABLES:
+        divide_tables(model, mesh["tensor"])
     if SHARDS:
         shard(model, mesh["data"], policy)
     model.to_empty(device=device)
@@ -86,6 +95,8 @@ def build_copy(
     model = factory(device="meta", dtype=dtype)
     if SPLITS:
         parallelize_module(model, mesh["tensor"], PLAN)
+    if HOLDS_TABLES:
+        divide_tables(model, mesh["tensor"])
     model.to_empty(device=device)
     for module in model.modules():
         if hasattr(module, "reset_parameters"):
@@ -97,6 +108,16 @@ def build_copy(
     else:
         load(model, weights)
     return model
+
+
+def divide_tables(model: nn.Module, mesh: DeviceMesh, prefix: str = "") -> None:
+    """Gives each process its share of the weights of `TABLES`, along the axis that stands there."""
+    for name, weight in list(model.named_parameters()):
+        axis = entry_of(TABLES, f"{prefix}{name}")
+        if axis is not None:
+            path, _, last = name.rpartition(".")
+            held = nn.Parameter(distribute_tensor(weight, mesh, [Shard(axis)]))
+            model.get_submodule(path).register_parameter(last, held)
 
 
 def divide_gradients(model: nn.Module) -> None:
@@ -277,13 +298,18 @@ def interleaved(weight: Tensor, outer: int, inner: int) -> Tensor:
 
 def stretches_of(name: str) -> int:
     """In how many stretches the rows of a weight are split, each apart."""
-    layer = name.split(".")[:-1]
-    for pattern, stretches in PACKED.items():
+    return entry_of(PACKED, name.rpartition(".")[0]) or 1
+
+
+def entry_of(table: dict[str, int], path: str) -> int | None:
+    """What stands in a table for a path, where `*` is any number."""
+    names = path.split(".")
+    for pattern, entry in table.items():
         parts = pattern.split(".")
-        alike = (a in ("*", b) for a, b in zip(parts, layer, strict=False))
-        if len(parts) == len(layer) and all(alike):
-            return stretches
-    return 1
+        alike = (a in ("*", b) for a, b in zip(parts, names, strict=False))
+        if len(parts) == len(names) and all(alike):
+            return entry
+    return None
 
 
 def make_copies_equal(model: nn.Module, mesh: DeviceMesh) -> None:
@@ -310,3 +336,44 @@ def split_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
     whole = DTensor.from_local(x, weight.device_mesh, [Replicate()], run_check=False)
     y = F.linear(whole, weight).redistribute(placements=[Replicate()]).to_local()
     return y if bias is None else y + bias
+
+
+def own_share(x: Tensor, like: Tensor, axis: int) -> Tensor:
+    """This process's share of a value that is whole in each; gradients are gathered from all.
+
+    `like` is a weight that the processes share.
+    """
+    if not isinstance(like, DTensor):
+        return x
+    whole = DTensor.from_local(x, like.device_mesh, [Replicate()], run_check=False)
+    return whole.redistribute(placements=[Shard(axis)]).to_local()
+
+
+def summed(x: Tensor, like: Tensor) -> Tensor:
+    """A value that each process needs as a whole; gradients are the sums of those of all.
+
+    `like` is a weight that the processes share.
+    """
+    if not isinstance(like, DTensor):
+        return x
+    whole = DTensor.from_local(x, like.device_mesh, [Replicate()], run_check=False)
+    return whole.to_local(grad_placements=[Partial()])
+
+
+def drawn_apart(
+    function: Callable[..., Tensor], like: Tensor, *inputs: Tensor, **options: object
+) -> Tensor:
+    """A function that draws for this process's share what no other process draws for its own.
+
+    `like` is a weight that the processes share. They are seeded alike, and draw alike behind this.
+    """
+    if not isinstance(like, DTensor):
+        return function(*inputs, **options)
+    place = like.device_mesh.get_local_rank()
+    seed = int(torch.randint(2**62, (), device="cpu")) + place
+    device = inputs[0].device
+    others = [] if device.type == "cpu" else [device]
+    kind = "cuda" if device.type == "cpu" else device.type
+    with torch.random.fork_rng(others, device_type=kind):
+        torch.manual_seed(seed)
+        return function(*inputs, **options)

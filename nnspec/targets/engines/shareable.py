@@ -1,8 +1,8 @@
 """Programs whose code runs on shares of what is divided as it runs on the whole.
 
 Where heads are split off, their number is told from the tensor, and the width of a head is given. A last
-layer that is tied to a split embedding gathers its result. The model is the same; a process that has its
-share of the layers runs the same code.
+layer that is tied to a split embedding gathers its result. What a share is added to, as biases and masks are,
+is a share as well. The model is the same; a process that has its share of the layers runs the same code.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nnspec.analysis.tensor_axes import with_share_open
 from nnspec.analysis.tensor_parts import Part
 from nnspec.analysis.tensor_plan import TensorPlan
+from nnspec.analysis.tensor_shapes import with_share_open
 from nnspec.ir.graph import Function, Node, Program
 from nnspec.ops.base import Operator, field_terms
 from nnspec.ops.linear import Linear
-from nnspec.ops.patterns import Rearrange
-from nnspec.targets.engines.split_linear import SplitLinear
+from nnspec.targets.engines.shared_values import with_shared_values
+from nnspec.targets.engines.split_operators import SplitLinear
 
 
 def shareable(plan: TensorPlan) -> Program:
@@ -27,7 +27,7 @@ def shareable(plan: TensorPlan) -> Program:
         return program
     parts = plan.parts
     functions = {
-        key: _open(function, parts[key]) if parts[key] else function
+        key: _open(function, parts[key].parts) if parts[key].parts else function
         for key, function in program.functions.items()
     }
     heads = plan.functions[program.entry].heads
@@ -37,6 +37,10 @@ def shareable(plan: TensorPlan) -> Program:
         for node in main.nodes
     )
     functions[program.entry] = replace(main, nodes=nodes)
+    functions = {
+        key: with_shared_values(function, plan.functions[key].parts)
+        for key, function in functions.items()
+    }
     return replace(program, functions=functions)
 
 
@@ -59,7 +63,7 @@ def _open(function: Function, parts: tuple[Part, ...]) -> Function:
 
 
 def _opened(function: Function, node: Node, part: Part) -> Node:
-    if not isinstance(node.op, Rearrange):
+    if node.op is None or not any(True for _ in node.values()):
         return node
     kind = function.types[next(node.values())]
     op = with_share_open(node.op, kind, part.divided[node.outputs[0]])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
 from nnspec.analysis.shards import held_by_tensor
-from nnspec.analysis.tensor_parts import constant_values, values_of
+from nnspec.analysis.tensor_values import constant_values, values_of
 from nnspec.ir.dims import Size
 from nnspec.ir.graph import Port, Program
 from nnspec.records import dataclass

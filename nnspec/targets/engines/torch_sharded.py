@@ -5,10 +5,12 @@ What runs them is text of ours (`sharded_torch.py`), of which a program has what
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal as Choice
 
 from nnspec.analysis.tensor_plan import Style, TensorPlan
+from nnspec.analysis.tensor_reasons import reasons_of
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Function, Program, dotted
 from nnspec.ops.normalization import BatchNorm
@@ -35,7 +37,10 @@ IMPORTS = {
         name: Import(_FSDP, (name,))
         for name in ("FSDPModule", "MixedPrecisionPolicy", "fully_shard")
     },
-    **{n: Import(_TENSOR, (n,)) for n in ("DTensor", "Replicate")},
+    **{
+        name: Import(_TENSOR, (name,))
+        for name in ("DTensor", "Partial", "Replicate", "Shard", "distribute_tensor")
+    },
     **{
         name: Import(_PARALLEL, (name,))
         for name in (
@@ -133,6 +138,7 @@ def flags_of(shape: MeshShape, plan: TensorPlan) -> dict[str, bool]:
         "SHARDS": shape.shards,
         "PACKS": bool(plan.packed),
         "EMBEDS": Style.VOCABULARY in plan.styles.values(),
+        "HOLDS_TABLES": bool(plan.tables),
         "REDUCES_ONCE": shape.sharded == "states",
     }
 
@@ -154,12 +160,35 @@ def tensor_plan(
 
 def sharing(plan: TensorPlan) -> list[str]:
     """The functions of the text that divide weights and put them together."""
-    names = ["load", "whole_weights", "local", "share", "gathered"]
-    names += ["interleaved", "stretches_of"] if plan.packed else []
-    names += ["make_copies_equal", "is_divided"]
     heads = plan.functions[plan.program.entry].heads
     tied = any(len(list(plan.program.main.nodes[n].values())) == 2 for n in heads)
-    return [*names, *(["split_linear"] if plan.devices > 1 and tied else [])]
+    return [
+        *("load", "whole_weights", "local", "share", "gathered"),
+        *table_names([plan]),
+        *("make_copies_equal", "is_divided"),
+        *(["split_linear"] if plan.devices > 1 and tied else []),
+        *value_names([plan]),
+    ]
+
+
+def table_names(plans: Sequence[TensorPlan]) -> list[str]:
+    """The functions of the text that look into tables of weights."""
+    packs = any(plan.packed for plan in plans)
+    holds = any(plan.tables for plan in plans)
+    names = ["interleaved", "stretches_of"] if packs else []
+    names += ["divide_tables"] if holds else []
+    return [*names, *(["entry_of"] if names else [])]
+
+
+def value_names(plans: Sequence[TensorPlan]) -> list[str]:
+    """The functions of the text that blocks call for what their shares read and draw."""
+    parts = [p for plan in plans for f in plan.functions.values() for p in f.parts]
+    wanted = {
+        "own_share": any(part.taken for part in parts),
+        "summed": any(part.summed for part in parts),
+        "drawn_apart": any(part.apart for part in parts),
+    }
+    return [name for name, is_wanted in wanted.items() if is_wanted]
 
 
 # ---- refusals -----------------------------------------------------------------------------------------
@@ -220,6 +249,11 @@ def plan_tables(plan: TensorPlan) -> list[Statement]:
     found: list[Statement] = [Assign((Name("PLAN"),), styles_of(plan))]
     if plan.packed:
         found.append(Assign((Name("PACKED"),), packed_of(plan)))
+    if plan.tables:
+        known = list(module_paths(plan.program))
+        entries = folded(plan.tables, known).items()
+        table = Dict(tuple((path, Literal(axis)) for path, axis in entries))
+        found.append(Assign((Name("TABLES"),), table))
     return found
 
 
@@ -322,37 +356,35 @@ def header(program: Program, shape: MeshShape, plan: TensorPlan) -> str:
 def split_text(plans: Sequence[TensorPlan]) -> Iterator[str]:
     """The layers that are split and those that are not, of all stages, by patterns of their paths."""
     split: dict[str, bool] = {}
-    whole: dict[str, bool] = {}
+    whole: dict[str, str] = {}
     for plan in plans:
         known = list(module_paths(plan.program))
         styles = plan.styles.items()
         own = {path: True for path, style in styles if style not in _BORDERS}
-        rest = {path: True for path in _layers(plan.program) if path not in own}
+        own |= dict.fromkeys(plan.tables, True)
         split |= folded(own, known)
-        whole |= folded(rest, known)
+        whole |= folded(reasons_of(plan), known)
     yield from _listed('Split over "tensor":', split)
-    yield from _listed("Whole in every process:", whole)
+    yield "Whole in every process:"
+    for reason in dict.fromkeys(whole.values()):
+        paths = [path for path, own in whole.items() if own == reason]
+        yield from _wrapped(f"- {', '.join(paths)}: {reason}.", "    ")
 
 
 _BORDERS = (Style.ENTERING, Style.LEAVING)
 
 
-def _layers(program: Program) -> Iterator[str]:
-    for prefix, function in (("", program.main), *instances(program)):
-        for node in function.nodes:
-            if node.owns and node.callee is None and function.node_weights(node):
-                path = dotted(node.path)
-                yield f"{prefix}.{path}" if prefix else path
-
-
 def _listed(title: str, paths: Iterable[str]) -> Iterator[str]:
     """A title and names in lines of a docstring."""
-    line = title
-    for path in paths:
-        text = f" {path}," if line else path
-        if len(line) + len(text) > 80:
-            yield line
-            line = f"   {text}"
-        else:
-            line += text
-    yield f"{line.removesuffix(',')}."
+    yield from _wrapped(f"{title} {', '.join(paths)}.", "    ")
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    """Text in lines of a docstring; names stay whole."""
+    return textwrap.wrap(
+        text,
+        80,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

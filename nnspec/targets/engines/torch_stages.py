@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from nnspec.analysis.tensor_parts import constant_values
 from nnspec.analysis.tensor_plan import Style, TensorPlan
+from nnspec.analysis.tensor_values import constant_values, static_values
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Program
 from nnspec.passes.stages import Copy, Stages, staged, values_of
@@ -29,7 +29,9 @@ from nnspec.targets.engines.torch_sharded import (
     refuse_partial_statistics,
     split_text,
     styles_of,
+    table_names,
     tensor_plan,
+    value_names,
 )
 from nnspec.targets.engines.torch_sharded import TEXT as SHARING
 from nnspec.targets.file import Engine, emit_programs
@@ -145,6 +147,7 @@ class StagedPlans:
             "SHARDS": shape.shards,
             "COPIES": shape.copies,
             "PACKS": any(plan.packed for plan in self.plans),
+            "HOLDS_TABLES": any(plan.tables for plan in self.plans),
             "EMBEDS": embeds and not shape.shards,
             "REDUCES_ONCE": shape.shards and shape.sharded == "states",
             "GATHERS_ONCE": shape.shards and shape.sharded == "gradients",
@@ -165,9 +168,11 @@ def staged_plans(
     ]
     kept = frozenset(path for paths in whole for path in paths)
     still = constant_values(program)[program.entry]
+    same = static_values(program)[program.entry]
     plans = tuple(
-        TensorPlan(each, shape.tensor, kept, still & set(_given(each)))
+        TensorPlan(each, shape.tensor, kept, still & given, same & given)
         for each in stages.programs
+        for given in (set(_given(each)),)
     )
     if shape.tensor > 1 and not any(plan.axes for plan in plans):
         tensor_plan(program, shape, kept)
@@ -205,20 +210,29 @@ def _mesh_tables(pipeline: StagedPlans) -> list[Statement]:
         found.append(
             _table("PLANS", _tuple([styles_of(plan) for plan in pipeline.plans]))
         )
-    if pipeline.flags["PACKS"]:
-        packed = {
-            f"{number}.{path}": stretches
-            for number, plan in enumerate(pipeline.plans)
-            for path, stretches in plan.packed.items()
-        }
-        known = [
-            f"{number}.{path}"
-            for number, plan in enumerate(pipeline.plans)
-            for path in module_paths(plan.program)
-        ]
-        entries = folded(packed, known).items()
-        found.append(_table("PACKED", Dict(tuple((p, Literal(n)) for p, n in entries))))
+    for name, tables in (
+        ("PACKED", [plan.packed for plan in pipeline.plans]),
+        ("TABLES", [plan.tables for plan in pipeline.plans]),
+    ):
+        if any(tables):
+            found.append(_table(name, _numbered(pipeline, tables)))
     return found
+
+
+def _numbered(pipeline: StagedPlans, tables: Sequence[Mapping[str, int]]) -> Dict:
+    """Tables of all stages as one, by the number of the stage and patterns of paths."""
+    entries = {
+        f"{number}.{path}": entry
+        for number, table in enumerate(tables)
+        for path, entry in table.items()
+    }
+    known = [
+        f"{number}.{path}"
+        for number, plan in enumerate(pipeline.plans)
+        for path in module_paths(plan.program)
+    ]
+    found = folded(entries, known).items()
+    return Dict(tuple((path, Literal(entry)) for path, entry in found))
 
 
 def _sharing(pipeline: StagedPlans) -> tuple[Statement, ...]:
@@ -228,8 +242,8 @@ def _sharing(pipeline: StagedPlans) -> tuple[Statement, ...]:
     names += ["divide_gradients"] if flags["EMBEDS"] else []
     names += ["average_gradients"] if shape.copies else []
     names += ["local", "share", "gathered"]
-    names += ["interleaved", "stretches_of"] if flags["PACKS"] else []
-    names += ["make_copies_equal", "is_divided"]
+    names += table_names(pipeline.plans)
+    names += ["make_copies_equal", "is_divided", *value_names(pipeline.plans)]
     return verbatim(SHARING, *names, flags=flags)
 
 

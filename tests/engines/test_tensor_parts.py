@@ -1,0 +1,213 @@
+"""What tensor parallelism splits, and what it leaves whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import nnspec
+from nnspec.analysis.shards import weights_of
+from nnspec.analysis.tensor_parts import Part, split_layers, tensor_parts
+from nnspec.analysis.tensor_plan import Style, TensorPlan
+from nnspec.analysis.tensor_reasons import NOT_A_KIND, reasons_of
+from nnspec.analysis.tensor_shapes import Divided
+from nnspec.ir.graph import Program
+from nnspec.targets.engines.torch_sharded import MeshShape, emit_mesh
+from tests.engines.specs import ROOT, SCORES, bert, llama, spec_of, swin, t5
+
+
+def program_of(text: str) -> Program:
+    return spec_of(text.replace(" ; ", "\n")).program
+
+
+def function_parts(text: str, name: str) -> tuple[Part, ...]:
+    return tensor_parts(program_of(text))[name].parts
+
+
+def parts_of(text: str) -> list[tuple[Any, ...]]:
+    found = split_layers(program_of(text))
+    return [(dict(part.columns), part.row, part.widths) for part in found]
+
+
+def test_pairs_have_elements_between() -> None:
+    assert parts_of(
+        """
+block Gated(x: [B, D]) { a = x -> up: Linear(4 * D) ; g = x -> gate: Linear(4 * D) -> silu ; return (a * g) -> down: Linear(D) }
+block Packed(x: [B, D]) { a, g = x -> both: Linear(8 * D) -> split(2) ; return (a * silu(g)) -> down: Linear(D) }
+model M {
+  input x: [B, 8]
+  x = x -> one: Linear(16) -> relu -> two: Linear(8)
+  x = x -> three: Linear(16) -> LayerNorm -> four: Linear(8)
+  x = x -> five: Linear(16) -> Dropout(0.1) -> six: Linear(8)
+  y = x -> seven: Linear(16)
+  x = y -> gelu -> eight: Linear(8)
+  output z = y
+  output w = x -> gated: Gated -> packed: Packed
+}
+"""
+    ) == [
+        ({"one": 1}, "two", (16,)),
+        ({"four": 1}, "five", (8,)),
+        ({"six": 1}, "seven", (8,)),
+        ({"gated.up": 1, "gated.gate": 1}, "gated.down", (32,)),
+        ({"packed.both": 2}, "packed.down", (32,)),
+    ]
+
+
+ATTENTION = """
+block Attention(x: [B, T, D], heads: int, kv_heads: int) {
+  q = x -> q: Linear(D) -> rearrange("b t (h d) -> b h t d", h=heads)
+  k = x -> k: Linear(D // heads * kv_heads) -> rearrange("b t (h d) -> b h t d", h=kv_heads)
+  v = x -> v: Linear(D // heads * kv_heads) -> rearrange("b t (h d) -> b h t d", h=kv_heads)
+  return %s -> rearrange("b h t d -> b t (h d)") -> out: Linear(D)
+}
+model M { input x: [B, T, 16] ; output y = x -> attn: Attention(4, 2) }
+"""
+
+
+def test_attention_is_split_by_heads() -> None:
+    columns = {"attn.q": 1, "attn.k": 1, "attn.v": 1}
+    split = [(columns, "attn.out", (2, 4, 8, 16))]
+    assert parts_of(ATTENTION % "attention(q, k, v)") == split
+    causal = "attention(q, k, v, causal=true, scale=0.5)"
+    assert parts_of(ATTENTION % causal) == split
+    # What a head draws, or is the same for all, does not stand in the way.
+    assert parts_of(ATTENTION % "attention(q, k, v, dropout=0.1)") == split
+    each = "softmax(attention(q, k, v) * Param([4, 1, 1]), dim=-1)"
+    assert parts_of(ATTENTION % each) == split
+    # What mixes heads cannot be shared.
+    for whole in (
+        "attention(q * mean(q), k, v)",
+        "(attention(q, k, v) -> LayerNorm)",
+        "softmax(attention(q, k, v), dim=1)",
+    ):
+        assert parts_of(ATTENTION % whole) == [], whole
+
+
+def test_attention_is_split_however_it_is_written() -> None:
+    """Heads that are split off by shape, scores that are multiplied, masked and normalised by hand."""
+    q, k, v = {"layers.0.q": 1}, {"layers.0.k": 1}, {"layers.0.v": 1}
+    (first, mlp, *_) = split_layers(spec_of(SCORES).program)
+    assert (dict(first.columns), first.row) == (q | k | v, "layers.0.out")
+    assert first.widths == (4, 16)
+    assert (mlp.columns, mlp.row) == ((("layers.0.up", 1),), "layers.0.down")
+
+
+MASKED = """
+block Attention(x: [B, T, D], mask: bool[_, _, _, T], heads: int) {
+  q, k, v = x -> qkv: Linear(3 * D) -> rearrange("b t (n h d) -> n b h t d", n=3, h=heads) -> unstack(dim=0)
+  return attention(q, k, v, mask=mask) -> rearrange("b h t d -> b t (h d)") -> out: Linear(D)
+}
+model M { input x: [B, T, 16] ; input ids: i64[B, T] ; output y = (x, unsqueeze(ids != 0, [1, 2])) -> attn: Attention(4) }
+"""
+
+
+def test_masks_of_all_heads_or_of_each() -> None:
+    split = [({"attn.qkv": 3}, "attn.out", (4, 16))]
+    assert parts_of(MASKED) == split
+    own = MASKED.replace("i64[B, T]", "i64[B, 4, T, T]")
+    own = own.replace("unsqueeze(ids != 0, [1, 2])", "ids != 0")
+    assert parts_of(own) == split
+    (part,) = function_parts(own, "Attention")
+    assert part.taken == {1: Divided(1)}
+
+
+BIASED = """
+block Attention(x: [B, T, D], bias: [1, _, T, T], heads: int) {
+  q, k, v = x -> qkv: Linear(3 * D) -> rearrange("b t (n h d) -> n b h t d", n=3, h=heads) -> unstack(dim=0)
+  return attention(q, k, v, bias=bias) -> rearrange("b h t d -> b t (h d)") -> out: Linear(D)
+}
+model M { input x: [B, 5, 16] ; output y = (x, %s) -> attn: Attention(4) }
+"""
+
+
+@pytest.mark.parametrize(
+    ("bias", "taken", "summed"),
+    [
+        ("zeros([1, 1, 5, 5])", {}, set()),
+        ("zeros([1, 4, 5, 5])", {1: Divided(1)}, set()),
+        ("Param([1, 1, 5, 5])", {}, {1}),
+        ("tanh(Param([1, 4, 5, 5]))", {1: Divided(1)}, set()),
+    ],
+)
+def test_biases_are_shared_or_their_gradients_summed(
+    bias: str, taken: dict[int, Divided], summed: set[int]
+) -> None:
+    assert parts_of(BIASED % bias) == [({"attn.qkv": 3}, "attn.out", (4, 16))]
+    (part,) = function_parts(BIASED % bias, "Attention")
+    assert (part.taken, part.summed) == (taken, summed)
+
+
+def test_biases_that_depend_on_the_sample_stay_whole() -> None:
+    """Each device would know the gradient of its heads alone, for a value as large as those it shares."""
+    text = BIASED.replace("%s", 'mean(einsum("b t d, b s d -> b t s", x, x), dim=0)')
+    text = text.replace("mean(", "unsqueeze(mean(").replace(
+        "dim=0))", "dim=0), [0, 1]))"
+    )
+    assert parts_of(text) == []
+    reasons = reasons_of(TensorPlan(spec_of(text.replace(" ; ", "\n")).program, 2))
+    assert "what comes in is read by each device as a whole" in reasons["attn.out"]
+    assert reasons["attn.qkv"] == reasons["attn.out"]
+
+
+def test_tables_are_split_with_their_heads() -> None:
+    plan = TensorPlan(swin().program, 2)
+    assert plan.tables["layers.0.0.attn.table"] == 1
+    assert plan.axes["layers.0.0.attn.table"] == 1
+    # A table that something else reads stays whole, and shares are taken of it.
+    text = BIASED.replace("bias: [1, _, T, T], ", "").replace(
+        "  q, k, v", "  table = Param([4, 5, 5]) ; bias = unsqueeze(table, 0) ; q, k, v"
+    )
+    text = text.replace("(x, %s) -> attn", "x -> attn")
+    assert TensorPlan(program_of(text), 2).tables == {"attn.table": 0}
+    other = text.replace("out: Linear(D)", "out: Linear(D) -> add(mean(table))")
+    assert TensorPlan(program_of(other), 2).tables == {}
+    assert len(parts_of(other)) == 1
+
+
+def test_layers_that_stay_whole_have_a_reason() -> None:
+    reasons = reasons_of(TensorPlan(bert().program, 4))
+    assert reasons["pooler"] == (
+        "`norm2` (LayerNorm) is in the way, whose weights are not split"
+    )
+    assert reasons["places"] == (
+        "it looks up what the model computes, and not what it is given"
+    )
+    assert reasons["layers.0.norm1"] == NOT_A_KIND
+    reasons = reasons_of(TensorPlan(llama().program, 4))
+    assert (
+        reasons["layers.0.attn.q_proj"] == "4 devices do not divide 2 heads or features"
+    )
+    for plan in (TensorPlan(swin().program, 2), TensorPlan(t5().program, 4)):
+        told = {*plan.styles, *plan.tables, *reasons_of(plan)}
+        for path in weights_of(plan.program):
+            assert path in told or path.rpartition(".")[0] in told, path
+
+
+def test_what_does_not_divide_stays_whole() -> None:
+    program = llama().program
+    styles = TensorPlan(program, 4).styles
+    assert {s for p, s in styles.items() if ".attn." in p} == set()
+    assert styles["layers.0.mlp.down_proj"] is Style.ROWS
+    assert styles["layers.0.mlp"] is Style.ENTERING
+    text = emit_mesh(program, MeshShape(tensor=4))
+    assert "layers.*.attn.q_proj" in text.partition("Whole in every process:")[2]
+    assert '"layers.*.mlp.down_proj": RowwiseParallel()' in text
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "parts"),
+    [
+        ("vision/vit", "ViTB16", 24),
+        ("language/gpt2", "GPT2Small", 24),
+        ("language/llama", "Llama3_8B", 64),
+        ("language/transformer", "TransformerBase", 30),
+        ("language/bert", "BERTBase", 24),
+        ("language/t5", "T5Small", 30),
+        ("vision/swin", "SwinT", 24),
+    ],
+)
+def test_transformers_are_split(path: str, name: str, parts: int) -> None:
+    spec = nnspec.load(str(ROOT / f"specs/{path}.nns"), name)
+    assert len(split_layers(spec.program)) == parts
