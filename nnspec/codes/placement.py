@@ -185,7 +185,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     _told(
         "E1036",
         "communication that is not known",
-        "What the engines send is followed operation by operation. How often they gather the weights of "
-        "a block that runs several times in a step, or is computed again, is not known.",
+        "What the engines send is followed operation by operation. How often FSDP2 gathers the weights of "
+        "a block that is used several times, or lies in another one that is computed again, is not known.",
     ),
 )

@@ -274,7 +274,7 @@ def _header(programs: Sequence[Program], target: str) -> str:
 
 
 def _factory_doc(program: Program) -> str:
-    analysis = Analysis(program)
+    analysis = Analysis(program.computed_once())
     parameters, trainable, flops = map(
         analysis.figure, ("parameters", "trainable", "flops")
     )

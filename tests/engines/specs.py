@@ -70,6 +70,14 @@ model UNet(width: int = 4) {
   output mask = x -> head: Conv(2, 1)
 }
 """
+TWICE = """
+block Inner(x: [B, D]) { return x -> Linear(D) -> tanh -> Linear(D) }
+model M {
+  input x: [B, 8]
+  inner = Inner()
+  output y = inner(inner(x))
+}
+"""
 NORMS = """
 model Norms {
   input x: [B, 6]
@@ -82,6 +90,11 @@ model Norms {
 def spec_of(text: str) -> Spec:
     (spec,) = load_source(Source("spec.nns", text), None, {})
     return spec
+
+
+def recomputed(text: str) -> str:
+    """A text whose block `Layer` is computed again in the backward pass."""
+    return text.replace("block Layer", "@checkpoint\nblock Layer")
 
 
 def gpt2() -> Spec:

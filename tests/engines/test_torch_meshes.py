@@ -23,7 +23,17 @@ from nnspec.targets.engines.shares import held_elements
 from nnspec.targets.engines.torch_sharded import MeshShape, emit_mesh
 from nnspec.targets.engines.torch_stages import emit_pipeline, staged_plans
 from nnspec.targets.writing.classes import factory_name
-from tests.engines.specs import MLP, NORMS, ROOT, UNET, even, gpt2, llama, spec_of
+from tests.engines.specs import (
+    MLP,
+    NORMS,
+    ROOT,
+    UNET,
+    even,
+    gpt2,
+    llama,
+    recomputed,
+    spec_of,
+)
 from tests.engines.torch_runs import Run, launched, launched_jobs
 
 CLOSE = 1e-12
@@ -40,7 +50,11 @@ def staged(
 RUNS = [
     # Two processes: each axis alone, and every schedule.
     Run("bert", MeshShape(tensor=2)),
+    Run("recomputed", MeshShape(tensor=2)),
+    Run("recomputed", MeshShape(data=2, sharded="weights", microbatches=2)),
+    Run("recomputed scores", MeshShape(tensor=2)),
     Run("scores", MeshShape(tensor=2)),
+    Run("twice", MeshShape(tensor=2)),
     Run("swin", MeshShape(tensor=2)),
     Run("t5", MeshShape(tensor=2)),
     Run("unet", MeshShape(data=2)),
@@ -73,6 +87,8 @@ RUNS = [
     Run("swin", MeshShape(data=2, tensor=2, sharded="states")),
     Run("t5", MeshShape(data=2, tensor=2, sharded="weights", microbatches=2)),
     staged("scores", (0, 1), "GPipe", tensor=2),
+    Run("recomputed", MeshShape(data=2, tensor=2, sharded="weights", microbatches=2)),
+    staged("recomputed", (0, 1), "1F1B", tensor=2),
     staged("swin", (0, 1), "GPipe", tensor=2),
     staged("t5", (0, 1), "1F1B", tensor=2),
     staged("unet", (0, 1), "1F1B", data=2),
@@ -148,9 +164,10 @@ model Drops {
 
 
 @pytest.mark.framework
-def test_shares_are_dropped_apart(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [DROPS, recomputed(DROPS)])
+def test_shares_are_dropped_apart(text: str, tmp_path: Path) -> None:
     """Each process draws for its heads and features what no other does, and all draw alike elsewhere."""
-    program = spec_of(DROPS).program
+    program = spec_of(text).program
     (tmp_path / "drops.py").write_text(emit_mesh(program, MeshShape(tensor=2)))
     job = {
         "kind": "draws",
@@ -201,20 +218,35 @@ def test_shards_under_a_schedule_in_halves(sharded: Any) -> None:
     assert found.value.diagnostic.code == "E1031"
 
 
-def test_communication_that_is_not_known() -> None:
-    twice = spec_of(
+@pytest.mark.parametrize(
+    "text",
+    [
+        # A block whose weights are gathered for each of its uses.
         """
-block Inner(x: [B, D]) { return x -> Linear(D) -> tanh -> Linear(D) }
+block Inner(x: [B, D]) { return x -> Linear(D) -> tanh }
 model M {
   input x: [B, 8]
+  for _ in range(2) { x = x -> layers: Inner }
   inner = Inner()
   output y = inner(inner(x))
 }
-"""
-    )
+""",
+        # A block that another one computes again, which gathers its weights once more.
+        """
+block Inner(x: [B, D]) { return x -> Linear(D) -> tanh }
+@checkpoint
+block Outer(x: [B, D]) { for _ in range(2) { x = x -> layers: Inner } ; return x }
+model M { input x: [B, 8] ; output y = x -> Outer }
+""",
+    ],
+)
+def test_communication_that_is_not_known(text: str) -> None:
+    program = spec_of(text.replace(" ; ", "\n")).program
+    shape = MeshShape(data=2, sharded="weights")
     with pytest.raises(SpecError) as found:
-        Step(TensorPlan(twice.program, 2), MeshShape(tensor=2), {"B": 4}).traffic()
+        Step(TensorPlan(program, 1), shape, {"B": 4}).traffic()
     assert found.value.diagnostic.code == "E1036"
+    assert Step(TensorPlan(program, 1), MeshShape(data=2), {"B": 4}).traffic()
 
 
 def test_stages_split_what_the_model_splits() -> None:

@@ -27,11 +27,13 @@ from tests.engines.specs import (
     MIXED,
     MLP,
     SCORES,
+    TWICE,
     UNET,
     bert,
     even,
     gpt2,
     llama,
+    recomputed,
     spec_of,
     swin,
     t5,
@@ -44,6 +46,8 @@ ITEM = 8
 
 SPECS: Mapping[str, tuple[Callable[[], Spec], tuple[int, ...], int | Sequence[int]]] = {
     "bert": (bert, (4, 6), (40, 40, 1)),
+    "recomputed": (lambda: spec_of(recomputed(MIXED)), (4, 6, 16), 0),
+    "recomputed scores": (lambda: spec_of(recomputed(SCORES)), (4, 6, 16), 0),
     "scores": (lambda: spec_of(SCORES), (4, 6, 16), 0),
     "swin": (swin, (4, 3, 64, 64), 0),
     "t5": (t5, (4, 6), 40),
@@ -52,12 +56,16 @@ SPECS: Mapping[str, tuple[Callable[[], Spec], tuple[int, ...], int | Sequence[in
     "llama": (llama, (8, 6), 40),
     "mixed": (lambda: spec_of(MIXED), (4, 6, 16), 0),
     "translator": (translator, (4, 6), 40),
+    "twice": (lambda: spec_of(TWICE), (4, 8), 0),
     "unet": (lambda: spec_of(UNET), (8, 3, 8, 12), 0),
 }
 """A model, the shape of its inputs, and below what they are: 0 for any numbers, 1 for truths; one for each."""
 SIZES: Mapping[str, dict[str, int]] = {
     "bert": {"T": 6},
+    "recomputed": {"T": 6},
+    "recomputed scores": {},
     "scores": {},
+    "twice": {},
     "swin": {},
     "t5": {"S": 6, "T": 6},
     "mlp": {},

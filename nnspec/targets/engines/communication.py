@@ -4,6 +4,7 @@ The engines are followed operation by operation, so that the figures are those t
 
 - A part of split layers sums its result over the tensor axis, and the gradient of what goes into it; a split
   embedding sums its rows, a split last layer gathers its columns and sums the gradient of its input.
+  A block that is computed again sums its results again, as far as it is computed.
   Of what is the same for every sample it gathers the gradients of shares, or sums those of the whole.
 - FSDP2 gathers the weights of each block, and of the rest, whenever they are needed and not there, and
   scatters the sums of their gradients. Shares are padded to equal sizes.
@@ -14,14 +15,17 @@ The engines are followed operation by operation, so that the figures are those t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from math import prod
 from typing import TypeAlias
 
 from nnspec.analysis.shards import Shape, held_by_tensor
 from nnspec.analysis.tensor_parts import Part
 from nnspec.analysis.tensor_plan import SplitFunction, TensorPlan
-from nnspec.analysis.tensor_values import constant_values, values_of
+from nnspec.analysis.tensor_values import port_values, values_of
+from nnspec.analysis.uses import Inside, Use, Uses
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
 from nnspec.ir.graph import Function, Program, dotted
@@ -83,10 +87,10 @@ class Step:
     def traffic(self) -> dict[str, Moved]:
         """What a process of a mesh without a pipeline communicates in a step.
 
-        Raises `SpecError` (E1036) where the engine's steps are not known: blocks that are computed again or
-        used several times.
+        Raises `SpecError` (E1036) where the engine's steps are not known: FSDP2 with blocks that are used
+        several times, or lie in others that are computed again.
         """
-        refuse_unknown(self.plan.program)
+        refuse_unknown(self.plan.program, self.shape)
         inputs = self.plan.program.main.inputs
         still = {value for port in inputs for value in values_of(port.values)}
         layers = times(self.of_layers(still), self.shape.microbatches)
@@ -98,38 +102,52 @@ class Step:
         """Along the tensor axis, for one micro-batch; `still` are the inputs that have no gradient."""
         if self.plan.devices == 1:
             return {}
-        program = self.plan.program
-        found: list[Traffic] = []
-        constants = constant_values(program, still)
-        for function in _applied(program):
-            split = self.plan.functions[function.key]
-            found += self._function(function, split, constants[function.key])
-        return added(*found)
+        main = self.plan.program.main
+        values = list(port_values(main.inputs))
+        needs = tuple(v not in still and main.types[v].dtype.is_float for v in values)
+        uses = Uses(self.plan.program)
+        use = replace(uses.main, needs=needs)
+        return self._of_use(uses, uses.known(use), {})
 
-    def _function(
-        self, function: Function, split: SplitFunction, still: Set[int]
-    ) -> Iterator[Traffic]:
-        for part in split.parts:
-            yield self._reduced(function, function.nodes[part.row].outputs[0])
-            yield from self._shared(function, part, still)
+    def _of_use(
+        self, uses: Uses, use: Use, known: dict[Use, dict[str, Moved]]
+    ) -> dict[str, Moved]:
+        """Of a function as it is used, with those that it calls; each use is worked out once."""
+        if use not in known:
+            inside = uses.inside(use)
+            own = self._function(inside, self.plan.functions[use.key])
+            called = (
+                times(self._of_use(uses, site.use, known), count)
+                for site, count in inside.counted
+                if site.node.callee is not None
+            )
+            known[use] = added(*own, *called)
+        return known[use]
+
+    def _function(self, inside: Inside, split: SplitFunction) -> Iterator[Traffic]:
+        """What is summed and gathered forward, as often as it is computed; and gradients, once."""
+        function = inside.function
+        for number in (*(part.row for part in split.parts), *split.embeddings):
+            node = function.nodes[number]
+            sums = self._reduced(function, node.outputs[0])
+            yield times(sums, 1 + inside.again(node))
         for entry in split.entries:
-            if entry.value not in still:
+            if entry.value in inside.reached:
                 yield times(self._reduced(function, entry.value), entry.sums)
-        for number in split.embeddings:
-            yield self._reduced(function, function.nodes[number].outputs[0])
+        for part in split.parts:
+            yield from self._shared(inside, part)
         for number in split.heads:
             node = function.nodes[number]
             value = next(node.values())
             yield {ALL_GATHER: Moved(1, self._bytes(function, node.outputs[0]))}
-            if value not in still:
+            if value in inside.reached:
                 yield self._reduced(function, value)
 
-    def _shared(
-        self, function: Function, part: Part, still: Set[int]
-    ) -> Iterator[Traffic]:
+    def _shared(self, inside: Inside, part: Part) -> Iterator[Traffic]:
         """The gradients of values that are the same for every sample, for each operator that reads them."""
+        function = inside.function
         for number in part.inner:
-            for value in set(function.nodes[number].values()) - still:
+            for value in inside.reached.intersection(function.nodes[number].values()):
                 if value in part.taken:
                     yield {ALL_GATHER: Moved(1, self._bytes(function, value))}
                 elif value in part.summed:
@@ -181,17 +199,6 @@ def bytes_of(kind: TensorType, sizes: Mapping[str, Size], item: int) -> int:
     return int(elements) * (item if kind.dtype is DType.FLOAT else kind.dtype.bytes)
 
 
-def _applied(program: Program) -> Iterator[Function]:
-    """The functions of a program, once for each time that they are applied."""
-    waiting = [program.main]
-    while waiting:
-        function = waiting.pop()
-        yield function
-        waiting += [
-            program.functions[n.callee] for n in function.nodes if n.callee is not None
-        ]
-
-
 def _groups(program: Program, held: Mapping[str, Shape]) -> Iterator[list[Shape]]:
     """The weights that FSDP2 gathers together: of each block what inner blocks have not, and the rest."""
     blocks = set(blocks_of(program))
@@ -203,16 +210,32 @@ def _groups(program: Program, held: Mapping[str, Shape]) -> Iterator[list[Shape]
     yield from groups.values()
 
 
-def refuse_unknown(program: Program) -> None:
-    """Raises `SpecError` (E1036) for blocks that run more than once in a step."""
+def refuse_unknown(program: Program, shape: MeshShape) -> None:
+    """Raises `SpecError` (E1036) for what FSDP2 gathers more often than once for each pass.
+
+    That is a block that is used several times, and a block inside of one that is computed again.
+    """
+    blocks = set(blocks_of(program)) if shape.shards else set[str]()
     for function in program.functions.values():
-        called = [dotted(n.path) for n in function.nodes if n.callee and n.owns]
+        called = Counter(node.path for node in function.nodes if node.owns)
         for node in function.nodes:
-            if program.recomputes(node) or called.count(dotted(node.path)) > 1:
+            if node.callee is None or not blocks:
+                continue
+            below = set(_below(program, node.callee))
+            again = program.recomputes(node) and blocks & (below - {node.callee})
+            if again or (called[node.path] > 1 and blocks & below):
                 raise SpecError(
                     "E1036",
                     f"what processes send each other is not known for `{dotted(node.path)}`, "
-                    "which runs more than once",
+                    "whose weights are gathered more than once in a pass",
                     node.location,
-                    hint="leave out `@checkpoint`, and use each block once",
+                    hint="mark the inner blocks with `@checkpoint`, use each block once, or place "
+                    "the model with `sharded=nothing`",
                 )
+
+
+def _below(program: Program, key: str) -> Iterator[str]:
+    """A function and all that it calls, by key."""
+    yield key
+    for callee in program.callees(program.functions[key]):
+        yield from _below(program, callee.key)

@@ -37,7 +37,7 @@ class PipelineStep:
 
     def traffic(self, rank: int) -> dict[str, Moved]:
         """What each process at a place in the pipeline communicates in a step."""
-        refuse_unknown(self.program)
+        refuse_unknown(self.program, self.pipeline.shape)
         own = [number for number, place in enumerate(self.ranks) if place == rank]
         return added(*(self._stage(number) for number in own), self._tied(rank))
 
