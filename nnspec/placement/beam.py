@@ -20,6 +20,8 @@ from nnspec.placement.problem import Problem
 
 MOST_ALIKE = 12
 """So many assignments are kept that differ in numbers only."""
+MOST_SEEN = 16
+"""Where later operators see more than so many at a time, few assignments say little."""
 USUAL_CHOICES = 4
 """About so many devices promise something for an operator."""
 
@@ -40,10 +42,16 @@ class Beam:
         ]
 
     def run(self, order: Sequence[int]) -> list[int] | None:
-        """The device of each operator; None where memory, or `tries`, let none through."""
+        """The device of each operator.
+
+        None where memory, or `tries`, let none through, or the graph is too wide.
+        """
+        steps = steps_of(self.graph, self.problem.unit_of, order)
+        if any(len(step.kept) > MOST_SEEN for step in steps):
+            return None
         states = [Lister(self.graph, self.cluster, self.problem)][: self.width]
         frontier: list[int] = []
-        for step in steps_of(self.graph, self.problem.unit_of, order):
+        for step in steps:
             frontier = [frontier[n] for n in step.kept] + [step.place] * step.stays
             further = [each for state in states for each in self._extended(state, step)]
             states = self._best(further, frontier)

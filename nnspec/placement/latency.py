@@ -13,7 +13,7 @@ from math import inf
 
 from nnspec.placement.beam import Beam
 from nnspec.placement.cluster import Cluster
-from nnspec.placement.evaluate import is_contiguous
+from nnspec.placement.evaluate import TOLERANCE, is_contiguous
 from nnspec.placement.exhaust import MOST_TO_EXHAUST, Exhaustive
 from nnspec.placement.forced import forced_bound
 from nnspec.placement.graph import WeightedGraph
@@ -93,7 +93,7 @@ def _bounded(
 ) -> Fastest:
     """The best that was found, with the larger of two bounds."""
     bound = latency_bound(graph, cluster, problem)
-    if bound < best.value and len(graph.operators) <= MOST_UNITS:
+    if bound < best.value * (1 - TOLERANCE) and len(graph.operators) <= MOST_UNITS:
         most = int(LABELS * effort)
         forced = forced_bound(graph, cluster, problem, best.value, most)
         bound = max(bound, forced)

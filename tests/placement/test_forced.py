@@ -1,7 +1,9 @@
-"""The bound of latency that counts the transfers which memory forces, by hand."""
+"""The bound of latency that counts the transfers which memory forces: by hand, and tried out."""
 
 from __future__ import annotations
 
+import random
+import statistics
 from math import inf
 
 import pytest
@@ -13,6 +15,7 @@ from nnspec.placement.frontier import steps_of
 from nnspec.placement.graph import Operator, Value, WeightedGraph
 from nnspec.placement.latency import latency_bound, scheduling_problem
 from nnspec.placement.place import place
+from tests.placement.brute import Brute, Instance
 
 
 def boxes(count: int, *, cut_through: bool = False) -> Cluster:
@@ -75,3 +78,52 @@ def test_the_frontier_ends_at_joints() -> None:
     steps = steps_of(graph, range(5), graph.order)
     assert [step.place for step in steps if step.is_joint] == [0, 3, 4]
     assert all(step.counts for step in steps)
+
+
+@pytest.mark.slow
+def test_no_schedule_of_a_narrow_graph_is_below_the_bound() -> None:
+    """Chains with skips, on accelerators with little memory and a slow host beside."""
+    ratios: list[float] = []
+    plain: list[float] = []
+    for seed in range(120):
+        instance = narrow_instance(random.Random(seed))
+        graph, cluster = instance.graph, instance.cluster
+        best = float(Brute(instance).least_makespans().min())
+        bounds = [bound_of(graph, cluster, limit=n * best) for n in (inf, 1.01, 1)]
+        assert max(bounds) <= best * (1 + 1e-9)
+        problem = scheduling_problem(graph, cluster)
+        plain.append(latency_bound(graph, cluster, problem) / best)
+        ratios.append(bounds[-1] / best)
+    print(f"{statistics.fmean(ratios):.4f} of the optimum on average")
+    assert statistics.fmean(ratios) > statistics.fmean(plain) + 0.2
+
+
+def narrow_instance(draw: random.Random) -> Instance:
+    count = draw.randint(6, 8)
+    readers = [[n + 1] for n in range(count - 1)]
+    at = 0
+    while at < count - 2:
+        length = draw.randint(2, 4)
+        if at + length < count and draw.random() < 0.8:
+            readers[at].append(at + length)
+        at += length if draw.random() < 0.7 else length - 1
+    operators = tuple(
+        Operator(
+            f"n{n}",
+            {"acc": float(draw.randint(0, 3)), "host": float(draw.randint(3, 15))},
+            memory=draw.randint(1, 4),
+        )
+        for n in range(count)
+    )
+    values = (
+        Value(n, tuple(targets), bytes=draw.randint(1, 6))
+        for n, targets in enumerate(readers)
+    )
+    accelerator = {"memory": draw.randint(6, 12), "port": {"bandwidth": 1.0}}
+    kinds = {"acc": accelerator, "host": {"memory": None, "port": None}}
+    devices = {"acc": draw.randint(2, 3), "host": 1}
+    cut_through = draw.random() < 0.6
+    cluster = cluster_of(
+        {"kinds": kinds, "nodes": [{"devices": devices}], "cut_through": cut_through}
+    )
+    return Instance(WeightedGraph(operators, (*values,)), cluster)
