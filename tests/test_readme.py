@@ -110,13 +110,18 @@ def test_commands_print_what_is_shown(snippet: Snippet, folder: Path):
 
 
 @pytest.mark.parametrize("page", ["cost", "devices"])
-def test_the_costs_in_the_documentation(page: str):
+def test_the_costs_in_the_documentation(page: str, tmp_path: Path):
+    """A spec that a page shows is in a file of its model's name."""
     text = ROOT.joinpath(f"docs/{page}.md").read_text(encoding="utf-8")
+    tmp_path.joinpath("specs").symlink_to(ROOT / "specs")
+    for spec in (m[2] for m in FENCE.finditer(text) if m[1] == "nns"):
+        for name in re.findall(r"^model (\w+)", spec, re.MULTILINE):
+            tmp_path.joinpath(f"{name.lower()}.nns").write_text(spec, encoding="utf-8")
     snippets = [m[2] for m in FENCE.finditer(text) if m[1] == "console"]
     assert snippets
     for each in "".join(snippets).split("$ ")[1:]:
         command, _, shown = each.partition("\n")
-        assert same(shown, nnspec(command, ROOT).stdout), command
+        assert same(shown, nnspec(command, tmp_path).stdout), command
 
 
 @pytest.mark.parametrize("snippet", of("python"))
