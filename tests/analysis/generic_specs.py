@@ -98,15 +98,44 @@ BY_TURN = Sample(
 
 POWERS = Sample(
     """
-    model M(stages: int = 3, width: int = 8) {
+    model M(stages: int = 4, width: int = 8) {
       input x: [B, 5]
       for i in range(stages) { x = x -> fc: Linear(width * 2^i) -> norm: LayerNorm }
-      output y = x
+      output y = x -> head: Linear(3)
     }
     """,
-    {"stages": range(1, 6), "width": range(1, 9)},
-    frozenset({"stages"}),
-    holding=0.0,
+    {"stages": range(1, 8), "width": range(1, 9)},
+)
+
+MULTIPLIED = Sample(
+    """
+    block Down(x: [B, C], inner: int) {
+      y = x -> down: Linear(3 * C) -> norm: LayerNorm
+      return y + (y -> enter: Linear(inner) -> relu -> leave: Linear(3 * C))
+    }
+    model M(stages: int = 4, width: int = 4, inner: int = 5) {
+      input x: [B, 7]
+      x = x -> stem: Linear(2 * width)
+      for i in range(stages) { x = x -> down: Down((i + 2) * inner) }
+      output y = x -> head: Linear(3)
+    }
+    """,
+    {"stages": range(1, 6), "width": range(1, 9), "inner": range(1, 5)},
+)
+
+OTHER_POWERS = Sample(
+    """
+    model M(stages: int = 4, width: int = 3, growth: int = 2) {
+      input x: [B, 5]
+      for i in range(stages) {
+        x = x -> wide: Linear(width * 3^i + i * 2^(i + 1) + 1)
+        x = x -> narrow: Linear(growth * 2^(2 * i))
+      }
+      output y = x -> head: Linear(growth)
+    }
+    """,
+    {"stages": range(1, 6), "width": range(1, 5), "growth": range(1, 5)},
+    holding=0.7,
 )
 
 LISTS = Sample(

@@ -19,7 +19,7 @@ from nnspec.analysis.generic.sums import added_up
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.typical import typical_sizes
 from nnspec.diagnostics import SpecError, SpecErrors
-from nnspec.ir.dims import symbol
+from nnspec.ir.dims import dim, symbol
 from tests.analysis.generic_specs import SAMPLES, Sample
 from tests.ir.models import program
 
@@ -442,10 +442,24 @@ def test_sums_over_turns_are_sums(power, first, last):
     assert found.at({"count": last, "width": 7}) == expected
 
 
-def test_what_is_no_polynomial_in_the_turn_has_no_sum():
-    assert (
-        added_up(2 ** symbol("turn") * symbol("width"), "turn", 0, symbol("n")) is None
+@pytest.mark.parametrize("power", range(4))
+@pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 5), (1, 4), (2, 3)])
+def test_powers_of_numbers_over_turns_have_sums(power, first, last):
+    turn, count, width = symbol("turn"), symbol("count"), symbol("width")
+    value = 3 * turn**power * width * dim(2) ** (2 * turn + 1) - width**2 + turn
+    found = added_up(value * dim(3) ** turn, "turn", first, count - 1)
+    assert found is not None
+    expected = sum(
+        (3 * t**power * 7 * 2 ** (2 * t + 1) - 49 + t) * 3**t
+        for t in range(first, last)
     )
+    assert found.at({"count": last + 1, "width": 7}) == expected
+
+
+def test_what_is_no_power_of_a_number_has_no_sum():
+    turn, width, count = symbol("turn"), symbol("width"), symbol("n")
+    for value in (width**turn, dim(2) ** (turn * turn), width // turn):
+        assert added_up(value * width, "turn", 0, count) is None
 
 
 def steps(spec: nnspec.Spec) -> dict[str, int]:

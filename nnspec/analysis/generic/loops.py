@@ -1,19 +1,21 @@
 """Loops whose turns are alike: one turn said for all, by induction.
 
 The first few turns and the last one may be unlike the others; they are run by themselves (`PLANS`). For the rest, the
-sizes that the loop carries are supposed to grow by the same amount in each turn. Every turn is then run with the
+sizes that the loop carries are supposed to grow by the same amount in each turn, by the same factor, or to be
+what the number of the turn before makes of them. Every turn is then run with the
 symbol of its number; if all come out the same, and leave the sizes that the next turn was supposed to
 find, the turn holds for any number of turns, under the conditions that it noted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nnspec.analysis.generic.bodies import Body, Part, Repeated
 from nnspec.analysis.generic.conditions import Turns
 from nnspec.analysis.generic.constants import Progression, Unsaid
+from nnspec.analysis.generic.powers import canonical
 from nnspec.ir.dims import Dim, DimError, dim, symbol
 from nnspec.ir.graph import Loop
 from nnspec.ir.types import TensorType
@@ -26,7 +28,11 @@ PLANS = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 0))
 
 UNLIKE = "the turns of its loop are unlike"
 
-Shapes: TypeAlias = Mapping[str, TensorType]
+Course: TypeAlias = Callable[[Dim], Dim]
+"""A size before a turn, by the number of that."""
+
+Guess: TypeAlias = Callable[[Dim, Dim, int], Course]
+"""A course from a size before a turn, behind it, and the number of that turn."""
 
 
 class Unlike(Exception):
@@ -48,10 +54,11 @@ class Turning:
         """The parts of all turns."""
         iterable = self._iterable()
         if isinstance(iterable, Progression) and self._may_be_alike(iterable):
-            for first, last in PLANS:
-                found = self._tried(iterable, first, last)
-                if found is not None:
-                    return found
+            for guess in (_arithmetic, _geometric):
+                for first, last in PLANS:
+                    found = self._tried(iterable, first, last, guess)
+                    if found is not None:
+                        return found
         return self._one_by_one(iterable)
 
     def _may_be_alike(self, range_: Progression) -> bool:
@@ -95,7 +102,9 @@ class Turning:
 
     # ---- turns that are alike ----------------------------------------------------------------
 
-    def _tried(self, range_: Progression, first: int, last: int) -> list[Part] | None:
+    def _tried(
+        self, range_: Progression, first: int, last: int, guess: Guess
+    ) -> list[Part] | None:
         """The parts with the turns between the first and last ones said at once, or None."""
         if first + last >= self.turns:
             return None
@@ -104,19 +113,21 @@ class Turning:
 
         try:
             with self.constants.collecting() as conditions:
-                parts = self._alike(range_, first, last)
+                parts = self._alike(range_, first, last, guess)
         except (Unlike, Missing, Unsaid, DimError):
             self.activation.types, self.activation.names = before
             return None
         self.constants.conditions += conditions
         return parts
 
-    def _alike(self, range_: Progression, first: int, last: int) -> list[Part]:
+    def _alike(
+        self, range_: Progression, first: int, last: int, guess: Guess
+    ) -> list[Part]:
         parts: list[Part] = []
         for turn in range(first):
             parts += self._turn(turn, range_.element(dim(turn)))
         kept = dict(self.activation.types)
-        supposed = Supposed(self, first, self._steps(range_, first))
+        supposed = Supposed(self, self._courses(range_, first, guess))
         middle = self._middle(range_, supposed, range(first, self.turns - last))
         stop = range_.count - last
         with_turns = Turns(self.turn, first, stop.generic)
@@ -136,23 +147,37 @@ class Turning:
             self.activation.hidden[value] = self.loop.uid
         return parts
 
-    def _steps(self, range_: Progression, first: int) -> dict[str, tuple[Dim, ...]]:
-        """By how much each carried size grows in a turn, if it is the same in all."""
+    def _courses(
+        self, range_: Progression, first: int, guess: Guess
+    ) -> dict[str, tuple[Course, ...]]:
+        """What each carried size is supposed to be before a turn, by the number of that."""
         starts = self._carried(first)
         with self.constants.collecting():
             self._turn(first, self._element(range_, first))
         ends = self._carried(first + 1)
-        found: dict[str, tuple[Dim, ...]] = {}
+        found: dict[str, tuple[Course, ...]] = {}
+        multiplied = False
         for name, start in starts.items():
             if ends[name].rank != start.rank or ends[name].dtype != start.dtype:
                 raise Unlike
+            sizes = zip(start.shape, ends[name].shape, strict=True)
+            multiplied |= any(_factor(one.generic, two.generic) for one, two in sizes)
             found[name] = tuple(
-                after.generic - before.generic
+                self._course(before.generic, after.generic, first, guess)
                 for before, after in zip(start.shape, ends[name].shape, strict=True)
             )
-            if any(self.turn in step.symbols() for step in found[name]):
-                raise Unlike
+        if guess is _geometric and not multiplied:
+            raise Unlike
         return found
+
+    def _course(self, before: Dim, after: Dim, first: int, guess: Guess) -> Course:
+        """A size that is one thing before the first of the turns, and another behind it."""
+        if self.turn not in (after - before).symbols():
+            return guess(before, after, first)
+        left = canonical(after.at({self.turn: symbol(self.turn) - 1}))
+        if canonical(left.at({self.turn: first})) != before:
+            raise Unlike
+        return lambda number: canonical(left.at({self.turn: number}))
 
     def _carried(self, turn: int) -> dict[str, TensorType]:
         """The types of what the loop carries, before a turn."""
@@ -183,20 +208,15 @@ class Turning:
 
 
 class Supposed:
-    """What a loop is supposed to carry into each turn: sizes that grow by the same step every time."""
+    """What a loop is supposed to carry into each turn: sizes by the number of the turn."""
 
     def __init__(
-        self, loop: Turning, first: int, steps: Mapping[str, tuple[Dim, ...]]
+        self, loop: Turning, courses: Mapping[str, tuple[Course, ...]]
     ) -> None:
         self._loop = loop
         self._carried = loop.loop.carried
         self._activation = loop.activation
-        self._first = first
-        self._steps = steps
-        self._starts: Shapes = {
-            name: self._activation.type_of(values[first])
-            for name, values in self._carried.items()
-        }
+        self._courses = courses
 
     def give(self, turn: int, number: Dim) -> None:
         """Gives the carried values of a turn their types, its number being said as `number`."""
@@ -210,21 +230,43 @@ class Supposed:
         for name, values in self._carried.items():
             found = self._activation.type_of(values[turn])
             wanted = self._type(name, values[turn], symbol(self._loop.turn) + 1)
-            if found.dtype != wanted.dtype or [s.generic for s in found.shape] != [
-                s.generic for s in wanted.shape
-            ]:
+            if found.dtype != wanted.dtype or _sizes(found) != _sizes(wanted):
                 raise Unlike
 
     def _type(self, name: str, value: int, number: Dim) -> TensorType:
-        start = self._starts[name]
-        own = self._activation.function.types[value].shape
+        own = self._activation.function.types[value]
         shape = tuple(
-            size.value.named(first.generic + step * (number - self._first))
-            for size, first, step in zip(
-                own, start.shape, self._steps[name], strict=True
-            )
+            size.value.named(course(number))
+            for size, course in zip(own.shape, self._courses[name], strict=True)
         )
-        return TensorType(shape, start.dtype)
+        return TensorType(shape, own.dtype)
+
+
+def _arithmetic(before: Dim, after: Dim, first: int) -> Course:
+    """A size that grows by the same amount in each turn."""
+    return lambda number: before + (after - before) * (number - first)
+
+
+def _geometric(before: Dim, after: Dim, first: int) -> Course:
+    """A size that grows by the same factor in each turn."""
+    ratio = _factor(before, after)
+    if ratio is None:
+        return _arithmetic(before, after, first)
+    return lambda number: canonical(before * dim(ratio) ** (number - first))
+
+
+def _factor(before: Dim, after: Dim) -> int | None:
+    """The number of at least 2 that a size is multiplied by."""
+    if before == 0:
+        return None
+    ratio = (after // before).constant
+    return (
+        ratio if ratio is not None and ratio > 1 and before * ratio == after else None
+    )
+
+
+def _sizes(kind: TensorType) -> list[Dim]:
+    return [canonical(size.generic) for size in kind.shape]
 
 
 def _bind_pattern(pattern: Any, element: Any, uid: int, names: dict[str, Any]) -> None:

@@ -17,10 +17,11 @@ from nnspec.analysis.generic.bodies import (
 )
 from nnspec.analysis.generic.conditions import Condition, Turns, remaining
 from nnspec.analysis.generic.constants import RULED, Constants
+from nnspec.analysis.generic.powers import growth_of, power_sum, raised
 from nnspec.analysis.generic.trace import Unrolled
 from nnspec.analysis.totals import Additive
 from nnspec.ir.assumptions import Assumptions
-from nnspec.ir.dims import ZERO, Atom, Dim, Monomial, dim, polynomial, witnessed
+from nnspec.ir.dims import ZERO, Atom, Dim, dim, polynomial, total, witnessed
 from nnspec.ops.base import OpError, replaced
 from nnspec.records import dataclass
 
@@ -43,11 +44,9 @@ class Sums:
                 key = found.value.key
                 counts[key] = (found.value, counts.get(key, (found.value, 0))[1] + 1)
                 conditions += found.conditions
-            total = ZERO
-            for value, count in counts.values():
-                total = total + value * count
+            whole = total(value * count for value, count in counts.values())
             unique = {each.key: each for each in conditions}
-            self._made[body.key] = Counted(total, tuple(unique.values()))
+            self._made[body.key] = Counted(whole, tuple(unique.values()))
         return self._made[body.key]
 
     def _part(self, part: Part) -> Counted:
@@ -121,33 +120,35 @@ class Counted:
 
 
 def added_up(value: Dim, turn: str, first: int, stop: Dim) -> Dim | None:
-    """The sum of a value over the turns from `first` to below `stop`; None if it is no polynomial in them."""
-    powers = _by_power(value, turn)
-    if powers is None:
-        return None
-    sums = {power: _power_sum(power) for power in powers}
-    scale = lcm(*(c.denominator for s in sums.values() for c in s), 1)
-    total = ZERO
-    for power, factor in powers.items():
-        for exponent, coefficient in enumerate(sums[power]):
-            whole = int(coefficient * scale)
-            if whole:
-                total = total + factor * whole * (stop**exponent - first**exponent)
-    return _divided(total, scale)
+    """The sum of a value over the turns from `first` to below `stop`.
 
-
-def _by_power(value: Dim, turn: str) -> dict[int, Dim] | None:
-    """The factors of the powers of a turn's number in a value."""
-    if turn not in value.symbols():
-        return {0: value}
-    found: dict[int, list[tuple[Monomial, int]]] = {}
-    for monomial, coefficient in value.terms:
+    None unless it is a sum of powers of a turn's number, times powers of numbers with it in their exponents.
+    """
+    summands: list[tuple[Fraction, Dim]] = []
+    for monomial, coefficient in value.terms or (((), int(value)),):
         power = sum(p for atom, p in monomial if _is_turn(atom, turn))
-        rest = tuple((a, p) for a, p in monomial if not _is_turn(a, turn))
-        if any(turn in part.symbols() for a, _ in rest for part in a.arguments):
+        others = tuple((a, p) for a, p in monomial if not _is_turn(a, turn))
+        growth = growth_of(others, turn)
+        if growth is None:
             return None
-        found.setdefault(power, []).append((rest, coefficient))
-    return {power: polynomial(terms) for power, terms in found.items()}
+        scale, rest = coefficient * growth.factor, polynomial([(growth.rest, 1)])
+        for number, sign in ((stop, 1), (dim(first), -1)):
+            for factor, amount in _summed(power, growth.ratio, number):
+                summands.append((sign * scale * factor, rest * amount))
+    scale = lcm(*(factor.denominator for factor, _ in summands), 1)
+    return _divided(total(amount * int(f * scale) for f, amount in summands), scale)
+
+
+def _summed(power: int, ratio: int, number: Dim) -> list[tuple[Fraction, Dim]]:
+    """The sum of t^p r^t over t up to below a number, up to what is the same for all numbers."""
+    if ratio == 1:
+        return [(c, number**e) for e, c in enumerate(_power_sum(power)) if c]
+    factor, raised_to = raised(ratio, number)
+    return [
+        (c * factor, number**e * raised_to)
+        for e, c in enumerate(power_sum(ratio, power))
+        if c
+    ]
 
 
 def _is_turn(atom: Atom, turn: str) -> bool:
