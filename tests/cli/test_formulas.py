@@ -92,13 +92,30 @@ def test_formulas_in_constants(said):
 def test_what_has_to_stay_is_said(said):
     Path("net.nns").write_text(
         "model Net(stages: int = 3, width: int = 4) {\n  input x: [B, 5]\n"
-        "  for i in range(stages) { x = x -> fc: Linear(width * 2^i) }\n  output y = x\n}\n"
+        "  for i in range(stages) { x = x -> fc: Linear(width * 2^(i * i)) }\n  output y = x\n}\n"
     )
     text = said("net.nns", "--in", "all", "--figures", "parameters")
     assert "in width\n" in text
     assert "stages stays 3: the turns of its loop are unlike" in text
     (found,) = json.loads(said("net.nns", "--in", "all", "--json"))
     assert found["holds_where"] == ["stages == 3"]
+
+
+def test_what_one_figure_needs_is_said_of_it_alone(said):
+    Path("net.nns").write_text(
+        "model Net(stages: int = 3, width: int = 4) {\n  input x: [B, 5]\n"
+        "  for i in range(stages) { x = x -> fc: Linear(width * 2^i) }\n  output y = x\n}\n"
+    )
+    asked = ("net.nns", "--in", "all", "--figures", "parameters,saved_bytes")
+    text = " ".join(said(*asked).split())
+    assert "in stages, width" in text
+    because = "a size changes from turn to turn of its loop"
+    assert f"stages stays 3 in saved activations: {because}" in text
+    (found,) = json.loads(said(*asked, "--json"))
+    assert found["holds_where"] == ["width >= 2"]
+    assert found["holds_where_besides"] == {"saved_bytes": ["stages == 3"]}
+    python = said(*asked, "--format", "python")
+    assert python.count("stages == 3") == 1
 
 
 def test_json_holds_formulas_and_what_they_hold_for(said):
