@@ -58,11 +58,11 @@ def mesh_traffic(
     Floats are float32. Raises `SpecError`: E1105 for a size that is open, E1036 for blocks of which it
     is not known.
     """
-    mesh, _ = checked_mesh(plan, schedule, microbatches)
+    mesh, wanted = checked_mesh(plan, schedule, microbatches)
     line = line_of_mesh(program, plan)
     sizes = sizes_of_part(program, symbols, plan.batch, mesh)
     stages = (line.stage_of, line.ranks) if mesh.pipeline > 1 else None
-    return stage_traffic.mesh_traffic(program, _shape(mesh), sizes, stages)
+    return stage_traffic.mesh_traffic(program, _shape(mesh), sizes, stages, wanted)
 
 
 def keras_placed_source(

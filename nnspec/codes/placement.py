@@ -186,6 +186,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "E1036",
         "communication that is not known",
         "What the engines send is followed operation by operation. How often FSDP2 gathers the weights of "
-        "a block that is used several times, or lies in another one that is computed again, is not known.",
+        "a block that is used several times, or lies in another one that is computed again, is not known; nor "
+        "is how often a schedule with a backward pass in halves computes blocks with split layers again.",
     ),
 )

@@ -79,8 +79,8 @@ def refusal_of_shards(schedule: Schedule | None, sharded: str) -> str | None:
     """Why the engine cannot run a schedule with these shares over the data axis, or None."""
     if schedule in HALVES and sharded in ("gradients", "weights"):
         return (
-            f"{schedule} needs weights again for the second half of the backward pass, "
-            f"when FSDP2 has shared them out: it does not run with {sharded} sharded"
+            f"{schedule} computes gradients of weights when FSDP2 has scattered them already, so "
+            f"that shards get none: it does not run with {sharded} sharded"
         )
     return None
 

@@ -9,6 +9,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,15 @@ def test_communication_that_is_not_known(text: str) -> None:
         Step(TensorPlan(program, 1), shape, {"B": 4}).traffic()
     assert found.value.diagnostic.code == "E1036"
     assert Step(TensorPlan(program, 1), MeshShape(data=2), {"B": 4}).traffic()
+
+
+def test_communication_of_blocks_that_halves_compute_again() -> None:
+    run = staged("recomputed", (0, 1), "InterleavedZeroBubble", tensor=2)
+    with pytest.raises(SpecError) as found:
+        run.traffic(0)
+    assert found.value.diagnostic.code == "E1036"
+    assert "for each group of its weights" in found.value.diagnostic.message
+    assert replace(run, schedule="GPipe").traffic(0)
 
 
 def test_stages_split_what_the_model_splits() -> None:

@@ -153,7 +153,7 @@ class Run:
             plan = TensorPlan(spec.program, self.shape.tensor)
             return Step(plan, self.shape, self.sizes, ITEM).traffic()
         step = PipelineStep(
-            spec.program, self.plans(spec), self.ranks, self.sizes, ITEM
+            spec.program, self.plans(spec), self.ranks, self.sizes, ITEM, self.schedule
         )
         return step.traffic(stage)
 

@@ -7,8 +7,9 @@ from math import prod
 
 from nnspec.analysis.shards import held_by_tensor
 from nnspec.analysis.tensor_values import constant_values, values_of
+from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
-from nnspec.ir.graph import Port, Program
+from nnspec.ir.graph import Port, Program, dotted
 from nnspec.records import dataclass
 from nnspec.targets.engines.communication import (
     ALL_REDUCE,
@@ -22,7 +23,7 @@ from nnspec.targets.engines.communication import (
     times,
 )
 from nnspec.targets.engines.torch_sharded import MeshShape, tensor_plan
-from nnspec.targets.engines.torch_stages import StagedPlans, staged_plans
+from nnspec.targets.engines.torch_stages import IN_HALVES, StagedPlans, staged_plans
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,31 @@ class PipelineStep:
     ranks: Sequence[int]
     sizes: Mapping[str, Size]
     item: int = 4
+    schedule: str | None = None
 
     def traffic(self, rank: int) -> dict[str, Moved]:
-        """What each process at a place in the pipeline communicates in a step."""
+        """What each process at a place in the pipeline communicates in a step.
+
+        Raises `SpecError` (E1036) where the engine's steps are not known.
+        """
         refuse_unknown(self.program, self.pipeline.shape)
+        self._refuse_halves()
         own = [number for number, place in enumerate(self.ranks) if place == rank]
         return added(*(self._stage(number) for number in own), self._tied(rank))
+
+    def _refuse_halves(self) -> None:
+        """A backward pass in halves computes a block again for each group of weights that the engine forms."""
+        if self.pipeline.shape.tensor == 1 or self.schedule not in IN_HALVES:
+            return
+        for function in self.program.functions.values():
+            for node in filter(self.program.recomputes, function.nodes):
+                raise SpecError(
+                    "E1036",
+                    f"what processes send each other is not known for `{dotted(node.path)}`, which "
+                    f"{self.schedule} computes again for each group of its weights",
+                    node.location,
+                    hint="choose 1F1B or Interleaved1F1B, or leave out `@checkpoint`",
+                )
 
     def _stage(self, number: int) -> dict[str, Moved]:
         shape = self.pipeline.shape
@@ -96,6 +116,7 @@ def mesh_traffic(
     shape: MeshShape,
     sizes: Mapping[str, Size],
     stages: tuple[Sequence[int], Sequence[int]] | None,
+    schedule: str | None = None,
 ) -> tuple[Traffic, ...]:
     """What a process communicates in a step, at each place of the pipeline, with floats of 4 bytes.
 
@@ -106,5 +127,5 @@ def mesh_traffic(
         return (Step(plan, shape, sizes).traffic(),)
     stage_of, ranks = stages
     pipeline = staged_plans(program, stage_of, shape)
-    step = PipelineStep(program, pipeline, ranks, sizes)
+    step = PipelineStep(program, pipeline, ranks, sizes, schedule=schedule)
     return tuple(step.traffic(rank) for rank in range(max(ranks) + 1))

@@ -50,6 +50,9 @@ SCHEDULES = (
 SEVERAL = frozenset(SCHEDULES[2:])
 """Those that run several stages in each process."""
 
+IN_HALVES = frozenset(SCHEDULES[3:])
+"""Those that compute gradients of weights later than those of inputs."""
+
 _IMPORTS = {
     "dist": Import("torch.distributed", alias="dist"),
     "PipelineStage": Import("torch.distributed.pipelining", ("PipelineStage",)),
@@ -253,11 +256,12 @@ def _blocks(pipeline: StagedPlans) -> Iterator[str]:
 
 
 def _check_sharded(shape: MeshShape, schedule: str) -> None:
-    """Zero-bubble schedules need the weights once more behind the backward pass, when they lie in shards."""
-    if shape.shards and shape.sharded != "states" and schedule.endswith("ZeroBubble"):
+    """Zero-bubble schedules compute gradients of weights when FSDP2 has scattered what there is of them."""
+    if shape.shards and shape.sharded != "states" and schedule in IN_HALVES:
         raise SpecError(
             "E1031",
-            f"{schedule} does not run with {shape.sharded} sharded over the data axis",
+            f"{schedule} does not run with {shape.sharded} sharded over the data axis: it computes "
+            "gradients of weights when FSDP2 has scattered them already, so that shards get none",
             hint="place the model with `sharded=states` or `sharded=nothing`, or choose 1F1B",
         )
 
