@@ -8,11 +8,20 @@ import pytest
 
 import nnspec
 from nnspec.analysis.shards import weights_of
+from nnspec.analysis.tensor_axes import axes_behind
 from nnspec.analysis.tensor_parts import Part, split_layers, tensor_parts
 from nnspec.analysis.tensor_plan import Style, TensorPlan
 from nnspec.analysis.tensor_reasons import NOT_A_KIND, reasons_of
-from nnspec.analysis.tensor_shapes import Divided
+from nnspec.analysis.tensor_shapes import Divided, with_share_open
+from nnspec.ir.dims import dim
 from nnspec.ir.graph import Program
+from nnspec.ir.types import DType, TensorType
+from nnspec.ops.along_axis import Softmax
+from nnspec.ops.base import Operator, results_of
+from nnspec.ops.indexing import Take
+from nnspec.ops.products import Einsum, Matmul
+from nnspec.ops.reductions import Mean
+from nnspec.ops.shaping import Broadcast, Reshape
 from nnspec.targets.engines.torch_sharded import MeshShape, emit_mesh
 from tests.engines.specs import ROOT, SCORES, bert, llama, spec_of, swin, t5
 
@@ -211,3 +220,134 @@ def test_what_does_not_divide_stays_whole() -> None:
 def test_transformers_are_split(path: str, name: str, parts: int) -> None:
     spec = nnspec.load(str(ROOT / f"specs/{path}.nns"), name)
     assert len(split_layers(spec.program)) == parts
+
+
+# ---- shapes, against the elements themselves ----------------------------------------------------------
+
+
+def share(x: Any, divided: Divided, place: int) -> Any:
+    """The part of an array that one of two devices has."""
+    before, size, behind = (
+        x.shape[: divided.axis],
+        x.shape[divided.axis],
+        x.shape[divided.axis + 1 :],
+    )
+    parts = x.reshape(
+        *before, divided.stretches, 2, size // divided.stretches // 2, *behind
+    )
+    return parts.take(place, axis=divided.axis + 1).reshape(*before, size // 2, *behind)
+
+
+SHAPES = [
+    (4, 6),
+    (24,),
+    (2, 12),
+    (4, 2, 3),
+    (2, 2, 6),
+    (6, 4),
+    (1, 24),
+    (4, 6, 1),
+    (2, 3, 4),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_reshaped_shares_are_shares_of_what_is_reshaped(shape: tuple[int, ...]) -> None:
+    """Wherever a rule names an axis of the input, elements are the same; and it names one where it can."""
+    import numpy as np
+
+    x, found = np.arange(24).reshape(shape), 0
+    kind = TensorType(tuple(map(dim, shape)))
+    for result in SHAPES:
+        op = Reshape(shape=tuple(map(dim, result)))
+        for axis, size in enumerate(result):
+            for stretches in (1, 2, 3):
+                if size % (2 * stretches):
+                    continue
+                divided = Divided(axis, stretches)
+                behind = axes_behind(op, [kind], [op.infer(kind)], 0, divided)
+                if behind is None:
+                    continue
+                (own,) = behind
+                assert own is not None
+                if shape[own.axis] // own.stretches % 2:
+                    continue  # the number of devices has to divide both
+                opened = with_share_open(op, kind, divided)
+                assert isinstance(opened, Reshape)
+                sizes = [int(each) for each in opened.shape]
+                for place in (0, 1):
+                    part = share(x, own, place).reshape(sizes)
+                    assert (part == share(x.reshape(result), divided, place)).all()
+                found += 1
+    assert found
+
+
+def softmax(x: Any) -> Any:
+    import numpy as np
+
+    powers = np.exp(x)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def operators() -> list[tuple[Operator, list[tuple[int, ...]], Any, set[int]]]:
+    """Operators, the shapes of what they read, what they compute, and the axes that cannot be divided."""
+    import numpy as np
+
+    names = "b h t d, b s h d -> b h t s"
+    return [
+        (Matmul(), [(2, 4, 6, 8), (2, 4, 8, 2)], np.matmul, set()),
+        (Matmul(), [(4, 6, 8), (2, 4, 8, 2)], np.matmul, set()),
+        (Matmul(), [(2, 1, 6, 8), (4, 8, 2)], np.matmul, set()),
+        (
+            Einsum(pattern=names),
+            [(2, 4, 6, 8), (2, 2, 4, 8)],
+            lambda x, y: np.einsum("bhtd,bshd->bhts", x, y),
+            set(),
+        ),
+        (Mean(dim=dim(1)), [(2, 4, 6)], lambda x: x.mean(axis=1), set()),
+        (
+            Mean(dim=dim(1), keep=True),
+            [(2, 4, 6)],
+            lambda x: x.mean(axis=1, keepdims=True),
+            set(),
+        ),
+        (Softmax(dim=dim(1)), [(2, 4, 6)], softmax, {1}),
+        (
+            Take(dim=dim(1)),
+            [(2, 6, 4), (2, 4)],
+            lambda x, index: x[:, index],
+            set(),
+        ),
+        (
+            Broadcast(shape=(dim(2), dim(4), dim(6))),
+            [(4, 1)],
+            lambda x: np.broadcast_to(x, (2, len(x), 6)),
+            {0, 2},
+        ),
+    ]
+
+
+@pytest.mark.parametrize("case", range(9))
+def test_operators_on_shares_give_shares(case: int) -> None:
+    import numpy as np
+
+    op, shapes, compute, whole = operators()[case]
+    draw = np.random.default_rng(case)
+    inputs = [draw.normal(size=shape) * 3 for shape in shapes]
+    kinds = [TensorType(tuple(map(dim, shape))) for shape in shapes]
+    if isinstance(op, Take):
+        inputs[1] = draw.integers(0, 6, shapes[1])
+        kinds[1] = TensorType(kinds[1].shape, DType.I64)
+    (result,) = results_of(op, [tuple(kinds)] if isinstance(op, Einsum) else kinds)
+    for axis in range(result.rank):
+        if int(result.shape[axis]) % 2:
+            continue
+        behind = axes_behind(op, kinds, [result], 0, Divided(axis))
+        assert (behind is None) is (axis in whole), axis
+        for place in (0, 1) if behind is not None else ():
+            own = [
+                x if each is None else share(x, each, place)
+                for x, each in zip(inputs, behind or (), strict=True)
+            ]
+            wanted = share(compute(*inputs), Divided(axis), place)
+            assert np.allclose(compute(*own), wanted, rtol=1e-12, atol=1e-12), axis

@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from nnspec.analysis.tensor_plan import TensorPlan
 from nnspec.cli.main import main
+from nnspec.compiler import load
+from nnspec.targets.engines.shares import held_elements
+from nnspec.targets.engines.torch_sharded import MeshShape
+from tests.engines.specs import ROOT
 from tests.placement.test_model import SPEC
 
 HAND = {
@@ -271,6 +276,36 @@ def keras_program(folder: Path, axes: str | None, options: list[str]) -> str:
     given = ["--plan", str(folder / "plan.json"), *options]
     assert main([*command, *given, "-o", str(folder / "keras.py")]) == 0
     return (folder / "keras.py").read_text()
+
+
+def test_what_stays_whole_is_told_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = tmp_path / "plan.json"
+    small = ["size=64", "window=2", "classes=6", "heads=[3,4,4,4]"]
+    spec = [f"{ROOT}/specs/vision/swin.nns:Swin", "depths=[2,1,1,1]", *small]
+    mesh = ["--cluster", "2xcpu", "--mesh", "tensor=2", "B=4", "-o", str(where)]
+    assert main(["place", *spec, "width=24", *mesh]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "layers.0.0.attn.table, layers.0.0.attn.qkv" in told
+    assert "2 devices do not divide 3 heads or features" in told
+    plan = json.loads(where.read_text())
+    assert plan["split"]["layers.1-3.0.attn.table"] == "table"
+    assert plan["whole"]["layers.0.0.attn.qkv"] == (
+        "2 devices do not divide 3 heads or features"
+    )
+    program = load(
+        f"{ROOT}/specs/vision/swin.nns",
+        "Swin",
+        depths=[2, 1, 1, 1],
+        heads=[3, 4, 4, 4],
+        size=64,
+        width=24,
+        window=2,
+        classes=6,
+    ).program
+    held = held_elements(TensorPlan(program, 2), MeshShape(tensor=2), 0)
+    assert [each["parameter_bytes"] for each in plan["devices"]] == [4 * held] * 2
 
 
 def test_communication_is_told(
