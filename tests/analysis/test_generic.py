@@ -15,11 +15,13 @@ from nnspec.analysis.figures import FIGURES, Analysis
 from nnspec.analysis.formula.growth import grouped
 from nnspec.analysis.formula.notation import Notation
 from nnspec.analysis.generic.closed import ClosedForms, closed_forms, is_sum
+from nnspec.analysis.generic.conditions import Condition, remaining
 from nnspec.analysis.generic.sums import added_up
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.typical import typical_sizes
 from nnspec.diagnostics import SpecError, SpecErrors
-from nnspec.ir.dims import dim, symbol
+from nnspec.ir.assumptions import Assumptions
+from nnspec.ir.dims import Dim, dim, symbol
 from tests.analysis.generic_specs import SAMPLES, Sample
 from tests.ir.models import program
 
@@ -404,6 +406,28 @@ def test_conditions_are_texts_and_decide():
     ]
     assert beyond.holds({"depth": 5})
     assert not beyond.holds({"depth": 6})
+
+
+def test_conditions_that_follow_from_others_are_left_out():
+    width, heads = symbol("width"), symbol("heads")
+    head = width // heads
+
+    def at_least(size: Dim, bound: int) -> Condition:
+        return Condition(">=", size, dim(bound))
+
+    given = [
+        at_least(head * heads, 2),
+        Condition("!=", head, dim(1)),
+        at_least(head, 2),
+        at_least(2 * head, 3),
+        at_least(head, 5),
+        at_least(head * heads, 11),
+    ]
+    found = remaining(given, Assumptions())
+    assert [str(each) for each in found] == [
+        "width // heads >= 5",
+        "(width // heads) * heads >= 11",
+    ]
 
 
 def test_only_the_constants_that_are_asked_for_are_names():

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from nnspec.ir.assumptions import Assumptions
-from nnspec.ir.dims import Dim, Size, dim, symbol
+from nnspec.ir.dims import Atom, Dim, Size, dim, symbol
 from nnspec.records import dataclass
 
 OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
@@ -123,6 +123,7 @@ def remaining(
     for name, (least, _) in bounds.items():
         assumptions = assumptions.with_lower(name, least)
     rest = [each for each in found.values() if not each.is_certain(assumptions)]
+    rest = _without_implied(rest, assumptions)
     return (
         *(
             replace(c, operator=">=", left=symbol(n), right=dim(b))
@@ -130,6 +131,45 @@ def remaining(
         ),
         *rest,
     )
+
+
+def _without_implied(
+    conditions: Iterable[Condition], assumptions: Assumptions
+) -> list[Condition]:
+    """The conditions without those that follow from bounds of quotients and the like among them."""
+    rest = list(conditions)
+    bounds: dict[Atom, tuple[int, Condition]] = {}
+    for condition in rest:
+        atom, least = _bounded(condition) or (None, 0)
+        if atom is not None and least > bounds.get(atom, (0, condition))[0]:
+            bounds[atom] = (least, condition)
+    for atom, (least, _) in bounds.items():
+        assumptions = assumptions.with_lower(f"@{atom.key}", least)
+    kept = {id(condition) for _, condition in bounds.values()}
+
+    def named(atom: Atom) -> Dim | None:
+        return symbol(f"@{atom.key}") if atom in bounds else None
+
+    def is_implied(each: Condition) -> bool:
+        left, right = each.left.substitute(named), each.right.substitute(named)
+        return replace(each, left=left, right=right).is_certain(assumptions)
+
+    return [each for each in rest if id(each) in kept or not is_implied(each)]
+
+
+def _bounded(condition: Condition) -> tuple[Atom, int] | None:
+    """What is no name and at least a number by a condition, and the number."""
+    if condition.operator not in (">", ">=") or condition.turns:
+        return None
+    difference = condition.left - condition.right
+    terms = [term for term in difference.terms if term[0]]
+    if len(terms) != 1 or len(terms[0][0]) != 1:
+        return None
+    ((atom, power),), coefficient = terms[0]
+    if power != 1 or coefficient < 1 or atom.kind == "symbol":
+        return None
+    missing = (condition.operator == ">") - dict(difference.terms).get((), 0)
+    return atom, -(-missing // coefficient)
 
 
 def lower_bound(condition: Condition) -> tuple[str, int] | None:
