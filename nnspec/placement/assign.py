@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf
 
 from nnspec.placement.anneal import annealed
@@ -11,6 +12,7 @@ from nnspec.placement.contiguous import (
     by_constraints,
     is_in_reach,
 )
+from nnspec.placement.holders import holder_bound
 from nnspec.placement.problem import Problem, work_bound
 from nnspec.placement.search import improved, least_assignment, stands_in_line
 from nnspec.placement.tally import Tally, largest_load
@@ -41,10 +43,16 @@ def best_assignment(
     best = Candidate(None, inf, bound, "local search")
     if best.settled:
         return best
-    for start in starts:
-        best = _better(problem, start, best, effort)
+    allowed = [start for start in starts if is_allowed(problem, start)]
+    for start in allowed:
+        best = _better(problem, start, best)
+    best = _bounded(problem, best)
+    for start in allowed:
+        best = _better(problem, _improved(problem, start, best, effort), best)
+    if best.settled:
+        return best
     if best.devices is None or problem.count <= MOST_UNITS_TO_IMPROVE:
-        best = _better(problem, first_fit(problem), best, effort)
+        best = _from_scratch(problem, best, effort)
     if best.settled:
         return best
     if problem.count <= MOST_UNITS_TO_EXHAUST:
@@ -53,6 +61,14 @@ def best_assignment(
     if not best.settled and is_in_reach(problem):
         return by_constraints(problem, best, effort)
     return best
+
+
+def _bounded(problem: Problem, best: Candidate) -> Candidate:
+    """A candidate with the bound of minimum cuts, where what it has is not enough."""
+    if best.settled or problem.count <= MOST_UNITS_TO_EXHAUST:
+        return best
+    bound = max(best.bound, holder_bound(problem, best.value))
+    return replace(best, bound=min(bound, best.value))
 
 
 def _annealed(problem: Problem, best: Candidate, effort: float) -> Candidate:
@@ -65,19 +81,28 @@ def _annealed(problem: Problem, best: Candidate, effort: float) -> Candidate:
     return Candidate(devices, value, min(best.bound, value), "simulated annealing")
 
 
-def _better(
-    problem: Problem, start: Sequence[int] | None, best: Candidate, effort: float
-) -> Candidate:
-    if start is None or not is_allowed(problem, start):
+def _from_scratch(problem: Problem, best: Candidate, effort: float) -> Candidate:
+    start = first_fit(problem)
+    if start is None or not stands_in_line(problem, start):
         return best
-    devices = list(start)
-    value = largest_load(problem, devices)
-    if value > best.bound and problem.count <= MOST_UNITS_TO_IMPROVE:
-        devices = improved(problem, start, int(MOVES * effort))
+    return _better(problem, _improved(problem, start, best, effort), best)
+
+
+def _improved(
+    problem: Problem, start: Sequence[int], best: Candidate, effort: float
+) -> Sequence[int]:
+    """What local search makes of a start that is not yet as good as the bound."""
+    found = replace(best, devices=[*start], value=largest_load(problem, start))
+    if found.settled or problem.count > MOST_UNITS_TO_IMPROVE:
+        return start
+    return improved(problem, start, int(MOVES * effort))
+
+
+def _better(problem: Problem, devices: Sequence[int], best: Candidate) -> Candidate:
     value = largest_load(problem, devices)
     if value >= best.value:
         return best
-    return Candidate(devices, value, min(best.bound, value), best.method)
+    return Candidate([*devices], value, min(best.bound, value), best.method)
 
 
 def is_allowed(problem: Problem, devices: Sequence[int]) -> bool:

@@ -13,13 +13,15 @@ from math import inf
 from nnspec.analysis.figures import Analysis
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
-from nnspec.placement.cluster import Cluster, Device
-from nnspec.placement.mesh_plan import SHARDED, Mesh, MeshPlan
+from nnspec.placement.cluster import Cluster, Device, Link
+from nnspec.placement.mesh_plan import Mesh, MeshPlan
 from nnspec.placement.mesh_result import Result, Verdict
 from nnspec.placement.mesh_search import Found, Lines, Search
 from nnspec.placement.meshes import Meshes
 from nnspec.placement.room import in_bytes
 
+FEW_PARTS = 100
+"""With more stages times micro-batches, meshes with several stages on each rank are not tried."""
 MOST_DEVICES = 1024
 """Beyond so many, the number that would do is not looked for."""
 
@@ -109,53 +111,72 @@ def _does_not_fit(
 
 
 def least_memory(meshes: Meshes, every: Sequence[Mesh], enough: float = 0.0) -> float:
-    """The least room on each device with which a mesh would fit, in bytes; any that is `enough`.
+    """The least room on each device with which a mesh would fit, in bytes.
 
-    Of meshes that differ in nothing else, those with more sharded and with smaller
-    micro-batches take less. Only those with one stage on each rank are looked at.
+    Where a room is `enough`, any below it, or infinity if there surely is none.
+
+    Of meshes that differ in nothing else, those with smaller micro-batches take less. Only those with one stage on each rank are looked at.
     """
     lines = [mesh for mesh in every if mesh.rounds == 1]
-    most: dict[tuple[int, int], tuple[int, int, bool]] = {}
+    most: dict[tuple[int, int], tuple[int, bool]] = {}
     for mesh in lines:
         key = (mesh.tensor, mesh.pipeline)
-        most[key] = max(most.get(key, (0, 0, False)), _thrift(mesh))
+        most[key] = max(most.get(key, (0, False)), _thrift(mesh))
     least = inf
     for mesh in lines:
         if _thrift(mesh) == most[mesh.tensor, mesh.pipeline]:
-            found = Lines(meshes.cost(mesh), inf).least_memory(least)
+            cost = meshes.cost(mesh)
+            if enough and cost.lying_of_all > enough * mesh.pipeline:
+                continue
+            found = Lines(cost, inf).least_memory(least)
             least = least if found is None else found[0]
             if least <= enough:
                 break
     return least
 
 
-def _thrift(mesh: Mesh) -> tuple[int, int, bool]:
-    thrifty = mesh.schedule in (None, "1F1B")
-    return mesh.microbatches, SHARDED.index(mesh.sharded), thrifty
+def _thrift(mesh: Mesh) -> tuple[int, bool]:
+    return mesh.microbatches, mesh.schedule in (None, "1F1B")
 
 
 def enough_devices(meshes: Meshes, fixed: Mapping[str, int | str]) -> int | None:
-    """The least number of devices that would do, of whole nodes, two times as many or more."""
-    cluster = meshes.cluster
-    factor = 2
-    while len(cluster.devices) * factor <= MOST_DEVICES:
-        larger = Meshes(meshes.analysis, _times(cluster, factor), meshes.sizes)
+    """The least number of devices that would do, of whole nodes, more than there are."""
+    node = meshes.wires.node
+    for nodes in range(meshes.count // node + 1, MOST_DEVICES // node + 1):
+        larger = meshes.on(_of_nodes(meshes.cluster, nodes))
         every = [mesh for mesh in larger.all() if _is_as_fixed(mesh, fixed)]
-        if every and least_memory(larger, every, larger.usable) <= larger.usable:
+        if _fits_any(larger, every):
             return larger.count
-        factor *= 2
     return None
 
 
-def _times(cluster: Cluster, factor: int) -> Cluster:
-    """So many clusters like this one in place of it, nodes and all."""
+def _fits_any(meshes: Meshes, every: Sequence[Mesh]) -> bool:
+    """Whether one of some meshes fits; with several stages on a rank only short schedules."""
+    if least_memory(meshes, every, meshes.usable) <= meshes.usable:
+        return True
+    able = [mesh for mesh in every if mesh.rounds > 1 and _is_short(meshes, mesh)]
+    return bool(able) and Search(meshes).run(able).best is not None
+
+
+def _is_short(meshes: Meshes, mesh: Mesh) -> bool:
+    if mesh.microbatches * mesh.pipeline * mesh.rounds > FEW_PARTS:
+        return False
+    cost = meshes.cost(mesh)
+    has_weights = cost.lying_of_all <= meshes.usable * mesh.pipeline
+    return has_weights and cost.has_room(meshes.usable)
+
+
+def _of_nodes(cluster: Cluster, count: int) -> Cluster:
+    """A cluster with so many of its first node in place of all nodes."""
+    first = [each for each in cluster.devices if each.node == cluster.devices[0].node]
     devices: list[Device] = []
-    uplinks = dict(cluster.uplinks)
-    for copy in range(factor):
-        for device in cluster.devices:
-            suffix = "" if copy == 0 else f"+{copy}"
-            name = f"{device.name}{suffix}"
-            devices.append(Device(name, device.kind, f"{device.node}{suffix}"))
+    uplinks: dict[str, Link] = {}
+    for copy in range(count):
+        for device in first:
+            name = f"{device.name}+{copy}"
+            devices.append(Device(name, device.kind, f"{device.node}+{copy}"))
             if device.name in cluster.uplinks:
                 uplinks[name] = cluster.uplinks[device.name]
-    return replace(cluster, devices=tuple(devices), uplinks=uplinks)
+    return replace(
+        cluster, devices=tuple(devices), ports={}, uplinks=uplinks, routes={}
+    )

@@ -47,6 +47,12 @@ class Meshes:
         self.operators = len(analysis.program.main.nodes)
         self.chain = cache(self._chain)
 
+    def on(self, cluster: Cluster) -> Meshes:
+        """The meshes on another cluster with the same devices and nodes, more or less of them."""
+        found = Meshes(self.analysis, cluster, self.sizes)
+        found.chain = self.chain
+        return found
+
     def _chain(
         self,
         samples: int,

@@ -319,7 +319,8 @@ def _cuts(
 def work_bound(problem: Problem) -> float:
     """A value that no assignment can be below: devices that share all work perfectly.
 
-    The largest of the units' least times; and the least T such that units, split at
+    The largest of the units' least times; those of the units that the fullest device has
+    at least, of the heaviest ones; and the least T such that units, split at
     will between the classes, keep each class within T times its devices. The latter is
     a linear programme, whose dual is bounded by weights of the classes: here equal ones
     and, for two classes, all ratios at which a unit changes sides.
@@ -328,9 +329,17 @@ def work_bound(problem: Problem) -> float:
         return 0.0
     speeds = _speeds(problem)
     least = [min(times) for times in zip(*speeds, strict=True)]
-    bounds = [max(least), sum(least) / sum(speeds.values())]
+    bounds = [_crowded(least, sum(speeds.values()))]
+    bounds.append(sum(least) / sum(speeds.values()))
     bounds += [_weighted_bound(speeds, weights) for weights in _weights(speeds)]
     return max(bounds)
+
+
+def _crowded(least: Sequence[float], devices: int) -> float:
+    """Of n units that take so long or longer, some device has n / devices, rounded up."""
+    ordered = sorted(least, reverse=True)
+    turns = range(0, len(ordered), devices)
+    return max((turn // devices + 1) * ordered[turn] for turn in turns)
 
 
 Speeds = dict[tuple[float, ...], int]

@@ -10,9 +10,6 @@ from nnspec.diagnostics import Diagnostic, SpecErrors
 from nnspec.placement.cluster import Cluster, Device
 from nnspec.placement.graph import WeightedGraph
 
-MOST_DEVICES = 512
-"""Beyond so many, the number that would do is not looked for."""
-
 Share = Callable[[Cluster], float]
 """The least possible largest share of a device's usable memory, for a cluster."""
 
@@ -24,15 +21,17 @@ def does_not_fit(graph: WeightedGraph, cluster: Cluster, share: Share) -> SpecEr
     message = f"the graph does not fit: it holds {in_bytes(held)}"
     if usable < inf:
         message += f", and {cluster.name} has {in_bytes(usable)}"
-    ways = [*_enough_memory(cluster, share), *_enough_devices(graph, cluster, share)]
+    least = share(cluster)
+    ways = [] if least <= 1 else [*_enough_memory(cluster, least)]
+    if least > 1:
+        ways += _enough_devices(graph, cluster, share)
     hint = f"it would fit {', or '.join(ways)}" if ways else None
     return SpecErrors([Diagnostic("E1011", message, hint=hint)])
 
 
-def _enough_memory(cluster: Cluster, share: Share) -> list[str]:
-    least = share(cluster)
+def _enough_memory(cluster: Cluster, least: float) -> list[str]:
     kinds = {device.kind for device in cluster.devices}
-    if not 1 < least < inf:
+    if least == inf:
         return []
     if len(kinds) > 1:
         return [f"if each device had {least:.4g} times the usable memory"]
@@ -42,25 +41,45 @@ def _enough_memory(cluster: Cluster, share: Share) -> list[str]:
 
 
 def _enough_devices(graph: WeightedGraph, cluster: Cluster, share: Share) -> list[str]:
-    """The least number of devices of the roomiest kind that would do, if any."""
-    if share(cluster) <= 1:
-        return []
+    """The least number of devices of the roomiest kind that would do, if any.
+
+    With one more for each operator nothing more is won. Between that and what all
+    operators take together, the number is looked for in growing steps, then by halves.
+    """
     kind = max(
         (device.kind for device in cluster.devices),
         key=lambda name: cluster.kinds[name].usable,
     )
     present = sum(device.kind == kind for device in cluster.devices)
-    most = min(MOST_DEVICES, present + len(graph.operators))
-    if share(_with_devices(cluster, kind, most)) > 1:
+    most = present + len(graph.operators)
+
+    def does(count: int) -> bool:
+        return share(_with_devices(cluster, kind, count)) <= 1
+
+    if cluster.kinds[kind].usable <= 0 or not does(most):
         return []
-    low, high = present, most
+    low = max(present, min(most, _too_few(graph, cluster, kind)))
+    high, step = min(most, low + 1), 1
+    while not does(high):
+        low, step = high, 2 * step
+        high = min(most, high + step)
     while high - low > 1:
         middle = (low + high) // 2
-        if share(_with_devices(cluster, kind, middle)) > 1:
-            low = middle
-        else:
-            high = middle
+        low, high = (low, middle) if does(middle) else (middle, high)
     return [f"on {high} devices `{kind}` of this size"]
+
+
+def _too_few(graph: WeightedGraph, cluster: Cluster, kind: str) -> int:
+    """A number of devices of a kind that all operators together do not fit on."""
+    held = sum(operator.memory for operator in graph.operators)
+    others = sum(
+        cluster.kinds[device.kind].usable
+        for device in cluster.devices
+        if device.kind != kind
+    )
+    if others == inf:
+        return 0
+    return ceil((held - others) / cluster.kinds[kind].usable * (1 - 1e-12)) - 1
 
 
 def _with_devices(cluster: Cluster, kind: str, count: int) -> Cluster:

@@ -61,12 +61,12 @@ def _busiest_first(loads: Tally) -> list[int]:
 def _try_moves(loads: Tally, unit: int, unit_of_rank: float) -> bool:
     """Moves a unit to the first device that makes the sorted loads smaller."""
     home = loads.devices[unit]
-    before = loads.rank(unit_of_rank)
+    before = loads.loads
     for device in _different(loads):
         if device == home or not loads.fits(unit, device):
             continue
         loads.move(unit, device)
-        if loads.rank(unit_of_rank) < before and stands_in_line(
+        if loads.is_below(before, unit_of_rank) and stands_in_line(
             loads.problem, loads.devices
         ):
             return True
@@ -93,9 +93,9 @@ def _try_exchanges(loads: Tally, unit_of_rank: float) -> int:
         kinds = problem.kinds[one], problem.kinds[other]
         if kinds[0] == kinds[1] or not problem.are_alike(*kinds):
             continue
-        before = loads.rank(unit_of_rank)
+        before = loads.loads
         _exchange(loads, one, other)
-        if loads.rank(unit_of_rank) < before:
+        if loads.is_below(before, unit_of_rank):
             gained += 1
         else:
             _exchange(loads, one, other)

@@ -35,10 +35,21 @@ class Tally:
         """The load of what is busiest."""
         return max((*self.load, *self.links), default=0.0)
 
-    def rank(self, unit: float) -> list[int]:
-        """The loads, largest first, counted in a small unit so that equal ones are equal."""
-        loads = (*self.load, *self.links)
-        return sorted((round(load / unit) for load in loads), reverse=True)
+    @property
+    def loads(self) -> list[float]:
+        """The loads of all devices and links, as they are now."""
+        return self.load + self.links
+
+    def is_below(self, before: Sequence[float], unit: float) -> bool:
+        """Whether the loads, largest first, are lexicographically smaller than others.
+
+        They are counted in a small unit so that equal ones are equal. What did not change
+        makes no difference, so only the rest is sorted.
+        """
+        pairs = zip(self.load + self.links, before, strict=True)
+        changed = [(one, other) for one, other in pairs if one != other]
+        now = sorted((round(one / unit) for one, _ in changed), reverse=True)
+        return now < sorted((round(other / unit) for _, other in changed), reverse=True)
 
     def put(self, unit: int, device: int) -> None:
         """Puts a unit that is nowhere on a device."""

@@ -155,12 +155,19 @@ def test_the_least_memory_that_is_named_is_enough_and_less_is_not() -> None:
         best_mesh(analysis(), small(f"{amount - 100:.0f}B"), SIZES, lines)
 
 
-def test_the_number_of_devices_that_is_named_is_enough() -> None:
+@pytest.mark.parametrize("memory", ["100KiB", "150KiB", "200KiB"])
+def test_the_number_of_devices_that_is_named_is_enough_and_none_less_is(
+    memory: str,
+) -> None:
     with pytest.raises(SpecError) as caught:
-        best_mesh(analysis(), small("100KiB"), SIZES)
+        best_mesh(analysis(), small(memory), SIZES)
     hint = caught.value.diagnostic.hint or ""
-    assert hint.endswith("or on 32 devices of this size")
-    assert best_mesh(analysis(), small("100KiB", nodes=16), SIZES).value > 0
+    count = int(hint.split(" or on ")[1].split()[0])
+    assert best_mesh(analysis(), small(memory, nodes=count // 2), SIZES).value > 0
+    for nodes in range(3, count // 2):
+        with pytest.raises(SpecError) as caught:
+            best_mesh(analysis(), small(memory, nodes=nodes), SIZES)
+        assert caught.value.diagnostic.code in ("E1011", "E1016")
 
 
 def test_one_device_takes_all_kernels_and_all_bytes() -> None:

@@ -62,6 +62,14 @@ def test_one_operator_that_is_too_large_needs_memory_not_devices() -> None:
     assert found.hint == "it would fit with 150 B on each device"
 
 
+def test_the_number_of_devices_that_would_do_may_be_beyond_those_of_any_cluster() -> (
+    None
+):
+    small = graph(*(op(f"n{n}", 60) for n in range(600)))
+    found = said(small, machine(512))
+    assert (found.hint or "").endswith("or on 600 devices `box` of this size")
+
+
 def test_values_in_flight_count() -> None:
     operators = (op("a", 40), op("b", 40), op("c", 10))
     values = (Value(0, (1,), bytes=1, held=70), Value(1, (2,), bytes=1))
