@@ -4,6 +4,7 @@
 # make bench      start-up times and memory of the commands, against their goals and other tools
 # make bench-cost costs by nnspec and by other tools, side by side; installs those
 # make bench-placement DATA=folder  a public benchmark of placement, in its own format
+# make bench-scale  CPU time and memory of placing long chains, and on large clusters
 # make clean      removes what the targets above have made
 
 PYTHON ?= python3
@@ -21,7 +22,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # The tests start hundreds of processes, which are not to compile the package each.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-fast bench bench-cost bench-tools bench-placement lint clean chromium
+.PHONY: demo test test-fast bench bench-cost bench-tools bench-placement bench-scale lint clean chromium
 
 demo: $(DEMO_VENV)/.installed
 	@printf '\n== Is it a correct network?  nnspec check $(SPEC)\n\n'
@@ -71,6 +72,9 @@ bench-tools: $(VENV)/.installed
 
 bench-placement: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.placement $(DATA)
+
+bench-scale: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.placement_scale
 
 $(DEMO_VENV)/.installed: pyproject.toml
 	@echo 'Setting up the light core in $(DEMO_VENV) (once) ...'
