@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.placement_graphs import read_graph
-from nnspec.placement.cluster import Cluster
+from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.evaluate import loads, value_of
 from nnspec.placement.graph import WeightedGraph
 from nnspec.placement.place import Options, place

@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nnspec.placement.cluster import Cluster
-from nnspec.placement.cluster_file import cluster_of
+from nnspec.placement.clusters.cluster import Cluster
+from nnspec.placement.clusters.file import cluster_of
 from nnspec.placement.graph import Operator, Value, WeightedGraph
 
 

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from nnspec.placement.cluster_file import cluster_of
+from nnspec.placement.clusters.file import cluster_of
 from nnspec.placement.graph import Operator, Value, WeightedGraph
 from nnspec.placement.place import Options, place
 

@@ -33,13 +33,13 @@ from nnspec.syntax import ast
 
 if TYPE_CHECKING:
     from nnspec.analysis.cost import Cost
-    from nnspec.analysis.forecast import Forecast
     from nnspec.analysis.generic.closed import ClosedForms
-    from nnspec.analysis.kernels import Mode
     from nnspec.analysis.setting import Setting
     from nnspec.analysis.summary import SummaryTree
+    from nnspec.analysis.timing.forecast import Forecast
+    from nnspec.analysis.timing.kernels import Mode
     from nnspec.ops.base import Operator
-    from nnspec.placement.mesh_plan import MeshPlan
+    from nnspec.placement.mesh.plan import MeshPlan
     from nnspec.placement.plan import Plan
     from nnspec.targets.engines.communication import Traffic
     from nnspec.verify import VerifyReport
@@ -114,9 +114,9 @@ class Spec:
         `bound.seconds` is the least it can take, `estimate` the calibrated interval. Raises `SpecError`
         while a size is open, and OSError for a file that cannot be read.
         """
-        from nnspec.analysis.device import load_device
         from nnspec.analysis.figures import Analysis
-        from nnspec.analysis.forecast import Forecast
+        from nnspec.analysis.timing.device import load_device
+        from nnspec.analysis.timing.forecast import Forecast
 
         analysis = Analysis(self.program, setting)
         sizes = {**self.symbols, **symbols}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nnspec.ir.graph import Program
-from nnspec.placement.mesh_plan import Mesh, MeshPlan
-from nnspec.placement.mesh_program import checked_mesh, sizes_of_part
+from nnspec.placement.mesh.plan import Mesh, MeshPlan
+from nnspec.placement.mesh.program import checked_mesh, sizes_of_part
 from nnspec.placement.plan import Plan
 from nnspec.placement.stages import line_of, line_of_mesh
 from nnspec.targets.engines import keras_engines, stage_traffic, torch_stages

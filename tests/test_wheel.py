@@ -47,7 +47,9 @@ def test_the_wheel_holds_the_grammar_the_library_and_the_devices(wheel: Path) ->
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     library = sorted((ROOT / "nnspec" / "std").rglob("*.nns"))
-    library += sorted((ROOT / "nnspec" / "analysis" / "devices").glob("*.toml"))
+    library += sorted(
+        (ROOT / "nnspec" / "analysis" / "timing" / "devices").glob("*.toml")
+    )
     library.append(ROOT / "nnspec" / "verify" / "calibration.nns")
     library += sorted((ROOT / "nnspec" / "picture" / "assets").iterdir())
     assert {path.suffix for path in library} == {

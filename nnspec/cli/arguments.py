@@ -166,9 +166,9 @@ def spec_errors_reported(as_json: bool) -> Generator[None]:
         diagnostics = (error.diagnostic,)
     else:
         return
-    from nnspec.cli.findings import render_all
-    from nnspec.cli.findings_data import as_json as json_of
     from nnspec.cli.render import error_style, write_error, write_json
+    from nnspec.cli.shown.findings import render_all
+    from nnspec.cli.shown.findings_data import as_json as json_of
 
     if as_json:
         write_json({"ok": False, "diagnostics": json_of(diagnostics)})

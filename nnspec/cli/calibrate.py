@@ -15,14 +15,14 @@ from nnspec.cli.arguments import (
     parse_settings,
     spec_errors_reported,
 )
-from nnspec.cli.calibration_text import Fitted, fits_object, fits_text
+from nnspec.cli.shown.calibration import Fitted, fits_object, fits_text
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
-    from nnspec.analysis.calibration_file import Calibration
-    from nnspec.analysis.device import Device
-    from nnspec.analysis.kernels import Mode
-    from nnspec.analysis.measurements import Measurement
+    from nnspec.analysis.timing.calibration_file import Calibration
+    from nnspec.analysis.timing.device import Device
+    from nnspec.analysis.timing.kernels import Mode
+    from nnspec.analysis.timing.measurements import Measurement
     from nnspec.compiler import Spec
 
 BUILT_IN = "builtin:"
@@ -106,7 +106,7 @@ def calibrate(
       nnspec calibrate --device cpu resnet.nns:ResNet50 B=1 gpt2.nns:GPT2Small B=1 T=128
       nnspec calibrate --device h100 --from measured.csv
     """
-    from nnspec.analysis.device import load_device
+    from nnspec.analysis.timing.device import load_device
     from nnspec.cli.render import write, write_json
 
     with spec_errors_reported(as_json):
@@ -189,8 +189,8 @@ class Bench:
     def measured(self, given: Iterable[Given]) -> Iterator[Run]:
         """Each model, in each mode."""
         from nnspec.analysis.figures import Analysis
-        from nnspec.analysis.latency import require_sizes
-        from nnspec.analysis.measurements import Measurement
+        from nnspec.analysis.timing.latency import require_sizes
+        from nnspec.analysis.timing.measurements import Measurement
         from nnspec.verify.timing import measured, require_torch
 
         require_torch()
@@ -220,7 +220,7 @@ class Bench:
 
 
 def _read(file: str) -> Iterator[Run]:
-    from nnspec.analysis.measurements import read_measurements
+    from nnspec.analysis.timing.measurements import read_measurements
 
     path = Path(file)
     for each in read_measurements(path):
@@ -229,7 +229,7 @@ def _read(file: str) -> Iterator[Run]:
 
 
 def _save(path: str, runs: Sequence[Run]) -> None:
-    from nnspec.analysis.measurements import measurements_text
+    from nnspec.analysis.timing.measurements import measurements_text
     from nnspec.files import write_new
 
     text = measurements_text(path, [run.measurement for run in runs])
@@ -248,11 +248,11 @@ def _fits(device: Device, runs: Sequence[Run]) -> list[Fitted]:
 
 
 def _fitted(device: Device, policy: str, mode: Mode, runs: Sequence[Run]) -> Fitted:
-    from nnspec.analysis.calibration import Sample, fit
     from nnspec.analysis.figures import Analysis
-    from nnspec.analysis.latency import Latency
-    from nnspec.analysis.roofline import Roofline
     from nnspec.analysis.setting import Setting
+    from nnspec.analysis.timing.calibration import Sample, fit
+    from nnspec.analysis.timing.latency import Latency
+    from nnspec.analysis.timing.roofline import Roofline
 
     setting, roofline = Setting.named(policy=policy), Roofline(device)
     latencies = [
@@ -269,8 +269,8 @@ def _fitted(device: Device, policy: str, mode: Mode, runs: Sequence[Run]) -> Fit
 
 def _keep(device: Device, fits: Sequence[Fitted]) -> Path:
     """Writes the fits beside the device; those of other policies and modes stay."""
-    from nnspec.analysis.calibration_file import Calibration, calibration_text
-    from nnspec.analysis.device import calibration_path
+    from nnspec.analysis.timing.calibration_file import Calibration, calibration_text
+    from nnspec.analysis.timing.device import calibration_path
     from nnspec.files import write_generated
 
     path = calibration_path(device)
@@ -284,7 +284,7 @@ def _keep(device: Device, fits: Sequence[Fitted]) -> Path:
 
 def _kept(device: Device) -> Calibration:
     """What is there already; nothing where that belongs to other figures."""
-    from nnspec.analysis.calibration_file import Calibration, read_calibration
+    from nnspec.analysis.timing.calibration_file import Calibration, read_calibration
     from nnspec.diagnostics import SpecError
 
     try:

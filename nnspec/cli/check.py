@@ -68,9 +68,9 @@ def findings(
 def show(found: Diagnostics, models: list[str], form: str) -> None:
     """Prints findings in one of `FORMATS`."""
     from nnspec import __version__
-    from nnspec.cli.findings import count, render_all
-    from nnspec.cli.findings_data import as_github, as_json, as_sarif
     from nnspec.cli.render import error_style, write, write_error, write_json
+    from nnspec.cli.shown.findings import count, render_all
+    from nnspec.cli.shown.findings_data import as_github, as_json, as_sarif
 
     if form == "json":
         listed = as_json(found)

@@ -123,7 +123,7 @@ def _placed(
 ) -> str:
     """The PyTorch program of a plan. Raises SpecErrors and SpecError (E1012 to E1018, E103x)."""
     from nnspec.cli.placement import load_plan_or_mesh
-    from nnspec.placement.mesh_plan import MeshPlan
+    from nnspec.placement.mesh.plan import MeshPlan
     from nnspec.placement.request import check_batch
 
     plan = load_plan_or_mesh(path)
@@ -159,7 +159,7 @@ def _communication(
     """What a process of a mesh communicates in a step, at each place of the pipeline, or why that is open."""
     from nnspec.cli.placement import load_plan_or_mesh
     from nnspec.diagnostics import SpecError
-    from nnspec.placement.mesh_plan import MeshPlan
+    from nnspec.placement.mesh.plan import MeshPlan
 
     plan = load_plan_or_mesh(path)
     if target != "torch" or not isinstance(plan, MeshPlan):
@@ -178,8 +178,8 @@ def _communication(
 def _write_warnings(warnings: Sequence[Diagnostic]) -> None:
     if not warnings:
         return
-    from nnspec.cli.findings import render_all
     from nnspec.cli.render import error_style, write_error
+    from nnspec.cli.shown.findings import render_all
 
     write_error(render_all(warnings, style=error_style()))
 
@@ -190,8 +190,8 @@ def _write_json(
     found: dict[str, object],
     warnings: Sequence[Diagnostic],
 ) -> None:
-    from nnspec.cli.findings_data import as_json
     from nnspec.cli.render import write_json
+    from nnspec.cli.shown.findings_data import as_json
 
     listed = as_json(warnings)
     write_json({"name": model.name, "target": target, **found, "warnings": listed})

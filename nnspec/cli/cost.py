@@ -14,14 +14,14 @@ from nnspec.cli.arguments import (
     spec_arguments,
     spec_errors_reported,
 )
-from nnspec.cli.formulas import FORMATS, Formulas, rendered
-from nnspec.cli.peaks import holders_of, kinds_of, peak_table
 from nnspec.cli.settings import (
     checkpoint_option,
     checkpointed,
     setting_of,
     setting_options,
 )
+from nnspec.cli.shown.formulas import FORMATS, Formulas, rendered
+from nnspec.cli.shown.peaks import holders_of, kinds_of, peak_table
 from nnspec.cli.time_options import show_times, time_options, wants_times
 from nnspec.records import dataclass
 
@@ -256,7 +256,7 @@ class View:
 
     def rows(self, depth: int) -> Iterator[list[str]]:
         """The whole model and its parts as rows of texts: for CSV."""
-        from nnspec.cli.amounts import for_program
+        from nnspec.cli.shown.amounts import for_program
 
         tree = self.parts(self.counted)
         for row, _ in [(tree, 0), *unfolded(tree, depth)]:
@@ -274,7 +274,7 @@ class View:
 
     def as_text(self, depth: int) -> str:
         """The figures with their units and conventions, and the parts with their shares."""
-        from nnspec.cli.text import visible
+        from nnspec.cli.shown.text import visible
 
         pieces = [f"{visible(self._title())}\n", self._whole()]
         pieces += self._growth()
@@ -291,8 +291,8 @@ class View:
         return "  ".join([self.spec.name, *sizes, setting.policy.name])
 
     def _whole(self) -> str:
-        from nnspec.cli.amounts import amount
         from nnspec.cli.render import table
+        from nnspec.cli.shown.amounts import amount
 
         rows = [
             (each.title, amount(self.value(each), each.unit), each.convention)
@@ -311,7 +311,7 @@ class View:
     def _remarks(self) -> str:
         """Which of the figures are not exact, and why."""
         from nnspec.analysis.exactness import remarks
-        from nnspec.cli.wrapping import line_width, wrapped_words
+        from nnspec.cli.shown.wrapping import line_width, wrapped_words
 
         titles = {each.name: each.title for each in self._shown()}
         said = [
@@ -324,7 +324,7 @@ class View:
 
     def _growth(self) -> list[str]:
         """What figures grow with: those that were asked for, else the one that parts are compared by."""
-        from nnspec.cli.growth import growth_table
+        from nnspec.cli.shown.growth import growth_table
 
         sizes = self._sample()
         if not sizes or not self.additive:
@@ -335,8 +335,8 @@ class View:
         return [table for table in tables if table is not None]
 
     def _table(self, depth: int) -> str:
-        from nnspec.cli.amounts import short
         from nnspec.cli.render import table
+        from nnspec.cli.shown.amounts import short
 
         figures = [
             each for each in self.additive if not self.unasked or each.name in _FIRST
@@ -377,7 +377,7 @@ def _on_lines(rows: Sequence[tuple[str, str, str]]) -> Iterator[list[str]]:
     """Figures with their conventions, on more lines where one would be too wide."""
     from itertools import zip_longest
 
-    from nnspec.cli.wrapping import line_width, wrapped, wrapped_words
+    from nnspec.cli.shown.wrapping import line_width, wrapped, wrapped_words
 
     title, formula, convention = (
         max(len(row[column]) for row in rows) for column in range(3)
@@ -422,7 +422,7 @@ def share_bar(thousandths: int) -> str:
 
 
 def _part(row: SummaryTree) -> dict[str, Any]:
-    from nnspec.cli.amounts import for_program
+    from nnspec.cli.shown.amounts import for_program
 
     figures = {name: for_program(value) for name, value in row.figures.items()}
     return {

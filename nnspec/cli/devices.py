@@ -9,7 +9,7 @@ import click
 from nnspec.cli.arguments import json_option, spec_errors_reported
 
 if TYPE_CHECKING:
-    from nnspec.analysis.device import Device
+    from nnspec.analysis.timing.device import Device
 
 
 @click.command()
@@ -27,7 +27,7 @@ def devices(name: str | None, as_json: bool) -> int:
       nnspec devices h100
       nnspec devices ./my.toml
     """
-    from nnspec.analysis.device import device_names, load_device
+    from nnspec.analysis.timing.device import device_names, load_device
     from nnspec.cli.render import write, write_json
 
     with spec_errors_reported(as_json):
@@ -63,9 +63,9 @@ def _number(value: Any) -> int | float:
 
 
 def _list(found: list[Device]) -> str:
-    from nnspec.analysis.device import user_folder
+    from nnspec.analysis.timing.device import user_folder
     from nnspec.cli.render import table
-    from nnspec.cli.text import visible
+    from nnspec.cli.shown.text import visible
 
     headings = ("device", "what it is", "memory", "bandwidth", "fp32", "bf16", "power")
     names = ("memory", "bandwidth", "peak.fp32", "peak.bf16", "power")
@@ -82,7 +82,7 @@ def _page(device: Device) -> str:
     from textwrap import fill
 
     from nnspec.cli.render import table
-    from nnspec.cli.text import visible
+    from nnspec.cli.shown.text import visible
 
     rows = [[name, each.text, each.source] for name, each in device.stated().items()]
     heading = f"{visible(device.name)}: {visible(device.title)}"

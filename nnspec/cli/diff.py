@@ -87,7 +87,7 @@ def _sides(arguments: tuple[str, ...]) -> tuple[Side, Side]:
 
 
 def _text(before: Spec, after: Spec, found: Difference, depth: int) -> str:
-    from nnspec.cli.text import visible
+    from nnspec.cli.shown.text import visible
 
     title = f"{visible(before.name)} -> {visible(after.name)}\n"
     if found.is_empty:
@@ -102,8 +102,8 @@ def _text(before: Spec, after: Spec, found: Difference, depth: int) -> str:
 def _figures(found: Difference, sizes: Mapping[str, int]) -> str:
     from nnspec.analysis.difference import growth
     from nnspec.analysis.figures import figure_named
-    from nnspec.cli.amounts import amount
     from nnspec.cli.render import table
+    from nnspec.cli.shown.amounts import amount
 
     rows: list[list[str]] = []
     for name, (one, other) in found.figures.items():
@@ -170,7 +170,7 @@ def _aspects(change: Change) -> Iterator[str]:
 def _change_of(change: Change, name: str, sizes: Mapping[str, int]) -> str:
     """A signed difference; of a block that is on both sides too."""
     from nnspec.analysis.difference import known
-    from nnspec.cli.amounts import rounded
+    from nnspec.cli.shown.amounts import rounded
 
     one, other = (
         0 if part is None else known(part.figures[name], sizes)
@@ -210,7 +210,7 @@ def _object(before: Spec, after: Spec, found: Difference, depth: int) -> dict[st
 
 
 def _part(change: Change) -> dict[str, Any]:
-    from nnspec.cli.amounts import for_program
+    from nnspec.cli.shown.amounts import for_program
 
     sides = {
         side: None

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from nnspec import __version__
 from nnspec.cli.arguments import SpecArgument
-from nnspec.cli.text import shortened
+from nnspec.cli.shown.text import shortened
 
 EXTRAS = {
     "jax": "keras",

@@ -81,8 +81,8 @@ def fit(
 
 
 def _limit(device: str | None, memory: str | None) -> Fraction:
-    from nnspec.analysis.device import load_device
     from nnspec.analysis.quantities import BYTES, QuantityError, read_quantity
+    from nnspec.analysis.timing.device import load_device
     from nnspec.diagnostics import SpecError
 
     if (device is None) == (memory is None):
@@ -99,7 +99,7 @@ def _limit(device: str | None, memory: str | None) -> Fraction:
 def _text(
     found: Fit, vary: str, figure: Figure, limit: Fraction, device: str | None
 ) -> str:
-    from nnspec.cli.amounts import formula, quantity
+    from nnspec.cli.shown.amounts import formula, quantity
 
     def shown(value: Fraction | None) -> str:
         return "" if value is None else quantity(value, figure.unit)

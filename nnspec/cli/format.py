@@ -26,9 +26,9 @@ def fmt(paths: tuple[str, ...], only_check: bool, as_json: bool) -> int:
       nnspec fmt resnet.nns
       nnspec fmt --check specs/
     """
-    from nnspec.cli.findings import count
     from nnspec.cli.render import write, write_json
-    from nnspec.cli.text import visible
+    from nnspec.cli.shown.findings import count
+    from nnspec.cli.shown.text import visible
 
     files = [file for path in paths for file in SpecArgument(path).files()]
     with spec_errors_reported(as_json):

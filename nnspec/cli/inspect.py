@@ -58,7 +58,7 @@ def summary(
 
 def _node(tree: SummaryTree, depth: int) -> dict[str, Any]:
     """A row and those below it, as deep as asked (blocks nest at most some dozens)."""
-    from nnspec.cli.amounts import for_program
+    from nnspec.cli.shown.amounts import for_program
 
     children = tree.children if depth > 0 else ()
     return {
@@ -73,9 +73,9 @@ def _node(tree: SummaryTree, depth: int) -> dict[str, Any]:
 
 
 def _summary_table(name: str, tree: SummaryTree, depth: int) -> str:
-    from nnspec.cli.amounts import exact, rounded
     from nnspec.cli.render import table
-    from nnspec.cli.text import visible
+    from nnspec.cli.shown.amounts import exact, rounded
+    from nnspec.cli.shown.text import visible
 
     rows = [
         [
@@ -151,7 +151,7 @@ def ir(
 
 
 def _program_text(model: Spec, after: str | None, as_json: bool) -> str:
-    from nnspec.cli.text import visible_lines
+    from nnspec.cli.shown.text import visible_lines
 
     program = model.program if after is None else _after(model, after)
     if as_json:

@@ -141,7 +141,7 @@ def _run(given: list[str]) -> int:
 
 
 def _usage(error: click.UsageError) -> int:
-    from nnspec.cli.text import shortened, visible_lines
+    from nnspec.cli.shown.text import shortened, visible_lines
 
     usage = f"{error.ctx.get_usage()}\n" if error.ctx else ""
     message = visible_lines(shortened(error.format_message()).expandtabs(2))
@@ -150,7 +150,7 @@ def _usage(error: click.UsageError) -> int:
 
 
 def _input_output(error: OSError) -> int:
-    from nnspec.cli.text import shortened, visible
+    from nnspec.cli.shown.text import shortened, visible
 
     reason = error.strerror or str(error) or type(error).__name__
     place = f"{error.filename}: " if error.filename is not None else ""
@@ -178,7 +178,7 @@ def _missing(error: ModuleNotFoundError, given: list[str]) -> int:
 
 def _fault(error: Exception, given: list[str]) -> int:
     from nnspec.cli.fault import report
-    from nnspec.cli.text import visible
+    from nnspec.cli.shown.text import visible
 
     write_error(f"nnspec: {visible(report(error, given))}\n")
     return FAULT

@@ -113,7 +113,7 @@ def place(
     """
     from nnspec.cli.place_mesh import place_mesh, show_mesh
     from nnspec.cli.placement import load_cluster, load_plan_or_mesh
-    from nnspec.placement.mesh_plan import MeshPlan
+    from nnspec.placement.mesh.plan import MeshPlan
 
     asked = Asked(
         cluster, devices, objective, free, pins, given, schedule, microbatches
@@ -217,7 +217,7 @@ def _found(graph: ModelGraph, objective: str, *, contiguous: bool) -> Plan:
 
 
 def _write_files(plan: Plan, graph: ModelGraph, name: str, files: Files) -> None:
-    from nnspec.cli.placement_text import picture_of
+    from nnspec.cli.shown.placements import picture_of
     from nnspec.files import write_generated, write_new
 
     if files.output is not None:
@@ -234,6 +234,6 @@ def _show(plan: Plan, graph: ModelGraph, name: str, as_json: bool) -> None:
     if as_json:
         write_json(plan.model_dump(mode="json"))
         return
-    from nnspec.cli.placement_text import plan_text
+    from nnspec.cli.shown.placements import plan_text
 
     write(plan_text(plan, graph, name))

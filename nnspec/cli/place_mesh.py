@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from nnspec.analysis.figures import Analysis
     from nnspec.analysis.setting import Setting
     from nnspec.compiler import Spec
-    from nnspec.placement.cluster import Cluster
-    from nnspec.placement.mesh_plan import MeshPlan
+    from nnspec.placement.clusters.cluster import Cluster
+    from nnspec.placement.mesh.plan import MeshPlan
 
 
 def place_mesh(
@@ -44,8 +44,8 @@ def _found(
     axes: str,
     said: Mapping[str, str | int],
 ) -> MeshPlan:
-    from nnspec.placement.mesh import best_mesh
-    from nnspec.placement.mesh_plan import read_axes
+    from nnspec.placement.mesh.place import best_mesh
+    from nnspec.placement.mesh.plan import read_axes
 
     fixed = read_axes(axes)
     for name, value in said.items():
@@ -66,7 +66,7 @@ def _given(
     said: Mapping[str, str | int],
 ) -> MeshPlan:
     """With what options change of it."""
-    from nnspec.placement.mesh_check import check_mesh
+    from nnspec.placement.mesh.check import check_mesh
 
     mesh = plan.mesh.model_copy(update=dict(said))
     wanted = plan.model_copy(update={"mesh": mesh})
@@ -83,8 +83,8 @@ def show_mesh(
     inputs: Sequence[str],
 ) -> None:
     """Writes the files that were asked for, and prints the plan."""
-    from nnspec.cli.mesh_text import mesh_picture, mesh_text
     from nnspec.cli.render import write, write_json
+    from nnspec.cli.shown.meshes import mesh_picture, mesh_text
     from nnspec.files import write_generated, write_new
 
     if output is not None:

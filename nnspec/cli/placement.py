@@ -11,8 +11,8 @@ from nnspec.diagnostics import SpecError
 if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
     from nnspec.compiler import Spec
-    from nnspec.placement.cluster import Cluster
-    from nnspec.placement.mesh_plan import MeshPlan
+    from nnspec.placement.clusters.cluster import Cluster
+    from nnspec.placement.mesh.plan import MeshPlan
     from nnspec.placement.model import ModelGraph, Pin
     from nnspec.placement.plan import Plan
 
@@ -24,7 +24,7 @@ def load_cluster(name: str, devices: int | None = None) -> Cluster:
 
     Raises SpecErrors and SpecError (E10xx), and OSError for a file that cannot be read.
     """
-    from nnspec.placement.cluster_file import preset, read_cluster
+    from nnspec.placement.clusters.file import preset, read_cluster
     from nnspec.placement.request import first_devices
 
     is_file = os.path.exists(name) or name.endswith(".toml") or os.sep in name
@@ -34,7 +34,7 @@ def load_cluster(name: str, devices: int | None = None) -> Cluster:
 
 def load_plan_or_mesh(path: str) -> Plan | MeshPlan:
     """The plan of a file, of either kind. Raises SpecErrors (E1012), and OSError."""
-    from nnspec.placement.mesh_plan import mesh_from_json
+    from nnspec.placement.mesh.plan import mesh_from_json
     from nnspec.placement.request import is_mesh, read_plan
 
     text = _text(path, "E1012")

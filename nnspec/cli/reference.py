@@ -147,6 +147,6 @@ def _explanation(found: Explanation) -> str:
 
 
 def _shown(spec: str) -> str:
-    from nnspec.cli.text import visible
+    from nnspec.cli.shown.text import visible
 
     return "".join(f"{visible(line)}\n" for line in spec.rstrip("\n").split("\n"))

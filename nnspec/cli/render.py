@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from nnspec.cli.findings import Style
+    from nnspec.cli.shown.findings import Style
 
 _ANSI = {
     "error": "1;31",
@@ -83,7 +83,7 @@ def has_colours(stream: TextIO | None) -> bool:
 
 def error_style() -> Style:
     """The look of diagnostics on standard error."""
-    from nnspec.cli.findings import plain
+    from nnspec.cli.shown.findings import plain
 
     return coloured if has_colours(sys.stderr) else plain
 
@@ -109,7 +109,7 @@ def _aligned_table(
     headings: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int]
 ) -> str:
     """What nobody watches needs no terminal's width, and not the library that knows it."""
-    from nnspec.cli.text import cells, visible
+    from nnspec.cli.shown.text import cells, visible
 
     shown = [[visible(cell) for cell in row] for row in (headings, *rows)]
     columns = list(zip(*shown, strict=True))
@@ -140,7 +140,7 @@ def _drawn_table(
     from rich.table import Table
     from rich.text import Text
 
-    from nnspec.cli.text import visible
+    from nnspec.cli.shown.text import visible
 
     drawn = Table(
         box=box.SIMPLE_HEAD if _encodes("─") else box.ASCII,

@@ -147,7 +147,7 @@ class Table:
         return "\n".join(pieces)
 
     def _row(self, point: Point) -> list[str]:
-        from nnspec.cli.amounts import quantity
+        from nnspec.cli.shown.amounts import quantity
 
         mark = "*" if id(point) in self.best else ""
         pairs = zip(point.figures, self.goals, strict=True)

@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
-    from nnspec.analysis.training import Budget
+    from nnspec.analysis.timing.training import Budget
     from nnspec.compiler import Spec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -56,10 +56,10 @@ def show_times(
     models: Sequence[Spec], setting: Setting, given: Given, depth: int, as_json: bool
 ) -> int:
     """Prints the times of models. Raises `SpecError` for what is wrong with the options."""
-    from nnspec.analysis.device import load_device
     from nnspec.analysis.figures import Analysis
+    from nnspec.analysis.timing.device import load_device
     from nnspec.cli.render import write, write_json
-    from nnspec.cli.times import TimesView
+    from nnspec.cli.shown.times import TimesView
 
     device = load_device(given["device"] or "")
     budget = _budget(given)
@@ -75,7 +75,7 @@ def show_times(
 
 
 def _budget(given: Given) -> Budget | None:
-    from nnspec.analysis.training import read_budget
+    from nnspec.analysis.timing.training import read_budget
 
     chosen = {name: given[name] for name in ("epochs", "devices", "mfu", "per")}
     if given["tokens"] is not None:

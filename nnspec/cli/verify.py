@@ -95,7 +95,7 @@ def _whole(reports: list[tuple[str, VerifyReport]]) -> dict[str, Any]:
 
 
 def _lines(name: str, report: VerifyReport) -> str:
-    from nnspec.cli.text import visible, visible_lines
+    from nnspec.cli.shown.text import visible, visible_lines
 
     verdict = "agrees" if report.ok else "DIFFERS"
     details = visible_lines(report.text())

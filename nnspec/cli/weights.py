@@ -57,7 +57,7 @@ def convert(
         -i trained.safetensors -o keras.safetensors
     """
     from nnspec.cli.render import write, write_json
-    from nnspec.cli.text import visible
+    from nnspec.cli.shown.text import visible
     from nnspec.files import write_new
 
     with spec_errors_reported(as_json):

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import field
 
 from nnspec.diagnostics import Diagnostic, SpecErrors, did_you_mean
-from nnspec.placement.cluster import Cluster
+from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.graph import WeightedGraph, check_graph
+from nnspec.placement.latency.schedule import Schedule, scheduled
 from nnspec.placement.plan import DeviceUse, LinkUse, Objective, Plan
-from nnspec.placement.schedule import Schedule, scheduled
 from nnspec.records import dataclass
 
 TOLERANCE = 1e-9

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 
-from nnspec.placement.cluster import Cluster, Link
+from nnspec.placement.clusters.cluster import Cluster, Link
 from nnspec.placement.graph import WeightedGraph
 from nnspec.records import dataclass
 

@@ -1,7 +1,7 @@
 """The weighted graph of a model: one operator for each node of its main function.
 
 A call of a block is one operator. Its time is that of the kernels in it, one after
-another (`nnspec.analysis.kernels`); its memory is that of its weights and, to train it,
+another (`nnspec.analysis.timing.kernels`); its memory is that of its weights and, to train it,
 of their gradients, of the optimizer's state and of what is kept for the backward pass.
 With `train` each operator has a second one for its backward pass, on the same device.
 """
@@ -13,15 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from nnspec.analysis.figures import Analysis
-from nnspec.analysis.kernels import Kernel
-from nnspec.analysis.latency import Workload, require_sizes, step_bytes
 from nnspec.analysis.memory.measures import modes
 from nnspec.analysis.memory.run import kept_inside
+from nnspec.analysis.timing.kernels import Kernel
+from nnspec.analysis.timing.latency import Workload, require_sizes, step_bytes
 from nnspec.analysis.uses import Site, values_of
 from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors, did_you_mean
 from nnspec.ir.dims import Dim, Size
 from nnspec.ir.graph import Marks, Node, Path, Program, dotted
-from nnspec.placement.cluster import Cluster, DeviceKind
+from nnspec.placement.clusters.cluster import Cluster, DeviceKind
 from nnspec.placement.graph import Operator, Value, WeightedGraph
 from nnspec.placement.labels import selects
 from nnspec.records import dataclass

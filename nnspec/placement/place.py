@@ -7,17 +7,17 @@ from dataclasses import replace
 from math import inf
 
 from nnspec.diagnostics import Diagnostic, SpecErrors
-from nnspec.placement.assign import best_assignment
-from nnspec.placement.cluster import Cluster
-from nnspec.placement.contiguous import Candidate, best_in_line
+from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.evaluate import TOLERANCE, loads, plan_of
+from nnspec.placement.free.assign import best_assignment
 from nnspec.placement.graph import WeightedGraph, check_graph
-from nnspec.placement.latency import best_latency
+from nnspec.placement.latency.search import best_latency
+from nnspec.placement.lines.contiguous import Candidate, best_in_line
+from nnspec.placement.lines.serial import MOST_UNITS
 from nnspec.placement.links import has_links
 from nnspec.placement.plan import Objective, Plan
 from nnspec.placement.problem import Line, Problem, check_placeable, problem_of
 from nnspec.placement.room import does_not_fit
-from nnspec.placement.serial import MOST_UNITS
 from nnspec.records import dataclass
 
 MOST_TRIES = 12

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Literal
 
 from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors
-from nnspec.placement.cluster import Cluster
+from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.graph import Operator, WeightedGraph
 from nnspec.placement.links import NO_LINKS, Links, has_links, links_of
 from nnspec.placement.plan import Objective

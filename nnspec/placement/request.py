@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors
 from nnspec.ir.graph import Program
-from nnspec.placement.cluster import Cluster
+from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.graph import WeightedGraph
 from nnspec.placement.labels import selects
 from nnspec.placement.model import BACKWARD

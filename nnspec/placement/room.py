@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import ceil, inf
 
 from nnspec.diagnostics import Diagnostic, SpecErrors
-from nnspec.placement.cluster import Cluster, Device
+from nnspec.placement.clusters.cluster import Cluster, Device
 from nnspec.placement.graph import WeightedGraph
 
 Share = Callable[[Cluster], float]

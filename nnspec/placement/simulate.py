@@ -12,7 +12,7 @@ from dataclasses import field
 from heapq import heappop, heappush
 from typing import Literal
 
-from nnspec.placement.cluster import Cluster
+from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.graph import WeightedGraph
 from nnspec.placement.plan import Plan
 from nnspec.records import dataclass

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nnspec.diagnostics import Diagnostic, SpecErrors, did_you_mean
 from nnspec.ir.graph import Program
-from nnspec.placement.mesh_plan import MeshPlan
+from nnspec.placement.mesh.pipelines import rank_of
+from nnspec.placement.mesh.plan import MeshPlan
 from nnspec.placement.model import BACKWARD, operator_names
-from nnspec.placement.pipelines import rank_of
 from nnspec.placement.plan import Plan
 from nnspec.placement.request import spelled_out
 from nnspec.records import dataclass

@@ -16,23 +16,23 @@ from hypothesis import strategies as st
 from scipy.optimize import nnls
 
 from nnspec import load
-from nnspec.analysis.calibration import Sample, fit, least_squares
-from nnspec.analysis.calibration_file import (
+from nnspec.analysis.figures import Analysis
+from nnspec.analysis.timing.calibration import Sample, fit, least_squares
+from nnspec.analysis.timing.calibration_file import (
     Calibration,
     calibration_text,
     read_calibration,
 )
-from nnspec.analysis.device import calibration_path, load_device
-from nnspec.analysis.figures import Analysis
-from nnspec.analysis.forecast import Forecast
-from nnspec.analysis.kernels import Mode
-from nnspec.analysis.latency import Latency
-from nnspec.analysis.measurements import (
+from nnspec.analysis.timing.device import calibration_path, load_device
+from nnspec.analysis.timing.forecast import Forecast
+from nnspec.analysis.timing.kernels import Mode
+from nnspec.analysis.timing.latency import Latency
+from nnspec.analysis.timing.measurements import (
     Measurement,
     measurements_text,
     read_measurements,
 )
-from nnspec.analysis.roofline import Factors, Roofline
+from nnspec.analysis.timing.roofline import Factors, Roofline
 from nnspec.cli.main import main
 from nnspec.diagnostics import SpecError
 

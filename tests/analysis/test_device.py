@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nnspec.analysis.device import (
+from nnspec.analysis.timing.device import (
     CATALOGUE,
     calibration_path,
     device_names,
@@ -163,7 +163,7 @@ def test_the_command_shows_figures_and_sources(
 def test_reading_devices_imports_no_costs() -> None:
     code = (
         "import sys\n"
-        "from nnspec.analysis.device import load_device\n"
+        "from nnspec.analysis.timing.device import load_device\n"
         "load_device('h100')\n"
         "print(*(name for name in sys.modules if name.startswith('nnspec')))\n"
     )
@@ -173,5 +173,10 @@ def test_reading_devices_imports_no_costs() -> None:
     assert set(done.stdout.split()) == {
         *("nnspec", "nnspec.source", "nnspec.diagnostics", "nnspec.files"),
         "nnspec.records",
-        *("nnspec.analysis", "nnspec.analysis.device", "nnspec.analysis.quantities"),
+        *(
+            "nnspec.analysis",
+            "nnspec.analysis.timing",
+            "nnspec.analysis.timing.device",
+            "nnspec.analysis.quantities",
+        ),
     }

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from nnspec.analysis.device import Device, load_device
 from nnspec.analysis.figures import Analysis
-from nnspec.analysis.kernels import MODES, Kernel, Kernels, Mode
-from nnspec.analysis.latency import SECOND, Latency, Workload, update
-from nnspec.analysis.roofline import Duration, Factors, Roofline
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.summary import summary
+from nnspec.analysis.timing.device import Device, load_device
+from nnspec.analysis.timing.kernels import MODES, Kernel, Kernels, Mode
+from nnspec.analysis.timing.latency import SECOND, Latency, Workload, update
+from nnspec.analysis.timing.roofline import Duration, Factors, Roofline
 from nnspec.cli.main import main
 from nnspec.compiler import Spec, load_source
 from nnspec.diagnostics import SpecError

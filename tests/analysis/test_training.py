@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from nnspec import load
-from nnspec.analysis.calibration import Fit
-from nnspec.analysis.calibration_file import Calibration
-from nnspec.analysis.device import load_device
 from nnspec.analysis.figures import Analysis
-from nnspec.analysis.forecast import Forecast
-from nnspec.analysis.roofline import Factors
 from nnspec.analysis.setting import Setting
-from nnspec.analysis.training import Budget, Training, read_budget, training
-from nnspec.cli.durations import joules_text, seconds_text
+from nnspec.analysis.timing.calibration import Fit
+from nnspec.analysis.timing.calibration_file import Calibration
+from nnspec.analysis.timing.device import load_device
+from nnspec.analysis.timing.forecast import Forecast
+from nnspec.analysis.timing.roofline import Factors
+from nnspec.analysis.timing.training import Budget, Training, read_budget, training
 from nnspec.cli.main import main
+from nnspec.cli.shown.durations import joules_text, seconds_text
 from nnspec.diagnostics import SpecError
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nnspec.cli.amounts import exact, for_program, rounded
+from nnspec.cli.shown.amounts import exact, for_program, rounded
 from nnspec.ir.dims import dim, symbol
 
 

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from nnspec.cli.findings import render, render_all
-from nnspec.cli.findings_data import as_github, as_json, as_sarif
+from nnspec.cli.shown.findings import render, render_all
+from nnspec.cli.shown.findings_data import as_github, as_json, as_sarif
 from nnspec.diagnostics import Diagnostic, Diagnostics, Label, Severity
 from nnspec.source import Location, Source, Span
 

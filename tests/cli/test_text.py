@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nnspec.cli.text import cells, encodable, excerpt, shortened, visible
+from nnspec.cli.shown.text import cells, encodable, excerpt, shortened, visible
 from tests.work import calls
 
 

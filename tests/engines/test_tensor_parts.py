@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 import nnspec
-from nnspec.analysis.shards import weights_of
-from nnspec.analysis.tensor_axes import axes_behind
-from nnspec.analysis.tensor_parts import Part, split_layers, tensor_parts
-from nnspec.analysis.tensor_plan import Style, TensorPlan
-from nnspec.analysis.tensor_reasons import NOT_A_KIND, reasons_of
-from nnspec.analysis.tensor_shapes import Divided, with_share_open
+from nnspec.analysis.sharding.axes import axes_behind
+from nnspec.analysis.sharding.held import weights_of
+from nnspec.analysis.sharding.parts import Part, split_layers, tensor_parts
+from nnspec.analysis.sharding.plan import Style, TensorPlan
+from nnspec.analysis.sharding.reasons import NOT_A_KIND, reasons_of
+from nnspec.analysis.sharding.shapes import Divided, with_share_open
 from nnspec.ir.dims import dim
 from nnspec.ir.graph import Program
 from nnspec.ir.types import DType, TensorType

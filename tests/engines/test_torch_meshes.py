@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import nnspec
-from nnspec.analysis.tensor_plan import TensorPlan
+from nnspec.analysis.sharding.plan import TensorPlan
 from nnspec.cli.main import main
 from nnspec.diagnostics import SpecError
 from nnspec.targets.engines.communication import Step

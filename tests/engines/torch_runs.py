@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnspec.analysis.tensor_plan import TensorPlan
+from nnspec.analysis.sharding.plan import TensorPlan
 from nnspec.compiler import Spec
 from nnspec.targets import emit
 from nnspec.targets.engines.communication import Step, Traffic

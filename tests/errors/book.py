@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnspec.cli.findings import render_all
+from nnspec.cli.shown.findings import render_all
 from nnspec.compiler import check_source
 from nnspec.diagnostics import Diagnostics, SpecErrors
 from nnspec.source import Source

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from nnspec.placement.cluster import Cluster, Link
-from nnspec.placement.cluster_file import cluster_of
+from nnspec.placement.clusters.cluster import Cluster, Link
+from nnspec.placement.clusters.file import cluster_of
 from nnspec.placement.graph import Operator, Value, WeightedGraph
 
 KINDS = ("a", "b", "c")

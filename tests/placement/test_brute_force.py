@@ -15,20 +15,21 @@ import numpy as np
 import pytest
 
 from nnspec.diagnostics import SpecErrors
-from nnspec.placement import cpsat, forced
-from nnspec.placement.anneal import annealed
-from nnspec.placement.assign import first_fit, is_allowed
-from nnspec.placement.beam import Beam
-from nnspec.placement.contiguous import reach_of
 from nnspec.placement.evaluate import value_of
-from nnspec.placement.interval import least_limit
-from nnspec.placement.latency import scheduling_problem
-from nnspec.placement.line import line_of
-from nnspec.placement.orders import is_chain
+from nnspec.placement.free import cpsat
+from nnspec.placement.free.anneal import annealed
+from nnspec.placement.free.assign import first_fit, is_allowed
+from nnspec.placement.free.tally import largest_load
+from nnspec.placement.latency import forced
+from nnspec.placement.latency.beam import Beam
+from nnspec.placement.latency.orders import is_chain
+from nnspec.placement.latency.search import scheduling_problem
+from nnspec.placement.lines.contiguous import reach_of
+from nnspec.placement.lines.interval import least_limit
+from nnspec.placement.lines.line import line_of
 from nnspec.placement.place import Options, place
 from nnspec.placement.plan import Objective
 from nnspec.placement.problem import problem_of, work_bound
-from nnspec.placement.tally import largest_load
 from tests.placement.brute import Brute, Instance, random_instance
 
 pytestmark = pytest.mark.slow

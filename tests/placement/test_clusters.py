@@ -15,7 +15,7 @@ from nnspec.analysis.quantities import (
     read_number,
 )
 from nnspec.diagnostics import SpecError, SpecErrors
-from nnspec.placement.cluster_file import preset, read_cluster
+from nnspec.placement.clusters.file import preset, read_cluster
 from nnspec.placement.graph import Value
 
 TWO_NODES = """

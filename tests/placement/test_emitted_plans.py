@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nnspec.analysis.tensor_plan import TensorPlan
+from nnspec.analysis.sharding.plan import TensorPlan
 from nnspec.cli.main import main
 from nnspec.compiler import load
 from nnspec.targets.engines.shares import held_elements

@@ -6,14 +6,14 @@ import random
 
 import pytest
 
-from nnspec.placement.cluster_file import cluster_of
-from nnspec.placement.folding import fold_of
+from nnspec.placement.clusters.file import cluster_of
 from nnspec.placement.graph import Operator, Value, WeightedGraph
-from nnspec.placement.interval import least_limit
-from nnspec.placement.line import Line, line_of
+from nnspec.placement.lines.folding import fold_of
+from nnspec.placement.lines.interval import least_limit
+from nnspec.placement.lines.line import Line, line_of
+from nnspec.placement.lines.reach import Tables
+from nnspec.placement.lines.stretches import Steps
 from nnspec.placement.problem import Problem, problem_of, work_bound
-from nnspec.placement.reach import Tables
-from nnspec.placement.stretches import Steps
 
 
 def repeated(seed: int, turns: int, *, shared: bool = False) -> Problem:

@@ -8,12 +8,12 @@ from math import inf
 
 import pytest
 
-from nnspec.placement.cluster import Cluster
-from nnspec.placement.cluster_file import cluster_of
-from nnspec.placement.forced import forced_bound
-from nnspec.placement.frontier import steps_of
+from nnspec.placement.clusters.cluster import Cluster
+from nnspec.placement.clusters.file import cluster_of
 from nnspec.placement.graph import Operator, Value, WeightedGraph
-from nnspec.placement.latency import latency_bound, scheduling_problem
+from nnspec.placement.latency.forced import forced_bound
+from nnspec.placement.latency.frontier import steps_of
+from nnspec.placement.latency.search import latency_bound, scheduling_problem
 from nnspec.placement.place import place
 from tests.placement.brute import Brute, Instance
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from nnspec.diagnostics import SpecError, SpecErrors
-from nnspec.placement.cluster_file import cluster_of
+from nnspec.placement.clusters.file import cluster_of
 from nnspec.placement.evaluate import check_plan, is_contiguous, loads, plan_of
 from nnspec.placement.graph import Operator, Value, WeightedGraph, check_graph
+from nnspec.placement.latency.schedule import scheduled
 from nnspec.placement.plan import plan_from_json
-from nnspec.placement.schedule import scheduled
 
 CLUSTER = cluster_of(
     {

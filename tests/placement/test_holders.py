@@ -6,8 +6,8 @@ from math import inf
 
 import pytest
 
+from nnspec.placement.free.holders import holder_bound
 from nnspec.placement.graph import Operator, Value, WeightedGraph
-from nnspec.placement.holders import holder_bound
 from nnspec.placement.place import place
 from nnspec.placement.problem import problem_of
 from tests.placement.brute import Brute, random_instance

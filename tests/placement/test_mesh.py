@@ -9,26 +9,26 @@ from collections import Counter
 import pytest
 
 from nnspec.analysis.figures import Analysis
-from nnspec.analysis.latency import Workload
 from nnspec.analysis.setting import Setting
-from nnspec.analysis.tensor_plan import TensorPlan
+from nnspec.analysis.sharding.plan import TensorPlan
+from nnspec.analysis.timing.latency import Workload
 from nnspec.compiler import load, load_source
 from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors
 from nnspec.ir.dims import Size
-from nnspec.placement import mesh_search
-from nnspec.placement.chain import Chain
-from nnspec.placement.cluster import Cluster
-from nnspec.placement.cluster_file import cluster_of, preset
-from nnspec.placement.collectives import Wire
-from nnspec.placement.mesh import best_mesh
-from nnspec.placement.mesh_check import check_mesh
-from nnspec.placement.mesh_cost import Divided
-from nnspec.placement.mesh_plan import SHARDED, Mesh, MeshPlan, Sharded, mesh_from_json
-from nnspec.placement.meshes import Meshes
+from nnspec.placement.clusters.cluster import Cluster
+from nnspec.placement.clusters.file import cluster_of, preset
+from nnspec.placement.mesh import search as mesh_search
+from nnspec.placement.mesh.candidates import Meshes
+from nnspec.placement.mesh.chain import Chain
+from nnspec.placement.mesh.check import check_mesh
+from nnspec.placement.mesh.collectives import Wire
+from nnspec.placement.mesh.cost import Divided
+from nnspec.placement.mesh.pipelines import SCHEDULES
+from nnspec.placement.mesh.place import best_mesh
+from nnspec.placement.mesh.plan import SHARDED, Mesh, MeshPlan, Sharded, mesh_from_json
+from nnspec.placement.mesh.tensor import shared_nodes
 from nnspec.placement.model import kernel_seconds
-from nnspec.placement.pipelines import SCHEDULES
 from nnspec.placement.simulate import simulate_ranks
-from nnspec.placement.tensor import shared_nodes
 from nnspec.source import Source
 from nnspec.targets.engines.shares import held_elements
 from nnspec.targets.engines.torch_sharded import MeshShape

@@ -7,7 +7,7 @@ import pytest
 from nnspec.analysis.figures import Analysis
 from nnspec.analysis.setting import Setting
 from nnspec.compiler import load_source
-from nnspec.placement.cluster_file import preset
+from nnspec.placement.clusters.file import preset
 from nnspec.placement.evaluate import check_plan
 from nnspec.placement.graph import Operator, check_graph
 from nnspec.placement.labels import folded, selects

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from nnspec.placement.pipelines import (
+from nnspec.placement.mesh.pipelines import (
     HALVES,
     SCHEDULES,
     Schedule,
@@ -20,8 +20,8 @@ from nnspec.placement.pipelines import (
     refusal,
     shares,
 )
+from nnspec.placement.mesh.timetable import StageTimes, Timetable
 from nnspec.placement.simulate import simulate_ranks
-from nnspec.placement.timetable import StageTimes, Timetable
 
 CASES: list[tuple[Schedule, int, int, int]] = [
     (schedule, ranks, rounds, microbatches)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors
-from nnspec.placement.cluster_file import cluster_of
+from nnspec.placement.clusters.file import cluster_of
 from nnspec.placement.evaluate import check_plan, is_contiguous
 from nnspec.placement.graph import Operator, Value, WeightedGraph
 from nnspec.placement.place import Options, place

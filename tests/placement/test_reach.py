@@ -7,13 +7,13 @@ import random
 import numpy as np
 import pytest
 
-from nnspec.placement import reach
-from nnspec.placement.cluster_file import cluster_of
+from nnspec.placement.clusters.file import cluster_of
 from nnspec.placement.graph import Operator, Value, WeightedGraph
-from nnspec.placement.line import Line, line_of
+from nnspec.placement.lines import reach
+from nnspec.placement.lines.line import Line, line_of
+from nnspec.placement.lines.reach import Tables
+from nnspec.placement.lines.stretches import Steps
 from nnspec.placement.problem import problem_of
-from nnspec.placement.reach import Tables
-from nnspec.placement.stretches import Steps
 
 
 def random_line(seed: int, count: int, reads: int) -> Line:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nnspec.diagnostics import SpecErrors
-from nnspec.placement.cluster_file import cluster_of
+from nnspec.placement.clusters.file import cluster_of
 from nnspec.placement.evaluate import plan_of
 from nnspec.placement.graph import Operator, Value, WeightedGraph
 from nnspec.placement.place import Options, place

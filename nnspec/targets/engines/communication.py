@@ -21,10 +21,10 @@ from dataclasses import replace
 from math import prod
 from typing import TypeAlias
 
-from nnspec.analysis.shards import Shape, held_by_tensor
-from nnspec.analysis.tensor_parts import Part
-from nnspec.analysis.tensor_plan import SplitFunction, TensorPlan
-from nnspec.analysis.tensor_values import port_values, values_of
+from nnspec.analysis.sharding.held import Shape, held_by_tensor
+from nnspec.analysis.sharding.parts import Part
+from nnspec.analysis.sharding.plan import SplitFunction, TensorPlan
+from nnspec.analysis.sharding.values import port_values, values_of
 from nnspec.analysis.uses import Inside, Use, Uses
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size

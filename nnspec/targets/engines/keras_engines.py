@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
-from nnspec.analysis.tensor_plan import TensorPlan
+from nnspec.analysis.sharding.plan import TensorPlan
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Port, Program
 from nnspec.ops.normalization import BatchNorm

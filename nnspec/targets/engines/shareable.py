@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nnspec.analysis.tensor_parts import Part
-from nnspec.analysis.tensor_plan import TensorPlan
-from nnspec.analysis.tensor_shapes import with_share_open
+from nnspec.analysis.sharding.parts import Part
+from nnspec.analysis.sharding.plan import TensorPlan
+from nnspec.analysis.sharding.shapes import with_share_open
 from nnspec.ir.graph import Function, Node, Program
 from nnspec.ops.base import Operator, field_terms
 from nnspec.ops.linear import Linear

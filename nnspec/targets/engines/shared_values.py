@@ -1,6 +1,6 @@
 """What stands in front of operators that work on shares: the share of a value, of a weight, or of chance.
 
-`nnspec.analysis.tensor_walk` says which values those are. Each is a node of its own, before each of its readers.
+`nnspec.analysis.sharding.walk` says which values those are. Each is a node of its own, before each of its readers.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 
-from nnspec.analysis.tensor_parts import Part
+from nnspec.analysis.sharding.parts import Part
 from nnspec.ir.dims import dim
 from nnspec.ir.graph import (
     Argument,

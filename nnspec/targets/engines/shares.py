@@ -9,10 +9,10 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from nnspec.analysis.shards import Shape, held_by_tensor, part_of
+from nnspec.analysis.sharding.held import Shape, held_by_tensor, part_of
 
 if TYPE_CHECKING:
-    from nnspec.analysis.tensor_plan import TensorPlan
+    from nnspec.analysis.sharding.plan import TensorPlan
     from nnspec.targets.engines.torch_sharded import MeshShape
 
 

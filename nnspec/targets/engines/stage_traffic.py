@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
-from nnspec.analysis.shards import held_by_tensor
-from nnspec.analysis.tensor_values import constant_values, values_of
+from nnspec.analysis.sharding.held import held_by_tensor
+from nnspec.analysis.sharding.values import constant_values, values_of
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
 from nnspec.ir.graph import Port, Program, dotted

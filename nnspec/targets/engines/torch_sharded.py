@@ -9,8 +9,8 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal as Choice
 
-from nnspec.analysis.tensor_plan import Style, TensorPlan
-from nnspec.analysis.tensor_reasons import reasons_of
+from nnspec.analysis.sharding.plan import Style, TensorPlan
+from nnspec.analysis.sharding.reasons import reasons_of
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Function, Program, dotted
 from nnspec.ops.normalization import BatchNorm

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from nnspec.analysis.tensor_plan import Style, TensorPlan
-from nnspec.analysis.tensor_values import constant_values, static_values
+from nnspec.analysis.sharding.plan import Style, TensorPlan
+from nnspec.analysis.sharding.values import constant_values, static_values
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Program
 from nnspec.passes.stages import Copy, Stages, staged, values_of

@@ -1,0 +1,1 @@
+"""What tensor parallelism splits, and what each process holds of it."""

@@ -1,0 +1,1 @@
+"""How long a program takes: devices, rooflines, calibration, and the training of a budget."""

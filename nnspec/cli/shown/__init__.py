@@ -1,0 +1,1 @@
+"""What commands show: figures, tables and findings, for people and for programs."""

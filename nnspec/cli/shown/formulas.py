@@ -1,0 +1,270 @@
+"""Figures as formulas alone: in constants of the model, as text, LaTeX, Python or JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nnspec.analysis.formula.tree import Number
+from nnspec.records import dataclass
+
+if TYPE_CHECKING:
+    from nnspec.analysis.figures import Analysis, Figure, Measured
+    from nnspec.analysis.formula.source import Definition
+    from nnspec.analysis.formula.tree import Formula
+    from nnspec.analysis.generic.closed import ClosedForms
+    from nnspec.compiler import Spec
+    from nnspec.ir.dims import Dim
+
+FORMATS = ("text", "latex", "python", "javascript")
+EVERY = "all"
+# So many parts of a maximum are shown to a person.
+MOST_PARTS = 12
+
+
+@dataclass(frozen=True)
+class Formulas:
+    """The figures of one model as formulas, and what they hold for; `left_out` are those nobody asked for."""
+
+    spec: Spec
+    title: str
+    figures: Sequence[Figure]
+    values: Sequence[Measured]
+    forms: ClosedForms | None
+    left_out: Sequence[Figure] = ()
+
+    @staticmethod
+    def of(
+        spec: Spec,
+        title: str,
+        analysis: Analysis,
+        figures: Sequence[Figure],
+        constants: str | None,
+        *,
+        unasked: bool,
+    ) -> Formulas:
+        """The formulas of figures in sizes, and in constants if there are any (`all`, or their names).
+
+        Raises `SpecError` for a constant or figure that has none, save for figures that nobody asked for.
+        """
+        if constants is None:
+            values = [analysis.measured(each.name).at(spec.symbols) for each in figures]
+            return Formulas(spec, title, figures, values, None)
+        from nnspec.analysis.generic.closed import closed_forms
+
+        wanted = [each for each in figures if not (unasked and each.whole is not None)]
+        names = None
+        if constants != EVERY:
+            names = [name.strip() for name in constants.split(",")]
+        asked = [each.name for each in wanted]
+        optional = asked if unasked else ()
+        forms = closed_forms(analysis, asked, names, optional=optional)
+        said = [each for each in wanted if each.name in forms.figures]
+        values = [forms.figures[each.name].at(spec.symbols) for each in said]
+        left_out = [each for each in figures if each not in wanted]
+        return Formulas(spec, title, said, values, forms, left_out)
+
+    # ---- what they hold for ------------------------------------------------------------------
+
+    def conditions(self) -> list[str]:
+        """What the formulas hold for, each a comparison of the language."""
+        if self.forms is None:
+            return []
+        return [*self._equal(self.forms.fixed), *map(str, self.forms.conditions)]
+
+    def conditions_of(self, figure: str) -> list[str]:
+        """What one figure needs besides."""
+        return (
+            [] if self.forms is None else self._equal(self.forms.kept.get(figure, ()))
+        )
+
+    def _equal(self, names: Iterable[str]) -> list[str]:
+        assert self.forms is not None
+        return [f"{name} == {self.forms.constants[name]}" for name in names]
+
+    def remarks(self) -> list[str]:
+        """The same for a person, with the reasons."""
+        if self.forms is None:
+            return []
+        found = [
+            f"{name} stays {self.forms.constants[name]}: {because}"
+            for name, because in self.forms.fixed.items()
+        ]
+        found += self._kept()
+        if self.forms.conditions:
+            found.append(f"holds where {', '.join(map(str, self.forms.conditions))}")
+        found.extend(self.forms.unsaid.values())
+        if self.left_out:
+            names = ",".join(each.name for each in self.left_out)
+            found.append(
+                f"memory has conditions of its own: ask with --figures {names}"
+            )
+        return found
+
+    def _kept(self) -> list[str]:
+        """Constants that stay numbers in some figures alone."""
+        if self.forms is None:
+            return []
+        found: dict[tuple[str, str], list[str]] = {}
+        for figure in self.figures:
+            reasons: dict[str, list[str]] = {}
+            for name, because in self.forms.kept.get(figure.name, {}).items():
+                value = self.forms.constants[name]
+                reasons.setdefault(because, []).append(f"{name} stays {value}")
+            for because, names in reasons.items():
+                found.setdefault((", ".join(names), because), []).append(figure.title)
+        return [
+            f"{names} in {', '.join(figures)}: {because}"
+            for (names, because), figures in found.items()
+        ]
+
+    # ---- formats -----------------------------------------------------------------------------
+
+    def as_object(self) -> dict[str, Any]:
+        """The figures by name, and what they hold for."""
+        found: dict[str, Any] = {"name": self.spec.name}
+        for figure, value in zip(self.figures, self.values, strict=True):
+            known = value.for_program()
+            found[figure.name] = (
+                known if value.is_known else " ".join(self._lines(value))
+            )
+        if self.forms is not None:
+            found["constants"] = dict(self.forms.constants)
+            found["holds_where"] = self.conditions()
+            if self.forms.kept:
+                besides = {each: self.conditions_of(each) for each in self.forms.kept}
+                found["holds_where_besides"] = besides
+        return found
+
+    def as_text(self) -> str:
+        """A line for each figure, one for each way in which it grows."""
+        from nnspec.cli.shown.text import visible
+        from nnspec.cli.shown.wrapping import line_width, wrapped, wrapped_words
+
+        width = max((len(each.title) for each in self.figures), default=0)
+        lines = [visible(self._heading()), ""]
+        room = line_width() - width - 2
+        for figure, value in zip(self.figures, self.values, strict=True):
+            found = (wrapped(line, room) for line in self._shown(value))
+            first, *rest = (line for lines in found for line in lines)
+            lines.append(f"{figure.title:{width}}  {visible(first)}")
+            lines += (f"{'':{width}}  {visible(line)}" for line in rest)
+        remarks = [
+            visible(line)
+            for remark in self.remarks()
+            for line in wrapped_words(remark, line_width())
+        ]
+        return "\n".join([*lines, *([""] if remarks else []), *remarks, ""])
+
+    def _heading(self) -> str:
+        if self.forms is None:
+            return self.title
+        return f"{self.title}  in {', '.join(self.forms.names()) or 'numbers'}"
+
+    def _shown(self, value: Measured) -> list[str]:
+        """The lines of a figure for a person: of a maximum that which is usually largest first."""
+        parts = largest_first(value.value, self._usual_values())
+        if len(parts) < 2 or value.below != 1:
+            return self._lines(value)
+        from nnspec.analysis.formula.notation import Notation
+
+        texts = [Notation().write(self._formula(part)) for part in parts[:MOST_PARTS]]
+        if len(parts) > MOST_PARTS:
+            texts.append(f"... and {len(parts) - MOST_PARTS} more: see --json")
+        return [f"max({', '.join(texts)})"]
+
+    def _usual_values(self) -> dict[str, int]:
+        """The constants as they are, and sizes that are usual."""
+        from nnspec.analysis.typical import typical_sizes
+
+        constants = {} if self.forms is None else dict(self.forms.constants)
+        return {**constants, **typical_sizes(self.spec.program)}
+
+    def _lines(self, value: Measured) -> list[str]:
+        """A line for each way in which a figure grows, with the sign before it."""
+        from nnspec.analysis.formula.growth import growths
+        from nnspec.analysis.formula.notation import Notation
+
+        notation = Notation()
+        if value.below != 1:
+            parts = (self._formula(value.value), self._formula(value.below))
+            return [notation.ratio(*map(notation.write, parts))]
+        found = growths(value.value, self.spec.program.symbols)
+        first, *rest = [each.formula for each in found] or [Number(0)]
+        return [notation.write(first), *(notation.signed(each) for each in rest)]
+
+    def _formula(self, value: Any) -> Formula:
+        from nnspec.analysis.formula.growth import grouped
+
+        return grouped(value, self.spec.program.symbols)
+
+    def as_latex(self) -> str:
+        """An equation for each figure."""
+        from nnspec.analysis.formula.notation import Latex
+
+        notation = Latex()
+        rows: list[str] = []
+        for figure, value in zip(self.figures, self.values, strict=True):
+            text = notation.write(self._formula(value.value))
+            if value.below != 1:
+                text = notation.ratio(text, notation.write(self._formula(value.below)))
+            title = figure.title.replace("_", "\\_").replace("'", "\\textquotesingle ")
+            rows.append(f"\\text{{{title}}} &= {text}")
+        remarks = "".join(f"% {remark}\n" for remark in self.remarks())
+        body = " \\\\\n".join(rows)
+        return f"% {self.title}\n{remarks}\\begin{{align*}}\n{body}\n\\end{{align*}}\n"
+
+    def definitions(self, prefix: str) -> list[Definition]:
+        """The figures as functions, all of the same arguments: sizes first."""
+        from nnspec.analysis.formula.source import Definition, arguments_of
+
+        formulas = [self._formula(value.value) for value in self.values]
+        belows = [
+            None if value.below == 1 else self._formula(value.below)
+            for value in self.values
+        ]
+        every = [*formulas, *(each for each in belows if each is not None)]
+        arguments = arguments_of(every, self.spec.program.symbols)
+        return [
+            Definition(
+                f"{prefix}{figure.name}",
+                formula,
+                arguments,
+                f"{figure.title} of {self.spec.name}: {figure.convention}.",
+                (*self.conditions_of(figure.name), *self.conditions()),
+                below,
+            )
+            for figure, formula, below in zip(
+                self.figures, formulas, belows, strict=True
+            )
+        ]
+
+
+def largest_first(value: Dim, at: Mapping[str, int]) -> list[Dim]:
+    """What a maximum is the largest of, the largest at some sizes first; of others the value itself."""
+    if value.is_constant or len(value.terms) != 1:
+        return [value]
+    monomial, coefficient = value.terms[0]
+    if coefficient != 1 or len(monomial) != 1 or monomial[0][0].kind != "max":
+        return [value]
+    return sorted(monomial[0][0].arguments, key=lambda part: -int(part.at(at)))
+
+
+def rendered(found: Sequence[Formulas], notation: str) -> str:
+    """The formulas of models in a notation; functions of several models are told apart by name."""
+    if notation == "text":
+        return "\n".join(each.as_text() for each in found)
+    if notation == "latex":
+        return "\n".join(each.as_latex() for each in found)
+    from nnspec.analysis.formula.source import javascript_source, python_source
+    from nnspec.ops.base import snake_case
+
+    definitions = [
+        definition
+        for each in found
+        for definition in each.definitions(
+            f"{snake_case(each.spec.name)}_" if len(found) > 1 else ""
+        )
+    ]
+    write = python_source if notation == "python" else javascript_source
+    return write(definitions)

@@ -1,0 +1,1 @@
+"""Plans without a line: any unit on any device."""

@@ -1,0 +1,1 @@
+"""Contiguous plans: units stand in a line, and each device takes a stretch of it."""

@@ -1,0 +1,1 @@
+"""Meshes of equal devices: data, tensor and pipeline parallelism with schedules."""

@@ -1,0 +1,182 @@
+"""Meshes: data, tensor and pipeline parallelism of equal devices, with sharded states.
+
+`best_mesh` finds the best of all meshes (`nnspec.placement.mesh.search`), `check_mesh` costs
+one that a person wrote (`nnspec.placement.mesh.check`). Both give the same kind of plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import inf
+
+from nnspec.analysis.figures import Analysis
+from nnspec.diagnostics import SpecError
+from nnspec.ir.dims import Size
+from nnspec.placement.clusters.cluster import Cluster, Device, Link
+from nnspec.placement.mesh.candidates import Meshes
+from nnspec.placement.mesh.plan import Mesh, MeshPlan
+from nnspec.placement.mesh.result import Result, Verdict
+from nnspec.placement.mesh.search import Found, Lines, Search
+from nnspec.placement.room import in_bytes
+
+FEW_PARTS = 100
+"""With more stages times micro-batches, meshes with several stages on each rank are not tried."""
+MOST_DEVICES = 1024
+"""Beyond so many, the number that would do is not looked for."""
+
+
+def best_mesh(
+    analysis: Analysis,
+    cluster: Cluster,
+    sizes: Mapping[str, Size],
+    fixed: Mapping[str, int | str] | None = None,
+) -> MeshPlan:
+    """The mesh of all devices whose step is shortest, with the stages of its pipeline.
+
+    `fixed` gives some fields of the mesh. Raises SpecError: E1019 (unlike devices, or no
+    batch to divide), E1016 (the batch does not divide), E1020 (no mesh is as fixed),
+    E1030 (batch statistics), E1011 (no mesh fits, with the least memory or number of
+    devices with which one would).
+    """
+    meshes = Meshes(analysis, cluster, sizes)
+    wanted = fixed or {}
+    if int(wanted.get("microbatches", 1)) > 1:
+        meshes.refuse_batch_statistics()
+    every = list(meshes.all())
+    if not every:
+        raise _indivisible(meshes)
+    every = [mesh for mesh in every if _is_as_fixed(mesh, wanted)]
+    if not every:
+        raise _none_as_fixed(meshes, wanted)
+    found = Search(meshes).run(every)
+    if found.best is None:
+        raise _does_not_fit(meshes, every, wanted)
+    verdict = Verdict(found.bound, _proof(found), METHOD, len(every))
+    return Result(meshes, found.best).plan(verdict)
+
+
+METHOD = "enumeration of meshes, their divisions by dynamic programming, timetables"
+
+
+def _proof(found: Found) -> str:
+    lines = "every mesh with one stage on each rank, however the model is cut"
+    if found.bound >= found.lines:
+        return f"{lines}, takes as long or longer, and so does every other one"
+    return (
+        f"{lines}, takes {found.lines:.6g} s or more; of those with several there is only "
+        "the work of the mean rank, with what runs before and behind it"
+    )
+
+
+def _is_as_fixed(mesh: Mesh, fixed: Mapping[str, int | str]) -> bool:
+    return all(getattr(mesh, name) == value for name, value in fixed.items())
+
+
+def _indivisible(meshes: Meshes) -> SpecError:
+    return SpecError(
+        "E1016",
+        f"a batch of {meshes.batch} does not divide over any mesh of {meshes.count} devices",
+        hint=f"choose a batch that is a multiple, such as {meshes.symbol}={meshes.count}",
+    )
+
+
+def _none_as_fixed(meshes: Meshes, fixed: Mapping[str, int | str]) -> SpecError:
+    wanted = ", ".join(f"{name}={value}" for name, value in fixed.items())
+    widths = ", ".join(map(str, meshes.widths)) or "nothing"
+    return SpecError(
+        "E1020",
+        f"no mesh of {meshes.count} devices has {wanted} for a batch of {meshes.batch}",
+        hint="data, tensor and pipeline multiply to all devices; data and microbatches "
+        f"divide the batch; tensor divides {meshes.wires.node} devices of a node and "
+        f"something that is split ({widths}); `nnspec explain E1031` says what schedules need",
+    )
+
+
+# ---- room --------------------------------------------------------------------------------
+
+
+def _does_not_fit(
+    meshes: Meshes, every: Sequence[Mesh], fixed: Mapping[str, int | str]
+) -> SpecError:
+    least = least_memory(meshes, every) + meshes.cluster.kind(0).reserved
+    ways = [f"with {in_bytes(least)} on each device"] if least < inf else []
+    more = enough_devices(meshes, fixed)
+    ways += [f"on {more} devices of this size"] if more is not None else []
+    return SpecError(
+        "E1011",
+        f"no mesh of {meshes.count} devices fits: each has {in_bytes(meshes.usable)} to use",
+        hint=f"it would fit {', or '.join(ways)}" if ways else None,
+    )
+
+
+def least_memory(meshes: Meshes, every: Sequence[Mesh], enough: float = 0.0) -> float:
+    """The least room on each device with which a mesh would fit, in bytes.
+
+    Where a room is `enough`, any below it, or infinity if there surely is none.
+
+    Of meshes that differ in nothing else, those with smaller micro-batches take less. Only those with one stage on each rank are looked at.
+    """
+    lines = [mesh for mesh in every if mesh.rounds == 1]
+    most: dict[tuple[int, int], tuple[int, bool]] = {}
+    for mesh in lines:
+        key = (mesh.tensor, mesh.pipeline)
+        most[key] = max(most.get(key, (0, False)), _thrift(mesh))
+    least = inf
+    for mesh in lines:
+        if _thrift(mesh) == most[mesh.tensor, mesh.pipeline]:
+            cost = meshes.cost(mesh)
+            if enough and cost.lying_of_all > enough * mesh.pipeline:
+                continue
+            found = Lines(cost, inf).least_memory(least)
+            least = least if found is None else found[0]
+            if least <= enough:
+                break
+    return least
+
+
+def _thrift(mesh: Mesh) -> tuple[int, bool]:
+    return mesh.microbatches, mesh.schedule in (None, "1F1B")
+
+
+def enough_devices(meshes: Meshes, fixed: Mapping[str, int | str]) -> int | None:
+    """The least number of devices that would do, of whole nodes, more than there are."""
+    node = meshes.wires.node
+    for nodes in range(meshes.count // node + 1, MOST_DEVICES // node + 1):
+        larger = meshes.on(_of_nodes(meshes.cluster, nodes))
+        every = [mesh for mesh in larger.all() if _is_as_fixed(mesh, fixed)]
+        if _fits_any(larger, every):
+            return larger.count
+    return None
+
+
+def _fits_any(meshes: Meshes, every: Sequence[Mesh]) -> bool:
+    """Whether one of some meshes fits; with several stages on a rank only short schedules."""
+    if least_memory(meshes, every, meshes.usable) <= meshes.usable:
+        return True
+    able = [mesh for mesh in every if mesh.rounds > 1 and _is_short(meshes, mesh)]
+    return bool(able) and Search(meshes).run(able).best is not None
+
+
+def _is_short(meshes: Meshes, mesh: Mesh) -> bool:
+    if mesh.microbatches * mesh.pipeline * mesh.rounds > FEW_PARTS:
+        return False
+    cost = meshes.cost(mesh)
+    has_weights = cost.lying_of_all <= meshes.usable * mesh.pipeline
+    return has_weights and cost.has_room(meshes.usable)
+
+
+def _of_nodes(cluster: Cluster, count: int) -> Cluster:
+    """A cluster with so many of its first node in place of all nodes."""
+    first = [each for each in cluster.devices if each.node == cluster.devices[0].node]
+    devices: list[Device] = []
+    uplinks: dict[str, Link] = {}
+    for copy in range(count):
+        for device in first:
+            name = f"{device.name}+{copy}"
+            devices.append(Device(name, device.kind, f"{device.node}+{copy}"))
+            if device.name in cluster.uplinks:
+                uplinks[name] = cluster.uplinks[device.name]
+    return replace(
+        cluster, devices=tuple(devices), ports={}, uplinks=uplinks, routes={}
+    )
