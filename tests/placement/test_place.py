@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nnspec.cli.shown.placements import limits_text
 from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors
 from nnspec.placement.clusters.file import cluster_of
 from nnspec.placement.evaluate import check_plan, is_contiguous
@@ -171,3 +172,11 @@ def test_ten_thousand_operators_are_placed_in_a_line_exactly() -> None:
     assert plan.value == pytest.approx(
         sum(1 + n * 7 % 13 for n in range(10_000)) / 16, rel=5e-3
     )
+
+
+def test_of_many_limits_the_first_are_shown() -> None:
+    few = [f"memory of d{place}" for place in range(9)]
+    assert list(limits_text(few)) == [f"limited by {each}\n" for each in few]
+    *shown, rest = limits_text([f"memory of d{place}" for place in range(512)])
+    assert len(shown) == 8
+    assert rest == "and by 504 more\n"

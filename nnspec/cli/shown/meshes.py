@@ -13,6 +13,7 @@ from nnspec.cli.shown.placements import (
     MOST_ROWS,
     MOST_SPANS,
     drawn_row,
+    limits_text,
     shortened,
 )
 from nnspec.cli.shown.text import visible
@@ -51,7 +52,7 @@ def mesh_text(plan: MeshPlan, name: str) -> str:
         f"{seconds_text(plan.value)} ({_verdict(plan)}), "
         f"{plan.utilisation:.1%} of the peak\n",
         f"{mesh_words(plan)}\n",
-        *(f"limited by {visible(limit)}\n" for limit in plan.limits),
+        *limits_text(plan.limits),
         *([f"bound: {plan.proof}\n"] if plan.status == "feasible" else []),
         *(f"note: {visible(warning)}\n" for warning in plan.warnings),
         *_whole(plan),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nnspec.cli.render import shown_as, table
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nnspec.placement.plan import DeviceUse, Plan
 
 MOST_ROWS = 64
+MOST_LIMITS = 8
 MOST_SPANS = 20_000
 CELLS = 72
 HELD_WIDTH = 60
@@ -31,7 +32,7 @@ def plan_text(plan: Plan, graph: ModelGraph, name: str) -> str:
     shown = rows[:MOST_ROWS]
     parts = [
         f"{visible(name)} on {visible(plan.cluster)}: {_verdict(plan)}\n",
-        *(f"limited by {visible(limit)}\n" for limit in plan.limits),
+        *limits_text(plan.limits),
         "\n",
         table(
             HEADINGS,
@@ -44,6 +45,15 @@ def plan_text(plan: Plan, graph: ModelGraph, name: str) -> str:
         *_drawn(shown, _end(rows)),
     ]
     return "".join(parts)
+
+
+def limits_text(limits: Sequence[str]) -> Iterator[str]:
+    """What limits a plan, line by line: of hundreds of equal devices the first ones."""
+    shown = limits if len(limits) <= MOST_LIMITS + 1 else limits[:MOST_LIMITS]
+    for limit in shown:
+        yield f"limited by {visible(limit)}\n"
+    if len(shown) < len(limits):
+        yield f"and by {len(limits) - len(shown)} more\n"
 
 
 def _verdict(plan: Plan) -> str:
