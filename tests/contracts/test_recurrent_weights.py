@@ -25,6 +25,7 @@ import keras
 import numpy as np
 from lowering import namespace
 
+keras.utils.set_random_seed(0)
 names = namespace("keras")
 for kind in ("simple_rnn", "lstm", "gru", "lstm_cell", "gru_cell"):
     layer = names[kind](100, name="layer")
