@@ -30,8 +30,8 @@ SMALLER: dict[str, dict[str, Any]] = {
     },
     "ConvNextT": {"depths": [1, 2, 1, 1], "widths": [8, 12, 16, 24], "classes": 7},
     "SwinT": {
-        "depths": [1, 2, 2, 1],
-        "heads": [1, 2, 2, 4],
+        "depths": [2, 1],
+        "heads": [1, 2],
         "size": 64,
         "width": 8,
         "window": 2,
