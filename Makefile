@@ -84,13 +84,13 @@ $(DEMO_VENV)/.installed: pyproject.toml
 
 # torch is pinned, so that no other requirement on it can bring in a build with gigabytes
 # of accelerator libraries. torchvision and timm would replace it, so they come without
-# their requirements.
+# their requirements. What is used of all this is compiled when it is first imported.
 $(VENV)/.installed: pyproject.toml
 	@echo 'Setting up everything in $(VENV) (once) ...'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python $(PIP) install torch==2.13.0 'tensorflow==2.21.*' 'keras==3.15.*' \
+	$(BIN)/python $(PIP) install --no-compile torch==2.13.0 'tensorflow==2.21.*' 'keras==3.15.*' \
 		--editable '.[keras,weights,placement,dev]'
-	$(BIN)/python $(PIP) install --no-deps torchvision==0.28.0 timm
+	$(BIN)/python $(PIP) install --no-compile --no-deps torchvision==0.28.0 timm
 	touch $@
 
 clean:
