@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from nnspec.analysis.memory.calls import Calls
-from nnspec.analysis.memory.frame import Frame, port_values
+from nnspec.analysis.memory.frame import Frame
 from nnspec.analysis.memory.layout import contiguous
 from nnspec.analysis.memory.machine import Leaf, Machine, Storage, Tensor
 from nnspec.analysis.memory.measures import modes
 from nnspec.analysis.setting import Setting
-from nnspec.ir.graph import Function, Node
+from nnspec.ir.graph import Function, Node, values_of
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _arguments(
 ) -> list[Tensor]:
     """The arguments of a function as it is called, each with a storage of its own."""
     found: list[Tensor] = []
-    values = port_values(function, outputs=False)
+    values = values_of(function.inputs)
     for place, (value, needed) in enumerate(zip(values, needs, strict=True)):
         kind = function.types[value]
         shape = tuple(size.value for size in kind.shape)

@@ -14,7 +14,7 @@ from nnspec.analysis.figures import Analysis
 from nnspec.analysis.totals import Parts
 from nnspec.analysis.uses import Place, Site, Use
 from nnspec.ir.dims import Dim, Size
-from nnspec.ir.graph import Function, Path, Program, dotted
+from nnspec.ir.graph import Function, Path, Program, dotted, values_of
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Layout
 from nnspec.records import dataclass
@@ -154,13 +154,7 @@ def _plain_type(kind: TensorType) -> TensorType:
 
 
 def _output_types(function: Function) -> list[TensorType]:
-    values = [
-        value
-        for port in function.outputs
-        for value in (port.values if isinstance(port.values, tuple) else (port.values,))
-        if value is not None
-    ]
-    return [_plain_type(function.types[value]) for value in values]
+    return [_plain_type(function.types[v]) for v in values_of(function.outputs)]
 
 
 # ---- folding ----------------------------------------------------------------------------------------

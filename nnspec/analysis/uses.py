@@ -12,13 +12,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nnspec.ir.graph import (
-    Argument,
     Function,
     Node,
     Path,
-    Port,
     Program,
     dotted,
+    spread,
+    values_of,
 )
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Weight
@@ -102,7 +102,7 @@ class Inside:
         found = {
             value: port.name
             for port in self.function.inputs
-            for value in _spread(port.values)
+            for value in spread(port.values)
         }
         for node in self.function.nodes:
             found.update((value, dotted(node.path)) for value in node.outputs)
@@ -316,14 +316,3 @@ class Uses:
         from nnspec.analysis.recomputation import Recomputation
 
         return Recomputation(self, self._setting)
-
-
-def values_of(ports: tuple[Port, ...]) -> tuple[int, ...]:
-    """The values of all ports, lists spread out and missing ones left out."""
-    return tuple(value for port in ports for value in _spread(port.values))
-
-
-def _spread(argument: Argument) -> tuple[int, ...]:
-    if argument is None:
-        return ()
-    return argument if isinstance(argument, tuple) else (argument,)

@@ -23,6 +23,7 @@ from nnspec.ir.graph import (
     Function,
     Marks,
     Port,
+    values_of,
 )
 from nnspec.ir.rename import renamed_type, settled
 from nnspec.ir.types import TensorType
@@ -173,8 +174,7 @@ class Elaboration:
         rename = entering.renaming(function, bound)
         results = tuple(
             renamed_type(function.types[value], rename)
-            for port in function.outputs
-            for value in _values(port.values)
+            for value in values_of(function.outputs)
         )
         return Specialised(function, bound.inputs(), results, bound.constants)
 
@@ -340,9 +340,3 @@ class Elaboration:
                 raise
             self.note(error)
             raise Poisoned from None
-
-
-def _values(argument: Argument) -> tuple[int, ...]:
-    if argument is None:
-        return ()
-    return argument if isinstance(argument, tuple) else (argument,)

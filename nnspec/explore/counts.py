@@ -18,8 +18,9 @@ from nnspec.ir.graph import (
     Iteration,
     Loop,
     Program,
+    nodes_in,
 )
-from nnspec.ir.names_read import counted_by, names_of_function, names_of_turn, nodes_in
+from nnspec.ir.names_read import counted_by, names_of_function, names_of_turn
 
 
 def loop_counts(program: Program) -> frozenset[str]:
@@ -64,7 +65,7 @@ def _turns_are_alike(function: Function, loop: Loop) -> bool:
 
 def _done(function: Function, turn: Iteration) -> Iterator[tuple[Any, ...]]:
     """What a turn does: operators and calls, and the types that go in and come out."""
-    for node in nodes_in(function, turn.body):
+    for node in (function.nodes[number] for number in nodes_in(turn.body)):
         applied = node.callee if node.op is None else (type(node.op), node.op)
         yield (
             applied,

@@ -10,7 +10,7 @@ loops and names, from which emitted code takes its shape. Nothing else reads it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -30,6 +30,13 @@ Argument: TypeAlias = "int | tuple[int, ...] | None"
 def dotted(path: Path) -> str:
     """A path as people write it: `layers.0.3.conv1`."""
     return ".".join(str(part) for part in path)
+
+
+def spread(argument: Argument) -> tuple[int, ...]:
+    """The values of an argument: several of a list, none where it is missing."""
+    if argument is None:
+        return ()
+    return argument if isinstance(argument, tuple) else (argument,)
 
 
 @dataclass(frozen=True)
@@ -66,10 +73,7 @@ class Node:
     def values(self) -> Iterator[int]:
         """Every input value, list inputs spread out."""
         for argument in self.inputs:
-            if isinstance(argument, tuple):
-                yield from argument
-            elif argument is not None:
-                yield argument
+            yield from spread(argument)
 
 
 # ---- structure ------------------------------------------------------------------------------------
@@ -146,6 +150,21 @@ class Result:
 Item: TypeAlias = Step | Binding | Branch | Loop | Requirement | Result
 
 
+def nodes_in(items: Iterable[Item]) -> Iterator[int]:
+    """The numbers of the nodes of items, those in branches and in all turns of loops too."""
+    for item in items:
+        match item:
+            case Step(node=node):
+                yield node
+            case Branch(body=body):
+                yield from nodes_in(body)
+            case Loop(iterations=iterations):
+                for turn in iterations:
+                    yield from nodes_in(turn.body)
+            case _:
+                pass
+
+
 # ---- functions ------------------------------------------------------------------------------------
 
 
@@ -156,6 +175,11 @@ class Port:
     name: str
     values: Argument
     listed: bool = False
+
+
+def values_of(ports: Iterable[Port]) -> tuple[int, ...]:
+    """The values of ports in a row, lists spread out and missing ones left out."""
+    return tuple(value for port in ports for value in spread(port.values))
 
 
 @dataclass(frozen=True)
@@ -214,6 +238,14 @@ class Function:
     def results(self, node: Node) -> tuple[TensorType, ...]:
         """The types of a node's results."""
         return tuple(self.types[value] for value in node.outputs)
+
+    def instances(self) -> Iterator[Node]:
+        """The first use of each instance."""
+        seen: set[Path] = set()
+        for node in self.nodes:
+            if node.owns and node.path not in seen:
+                seen.add(node.path)
+                yield node
 
     def implied(self) -> Iterator[Dim]:
         """Sizes that its operators need to be at least 1, besides those of their results."""

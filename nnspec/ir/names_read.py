@@ -11,9 +11,8 @@ from nnspec.ir.graph import (
     Function,
     Item,
     Loop,
-    Node,
     Requirement,
-    Step,
+    nodes_in,
 )
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
@@ -81,26 +80,11 @@ def names_of_turn(function: Function, loop: Loop) -> Iterator[str]:
     """Every name that any turn of a loop is computed from."""
     for turn in loop.iterations:
         yield from _names_of_items(turn.body)
-        for node in nodes_in(function, turn.body):
+        for node in (function.nodes[number] for number in nodes_in(turn.body)):
             for term in node.terms.values():
                 yield from _names(term)
             for value in node.arguments.values():
                 yield from _names(value)
-
-
-def nodes_in(function: Function, items: Iterable[Item]) -> Iterator[Node]:
-    """The nodes that items take, those in branches and loops too."""
-    for item in items:
-        match item:
-            case Step(node=place):
-                yield function.nodes[place]
-            case Branch(body=body):
-                yield from nodes_in(function, body)
-            case Loop(iterations=turns):
-                for turn in turns:
-                    yield from nodes_in(function, turn.body)
-            case _:
-                pass
 
 
 def counted_by(loop: Loop) -> str | None:

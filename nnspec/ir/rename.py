@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nnspec.ir.dims import Atom, Dim
-from nnspec.ir.graph import Port, Running
+from nnspec.ir.graph import Port, Running, values_of
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
 from nnspec.records import dataclass
@@ -63,13 +63,10 @@ def settled(
 ) -> dict[int, TensorType]:
     """The types of a function, where the outputs' twins name no size that a loop only seemed to carry."""
     found = dict(types)
-    for port in outputs:
-        values = port.values if isinstance(port.values, tuple) else (port.values,)
-        for value in values:
-            if value is not None:
-                kind = found[value]
-                sizes = tuple(settle(size, running) for size in kind.shape)
-                found[value] = TensorType(sizes, kind.dtype)
+    for value in values_of(outputs):
+        kind = found[value]
+        sizes = tuple(settle(size, running) for size in kind.shape)
+        found[value] = TensorType(sizes, kind.dtype)
     return found
 
 

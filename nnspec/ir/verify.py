@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from nnspec.ir.dims import DimError
 from nnspec.ir.graph import (
-    Argument,
     Binding,
     Branch,
     Function,
@@ -17,11 +16,12 @@ from nnspec.ir.graph import (
     Loop,
     Node,
     Path,
-    Port,
     Program,
     Result,
     Step,
     dotted,
+    spread,
+    values_of,
 )
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import OpError
@@ -86,7 +86,7 @@ class _Checker:
     def _order(self) -> None:
         """Each value is made once, before its uses, and has a type."""
         made: set[int] = set()
-        for value in _port_values(self.function.inputs):
+        for value in values_of(self.function.inputs):
             self._make(made, value, None)
         for place, node in enumerate(self.function.nodes):
             if node.id != place:
@@ -96,7 +96,7 @@ class _Checker:
                     raise self._fault(f"it uses value {value} before it is made", node)
             for value in node.outputs:
                 self._make(made, value, node)
-        for value in _port_values(self.function.outputs):
+        for value in values_of(self.function.outputs):
             if value not in made:
                 raise self._fault(f"the output {value} is never made")
         if made != set(self.function.types):
@@ -151,10 +151,10 @@ class _Checker:
                 f"{len(node.inputs)} inputs for {len(callee.inputs)}", node
             )
         for port, argument in zip(callee.inputs, node.inputs, strict=True):
-            wanted = tuple(callee.types[value] for value in _values(port.values))
-            given = tuple(self.function.types[value] for value in _values(argument))
+            wanted = tuple(callee.types[value] for value in spread(port.values))
+            given = tuple(self.function.types[value] for value in spread(argument))
             self._same_types(f"input `{port.name}`", wanted, given, node)
-        results = tuple(callee.types[value] for value in _port_values(callee.outputs))
+        results = tuple(callee.types[value] for value in values_of(callee.outputs))
         self._same_types("result", results, self.function.results(node), node)
 
     def _same_types(
@@ -239,14 +239,3 @@ def walk(items: tuple[Item, ...]) -> Iterator[Item]:
                     waiting.extend(reversed(turn.body))
             case _:
                 pass
-
-
-def _port_values(ports: tuple[Port, ...]) -> Iterator[int]:
-    for port in ports:
-        yield from _values(port.values)
-
-
-def _values(argument: Argument) -> tuple[int, ...]:
-    if argument is None:
-        return ()
-    return argument if isinstance(argument, tuple) else (argument,)

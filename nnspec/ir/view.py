@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from nnspec.diagnostics import SpecError
-from nnspec.ir.graph import Argument, Function, Marks, Node, Path, Program, dotted
+from nnspec.ir.graph import (
+    Argument,
+    Function,
+    Marks,
+    Node,
+    Path,
+    Program,
+    dotted,
+    spread,
+)
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
@@ -43,7 +52,7 @@ def flat_view(program: Program) -> Graph:
     given: list[_Given] = []
     for port in main.inputs:
         name = f"input:{port.name}"
-        types = tuple(main.types[value] for value in _values(port.values))
+        types = tuple(main.types[value] for value in spread(port.values))
         view.graph.add_node(
             name, kind="input", path="", op=None, types=types, marks=main.marks
         )
@@ -51,7 +60,7 @@ def flat_view(program: Program) -> Graph:
     results = view.spread(main, given, (), main.marks)
     for port, result in zip(main.outputs, results, strict=True):
         name = f"output:{port.name}"
-        types = tuple(main.types[value] for value in _values(port.values))
+        types = tuple(main.types[value] for value in spread(port.values))
         view.graph.add_node(
             name, kind="output", path="", op=None, types=types, marks=main.marks
         )
@@ -73,7 +82,7 @@ class _View:
         sources: dict[int, _Source] = {}
         for port, source in zip(function.inputs, given, strict=True):
             items = source if isinstance(source, tuple) else (source,)
-            for value, item in zip(_values(port.values), items, strict=False):
+            for value, item in zip(spread(port.values), items, strict=False):
                 if item is not None:
                     sources[value] = item
         for node in function.nodes:
@@ -125,12 +134,6 @@ class _View:
         for item in source if isinstance(source, tuple) else (source,):
             if item is not None:
                 self.graph.add_edge(item.node, target, result=item.result, input=place)
-
-
-def _values(argument: Argument) -> tuple[int, ...]:
-    if argument is None:
-        return ()
-    return argument if isinstance(argument, tuple) else (argument,)
 
 
 def _picked(argument: Argument, sources: dict[int, _Source]) -> _Given:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from nnspec.ir.graph import Function, Node, Program
+from nnspec.ir.graph import Function, Node, Program, values_of
 from nnspec.passes.base import Pass
 from nnspec.passes.rewrite import without_nodes
 from nnspec.records import dataclass
@@ -29,10 +29,7 @@ class Dead(Pass):
 
 
 def _living(function: Function) -> Function:
-    used: set[int] = set()
-    for port in function.outputs:
-        values = port.values if isinstance(port.values, tuple) else (port.values,)
-        used.update(value for value in values if value is not None)
+    used = set(values_of(function.outputs))
     removed: set[int] = set()
     for node in reversed(function.nodes):
         if _stays(node) or not used.isdisjoint(node.outputs):

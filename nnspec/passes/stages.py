@@ -13,7 +13,6 @@ from typing import Any
 
 from nnspec.ir.dims import dim
 from nnspec.ir.graph import (
-    Argument,
     Binding,
     Branch,
     Function,
@@ -29,6 +28,9 @@ from nnspec.ir.graph import (
     Result,
     Step,
     dotted,
+    nodes_in,
+    spread,
+    values_of,
 )
 from nnspec.ir.names_read import names_of_function, names_of_turn
 from nnspec.ir.terms import Term, literal
@@ -72,24 +74,13 @@ def staged(program: Program, stage_of: Sequence[int]) -> Stages:
     return Stages(programs, paths, _tied(program, makers))
 
 
-def values_of(argument: Argument) -> tuple[int, ...]:
-    """The values of an argument, a list spread out."""
-    if argument is None:
-        return ()
-    return argument if isinstance(argument, tuple) else (argument,)
-
-
-def _ports(ports: Sequence[Port]) -> list[int]:
-    return [value for port in ports for value in values_of(port.values)]
-
-
 def _borders(
     main: Function, stage_of: Sequence[int]
 ) -> list[tuple[list[int], list[int]]]:
     """For each stage the values that come in and those that go out, in order."""
     count = max(stage_of) + 1
-    made = dict.fromkeys(_ports(main.inputs), 0)
-    needed = dict.fromkeys(_ports(main.outputs), count - 1)
+    made = dict.fromkeys(values_of(main.inputs), 0)
+    needed = dict.fromkeys(values_of(main.outputs), count - 1)
     for node in main.nodes:
         stage = stage_of[node.id]
         made.update((value, stage) for value in node.outputs)
@@ -99,7 +90,7 @@ def _borders(
         [v for v in made if made[v] <= border < needed.get(v, -1)]
         for border in range(count - 1)
     ]
-    first, last = _ports(main.inputs), _ports(main.outputs)
+    first, last = list(values_of(main.inputs)), list(values_of(main.outputs))
     return list(zip([first, *passed], [*passed, last], strict=True))
 
 
@@ -181,7 +172,7 @@ class _Stage:
         return self._named(self.inputs)
 
     def _out_ports(self) -> tuple[Port, ...]:
-        if self.outputs == _ports(self.main.outputs) and all(
+        if self.outputs == list(values_of(self.main.outputs)) and all(
             not port.listed for port in self.main.outputs
         ):
             return self.main.outputs
@@ -299,7 +290,7 @@ class _Stage:
             yield from (item for body in bodies for item in body)
             return
         whole = [
-            len(_steps(t.body)) == len(_steps(b))
+            len(list(nodes_in(t.body))) == len(list(nodes_in(b)))
             for t, b in zip(loop.iterations, bodies, strict=True)
         ]
         if len(here) == len(bodies) and all(whole):
@@ -345,7 +336,7 @@ def _read(main: Function) -> tuple[Parameter, ...]:
 
 def _bound(main: Function) -> dict[int, str]:
     """The last name of each value."""
-    found = {v: port.name for port in main.inputs for v in values_of(port.values)}
+    found = {v: port.name for port in main.inputs for v in spread(port.values)}
     waiting = list(reversed(main.structure))
     while waiting:
         item = waiting.pop()
@@ -375,24 +366,8 @@ def _weights_below(program: Program, function: Function, node: Node) -> Iterator
             yield _joined(dotted(each.path), name)
 
 
-def _steps(items: Sequence[Item]) -> list[int]:
-    found: list[int] = []
-    for item in items:
-        match item:
-            case Step(node=node):
-                found.append(node)
-            case Branch(body=body):
-                found += _steps(body)
-            case Loop(iterations=turns):
-                for turn in turns:
-                    found += _steps(turn.body)
-            case _:
-                pass
-    return found
-
-
 def _does(items: Sequence[Item]) -> bool:
-    return bool(_steps(items))
+    return any(True for _ in nodes_in(items))
 
 
 def _reachable(functions: Mapping[str, Function], entry: str) -> dict[str, Function]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 
 from nnspec.ir.dims import Size
 from nnspec.ir.graph import (
-    Argument,
     Binding,
     Branch,
     Function,
@@ -18,6 +17,8 @@ from nnspec.ir.graph import (
     Port,
     Program,
     dotted,
+    spread,
+    values_of,
 )
 from nnspec.ir.types import TensorType
 from nnspec.picture.cards import Family, Row, family_of, follows, row_of, sign_of
@@ -99,9 +100,8 @@ class _Levels:
         for place, node in enumerate(self.function.nodes):
             for value in node.values():
                 found.setdefault(self.folding.value(value), set()).add(place)
-        for port in self.function.outputs:
-            for value in _values(port.values):
-                found.setdefault(self.folding.value(value), set()).add(-1)
+        for value in values_of(self.function.outputs):
+            found.setdefault(self.folding.value(value), set()).add(-1)
         return found
 
     # ---- cards --------------------------------------------------------------------------------
@@ -223,10 +223,10 @@ class _Levels:
         return _Draft(Family.INPUT, [Row(self.names.get(value, ""))], gives=[value])
 
     def _port(self, port: Port) -> _Draft:
-        return _Draft(Family.INPUT, [Row(port.name)], gives=list(_values(port.values)))
+        return _Draft(Family.INPUT, [Row(port.name)], gives=list(spread(port.values)))
 
     def _end(self, port: Port) -> _Draft:
-        values = [self.folding.value(value) for value in _values(port.values)]
+        values = [self.folding.value(value) for value in spread(port.values)]
         name = "" if port.name.startswith("result_") else port.name
         return _Draft(Family.OUTPUT, [Row(name)], reads=list(dict.fromkeys(values)))
 
@@ -279,12 +279,6 @@ class _Levels:
         return TensorType(shape, kind.dtype)
 
 
-def _values(argument: Argument) -> Iterable[int]:
-    if argument is None:
-        return ()
-    return argument if isinstance(argument, tuple) else (argument,)
-
-
 def _same_but_turns(one: Path, other: Path) -> bool:
     """Whether two paths are those of turns of the same loops."""
     return len(one) == len(other) and all(
@@ -311,4 +305,4 @@ def _names(function: Function) -> Iterator[tuple[int, str]]:
             case _:
                 pass
     for port in function.inputs:
-        yield from ((value, port.name) for value in _values(port.values))
+        yield from ((value, port.name) for value in spread(port.values))

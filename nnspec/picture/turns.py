@@ -14,7 +14,16 @@ from dataclasses import field
 from functools import cached_property
 from typing import TypeAlias
 
-from nnspec.ir.graph import Branch, Function, Item, Iteration, Loop, Node, Step
+from nnspec.ir.graph import (
+    Branch,
+    Function,
+    Item,
+    Iteration,
+    Loop,
+    Node,
+    Step,
+    nodes_in,
+)
 from nnspec.records import dataclass
 
 
@@ -97,7 +106,10 @@ class _Folder:
                     pass
 
     def _loop(self, iterations: Sequence[Iteration]) -> Iterator[Part]:
-        turns = [tuple(self._steps(each.body)) for each in iterations]
+        turns = [
+            tuple(self.places[node] for node in nodes_in(each.body))
+            for each in iterations
+        ]
         start = 0
         while start < len(turns):
             end = self._end(turns, start)
@@ -117,19 +129,6 @@ class _Folder:
                     zip(folded.outputs, drawn.outputs, strict=True)
                 )
         return Repeat(number, tuple(self.parts(first.body)), tuple(turns))
-
-    def _steps(self, items: Sequence[Item]) -> Iterator[int]:
-        for item in items:
-            match item:
-                case Step(node=node):
-                    yield self.places[node]
-                case Branch(body=body):
-                    yield from self._steps(body)
-                case Loop(iterations=iterations):
-                    for each in iterations:
-                        yield from self._steps(each.body)
-                case _:
-                    pass
 
     # ---- whether turns are alike --------------------------------------------------------------
 

@@ -17,10 +17,10 @@ from nnspec.analysis.memory.measures import modes
 from nnspec.analysis.memory.run import kept_inside
 from nnspec.analysis.timing.kernels import Kernel
 from nnspec.analysis.timing.latency import Workload, require_sizes, step_bytes
-from nnspec.analysis.uses import Site, values_of
+from nnspec.analysis.uses import Site
 from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors, did_you_mean
 from nnspec.ir.dims import Dim, Size
-from nnspec.ir.graph import Marks, Node, Path, Program, dotted
+from nnspec.ir.graph import Marks, Node, Path, Program, dotted, values_of
 from nnspec.placement.clusters.cluster import Cluster, DeviceKind
 from nnspec.placement.graph import Operator, Value, WeightedGraph
 from nnspec.placement.labels import selects

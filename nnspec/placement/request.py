@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors
-from nnspec.ir.graph import Program
+from nnspec.ir.graph import Program, spread
 from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.graph import WeightedGraph
 from nnspec.placement.labels import selects
@@ -102,9 +102,8 @@ def spelled_out(assignment: Mapping[str, str], names: Sequence[str]) -> dict[str
 def check_batch(program: Program, sizes: Mapping[str, int], microbatches: int) -> None:
     """Raises SpecError (E1016) for a batch that does not divide into micro-batches."""
     for port in program.main.inputs:
-        values = port.values if isinstance(port.values, tuple) else (port.values,)
-        for value in values:
-            if value is None or not program.main.types[value].shape:
+        for value in spread(port.values):
+            if not program.main.types[value].shape:
                 continue
             batch = program.main.types[value].shape[0].at(sizes)
             if batch.is_constant and int(batch) % microbatches:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from nnspec.ir.graph import Argument, Function, Node, Program
+from nnspec.ir.graph import Function, Node, Program, values_of
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Layout
 from nnspec.records import dataclass
@@ -177,9 +177,7 @@ class _Planner:
             layout.wanted[node.id] = tuple(
                 inner.values[value] for value in _tensors(callee)
             )
-            outs = [
-                inner.values[v] for port in callee.outputs for v in _spread(port.values)
-            ]
+            outs = [inner.values[v] for v in values_of(callee.outputs)]
             layout.values.update(zip(node.outputs, outs, strict=True))
             return
         free = moved_for_free(node, types, have)
@@ -278,10 +276,4 @@ def _identity(function: Function) -> str:
 
 
 def _tensors(function: Function) -> list[int]:
-    return [value for port in function.inputs for value in _spread(port.values)]
-
-
-def _spread(argument: Argument) -> tuple[int, ...]:
-    if argument is None:
-        return ()
-    return argument if isinstance(argument, tuple) else (argument,)
+    return list(values_of(function.inputs))

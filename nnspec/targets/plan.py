@@ -8,7 +8,7 @@ from typing import Any
 
 import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim, symbol
-from nnspec.ir.graph import Function
+from nnspec.ir.graph import Function, values_of
 from nnspec.ir.graph import Parameter as Constant
 from nnspec.ir.rename import settle
 from nnspec.ir.types import TensorType
@@ -86,12 +86,7 @@ class ClassPlan:
 
 def size_in(callee: Function, types: Sequence[TensorType], name: str) -> Dim | None:
     """The size that the caller knows for a size symbol of the callee."""
-    own = [
-        callee.types[value]
-        for port in callee.inputs
-        for value in (port.values if isinstance(port.values, tuple) else (port.values,))
-        if value is not None
-    ]
+    own = [callee.types[value] for value in values_of(callee.inputs)]
     wanted = symbol(name)
     for inner, outer in zip(own, types, strict=True):
         for size, given in zip(inner.shape, outer.shape, strict=True):
@@ -104,18 +99,14 @@ def meanings(function: Function) -> dict[str, Any]:
     """The values of the names of a function: its constants, the sizes of its inputs."""
     found: dict[str, Any] = {p.name: _boxed(p.value) for p in function.parameters}
     found.update(function.dims)
-    for port in function.inputs:
-        numbers = port.values if isinstance(port.values, tuple) else (port.values,)
-        for number in numbers:
-            if number is None:
-                continue
-            for size in function.types[number].shape:
-                twin = size.generic
-                names = twin.symbols()
-                if len(names) == 1:
-                    (name,) = names
-                    if twin in (symbol(name), symbol(name, _scale(twin))):
-                        found.setdefault(name, size.value)
+    for number in values_of(function.inputs):
+        for size in function.types[number].shape:
+            twin = size.generic
+            names = twin.symbols()
+            if len(names) == 1:
+                (name,) = names
+                if twin in (symbol(name), symbol(name, _scale(twin))):
+                    found.setdefault(name, size.value)
     return found
 
 

@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from nnspec.ir.dims import Dim
-from nnspec.ir.graph import Program
+from nnspec.ir.graph import Program, values_of
 from nnspec.ops.creation import Random
 from nnspec.ops.recurrent import Recurrent
 from nnspec.targets.convert import to_keras
@@ -73,9 +73,7 @@ def _on_meta(proof: Proof) -> Check:
     name = "built on the meta device"
     if isinstance(answer, Failed):
         return Check(name, "PyTorch", told(sizes), inf, 0.0, str(answer))
-    wanted = [
-        shape_at(main.types[v], sizes) for p in main.outputs for v in _spread(p.values)
-    ]
+    wanted = [shape_at(main.types[v], sizes) for v in values_of(main.outputs)]
     fault = (
         "" if list(answer) == wanted else f"outputs are {answer} instead of {wanted}"
     )
@@ -159,8 +157,7 @@ def _export(proof: Proof, fixed: frozenset[str]) -> Export:
     given = frozenset(proof.fixed) | fixed
     axes = tuple(
         tuple(_axis(program, size, given) for size in main.types[value].shape)
-        for port in main.inputs
-        for value in _spread(port.values)
+        for value in values_of(main.inputs)
     )
     used = {
         axis.symbol
@@ -256,9 +253,3 @@ def _ask(party: Party, command: str, **arguments: Any) -> Any:
         return party.worker.ask(command, LONGEST, **arguments)
     except Failed as failed:
         return failed
-
-
-def _spread(argument: int | tuple[int, ...] | None) -> tuple[int, ...]:
-    if argument is None:
-        return ()
-    return argument if isinstance(argument, tuple) else (argument,)

@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Any
 
 from nnspec.ir.dims import Dim
-from nnspec.ir.graph import Argument, Function, Node, Program
+from nnspec.ir.graph import Function, Node, Program, spread, values_of
 from nnspec.ir.types import TensorType
 from nnspec.ops.indexing import Gather, OneHot, ScatterAdd, Take
 from nnspec.ops.linear import Embedding
@@ -34,7 +34,7 @@ def index_limits(program: Program) -> Mapping[int, Sequence[Dim]]:
 def _facts(function: Function, known: Mapping[str, _Facts]) -> _Facts:
     facts = _Facts()
     reached: dict[int, frozenset[int]] = {}
-    for place, value in enumerate(_ports(function.inputs)):
+    for place, value in enumerate(values_of(function.inputs)):
         if function.types[value].dtype.is_integer:
             reached[value] = frozenset({place})
     for node in function.nodes:
@@ -47,7 +47,7 @@ def _facts(function: Function, known: Mapping[str, _Facts]) -> _Facts:
         else:
             _at(facts, function, node, reached)
     facts.outputs = [
-        reached.get(value, frozenset()) for value in _ports(function.outputs)
+        reached.get(value, frozenset()) for value in values_of(function.outputs)
     ]
     return facts
 
@@ -74,7 +74,7 @@ def _at(
     if limit is not None:
         name, size = limit
         argument = node.inputs[type(node.op).inputs.index(name)]
-        for value in _spread(argument):
+        for value in spread(argument):
             for origin in reached.get(value, frozenset()):
                 facts.limits.setdefault(origin, []).append(size)
         return
@@ -98,13 +98,3 @@ def _looked_up(op: Any, types: tuple[Any, ...]) -> tuple[str, Dim] | None:
             return "index", x.shape[int(op.dim) % x.rank]
         case _:
             return None
-
-
-def _ports(ports: Sequence[Any]) -> list[int]:
-    return [value for port in ports for value in _spread(port.values)]
-
-
-def _spread(argument: Argument) -> tuple[int, ...]:
-    if argument is None:
-        return ()
-    return argument if isinstance(argument, tuple) else (argument,)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nnspec.ir.graph import Function, Node, Path, Program, dotted
+from nnspec.ir.graph import Function, Node, Path, Program, dotted, values_of
 from nnspec.ir.types import TensorType
 from nnspec.ops.creation import Param
 from nnspec.pycode.expressions import Call, Input, Module
@@ -163,10 +163,7 @@ def _numbers(probed: Probed) -> dict[tuple[str, int], dict[int | None, int]]:
 
 def _read_values(function: Function) -> set[int]:
     """The values that a function's results depend on."""
-    found: set[int] = set()
-    for port in function.outputs:
-        given = port.values if isinstance(port.values, tuple) else (port.values,)
-        found |= {value for value in given if value is not None}
+    found = set(values_of(function.outputs))
     for node in reversed(function.nodes):
         if not found.isdisjoint(node.outputs):
             found |= set(node.values())

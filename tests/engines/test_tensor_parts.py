@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -17,11 +18,17 @@ from nnspec.ir.dims import dim
 from nnspec.ir.graph import Program
 from nnspec.ir.types import DType, TensorType
 from nnspec.ops.along_axis import Softmax
-from nnspec.ops.base import Operator, results_of
+from nnspec.ops.base import Io, Operator, OpError, results_of
 from nnspec.ops.indexing import Take
 from nnspec.ops.products import Einsum, Matmul
 from nnspec.ops.reductions import Mean
 from nnspec.ops.shaping import Broadcast, Reshape
+from nnspec.targets.engines.split_operators import (
+    ApartDropout,
+    OwnShare,
+    OwnTable,
+    Summed,
+)
 from nnspec.targets.engines.torch_sharded import MeshShape, emit_mesh
 from tests.engines.specs import ROOT, SCORES, bert, llama, spec_of, swin, t5
 
@@ -351,3 +358,13 @@ def test_operators_on_shares_give_shares(case: int) -> None:
             ]
             wanted = share(compute(*inputs), Divided(axis), place)
             assert np.allclose(compute(*own), wanted, rtol=1e-12, atol=1e-12), axis
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [OwnTable(), Summed(), OwnShare(axis=dim(0)), ApartDropout(rate=0.5)],
+    ids=lambda each: type(each).__name__,
+)
+def test_operators_of_the_engine_have_no_form_in_keras(operator: Operator) -> None:
+    with pytest.raises(OpError, match="has no form in Keras"):
+        operator.keras(create_autospec(Io, instance=True))

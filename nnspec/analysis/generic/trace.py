@@ -32,6 +32,8 @@ from nnspec.ir.graph import (
     Node,
     Requirement,
     Step,
+    spread,
+    values_of,
 )
 from nnspec.ir.slices import Range
 from nnspec.ir.types import TensorType
@@ -115,8 +117,7 @@ class Tracer:
             parts = activation.run(activation.function.structure)
         results = tuple(
             activation.type_of(value)
-            for port in activation.function.outputs
-            for value in _values(port.values)
+            for value in values_of(activation.function.outputs)
         )
         body = Body(tuple(parts), tuple(conditions))
         return Outcome(body, results, name, activation)
@@ -148,7 +149,7 @@ class Activation:
     def enter(self, inputs: tuple[Any, ...]) -> None:
         """Gives the inputs their types, and the names in their shapes their sizes."""
         for port, given in zip(self.function.inputs, inputs, strict=True):
-            values = _values(port.values)
+            values = spread(port.values)
             types = cast("tuple[TensorType, ...]", given)
             types = types if isinstance(given, tuple) else (given,) * len(values)
             for value, kind in zip(values, types, strict=True):
@@ -299,12 +300,6 @@ class Activation:
             for above, below in _quotients(results):
                 self.tracer.facts.divides(above, below)
         return results
-
-
-def _values(argument: Argument) -> tuple[int, ...]:
-    if argument is None:
-        return ()
-    return argument if isinstance(argument, tuple) else (argument,)
 
 
 def _leaf_key(site: GenericSite, op: Operator) -> str:

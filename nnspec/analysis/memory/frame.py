@@ -7,17 +7,15 @@ written again or the function returns. The frame follows the emitter's choices (
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from nnspec.analysis.memory.layout import contiguous
 from nnspec.analysis.memory.lowered import Evaluation, NoRule
 from nnspec.analysis.memory.machine import Leaf, Machine, Storage, Tensor, needs
 from nnspec.analysis.memory.rolling import Found, Rolling, layout_of, source_of
-from nnspec.analysis.memory.turns import steps
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import (
-    Argument,
     Binding,
     Branch,
     Function,
@@ -25,8 +23,9 @@ from nnspec.ir.graph import (
     Loop,
     Node,
     Path,
-    Result,
     Step,
+    nodes_in,
+    values_of,
 )
 from nnspec.ir.types import DType, TensorType
 from nnspec.records import dataclass
@@ -38,21 +37,6 @@ if TYPE_CHECKING:
 MOST_NESTED_CALLS = 3
 WIDEST = 72
 TEMPORARIES = ("y", "z", "h", "u", "v", "w")
-
-
-def spread(arguments: Sequence[Argument]) -> Iterator[int]:
-    """Every value, lists spread out."""
-    for argument in arguments:
-        if isinstance(argument, tuple):
-            yield from argument
-        elif argument is not None:
-            yield argument
-
-
-def port_values(function: Function, *, outputs: bool) -> list[int]:
-    """The values of a function's inputs or outputs in a row."""
-    ports = function.outputs if outputs else function.inputs
-    return list(spread([port.values for port in ports]))
 
 
 class Frame:
@@ -70,7 +54,7 @@ class Frame:
         self.machine = machine
         self.function = function
         self.frozen = frozen
-        self.outputs = port_values(function, outputs=True)
+        self.outputs = values_of(function.outputs)
         self.plan = _Plan(function)
         self.mattering = _mattering(function, self.outputs, used)
         self.left = dict(self.plan.uses)
@@ -83,7 +67,7 @@ class Frame:
 
     def run(self, given: Sequence[Tensor]) -> list[Tensor]:
         """The results, for arguments that whoever calls keeps alive."""
-        inputs = port_values(self.function, outputs=False)
+        inputs = values_of(self.function.inputs)
         self.tensors.update(zip(inputs, given, strict=True))
         for port in self.function.inputs:
             if isinstance(port.values, int):
@@ -143,7 +127,7 @@ class Frame:
         """Turns that are not run: what they were to read and to carry is what the last turn left."""
         start, stop = turns.start, turns.stop
         for turn in turns:
-            for number in steps(loop.iterations[turn].body):
+            for number in nodes_in(loop.iterations[turn].body):
                 for value in self.function.nodes[number].values():
                     if value in self.left:
                         self.left[value] -= 1
@@ -249,7 +233,7 @@ class Frame:
                 self._assign(name, value, tensor)
 
     def _bind(self, name: str, value: int) -> None:
-        if self.plan.uses.get(value) == 1 and [value] == self.outputs:
+        if self.plan.uses.get(value) == 1 and (value,) == self.outputs:
             return
         self._save(name, value)
         self._assign(name, value, self._force(value))
@@ -395,7 +379,7 @@ class _Plan:
             for value in node.values():
                 self.uses[value] = self.uses.get(value, 0) + 1
                 self.consumers[value] = node
-        for value in port_values(function, outputs=True):
+        for value in values_of(function.outputs):
             self.uses[value] = self.uses.get(value, 0) + 1
         self.names: dict[int, str] = {}
         self._name(function.structure)
@@ -434,6 +418,3 @@ def _mattering(
         if not found.isdisjoint(node.outputs):
             found.update(node.values())
     return found
-
-
-__all__ = ["Frame", "Result", "port_values", "spread"]

@@ -13,8 +13,9 @@ from nnspec.analysis.memory.policy import Modes
 from nnspec.analysis.memory.rolling import Unlike
 from nnspec.analysis.optimizers import OPTIMIZERS, Parameter, state_width
 from nnspec.analysis.setting import Policy, Setting
-from nnspec.analysis.uses import Site, values_of
+from nnspec.analysis.uses import Site
 from nnspec.ir.dims import ZERO, Dim, maximum, product, total, without_twins
+from nnspec.ir.graph import values_of
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Weight
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nnspec.analysis.memory.borders import besides
 from nnspec.analysis.memory.calls import Calls
-from nnspec.analysis.memory.frame import Frame, port_values
+from nnspec.analysis.memory.frame import Frame
 from nnspec.analysis.memory.gradients import run_loss
 from nnspec.analysis.memory.layout import contiguous
 from nnspec.analysis.memory.ledger import Owner, by_owner
@@ -20,7 +20,7 @@ from nnspec.analysis.memory.machine import (
 )
 from nnspec.analysis.memory.policy import Modes
 from nnspec.ir.dims import Dim, Size, maximum, total
-from nnspec.ir.graph import Program
+from nnspec.ir.graph import Program, values_of
 from nnspec.records import dataclass
 
 
@@ -102,10 +102,10 @@ def kept_inside(program: Program, modes: Modes) -> dict[str, Dim]:
 
 def _run(calls: Calls, machine: Machine) -> list[Tensor]:
     main = calls.program.main
-    outputs = port_values(main, outputs=True)
+    outputs = values_of(main.outputs)
     frame = Frame(calls, machine, main, main.marks.frozen, tuple(True for _ in outputs))
     given: list[Tensor] = []
-    for group, value in enumerate(port_values(main, outputs=False)):
+    for group, value in enumerate(values_of(main.inputs)):
         kind = main.types[value]
         shape = tuple(size.value for size in kind.shape)
         storage = Storage(machine, machine.bytes(shape, kind.dtype), outside=group)

@@ -7,7 +7,7 @@ made besides the turn itself and, through what is carried, the next one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from itertools import chain
 from typing import Any
 
@@ -24,6 +24,8 @@ from nnspec.ir.graph import (
     Path,
     Requirement,
     Step,
+    nodes_in,
+    values_of,
 )
 
 RUN = 5
@@ -139,9 +141,7 @@ def _keeps_values(
     made = {value for nodes in turns for node in nodes for value in node.outputs}
     given_on = {values[last] for values in loop.carried.values()}
     read = {value for node in others for value in node.values()}
-    for port in function.outputs:
-        values = port.values
-        read.update([values] if isinstance(values, int) else values or ())
+    read.update(values_of(function.outputs))
     return made & read <= given_on
 
 
@@ -167,19 +167,4 @@ def _has_weights(node: Node) -> bool:
 
 
 def _nodes(function: Function, turn: Iteration) -> list[Node]:
-    return [function.nodes[number] for number in steps(turn.body)]
-
-
-def steps(items: Sequence[Item]) -> Iterator[int]:
-    """The nodes of statements, those of branches and loops included."""
-    for item in items:
-        match item:
-            case Step(node=node):
-                yield node
-            case Branch(body=body):
-                yield from steps(body)
-            case Loop(iterations=iterations):
-                for turn in iterations:
-                    yield from steps(turn.body)
-            case _:
-                pass
+    return [function.nodes[number] for number in nodes_in(turn.body)]

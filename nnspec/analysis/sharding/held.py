@@ -25,12 +25,8 @@ def weights_of(program: Program) -> dict[str, Shape]:
 def _below(
     program: Program, function: Function, prefix: str
 ) -> Iterator[tuple[str, Shape]]:
-    seen: set[str] = set()
-    for node in function.nodes:
+    for node in function.instances():
         path = f"{prefix}{dotted(node.path)}"
-        if not node.owns or path in seen:
-            continue
-        seen.add(path)
         if node.callee is not None:
             yield from _below(program, program.functions[node.callee], f"{path}.")
             continue

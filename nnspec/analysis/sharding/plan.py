@@ -13,8 +13,7 @@ from enum import Enum
 from functools import cached_property
 
 from nnspec.analysis.sharding.parts import Part, Parts, tensor_parts
-from nnspec.analysis.sharding.values import values_of
-from nnspec.ir.graph import Function, Node, Program, dotted
+from nnspec.ir.graph import Function, Node, Program, dotted, values_of
 from nnspec.ops.linear import Embedding, Linear
 from nnspec.ops.normalization import LayerNorm, RMSNorm
 from nnspec.records import dataclass
@@ -99,7 +98,7 @@ class TensorPlan:
 
     def _embeddings(self, function: Function) -> Iterator[int]:
         """Those that look up what the model is given; others, of positions, are small."""
-        given = {v for port in function.inputs for v in values_of(port.values)}
+        given = set(values_of(function.inputs))
         for node in function.nodes:
             op = node.op
             if not isinstance(op, Embedding) or not node.owns:
@@ -117,7 +116,7 @@ class TensorPlan:
         """Layers whose results are those of the model."""
         taken = {number for part in parts for number in part.nodes}
         split = {function.nodes[number].path for number in embeddings}
-        results = {v for port in function.outputs for v in values_of(port.values)}
+        results = set(values_of(function.outputs))
         for node in function.nodes:
             if not isinstance(node.op, Linear) or node.id in taken:
                 continue
@@ -159,12 +158,8 @@ class TensorPlan:
         for port in function.inputs:
             if port.values in together:
                 yield prefix.removesuffix("."), Style.ENTERING
-        seen: set[str] = set()
-        for node in function.nodes:
+        for node in function.instances():
             path = f"{prefix}{dotted(node.path)}"
-            if not node.owns or path in seen:
-                continue
-            seen.add(path)
             if node.id in own:
                 yield path, own[node.id]
             elif node.outputs[0] in together:
@@ -226,12 +221,9 @@ def called_below(
     program: Program, function: Function, prefix: str
 ) -> Iterator[tuple[str, Function]]:
     """The instances of functions in a function, each once, by path."""
-    seen: set[str] = set()
-    for node in function.nodes:
-        path = f"{prefix}{dotted(node.path)}"
-        if node.callee is not None and node.owns and path not in seen:
-            seen.add(path)
-            yield path, program.functions[node.callee]
+    for node in function.instances():
+        if node.callee is not None:
+            yield f"{prefix}{dotted(node.path)}", program.functions[node.callee]
 
 
 def _readers(function: Function, owner: Node) -> list[Node]:
@@ -282,7 +274,7 @@ def _can_be_one(
     function: Function, value: int, columns: Sequence[int], is_main: bool
 ) -> bool:
     """Whether a module's border is where a value comes from, and nothing but the layers reads it."""
-    results = {v for port in function.outputs for v in values_of(port.values)}
+    results = set(values_of(function.outputs))
     readers = {node.id for node in function.nodes if value in node.values()}
     if readers != set(columns) or value in results:
         return False

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nnspec.analysis.sharding.parts import Part
 from nnspec.analysis.sharding.plan import TensorPlan, called_below
-from nnspec.analysis.sharding.values import port_values
-from nnspec.ir.graph import Function, Node, dotted
+from nnspec.ir.graph import Function, Node, dotted, values_of
 from nnspec.ops.linear import Embedding, Linear
 
 NOT_A_KIND = "only linear layers, embeddings of tokens and tables of biases are split"
@@ -66,7 +65,7 @@ def _listed(numbers: Sequence[int]) -> str:
 def _of_embedding(
     plan: TensorPlan, function: Function, node: Node, entries: int
 ) -> str:
-    given = set(port_values(function.inputs))
+    given = set(values_of(function.inputs))
     is_main = function.key == plan.program.entry
     if not is_main or not given.issuperset(node.values()):
         return LOOKS_UP_OTHERS

@@ -6,9 +6,9 @@ it, or have all of it and sum its gradient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Set
 
-from nnspec.ir.graph import Argument, Function, Node, Port, Program
+from nnspec.ir.graph import Function, Node, Program, spread, values_of
 
 
 def constant_values(
@@ -61,15 +61,8 @@ def _constants(function: Function, ports: Set[int], weightless: Set[str]) -> Set
 
 def _constant_ports(callee: Function, node: Node, own: Set[int]) -> Iterator[int]:
     for port, argument in zip(callee.inputs, node.inputs, strict=True):
-        inside, outside = values_of(port.values), values_of(argument)
+        inside, outside = spread(port.values), spread(argument)
         yield from (a for a, b in zip(inside, outside, strict=True) if b in own)
-
-
-def values_of(argument: Argument) -> tuple[int, ...]:
-    """The values of an argument, a list spread out."""
-    if argument is None:
-        return ()
-    return argument if isinstance(argument, tuple) else (argument,)
 
 
 # ---- values that are the same for every sample --------------------------------------------------------
@@ -104,7 +97,7 @@ def _causes(program: Program) -> Mapping[str, Mapping[int, Set[int]]]:
     """For each value of each function the values that come in and that it depends on."""
     found: dict[str, Mapping[int, Set[int]]] = {}
     for key, function in program.functions.items():  # callees before callers
-        own: dict[int, Set[int]] = {v: {v} for v in port_values(function.inputs)}
+        own: dict[int, Set[int]] = {v: {v} for v in values_of(function.inputs)}
         for node in function.nodes:
             own |= _causes_of(program, node, own, found)
         found[key] = own
@@ -125,23 +118,17 @@ def _causes_of(
     pairs = zip(callee.inputs, node.inputs, strict=True)
     outside = {_CHANCE: {_CHANCE}}
     for port, argument in pairs:
-        values = zip(values_of(port.values), values_of(argument), strict=True)
+        values = zip(spread(port.values), spread(argument), strict=True)
         outside |= {inner: set(own[outer]) for inner, outer in values}
     return {
         outer: set[int]().union(*(outside[cause] for cause in known[callee.key][inner]))
-        for outer, inner in zip(node.outputs, port_values(callee.outputs), strict=True)
+        for outer, inner in zip(node.outputs, values_of(callee.outputs), strict=True)
     }
-
-
-def port_values(ports: Sequence[Port]) -> Iterator[int]:
-    """The values of ports, one after another."""
-    for port in ports:
-        yield from values_of(port.values)
 
 
 def untouched_values(function: Function, constants: Set[int]) -> Set[int]:
     """Those of the constants that are made of constants alone, and not of the results of layers."""
-    found = {value for value in port_values(function.inputs) if value in constants}
+    found = {value for value in values_of(function.inputs) if value in constants}
     for node in function.nodes:
         if found.issuperset(node.values()):
             found.update(constants & set(node.outputs))

@@ -16,8 +16,8 @@ from functools import cached_property
 
 from nnspec.analysis.sharding.axes import axes_behind, draws_apart
 from nnspec.analysis.sharding.shapes import Divided, with_share_open
-from nnspec.analysis.sharding.values import port_values, untouched_values
-from nnspec.ir.graph import Function, Node, Path, Program, dotted
+from nnspec.analysis.sharding.values import untouched_values
+from nnspec.ir.graph import Function, Node, Path, Program, dotted, values_of
 from nnspec.ops.base import Operator
 from nnspec.ops.creation import Param
 from nnspec.ops.linear import Linear
@@ -71,12 +71,12 @@ class Flow:
     @cached_property
     def ports(self) -> Set[int]:
         """What comes in."""
-        return set(port_values(self.function.inputs))
+        return set(values_of(self.function.inputs))
 
     @cached_property
     def results(self) -> Set[int]:
         """What goes out."""
-        return set(port_values(self.function.outputs))
+        return set(values_of(self.function.outputs))
 
     def is_plain(self, node: Node) -> bool:
         """Whether this is a linear layer with a weight of its own that nothing else uses."""
@@ -305,7 +305,7 @@ class Walk:
             return self._behind_operator(node, node.op, place, divided)
         assert node.callee is not None
         callee = self.surroundings.program.functions[node.callee]
-        outputs = list(port_values(callee.outputs))
+        outputs = values_of(callee.outputs)
         inside = Walk(
             self.surroundings, callee, {outputs[place]: divided}, layers=False
         )
@@ -313,7 +313,7 @@ class Walk:
             self._fail(inside.reason)
             return None
         self.inside |= inside.widths()
-        return [inside.given.get(value) for value in port_values(callee.inputs)]
+        return [inside.given.get(value) for value in values_of(callee.inputs)]
 
     def _behind_operator(
         self, node: Node, op: Operator, place: int, divided: Divided

@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from nnspec.analysis.figures import Analysis
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
-from nnspec.ir.graph import Node
+from nnspec.ir.graph import Node, values_of
 from nnspec.ops.normalization import BatchNorm
 from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.mesh.chain import Chain
@@ -183,9 +183,8 @@ def _batch(analysis: Analysis, sizes: Mapping[str, Size]) -> tuple[str, int]:
     main = analysis.program.main
     first = {
         str(main.types[value].shape[0])
-        for port in main.inputs
-        for value in (port.values if isinstance(port.values, tuple) else (port.values,))
-        if value is not None and main.types[value].shape
+        for value in values_of(main.inputs)
+        if main.types[value].shape
     }
     if len(first) != 1 or not first <= set(analysis.program.symbols):
         raise SpecError(

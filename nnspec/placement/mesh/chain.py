@@ -16,9 +16,9 @@ from nnspec.analysis.figures import Analysis, figure_named
 from nnspec.analysis.timing.kernels import Half, Kernel, Mode
 from nnspec.analysis.timing.latency import Workload, step_bytes
 from nnspec.analysis.totals import Additive, Rule, Totals
-from nnspec.analysis.uses import Site, Use, values_of
+from nnspec.analysis.uses import Site, Use
 from nnspec.ir.dims import ZERO, Dim, Size, total
-from nnspec.ir.graph import Path, Program
+from nnspec.ir.graph import Path, Program, values_of
 from nnspec.placement.clusters.cluster import Cluster, DeviceKind
 from nnspec.placement.mesh.collectives import Wire
 from nnspec.placement.mesh.tensor import Shared as Sharing

@@ -24,11 +24,10 @@ from typing import TypeAlias
 from nnspec.analysis.sharding.held import Shape, held_by_tensor
 from nnspec.analysis.sharding.parts import Part
 from nnspec.analysis.sharding.plan import SplitFunction, TensorPlan
-from nnspec.analysis.sharding.values import port_values, values_of
 from nnspec.analysis.uses import Inside, Use, Uses
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
-from nnspec.ir.graph import Function, Program, dotted
+from nnspec.ir.graph import Function, Program, dotted, values_of
 from nnspec.ir.types import DType, TensorType
 from nnspec.records import dataclass
 from nnspec.targets.engines.torch_sharded import MeshShape, blocks_of, instances
@@ -92,7 +91,7 @@ class Step:
         """
         refuse_unknown(self.plan.program, self.shape)
         inputs = self.plan.program.main.inputs
-        still = {value for port in inputs for value in values_of(port.values)}
+        still = set(values_of(inputs))
         layers = times(self.of_layers(still), self.shape.microbatches)
         return added(layers, self.of_weights())
 
@@ -103,7 +102,7 @@ class Step:
         if self.plan.devices == 1:
             return {}
         main = self.plan.program.main
-        values = list(port_values(main.inputs))
+        values = values_of(main.inputs)
         needs = tuple(v not in still and main.types[v].dtype.is_float for v in values)
         uses = Uses(self.plan.program)
         use = replace(uses.main, needs=needs)

@@ -11,9 +11,9 @@ from math import prod
 
 from nnspec.analysis.sharding.plan import TensorPlan
 from nnspec.diagnostics import SpecError
-from nnspec.ir.graph import Port, Program
+from nnspec.ir.graph import Program, values_of
 from nnspec.ops.normalization import BatchNorm
-from nnspec.passes.stages import Stages, staged, values_of
+from nnspec.passes.stages import Stages, staged
 from nnspec.pycode.expressions import Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import
 from nnspec.targets.engines.owners import with_owners
@@ -200,11 +200,7 @@ def _orders(program: Program, stages: Stages) -> Iterator[list[Permutation]]:
     for ports, before, behind in zip(
         borders, [whole, *inside], [*inside, whole], strict=True
     ):
-        yield [_between(before[v], behind[v]) for v in _values(ports)]
-
-
-def _values(ports: Sequence[Port]) -> list[int]:
-    return [value for port in ports for value in values_of(port.values)]
+        yield [_between(before[v], behind[v]) for v in values_of(ports)]
 
 
 def _between(given: Permutation, wanted: Permutation) -> Permutation:

@@ -7,17 +7,28 @@ what they are given as it is.
 
 from __future__ import annotations
 
-from typing import ClassVar
+import abc
+from typing import Any, ClassVar
 
 from nnspec.ir.types import TensorType
 from nnspec.ops.attention import Attention
-from nnspec.ops.base import Io, Natural, NoFlops
+from nnspec.ops.base import Io, Natural, NoFlops, Operator, OpError
 from nnspec.ops.linear import Linear
 from nnspec.ops.random import Dropout
 from nnspec.pycode.expressions import Call, Expr, Name
 
 
-class SplitLinear(Linear):
+class _PyTorchOnly(Operator, abc.ABC):
+    """What Keras has no word for: its engines share weights themselves, and no program for them has this."""
+
+    def keras(self, io: Io) -> Expr:
+        raise OpError(
+            f"`{self.op_name()}` is of PyTorch's engine and has no form in Keras",
+            code="E0602",
+        )
+
+
+class SplitLinear(_PyTorchOnly, Linear):
     """`Linear` with another layer's weight, of which each process has some rows; the result is whole."""
 
     spelling: ClassVar[str | None] = None
@@ -26,16 +37,13 @@ class SplitLinear(Linear):
         return Name("split_linear")(io["x"], io["weight"])
 
 
-class _BesideWeight(NoFlops):
+class _BesideWeight(_PyTorchOnly, NoFlops):
     """A value for the share of a process."""
 
     inputs: ClassVar[tuple[str, ...]] = ("x", "like")
 
     def infer(self, x: TensorType, like: TensorType) -> TensorType:
         return x
-
-    def keras(self, io: Io) -> Expr:
-        raise NotImplementedError
 
 
 class OwnShare(_BesideWeight):
@@ -54,7 +62,7 @@ class Summed(_BesideWeight):
         return Name("summed")(io["x"], io["like"])
 
 
-class OwnTable(NoFlops):
+class OwnTable(_PyTorchOnly, NoFlops):
     """What this process holds of a weight."""
 
     def infer(self, x: TensorType) -> TensorType:
@@ -63,11 +71,8 @@ class OwnTable(NoFlops):
     def torch(self, io: Io) -> Expr:
         return Name("local")(io["x"])
 
-    def keras(self, io: Io) -> Expr:
-        raise NotImplementedError
 
-
-class ApartDropout(Dropout):
+class ApartDropout(_PyTorchOnly, Dropout):
     """`Dropout` of a share, with other draws than those for the shares of other processes."""
 
     inputs: ClassVar[tuple[str, ...]] = ("x", "like")
@@ -79,22 +84,14 @@ class ApartDropout(Dropout):
         return _drawn_apart(super().torch(io), io)
 
 
-class ApartAttention(Attention):
+class ApartAttention(_PyTorchOnly, Attention):
     """`Attention` of some heads, with other draws than those for the heads of other processes."""
 
     spelling: ClassVar[str | None] = None
     inputs: ClassVar[tuple[str, ...]] = (*Attention.inputs, "like")
 
-    def infer(
-        self,
-        q: TensorType,
-        k: TensorType,
-        v: TensorType,
-        mask: TensorType | None = None,
-        bias: TensorType | None = None,
-        like: TensorType | None = None,
-    ) -> TensorType:
-        return super().infer(q, k, v, mask, bias)
+    def infer(self, *inputs: Any, **named: Any) -> TensorType:
+        return super().infer(*inputs[: len(Attention.inputs)], **named)
 
     def torch(self, io: Io) -> Expr:
         return _drawn_apart(super().torch(io), io)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
 from nnspec.analysis.sharding.held import held_by_tensor
-from nnspec.analysis.sharding.values import constant_values, values_of
+from nnspec.analysis.sharding.values import constant_values
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
-from nnspec.ir.graph import Port, Program, dotted
+from nnspec.ir.graph import Program, dotted, values_of
 from nnspec.records import dataclass
 from nnspec.targets.engines.communication import (
     ALL_REDUCE,
@@ -65,21 +65,21 @@ class PipelineStep:
         shape = self.pipeline.shape
         plan = self.pipeline.plans[number]
         step = Step(plan, shape, self.sizes, self.item)
-        still = self._still() & set(_values(plan.program.main.inputs))
+        still = self._still() & set(values_of(plan.program.main.inputs))
         inner = added(self._sent(number), step.of_layers(still))
         return added(times(inner, shape.microbatches), step.of_weights())
 
     def _still(self) -> set[int]:
         """The values of the model that have no gradient."""
-        given = set(_values(self.program.main.inputs))
+        given = set(values_of(self.program.main.inputs))
         return set(constant_values(self.program, given)[self.program.entry])
 
     def _sent(self, number: int) -> dict[str, Moved]:
         """For a micro-batch: values to the next stage, and gradients to the one before."""
         main = self.pipeline.stages.programs[number].main
         still, last = self._still(), len(self.ranks) - 1
-        ahead = list(_values(main.outputs)) if number < last else []
-        back = list(_values(main.inputs)) if number else []
+        ahead = list(values_of(main.outputs)) if number < last else []
+        back = list(values_of(main.inputs)) if number else []
         back = [value for value in back if value not in still]
         if ahead and self.ranks[number + 1] == self.ranks[number]:
             ahead = []
@@ -104,11 +104,6 @@ class PipelineStep:
         whole = held_by_tensor(plan)[path]
         rows = -(-whole[0] // shape.data) if shape.shards else whole[0]
         return self.item * rows * prod(whole[1:])
-
-
-def _values(ports: Sequence[Port]) -> Iterator[int]:
-    for port in ports:
-        yield from values_of(port.values)
 
 
 def mesh_traffic(

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from nnspec.analysis.sharding.plan import Style, TensorPlan
 from nnspec.analysis.sharding.values import constant_values, static_values
 from nnspec.diagnostics import SpecError
-from nnspec.ir.graph import Program
-from nnspec.passes.stages import Copy, Stages, staged, values_of
+from nnspec.ir.graph import Program, values_of
+from nnspec.passes.stages import Copy, Stages, staged
 from nnspec.pycode.expressions import Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import, Statement
 from nnspec.records import dataclass
@@ -175,16 +175,11 @@ def staged_plans(
     plans = tuple(
         TensorPlan(each, shape.tensor, kept, still & given, same & given)
         for each in stages.programs
-        for given in (set(_given(each)),)
+        for given in (set(values_of(each.main.inputs)),)
     )
     if shape.tensor > 1 and not any(plan.axes for plan in plans):
         tensor_plan(program, shape, kept)
     return StagedPlans(stages, plans, shape)
-
-
-def _given(program: Program) -> Iterator[int]:
-    for port in program.main.inputs:
-        yield from values_of(port.values)
 
 
 def _header(pipeline: StagedPlans, count: int) -> str:

@@ -31,7 +31,6 @@ from nnspec.targets.merging.candidates import (
     term_fits,
 )
 from nnspec.targets.merging.divisions import whole, with_twin
-from nnspec.targets.merging.rolling import nodes_in
 from nnspec.targets.merging.traces import (
     Track,
     Unlike,
@@ -239,6 +238,6 @@ def _value(track: Track, term: Term) -> Any:
 
 def settle_types(track: Track, body: tuple[graph.Item, ...]) -> None:
     """What a turn has made is known by names of outside: the next turn's mean other values."""
-    for number in nodes_in(body):
+    for number in graph.nodes_in(body):
         for value in track.function.nodes[number].outputs:
             track.types[value] = local_type(track, value)

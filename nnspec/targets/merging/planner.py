@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import nnspec.targets.merged as merged
 from nnspec.diagnostics import SpecError
-from nnspec.ir.graph import Function, Node, Program
+from nnspec.ir.graph import Function, Node, Program, spread
 from nnspec.ops.base import OpError
 from nnspec.targets.contents import lists_are_flat
 from nnspec.targets.folding import same_classes
@@ -249,10 +249,7 @@ class Planner:
         """Gives the inputs of a function the values of the class's inputs."""
         found: list[merged.Value] = []
         for port in track.function.inputs:
-            numbers = port.values if isinstance(port.values, tuple) else (port.values,)
-            for number in numbers:
-                if number is None:
-                    continue
+            for number in spread(port.values):
                 kind = track.function.types[number]
                 found.append(
                     merged.Value(
@@ -268,10 +265,7 @@ class Planner:
             found = inputs
         place = 0
         for port in track.function.inputs:
-            numbers = port.values if isinstance(port.values, tuple) else (port.values,)
-            for number in numbers:
-                if number is None:
-                    continue
+            for number in spread(port.values):
                 track.values[number] = found[place]
                 if not port.listed:
                     track.names[port.name] = found[place]

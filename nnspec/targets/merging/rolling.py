@@ -29,9 +29,15 @@ def rolls(track: Track, loop: graph.Loop) -> bool:
         ):
             return False
         produced.append(
-            {v for i in nodes_in(iteration.body) for v in function.nodes[i].outputs}
+            {
+                v
+                for i in graph.nodes_in(iteration.body)
+                for v in function.nodes[i].outputs
+            }
         )
-    inside = {i for iteration in loop.iterations for i in nodes_in(iteration.body)}
+    inside = {
+        i for iteration in loop.iterations for i in graph.nodes_in(iteration.body)
+    }
     everything: set[int] = set[int]().union(*produced)
     last = {history[-1] for history in loop.carried.values()}
     for node in function.nodes:
@@ -39,16 +45,15 @@ def rolls(track: Track, loop: graph.Loop) -> bool:
             v in everything and v not in last for v in node.values()
         ):
             return False
-    for port in function.outputs:
-        given = port.values if isinstance(port.values, tuple) else (port.values,)
-        if any(v in everything and v not in last for v in given if v is not None):
-            return False
+    results = graph.values_of(function.outputs)
+    if any(v in everything and v not in last for v in results):
+        return False
     for place, iteration in enumerate(loop.iterations):
         entry = {
             history[place] for history in loop.carried.values() if place < len(history)
         }
         allowed = produced[place] | entry
-        for i in nodes_in(iteration.body):
+        for i in graph.nodes_in(iteration.body):
             if any(
                 v in everything and v not in allowed for v in function.nodes[i].values()
             ):
@@ -61,25 +66,8 @@ def makes_layers(function: Function, loop: graph.Loop) -> bool:
     return any(
         function.nodes[number].owns or function.nodes[number].callee is not None
         for iteration in loop.iterations
-        for number in nodes_in(iteration.body)
+        for number in graph.nodes_in(iteration.body)
     )
-
-
-def nodes_in(items: tuple[graph.Item, ...]) -> list[int]:
-    """The numbers of the nodes of items, in branches and loops too."""
-    found: list[int] = []
-    for item in items:
-        match item:
-            case graph.Step(node=node):
-                found.append(node)
-            case graph.Branch(body=body):
-                found.extend(nodes_in(body))
-            case graph.Loop(iterations=iterations):
-                for iteration in iterations:
-                    found.extend(nodes_in(iteration.body))
-            case _:
-                pass
-    return found
 
 
 def require_appended(body: Sequence[merged.Item], depth: int) -> None:
