@@ -110,6 +110,15 @@ FOREIGN = {
 # What stands before a dot elsewhere.
 PREFIXES = frozenset({"nn", "F", "torch", "tf", "keras", "layers", "np", "jnp"})
 
+# What tensors know of themselves elsewhere, and the function that tells it here.
+FOREIGN_ATTRIBUTES = {
+    "shape": "shape",
+    "size": "shape",
+    "ndim": "rank",
+    "dim": "rank",
+    "dtype": "dtype",
+}
+
 FOREIGN_DTYPES = {
     "long": "i64",
     "int": "i64",

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from nnspec.diagnostics import MOST_DIAGNOSTICS, SpecError, did_you_mean
-from nnspec.elaboration.foreign import FOREIGN_INITIALIZERS, foreign_hint
+from nnspec.elaboration.foreign import (
+    FOREIGN_ATTRIBUTES,
+    FOREIGN_INITIALIZERS,
+    foreign_hint,
+)
 from nnspec.elaboration.frame import Frame
 from nnspec.ir.predefined import BUILTINS, DTYPES
 from nnspec.ir.terms import Traced
@@ -15,6 +19,7 @@ from nnspec.ir.values import (
     Instance,
     Namespace,
     OperatorName,
+    Tensor,
     Unknown,
     Value,
     kind_of,
@@ -105,8 +110,23 @@ def attribute(frame: Frame, node: ast.Attribute, value: Value) -> Value:
         "E0203",
         f"`.{node.name}` means nothing on {kind_of(value)}",
         node.name_span,
-        hint="only the weights of a layer are reached by a dot, such as `wte.weight`",
+        hint=_instead_of_dot(frame, node, value),
     )
+
+
+def _instead_of_dot(frame: Frame, node: ast.Attribute, value: Value) -> str:
+    """What to write for an attribute or a method of a tensor, as other frameworks have them."""
+    if isinstance(value, Tensor):
+        of = node.object.id if isinstance(node.object, ast.Name) else "x"
+        question = FOREIGN_ATTRIBUTES.get(node.name)
+        if question is not None:
+            return f"a function tells: `{question}({of})`"
+        if node.name in frame.elaboration.operators:
+            return f"a tensor is fed to it by an arrow: `{of} -> {node.name}`"
+        ours = foreign_hint(node.name)
+        if ours is not None:
+            return ours
+    return "only the weights of a layer are reached by a dot, such as `wte.weight`"
 
 
 def _in_namespace(frame: Frame, node: ast.Attribute, value: Namespace) -> Value:
