@@ -6,7 +6,7 @@ it, or have all of it and sum its gradient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 
 from nnspec.ir.graph import Function, Node, Program, spread, values_of
 
@@ -18,16 +18,29 @@ def constant_values(
 
     Of floats, those of `inputs` count as constant as well: they have no gradient.
     """
+    weightless = _weightless(program)
+
+    def own(function: Function, ports: Set[int]) -> Set[int]:
+        return _constants(function, ports, weightless)
+
+    return _handed_down(program, inputs, own)
+
+
+def _handed_down(
+    program: Program,
+    inputs: Set[int],
+    own: Callable[[Function, Set[int]], Set[int]],
+) -> Mapping[str, Set[int]]:
+    """What `own` says of each function's values, given which of its inputs are like that in all of its calls."""
     given: dict[str, set[int]] = {program.entry: set(inputs)}
     found: dict[str, Set[int]] = {}
-    weightless = _weightless(program)
     for key in reversed(list(program.functions)):  # callers before callees
         function = program.functions[key]
-        found[key] = own = _constants(function, given.get(key, set()), weightless)
+        found[key] = own(function, given.get(key, set()))
         for node in function.nodes:
             if node.callee is not None:
                 callee = program.functions[node.callee]
-                ports = set(_constant_ports(callee, node, own))
+                ports = set(_ports_of(callee, node, found[key]))
                 given[callee.key] = given.get(callee.key, ports) & ports
     return found
 
@@ -59,7 +72,7 @@ def _constants(function: Function, ports: Set[int], weightless: Set[str]) -> Set
     return found
 
 
-def _constant_ports(callee: Function, node: Node, own: Set[int]) -> Iterator[int]:
+def _ports_of(callee: Function, node: Node, own: Set[int]) -> Iterator[int]:
     for port, argument in zip(callee.inputs, node.inputs, strict=True):
         inside, outside = spread(port.values), spread(argument)
         yield from (a for a, b in zip(inside, outside, strict=True) if b in own)
@@ -76,17 +89,12 @@ def static_values(
     `inputs` are those of the model that count among them.
     """
     causes = _causes(program)
-    given: dict[str, set[int]] = {program.entry: set(inputs)}
-    found: dict[str, Set[int]] = {}
-    for key in reversed(list(program.functions)):  # callers before callees
-        function, ports = program.functions[key], given.get(key, set())
-        found[key] = own = {v for v, deps in causes[key].items() if deps <= ports}
-        for node in function.nodes:
-            if node.callee is not None:
-                callee = program.functions[node.callee]
-                known = set(_constant_ports(callee, node, own))
-                given[callee.key] = given.get(callee.key, known) & known
-    return found
+
+    def own(function: Function, ports: Set[int]) -> Set[int]:
+        depends = causes[function.key].items()
+        return {value for value, causes_of_it in depends if causes_of_it <= ports}
+
+    return _handed_down(program, inputs, own)
 
 
 _CHANCE = -1
