@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from nnspec.pycode.expressions import Expr
 from nnspec.records import dataclass
 
@@ -142,3 +144,45 @@ class File:
 
     header: str
     body: tuple[Statement, ...]
+
+
+def expressions_of(statement: Statement) -> Iterator[Expr]:
+    """Every expression of a statement, those of statements inside it too; none of text (`Verbatim`)."""
+    match statement:
+        case Assign(targets=targets, value=value):
+            yield from (*targets, value)
+        case Evaluate(value=value) | Raise(value=value):
+            yield value
+        case Return(values=values):
+            yield from values
+        case If(condition=condition, then=then, otherwise=otherwise):
+            yield condition
+            yield from _expressions_in((*then, *otherwise))
+        case For(target=target, iterable=iterable, body=body):
+            yield from (target, iterable)
+            yield from _expressions_in(body)
+        case With(context=context, body=body):
+            yield context
+            yield from _expressions_in(body)
+        case Function():
+            yield from _of_signature(statement)
+            yield from _expressions_in(statement.body)
+        case Class(body=body, bases=bases, decorators=decorators):
+            yield from (*bases, *decorators)
+            yield from _expressions_in(body)
+        case _:
+            pass
+
+
+def _expressions_in(body: tuple[Statement, ...]) -> Iterator[Expr]:
+    for statement in body:
+        yield from expressions_of(statement)
+
+
+def _of_signature(function: Function) -> Iterator[Expr]:
+    yield from function.decorators
+    for argument in function.arguments:
+        found = (argument.annotation, argument.default)
+        yield from (each for each in found if each is not None)
+    if function.returns is not None:
+        yield function.returns

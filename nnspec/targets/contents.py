@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import nnspec.targets.merged as merged
@@ -12,19 +13,23 @@ from nnspec.pycode.expressions import Expr
 from nnspec.targets.lowering import Construct
 
 
-def steps_of(items: Sequence[merged.Item]) -> Iterator[merged.Step]:
-    """The steps among items, those in branches and loops too."""
+def walk(items: Sequence[merged.Item]) -> Iterator[merged.Item]:
+    """All items in order, each loop and branch before what is in it."""
     for item in items:
+        yield item
         match item:
-            case merged.Step():
-                yield item
             case merged.Branch():
-                yield from steps_of(item.then)
-                yield from steps_of(item.otherwise)
+                yield from walk(item.then)
+                yield from walk(item.otherwise)
             case merged.Loop():
-                yield from steps_of(item.body)
+                yield from walk(item.body)
             case _:
                 pass
+
+
+def steps_of(items: Sequence[merged.Item]) -> Iterator[merged.Step]:
+    """The steps among items, those in branches and loops too."""
+    return (item for item in walk(items) if isinstance(item, merged.Step))
 
 
 def constructs_of(items: Sequence[merged.Item]) -> Iterator[Construct]:
@@ -46,30 +51,12 @@ def keyed_in(loop: merged.Loop) -> set[str]:
 
 def loops_of(items: Sequence[merged.Item]) -> Iterator[merged.Loop]:
     """The loops among items, inner ones behind the ones that they are in."""
-    for item in items:
-        match item:
-            case merged.Loop():
-                yield item
-                yield from loops_of(item.body)
-            case merged.Branch():
-                yield from loops_of(item.then)
-                yield from loops_of(item.otherwise)
-            case _:
-                pass
+    return (item for item in walk(items) if isinstance(item, merged.Loop))
 
 
 def branches_of(items: Sequence[merged.Item]) -> Iterator[merged.Branch]:
     """The branches among items, those in branches and loops too."""
-    for item in items:
-        match item:
-            case merged.Branch():
-                yield item
-                yield from branches_of(item.then)
-                yield from branches_of(item.otherwise)
-            case merged.Loop():
-                yield from branches_of(item.body)
-            case _:
-                pass
+    return (item for item in walk(items) if isinstance(item, merged.Branch))
 
 
 def mark_key(step: merged.Step) -> str:
@@ -87,54 +74,22 @@ def marker(branch: merged.Branch) -> merged.Step | None:
 
 def has_constructs(items: Sequence[merged.Item]) -> bool:
     """Whether the constructor makes anything for these items."""
-    for item in items:
-        match item:
-            case merged.Step():
-                if item.constructs:
-                    return True
-            case merged.Branch():
-                if has_constructs(item.then) or has_constructs(item.otherwise):
-                    return True
-            case merged.Loop():
-                if has_constructs(item.body):
-                    return True
-            case _:
-                pass
-    return False
+    return any(step.constructs for step in steps_of(items))
 
 
 def lists_are_flat(items: Sequence[merged.Item]) -> bool:
     """Whether every layer in loops lies in one list: no list inside a list is needed to find it."""
-    for item in items:
-        match item:
-            case merged.Step() if item.constructs:
-                fixed = [turn.index is not None for turn in item.turns]
-                if any(fixed) and not all(fixed):
-                    return False
-            case merged.Branch():
-                if not lists_are_flat(item.then) or not lists_are_flat(item.otherwise):
-                    return False
-            case merged.Loop():
-                if not lists_are_flat(item.body):
-                    return False
-            case _:
-                pass
-    return True
+    return not any(_lies_in_both(step) for step in steps_of(items) if step.constructs)
+
+
+def _lies_in_both(step: merged.Step) -> bool:
+    """Whether a step lies in loops that stay loops and in turns that are written out."""
+    return len({turn.index is None for turn in step.turns}) > 1
 
 
 def bound_names(items: Sequence[merged.Item]) -> Iterator[str]:
     """The variables that items bind, those in branches and loops too."""
-    for item in items:
-        match item:
-            case merged.Bind(name=name):
-                yield name
-            case merged.Branch():
-                yield from bound_names(item.then)
-                yield from bound_names(item.otherwise)
-            case merged.Loop():
-                yield from bound_names(item.body)
-            case _:
-                pass
+    return (item.name for item in walk(items) if isinstance(item, merged.Bind))
 
 
 def written_names(items: Sequence[merged.Item]) -> Iterator[str]:
@@ -146,35 +101,25 @@ def written_names(items: Sequence[merged.Item]) -> Iterator[str]:
         yield from loop.carried
 
 
-def reads_in(items: Sequence[merged.Item]) -> dict[merged.Value, int]:
+def reads_in(items: Sequence[merged.Item]) -> Counter[merged.Value]:
     """How often items read each value, in branches and loops too."""
-    found: dict[merged.Value, int] = {}
+    read = (value for item in walk(items) for value in _read_by(item))
+    return Counter(value for value in read if value is not None)
 
-    def note(value: merged.Value | None) -> None:
-        if value is not None:
-            found[value] = found.get(value, 0) + 1
 
-    for item in items:
-        match item:
-            case merged.Step(inputs=values) | merged.Result(values=values):
-                for value in values:
-                    note(value)
-            case merged.Branch():
-                for body in (item.then, item.otherwise):
-                    for value, count in reads_in(body).items():
-                        found[value] = found.get(value, 0) + count
-                for join in item.joins:
-                    note(join.then)
-                    note(join.otherwise)
-            case merged.Loop():
-                for value, count in reads_in(item.body).items():
-                    found[value] = found.get(value, 0) + count
-                for carried in item.carried.values():
-                    note(carried.initial)
-                    note(carried.final)
-            case _:
-                pass
-    return found
+def _read_by(item: merged.Item) -> Iterator[merged.Value | None]:
+    """What an item reads itself, whatever is in it."""
+    match item:
+        case merged.Step(inputs=values) | merged.Result(values=values):
+            yield from values
+        case merged.Branch(joins=joins):
+            for join in joins:
+                yield from (join.then, join.otherwise)
+        case merged.Loop(carried=carried):
+            for each in carried.values():
+                yield from (each.initial, each.final)
+        case _:
+            pass
 
 
 def does_anything(items: Sequence[merged.Item]) -> bool:

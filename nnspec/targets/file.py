@@ -321,7 +321,7 @@ def _names_in(body: Sequence[statements.Statement]) -> set[str]:
                 if isinstance(n, ast.Name)
             }
             continue
-        for root in torch.expressions_of(statement):
+        for root in statements.expressions_of(statement):
             found |= {part.id for part in tree.walk(root) if isinstance(part, Name)}
     return found
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import nnspec.targets.merged as merged
-from nnspec.ir.graph import Program
 from nnspec.ir.types import DType
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
@@ -20,15 +18,15 @@ from nnspec.pycode.statements import (
     Statement,
 )
 from nnspec.records import dataclass
-from nnspec.targets.names import Names, safe_name
+from nnspec.targets.names import Names
 from nnspec.targets.plan import ClassPlan
-from nnspec.targets.torch import is_check
 from nnspec.targets.writing.classes import (
     constructor_arguments,
     documentation,
-    factory_arguments,
-    factory_name,
+    frozen_parts,
+    is_refusal,
     tensor_parameters,
+    write_factory,
 )
 from nnspec.targets.writing.constructor import Constructor
 from nnspec.targets.writing.forward import Forward
@@ -89,8 +87,8 @@ def _methods(plan: ClassPlan) -> list[Statement]:
     opening = Evaluate(
         tree.Call(Name("super")().attribute("__init__"), (options,), _autocast(plan))
     )
-    checks = [s for s in made if is_check(s)]
-    others = [s for s in made if not is_check(s)]
+    checks = [s for s in made if is_refusal(s)]
+    others = [s for s in made if not is_refusal(s)]
     whole = (opening, *checks, *_stored(plan), *others, *_frozen(plan))
     recompute = Argument("recompute", Name("bool"), Literal(False))
     arguments = (
@@ -170,31 +168,10 @@ def _config(plan: ClassPlan) -> Function:
 
 def _frozen(plan: ClassPlan) -> list[Statement]:
     """Weights that are not trained."""
-    found: list[Statement] = []
-    if plan.function.marks.frozen:
-        found.append(Assign((tree.Attribute(SELF, "trainable"),), Literal(False)))
-    seen: set[str] = set()
-    for item in plan.items:
-        if isinstance(item, merged.Step) and item.frozen and item.owns:
-            key = safe_name(item.label, "keras")
-            if key not in seen:
-                seen.add(key)
-                attribute = tree.Attribute(tree.Attribute(SELF, key), "trainable")
-                found.append(Assign((attribute,), Literal(False)))
-    return found
+    return [
+        Assign((part.attribute("trainable"),), Literal(False))
+        for part in frozen_parts(plan, "keras")
+    ]
 
 
-def write_factory(program: Program, plan: ClassPlan, doc: str) -> Function:
-    """The function that builds one variant."""
-    options = tree.Star(Name("options"), double=True)
-    given = factory_arguments(program, plan)
-    positional = tuple(value for key, value in given if key is None)
-    keywords = tuple((key, value) for key, value in given if key is not None)
-    call = tree.Call(Name(plan.name), (*positional, options), keywords)
-    return Function(
-        factory_name(program),
-        (Argument("options", kind="**"),),
-        Name(plan.name),
-        (Return((call,)),),
-        doc=doc,
-    )
+__all__ = ["KerasDialect", "write_class", "write_factory"]

@@ -32,6 +32,7 @@ from nnspec.targets.writing.classes import (
     documentation,
     factory_arguments,
     factory_name,
+    instance,
     tensor_parameters,
 )
 from nnspec.targets.writing.constructor import Constructor
@@ -262,13 +263,11 @@ def _input(value: merged.Value, name: Name, maker: Constructor) -> Expr:
 
 def write_factory(program: Program, plan: ClassPlan, doc: str) -> Function | None:
     """The function of a variant; None where the model's own function is the same."""
-    given = factory_arguments(program, plan)
-    if factory_name(program) == plan.name and not given:
+    name = factory_name(program)
+    if name == plan.name and not factory_arguments(program, plan):
         return None
-    positional = tuple(value for key, value in given if key is None)
-    keywords = tuple((key, value) for key, value in given if key is not None)
-    call = tree.Call(Name(plan.name), positional, keywords)
-    return Function(factory_name(program), (), keras.Model, (Return((call,)),), doc=doc)
+    made = instance(program, plan)
+    return Function(name, (), keras.Model, (Return((made,)),), doc=doc)
 
 
 def maker_name(plan: ClassPlan) -> str:

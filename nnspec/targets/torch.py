@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import nnspec.targets.merged as merged
-from nnspec.ir.graph import Program
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
 from nnspec.pycode.statements import (
@@ -14,7 +12,9 @@ from nnspec.pycode.statements import (
     Class,
     Evaluate,
     Function,
+    Return,
     Statement,
+    expressions_of,
 )
 from nnspec.records import dataclass
 from nnspec.targets.names import Names, safe_name
@@ -23,9 +23,10 @@ from nnspec.targets.writing.classes import (
     Tensors,
     constructor_arguments,
     documentation,
-    factory_arguments,
-    factory_name,
+    frozen_parts,
+    is_refusal,
     tensor_parameters,
+    write_factory,
 )
 from nnspec.targets.writing.constructor import Constructor
 from nnspec.targets.writing.forward import Forward
@@ -117,12 +118,12 @@ def _init(
     )
     body: list[Statement] = [Evaluate(Name("super")().method("__init__"))]
     # Requirements come first, then what is stored, then the layers.
-    body += [statement for statement in made if is_check(statement)]
+    body += [statement for statement in made if is_refusal(statement)]
     if any(_mentions(statement, Name("options")) for statement in made):
         options = tree.Dict((("device", Name("device")), ("dtype", Name("dtype"))))
         body.append(Assign((Name("options"),), options))
     body += stored
-    body += [statement for statement in made if not is_check(statement)]
+    body += [statement for statement in made if not is_refusal(statement)]
     if constructor.resets:
         body.append(Evaluate(SELF.method("reset_parameters")))
     body += _frozen(plan)
@@ -155,24 +156,12 @@ def _stored(plan: ClassPlan, keys: Sequence[str]) -> list[Statement]:
 
 def _frozen(plan: ClassPlan) -> list[Statement]:
     """Weights that are not trained."""
-    found: list[Statement] = []
-    if plan.function.marks.frozen:
-        found.append(Evaluate(SELF.method("requires_grad_", False)))
-    seen: set[str] = set()
-    for item in plan.items:
-        if isinstance(item, merged.Step) and item.frozen and item.owns:
-            key = safe_name(item.label, "torch")
-            if key not in seen:
-                seen.add(key)
-                attribute = tree.Attribute(SELF, key)
-                found.append(Evaluate(attribute.method("requires_grad_", False)))
-    return found
+    parts = frozen_parts(plan, "torch")
+    return [Evaluate(part.method("requires_grad_", False)) for part in parts]
 
 
 def _train(plan: ClassPlan) -> Function:
     """Batch statistics of what is frozen stay as they are, in training as well."""
-    from nnspec.pycode.statements import Return
-
     mode = Argument("mode", Name("bool"), Literal(True))
     body: list[Statement] = [Evaluate(Name("super")().method("train", Name("mode")))]
     for label in plan.keeps_statistics:
@@ -192,63 +181,10 @@ def _returns(plan: ClassPlan) -> Expr:
     return Name("tuple")[tree.Display("tuple", (TENSOR,) * count)]
 
 
-def is_check(statement: Statement) -> bool:
-    """Whether a statement raises an error for sizes that the model does not allow."""
-    from nnspec.pycode.statements import If, Raise
-
-    return isinstance(statement, If) and isinstance(statement.then[0], Raise)
-
-
 def _mentions(statement: Statement, wanted: Expr) -> bool:
     return any(
         part == wanted for root in expressions_of(statement) for part in tree.walk(root)
     )
 
 
-def expressions_of(statement: Statement) -> list[Expr]:
-    """Every expression of a statement, those of statements inside it too."""
-    from nnspec.pycode import statements as py
-
-    match statement:
-        case py.Assign(targets=targets, value=value):
-            return [*targets, value]
-        case py.Evaluate(value=value) | py.Raise(value=value):
-            return [value]
-        case py.Return(values=values):
-            return list(values)
-        case py.If(condition=condition, then=then, otherwise=otherwise):
-            inner = [e for s in (*then, *otherwise) for e in expressions_of(s)]
-            return [condition, *inner]
-        case py.For(target=target, iterable=iterable, body=body):
-            return [target, iterable, *(e for s in body for e in expressions_of(s))]
-        case py.Function(
-            body=body, arguments=arguments, returns=returns, decorators=decorators
-        ):
-            found = [e for s in body for e in expressions_of(s)]
-            for argument in arguments:
-                found += [
-                    e for e in (argument.annotation, argument.default) if e is not None
-                ]
-            return [*found, *([returns] if returns else []), *decorators]
-        case py.Class(body=body, bases=bases, decorators=decorators):
-            return [*bases, *decorators, *(e for s in body for e in expressions_of(s))]
-        case _:
-            return []
-
-
-def write_factory(program: Program, plan: ClassPlan, doc: str) -> Function:
-    """The function that builds one variant."""
-    options = tree.Star(Name("options"), double=True)
-    given = factory_arguments(program, plan)
-    positional = tuple(value for key, value in given if key is None)
-    keywords = tuple((key, value) for key, value in given if key is not None)
-    call = tree.Call(Name(plan.name), (*positional, options), keywords)
-    from nnspec.pycode.statements import Return
-
-    return Function(
-        factory_name(program),
-        (Argument("options", kind="**"),),
-        Name(plan.name),
-        (Return((call,)),),
-        doc=doc,
-    )
+__all__ = ["TorchDialect", "write_class", "write_factory"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Set
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
 from nnspec.pycode.statements import Assign, Statement
-from nnspec.targets.contents import loops_of, names_in
+from nnspec.targets.contents import loops_of, names_in, walk
 from nnspec.targets.names import Names
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.writing.scope import ConstructorScope
@@ -161,10 +161,10 @@ class RunningNames:
         own = self._plan.running[key].uid
         outer = [loop for loop in loops_of(self._plan.items) if loop.uid == own]
         begun = False
-        for item in _in_order([part for loop in outer for part in loop.body]):
+        for item in walk([part for loop in outer for part in loop.body]):
             if isinstance(item, merged.Loop):
                 begun = begun or item.uid == uid
-            elif begun and any(key in names_in(made.value) for made in item.constructs):
+            elif begun and _makes_with(item, key):
                 return True
         others = [r for r in self._plan.running.values() if r.uid != uid]
         return any(
@@ -178,16 +178,7 @@ class RunningNames:
         return key
 
 
-def _in_order(items: Sequence[merged.Item]) -> Iterator[merged.Step | merged.Loop]:
-    for item in items:
-        match item:
-            case merged.Step():
-                yield item
-            case merged.Branch():
-                yield from _in_order(item.then)
-                yield from _in_order(item.otherwise)
-            case merged.Loop():
-                yield item
-                yield from _in_order(item.body)
-            case _:
-                pass
+def _makes_with(item: merged.Item, key: str) -> bool:
+    """Whether a step makes a layer from what has that name."""
+    constructs = item.constructs if isinstance(item, merged.Step) else ()
+    return any(key in names_in(made.value) for made in constructs)

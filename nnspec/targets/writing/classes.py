@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import nnspec.targets.merged as merged
@@ -11,9 +11,9 @@ from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Program
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
-from nnspec.pycode.statements import Argument
+from nnspec.pycode.statements import Argument, Function, If, Raise, Return, Statement
 from nnspec.records import dataclass
-from nnspec.targets.names import Names, function_name, safe_local
+from nnspec.targets.names import Names, function_name, safe_local, safe_name
 from nnspec.targets.plan import ClassParameter, ClassPlan
 from nnspec.targets.spelling import spell_literal
 
@@ -190,9 +190,38 @@ def _listed(value: Any) -> Any:
     return value
 
 
-def helper_names(trees: Sequence[Expr]) -> Iterator[str]:
-    """The helper functions that expressions call."""
-    for root in trees:
-        for part in tree.walk(root):
-            if isinstance(part, tree.Helper):
-                yield part.name
+def write_factory(program: Program, plan: ClassPlan, doc: str) -> Function:
+    """The function that builds one variant, and hands its options on to the class."""
+    options = Name("options")
+    made = instance(program, plan, tree.Star(options, double=True))
+    return Function(
+        factory_name(program),
+        (Argument("options", kind="**"),),
+        Name(plan.name),
+        (Return((made,)),),
+        doc=doc,
+    )
+
+
+def instance(program: Program, plan: ClassPlan, *more: Expr) -> Expr:
+    """A call of the class with the constants of a variant, and more arguments."""
+    given = factory_arguments(program, plan)
+    positional = tuple(value for key, value in given if key is None)
+    keywords = tuple((key, value) for key, value in given if key is not None)
+    return tree.Call(Name(plan.name), (*positional, *more), keywords)
+
+
+def frozen_parts(plan: ClassPlan, target: str) -> list[Expr]:
+    """What of an instance is not trained: `self` where all of it is frozen, and frozen layers."""
+    own = Name("self")
+    steps = (item for item in plan.items if isinstance(item, merged.Step))
+    labels = dict.fromkeys(
+        safe_name(step.label, target) for step in steps if step.frozen and step.owns
+    )
+    layers = [tree.Attribute(own, label) for label in labels]
+    return [own, *layers] if plan.function.marks.frozen else list[Expr](layers)
+
+
+def is_refusal(statement: Statement) -> bool:
+    """Whether a statement raises an error for sizes that the model does not allow."""
+    return isinstance(statement, If) and isinstance(statement.then[0], Raise)

@@ -279,7 +279,7 @@ class Variables:
 
     def _protect(self, items: Sequence[merged.Item], *, again: bool = False) -> None:
         """Saves what is needed behind a branch or loop from being written over inside it."""
-        inside = {} if again else reads_in(items)
+        inside = reads_in([] if again else items)
         for name in dict.fromkeys(written_names(items)):
             variable = self._variables.get(name)
             if variable is None:
