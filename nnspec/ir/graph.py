@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from nnspec.ir.assumptions import Assumptions
-from nnspec.ir.dims import ZERO, Dim
+from nnspec.ir.dims import Dim
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Operator, Weight
@@ -345,14 +345,3 @@ def _once(function: Function) -> Function:
     )
     marks = replace(function.marks, checkpoint=False)
     return replace(function, nodes=nodes, marks=marks)
-
-
-def count_parameters(weights: Mapping[str, Weight], *, trainable: bool) -> Dim:
-    """The number of elements of the weights that are (or are not) trained."""
-    from nnspec.ir.dims import product
-
-    found = ZERO
-    for weight in weights.values():
-        if weight.trainable is trainable:
-            found = found + product(weight.shape)
-    return found

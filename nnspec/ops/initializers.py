@@ -63,10 +63,6 @@ class Initializer(abc.ABC):
         """The same for a weight of that rank which Keras holds in PyTorch's layout."""
         return self.keras()
 
-    def torch_value(self) -> float | None:
-        """The constant, if every element is the same."""
-        return None
-
 
 @dataclass(frozen=True)
 class Normal(Initializer):
@@ -199,9 +195,6 @@ class Filled(Initializer):
         if self.value.traced.term is None and self.value.value in (0.0, 1.0):
             return (_keras.Zeros if self.value.value == 0 else _keras.Ones)()
         return _keras.Constant(self.value.expr)
-
-    def torch_value(self) -> float | None:
-        return self.value.value
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ Spec text reaches a tree only as a checked identifier or inside a `Literal`, nev
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field, replace
 from typing import Any, Self, cast
 
@@ -470,8 +470,3 @@ def transform(root: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
         return root
     made = root.rebuilt(rebuilt)
     return made.coming_from(*root.origins) if root.origins else made
-
-
-def keywords_of(options: Mapping[str, Any]) -> tuple[tuple[str, Expr], ...]:
-    """Keywords of a call from a mapping, in its order."""
-    return tuple((key, expression(value)) for key, value in options.items())

@@ -23,8 +23,8 @@ from nnspec.targets.contents import (
 )
 from nnspec.targets.layout import FunctionLayout
 from nnspec.targets.merging.traces import Unlike
-from nnspec.targets.names import Names, safe_name, size_name
-from nnspec.targets.spelling import Unspellable, spell_literal
+from nnspec.targets.names import Names, safe_local, safe_name, size_name
+from nnspec.targets.spelling import Unspellable, boxed, spell_literal
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,6 @@ class ClassPlan:
     items: list[merged.Item]
     inputs: list[merged.Value]
     parameters: list[ClassParameter] = field(default_factory=list[ClassParameter])
-    stored: list[str] = field(default_factory=list[str])
     running: dict[str, merged.Running] = field(
         default_factory=dict[str, merged.Running]
     )
@@ -97,7 +96,7 @@ def size_in(callee: Function, types: Sequence[TensorType], name: str) -> Dim | N
 
 def meanings(function: Function) -> dict[str, Any]:
     """The values of the names of a function: its constants, the sizes of its inputs."""
-    found: dict[str, Any] = {p.name: _boxed(p.value) for p in function.parameters}
+    found: dict[str, Any] = {p.name: boxed(p.value) for p in function.parameters}
     found.update(function.dims)
     for number in values_of(function.inputs):
         for size in function.types[number].shape:
@@ -113,12 +112,6 @@ def meanings(function: Function) -> dict[str, Any]:
 def _scale(size: Dim) -> int:
     """What the symbol of a size is known to be a multiple of."""
     return next((atom.scale for atom in size.atoms() if atom.kind == "symbol"), 1)
-
-
-def _boxed(value: Any) -> Any:
-    from nnspec.ir.dims import dim
-
-    return dim(value) if type(value) is int else value
 
 
 def finish(plan: ClassPlan, target: str) -> None:
@@ -149,7 +142,6 @@ def finish(plan: ClassPlan, target: str) -> None:
                     made_parameter
                 )
     plan.parameters = [*parameters, *required, *optional]
-    plan.stored = [key for key in read if key in constants]
 
 
 def _is_last_axis(plan: ClassPlan, key: str) -> bool:
@@ -161,8 +153,6 @@ def _is_last_axis(plan: ClassPlan, key: str) -> bool:
 def _class_parameter(
     parameter: Constant, constants: Mapping[str, Constant], target: str
 ) -> ClassParameter | None:
-    from nnspec.targets.names import safe_local
-
     if parameter.kind in ("fn", "block", "dtype"):
         return None
     try:

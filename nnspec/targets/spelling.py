@@ -264,7 +264,7 @@ def _term_at(term: Term, meanings: Mapping[str, Any]) -> Any:
     if kind in ("compare", "arithmetic"):
         symbol, *sides = arguments
         left, right = (_plain(_term_at(side, meanings)) for side in sides)
-        return _boxed(_OPERATIONS[symbol](left, right))
+        return boxed(_OPERATIONS[symbol](left, right))
     if kind == "choice":
         chosen = 1 if _term_at(arguments[0], meanings) else 2
         return _term_at(arguments[chosen], meanings)
@@ -276,7 +276,7 @@ def _term_at(term: Term, meanings: Mapping[str, Any]) -> Any:
         if arguments[0] not in _CALLS:
             raise NoValue(arguments[0])
         values = [_plain(_term_at(argument, meanings)) for argument in arguments[1:]]
-        return _boxed(_CALLS[arguments[0]](*values))
+        return boxed(_CALLS[arguments[0]](*values))
     parts = [_term_at(part, meanings) for part in arguments]
     match kind:
         case "list" | "tuple":
@@ -302,7 +302,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _boxed(value: Any) -> Any:
+def boxed(value: Any) -> Any:
+    """A constant as the language has it: whole numbers are sizes."""
     return dims.dim(value) if type(value) is int else value
 
 

@@ -33,7 +33,7 @@ MESH: dict[str, int] = {}
 SCHEDULE = ""
 
 MESHED = SPLITS = SHARDS = COPIES = EMBEDS = HOLDS_TABLES = True
-REDUCES_ONCE = GATHERS_ONCE = HAS_TIED = True
+REDUCES_ONCE = GATHERS_ONCE = True
 
 
 class OnDevices(nn.Module):

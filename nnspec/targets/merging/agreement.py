@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nnspec.ir import dims, graph
-from nnspec.ir.dims import Atom, Dim, Replace, symbol
+from nnspec.ir.dims import Atom, Dim, Replace, dim, symbol
 from nnspec.ir.rename import settle
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.types import TensorType
@@ -97,8 +97,6 @@ class Agreement:
             if isinstance(expression, tree.Size):
                 sizes.append(expression.dim)
             elif isinstance(expression, tree.Literal) and type(expression.value) is int:
-                from nnspec.ir.dims import dim
-
                 sizes.append(dim(expression.value))
             else:
                 raise Unlike

@@ -34,7 +34,7 @@ from nnspec.targets.merging.traces import (
     Arm,
     Track,
     Unlike,
-    boxed,
+    all_boxed,
     enter,
     fix_running,
     leave,
@@ -253,7 +253,7 @@ class Merger:
             require_entries(track, loop)
             for place, iteration in enumerate(loop.iterations):
                 child = track.inside(turn, place)
-                child.meanings.update(boxed(iteration.values))
+                child.meanings.update(all_boxed(iteration.values))
                 enter(child, loop, place, carried)
                 inner.append((child, loop, place))
         body = self.items(
@@ -374,7 +374,7 @@ class Merger:
             iteration = loop.iterations[place]
             track.turns = (*track.turns, merged.Turn(place))
             track.places = (*track.places, place)
-            known = boxed(iteration.values)
+            known = all_boxed(iteration.values)
             track.meanings.update(known)
             track.constants.update(known)
             fix_running(track, loop, place)

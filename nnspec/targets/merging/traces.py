@@ -23,6 +23,7 @@ from nnspec.targets.layout import FunctionLayout
 from nnspec.targets.merging.divisions import divisions
 from nnspec.targets.spelling import (
     NoValue,
+    boxed,
     size_at,
 )
 
@@ -126,14 +127,9 @@ def state_of(track: Track) -> tuple[Any, ...]:
     return dict(track.values), dict(track.also), dict(track.names), dict(track.meanings)
 
 
-def boxed(values: Mapping[str, Any]) -> dict[str, Any]:
+def all_boxed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values by name, whole numbers as sizes."""
-    from nnspec.ir.dims import dim
-
-    return {
-        key: dim(value) if type(value) is int else value
-        for key, value in values.items()
-    }
+    return {key: boxed(value) for key, value in values.items()}
 
 
 def enter(

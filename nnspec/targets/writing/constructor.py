@@ -27,10 +27,10 @@ from nnspec.targets.contents import (
 from nnspec.targets.lowering import Construct, LayerName
 from nnspec.targets.names import Names, safe_name
 from nnspec.targets.plan import ClassPlan
+from nnspec.targets.spelling import Unspellable
 from nnspec.targets.writing.carried import CarriedSizes
 from nnspec.targets.writing.scope import (
     ConstructorScope,
-    Unspellable,
     loop_variables,
     spelled,
 )

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from nnspec.pycode import expressions as tree
-from nnspec.pycode.expressions import Expr, Literal, Name
+from nnspec.pycode.expressions import Expr, Name
 from nnspec.records import dataclass
-from nnspec.targets.names import Names, size_name
+from nnspec.targets.names import Names
 from nnspec.targets.plan import ClassPlan
-from nnspec.targets.spelling import Unspellable, spell_literal, spell_size, spell_term
+from nnspec.targets.spelling import Resolver, spell_literal, spell_size, spell_term
 
 
 @dataclass(eq=False)
@@ -33,25 +33,20 @@ class ConstructorScope:
         return spelled(expression, self.resolve)
 
 
-def spelled(expression: Expr, resolve: object) -> Expr:
+def spelled(expression: Expr, resolve: Resolver) -> Expr:
     """An expression with every `Size` and `Constant` in it spelled. Raises `Unspellable`."""
 
     def change(part: Expr) -> Expr | None:
         if isinstance(part, tree.Size):
-            return spell_size(part.dim.generic, resolve)  # type: ignore[arg-type]
+            return spell_size(part.dim.generic, resolve)
         if isinstance(part, tree.Constant):
             term = part.traced.term
             if term is None:
                 return spell_literal(part.traced.value)
-            return spell_term(term, resolve)  # type: ignore[arg-type]
+            return spell_term(term, resolve)
         return Name(part.name) if isinstance(part, tree.Helper) else None
 
     return tree.transform(expression, change)
-
-
-def is_literal(expression: Expr, value: object) -> bool:
-    """Whether an expression is just that literal."""
-    return isinstance(expression, Literal) and expression.value == value
 
 
 def loop_variables(
@@ -77,14 +72,3 @@ def pattern_target(
     return tree.Display(
         "tuple", tuple(pattern_target(item, chosen, uid, used) for item in items)
     )
-
-
-__all__ = [
-    "ConstructorScope",
-    "Unspellable",
-    "is_literal",
-    "loop_variables",
-    "pattern_target",
-    "size_name",
-    "spelled",
-]
