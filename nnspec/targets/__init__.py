@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from nnspec.ir.graph import Program
 from nnspec.targets.file import Emitted, emit_probed, emit_programs, emitted
 
@@ -13,9 +11,4 @@ def emit(program: Program, target: str) -> str:
     return emit_programs([program], target)
 
 
-def emit_all(programs: Sequence[Program], target: str) -> str:
-    """One file for several variants."""
-    return emit_programs(programs, target)
-
-
-__all__ = ["Emitted", "emit", "emit_all", "emit_probed", "emitted"]
+__all__ = ["Emitted", "emit", "emit_probed", "emitted"]

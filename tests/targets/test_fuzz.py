@@ -11,7 +11,8 @@ from torch import Tensor
 from nnspec.compiler import Spec, load_source
 from nnspec.diagnostics import SpecError, SpecErrors
 from nnspec.source import Source
-from nnspec.targets import emit, emit_all
+from nnspec.targets import emit
+from nnspec.targets.file import emit_programs
 from tests.targets.comparing import agree
 from tests.targets.random_specs import random_spec
 
@@ -57,7 +58,7 @@ def test_variants_of_one_file_are_emitted_together() -> None:
             continue
         for target in ("torch", "keras"):
             try:
-                text = emit_all([spec.program for spec in found], target)
+                text = emit_programs([spec.program for spec in found], target)
             except SpecError as error:
                 if error.diagnostic.code not in REFUSALS:
                     raise

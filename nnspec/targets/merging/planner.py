@@ -7,12 +7,14 @@ where they can be laid together (`merge`); those that cannot become classes of t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import nnspec.targets.merged as merged
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Function, Node, Program, spread
 from nnspec.ops.base import OpError
+from nnspec.records import dataclass
 from nnspec.targets.contents import lists_are_flat
 from nnspec.targets.folding import same_classes
 from nnspec.targets.layout import FunctionLayout, layouts
@@ -27,6 +29,28 @@ from nnspec.targets.plan import ClassPlan, finish, meanings
 
 # A function, and the number of the program that it belongs to.
 Member: TypeAlias = tuple[int, Function]
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """Some functions that may become one class, and in which manner that is tried.
+
+    A class that is `named` takes its name as it is. `fixed` are constants that a written-out loop depends
+    on: the class has them built in. `rolls` lets loops stay loops; `plain` writes sizes and constants as
+    numbers, where they need no names.
+    """
+
+    name: str
+    members: list[Member]
+    named: bool = False
+    fixed: frozenset[str] = frozenset()
+    rolls: bool = True
+    plain: bool = False
+
+    @property
+    def functions(self) -> list[Function]:
+        """The functions, each as a part of its program."""
+        return [function for _, function in self.members]
 
 
 class Planner:
@@ -86,7 +110,7 @@ class Planner:
             for member in members:
                 self._accept(self._alone(name, member), [member])
             return
-        whole = self._try(name, members)
+        whole = self._try(_Attempt(name, members))
         if whole is not None:
             self._accept(whole, members)
             return
@@ -98,7 +122,8 @@ class Planner:
         """Whether a function found a place in one of the classes that its block already has."""
         known = [p for p in self.plans if p.function.name == name and not p.is_entry]
         for plan in known:
-            grown = self._try(plan.name, [*self._members(plan), member], named=True)
+            members = [*self._members(plan), member]
+            grown = self._try(_Attempt(plan.name, members, named=True))
             if grown is not None:
                 self._replace(plan, grown, [member])
                 return True
@@ -106,8 +131,9 @@ class Planner:
 
     def _alone(self, name: str, member: Member) -> ClassPlan:
         """A class for one function; all of it written out, where nothing else will do."""
-        plan = None if name in self.plain else self._try(name, [member])
-        plan = plan or self._try(name, [member], rolls=False, plain=True)
+        attempt = _Attempt(name, [member])
+        plan = None if name in self.plain else self._try(attempt)
+        plan = plan or self._try(replace(attempt, rolls=False, plain=True))
         if plan is None:
             raise self._inexpressible(member[1])
         return plan
@@ -144,57 +170,52 @@ class Planner:
             hint="this is a limit of nnspec: simplify the block, and report it",
         )
 
-    def _try(
-        self,
-        name: str,
-        members: list[Member],
-        *,
-        named: bool = False,
-        fixed: frozenset[str] | set[str] = frozenset(),
-        rolls: bool = True,
-        plain: bool = False,
-    ) -> ClassPlan | None:
-        """One class for all of these functions; None where they are unlike.
-
-        `fixed` are constants that a written-out loop depends on: the class has them built in.
-        """
-        begun = self._begin(members, fixed)
+    def _try(self, attempt: _Attempt) -> ClassPlan | None:
+        """One class for all functions of an attempt; None where they are unlike."""
+        begun = self._begin(attempt.members, attempt.fixed)
         if begun is None:
             return None
         tracks, inputs = begun
-        merger = Merger(self._lowering(tracks, members), rolls=rolls, plain=plain)
+        lower = self._lowering(tracks, attempt.members)
+        merger = Merger(lower, rolls=attempt.rolls, plain=attempt.plain)
         try:
             items = merger.body(tracks)
         except Unlike:
             return None
-        if merger.fixed - fixed:
-            more = fixed | merger.fixed
-            return self._try(
-                name, members, named=named, fixed=more, rolls=rolls, plain=plain
-            )
-        functions = [function for _, function in members]
-        nested = self.target == "keras" and rolls and not lists_are_flat(items)
-        if nested and not self._is_function_of_inputs(functions, items):
-            return self._try(name, members, named=named, rolls=False)
+        if merger.fixed - attempt.fixed:
+            return self._try(replace(attempt, fixed=attempt.fixed | merger.fixed))
+        if self._needs_nested_lists(attempt, items):
+            return self._try(replace(attempt, fixed=frozenset(), rolls=False))
+        functions = attempt.functions
         plan = ClassPlan(
-            name=name if named else self.names.free(name),
+            name=attempt.name if attempt.named else self.names.free(attempt.name),
             functions=functions,
             layout=tracks[0].layout,
             items=items,
             inputs=inputs,
-            built_in=frozenset(fixed),
+            built_in=attempt.fixed,
             is_entry=any(p.main is f for p in self.programs for f in functions),
         )
+        return self._finished(plan, attempt.members[0])
+
+    def _needs_nested_lists(self, attempt: _Attempt, items: list[merged.Item]) -> bool:
+        """Whether layers would lie in lists inside of lists, which Keras does not save."""
+        if self.target != "keras" or not attempt.rolls or lists_are_flat(items):
+            return False
+        return not self._is_function_of_inputs(attempt.functions, items)
+
+    def _finished(self, plan: ClassPlan, first: Member) -> ClassPlan | None:
+        """A class with its parameters; None where the functions do not agree on them."""
         try:
             finish(plan, self.target)
         except Unlike:
             return None
-        place, function = members[0]
+        place, function = first
         plan.keeps_statistics = frozen_statistics(self.programs[place], function)
         return plan
 
     def _begin(
-        self, members: list[Member], fixed: frozenset[str] | set[str]
+        self, members: list[Member], fixed: frozenset[str]
     ) -> tuple[list[Track], list[merged.Value]] | None:
         """The traces of functions, and the inputs of their class; None where these are unlike."""
         tracks: list[Track] = []

@@ -67,7 +67,7 @@ class Forward(Loops):
             chosen = [key for key in keys if key is not None]
             if not chosen:
                 continue
-            tensor = self._input_name(value)
+            tensor = self._input_names[value]
             sizes = self.dialect.shape(tensor)
             if len(chosen) == 1:
                 place = keys.index(chosen[0])
@@ -77,19 +77,12 @@ class Forward(Loops):
                 Name("_") if k is None else self._size_variable(k) for k in keys
             )
             found.append(Assign(targets, sizes))
-        found.extend(self._checks())
-        return found
-
-    def _input_name(self, value: merged.Value) -> Expr:
-        return self._input_names[value]
+        return [*found, *self._raised]
 
     def _size_variable(self, key: str) -> Name:
         found = self._sizes[key]
         assert isinstance(found, Name)
         return found
-
-    def _checks(self) -> list[Statement]:
-        return list(self._raised)
 
     # ---- items ----
 
@@ -220,9 +213,7 @@ class Forward(Loops):
         self._restore(before)
         self._spent([item])
         self.statements = outer
-        for name in dict.fromkeys(written_names([item])):
-            if name in self._variables:
-                self._holders[self._variables[name].id] = []
+        self._forget_written([item])
         for join in joins:
             self._is_in(join.name, join.value)
         if not then and not otherwise:
@@ -287,35 +278,46 @@ class Forward(Loops):
         self._pin(loop)
         if not flat:
             self._begin_streams(loop)
-        outer = self.statements
-        self.statements = outer if flat else []
-        before = self._state()
-        saved = dict(self._elements)
-        opened = None if flat else self._open_loop(loop)
+        before, elements = self._state(), dict(self._elements)
+        if flat:
+            self._turn(loop)
+        else:
+            self._for(loop)
+        self._elements = elements
+        self._restore(before)
+        self._spent([loop])
+        self._pinned, self._carried_names = outer_pinned, outer_names
+        self._forget_written(loop.body)
+        for name, carried in loop.carried.items():
+            self._holders[self._variable(name).id] = []
+            self._is_in(name, carried.exit)
+
+    def _for(self, loop: merged.Loop) -> None:
+        outer, self.statements = self.statements, []
+        target, iterable = self._open_loop(loop)
+        self._indent += 1
+        self._turn(loop)
+        self._close_loop(loop)
+        self._indent -= 1
+        body, self.statements = self.statements, outer
+        if body:
+            self.statements.append(For(target, iterable, tuple(body)))
+
+    def _turn(self, loop: merged.Loop) -> None:
+        """The body of a loop; at its end what is carried on lies in its variables."""
         self._take_layers(loop)
         for name, carried in loop.carried.items():
             self._entries[f"{name}@{loop.uid}"] = carried.entry
-        self._indent += 0 if flat else 1
         self.body(loop.body)
         for name, carried in loop.carried.items():
             assert carried.final is not None
             self._lies_in(name, carried.final)
-        if opened is not None:
-            self._close_loop(loop)
-        self._indent -= 0 if flat else 1
-        body, self.statements = self.statements, outer
-        self._elements = saved
-        self._restore(before)
-        self._spent([loop])
-        self._pinned, self._carried_names = outer_pinned, outer_names
-        for name in dict.fromkeys(written_names(loop.body)):
+
+    def _forget_written(self, items: Sequence[merged.Item]) -> None:
+        """Variables that items may have written hold nothing that is known."""
+        for name in dict.fromkeys(written_names(items)):
             if name in self._variables:
                 self._holders[self._variables[name].id] = []
-        for name, carried in loop.carried.items():
-            self._holders[self._variable(name).id] = []
-            self._is_in(name, carried.exit)
-        if opened is not None and body:
-            self.statements.append(For(opened[0], opened[1], tuple(body)))
 
     # ---- the rest ----
 
@@ -342,7 +344,7 @@ class Forward(Loops):
             for place, axis in enumerate(value.order):
                 key = symbol_of(value.type.shape[axis])
                 if key is not None and key in item.symbols:
-                    tensor = self._input_name(value)
+                    tensor = self._input_names[value]
                     found.setdefault(key, tensor.attribute("shape")[place])
         return found
 

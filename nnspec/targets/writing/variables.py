@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim, symbol
@@ -17,10 +17,7 @@ from nnspec.pycode.expressions import Expr, Name
 from nnspec.pycode.statements import Assign, Statement
 from nnspec.pycode.writer import expression_text
 from nnspec.records import dataclass
-from nnspec.targets.contents import (
-    reads_in,
-    written_names,
-)
+from nnspec.targets.contents import reads_in, written_names
 from nnspec.targets.lowering import Anchor, RunTimeSize
 from nnspec.targets.names import Names, safe_local
 from nnspec.targets.plan import ClassPlan
@@ -199,9 +196,9 @@ class Variables:
                 self._left[value] = value.uses
                 self._holders.setdefault(kept.id, []).append(value)
         for value in self._holders.get(name.id, ()):
-            if self._held.get(value) != name or not self._needed(value):
+            if expression == name or self._held.get(value) != name:
                 continue
-            if _is(expression, name):
+            if not self._needed(value):
                 continue
             other = self._other_holder(value, name)
             if other is not None:
@@ -244,22 +241,11 @@ class Variables:
         self._left.setdefault(value, value.uses)
         self._holders.setdefault(variable.id, []).append(value)
 
-    def _state(
-        self,
-    ) -> tuple[
-        dict[merged.Value, Expr], dict[merged.Value, int], dict[str, list[merged.Value]]
-    ]:
+    def _state(self) -> _State:
         holders = {name: list(values) for name, values in self._holders.items()}
         return dict(self._held), dict(self._left), holders
 
-    def _restore(
-        self,
-        state: tuple[
-            dict[merged.Value, Expr],
-            dict[merged.Value, int],
-            dict[str, list[merged.Value]],
-        ],
-    ) -> None:
+    def _restore(self, state: _State) -> None:
         held, left, holders = state
         self._held, self._left = dict(held), dict(left)
         self._holders = {name: list(values) for name, values in holders.items()}
@@ -285,20 +271,23 @@ class Variables:
             if variable is None:
                 continue
             for value in list(self._holders.get(variable.id, ())):
-                behind = self._left.get(value, 0) > inside.get(value, 0)
+                behind = self._left.get(value, 0) > inside[value]
                 if self._held.get(value) == variable and (
                     behind or value in self._pinned
                 ):
-                    other = self._other_holder(value, variable)
-                    written = {
-                        self._variables[n].id
-                        for n in written_names(items)
-                        if n in self._variables
-                    }
-                    if other is not None and other.id not in written:
-                        self._held[value] = other
-                    else:
-                        self._keep(value, variable)
+                    self._move(value, variable, items)
+
+    def _move(
+        self, value: merged.Value, variable: Name, items: Sequence[merged.Item]
+    ) -> None:
+        """Finds what a variable holds another one that items do not write, or makes one."""
+        names = (self._variables.get(name) for name in written_names(items))
+        written = {name.id for name in names if name is not None}
+        other = self._other_holder(value, variable)
+        if other is not None and other.id not in written:
+            self._held[value] = other
+        else:
+            self._keep(value, variable)
 
     def _comment(self, value: merged.Value, width: int) -> str | None:
         """The shape of a value, where it says something in few words and fits behind the statement."""
@@ -319,6 +308,12 @@ class Variables:
         known.pop("C", None)
         text = str(twin.at(known)) if known else str(twin)
         return "_" if "@" in twin.key or "?" in twin.key else text.replace("^", "**")
+
+
+_State: TypeAlias = tuple[
+    dict[merged.Value, Expr], dict[merged.Value, int], dict[str, list[merged.Value]]
+]
+"""What each value is written as, how often it is still read, and what each variable holds."""
 
 
 def expression_width(expression: Expr) -> int:
@@ -348,7 +343,3 @@ def _printable(expression: Expr) -> Expr:
 
 def _reads(expression: Expr, name: Name) -> bool:
     return any(part == name for part in tree.walk(expression))
-
-
-def _is(expression: Expr, name: Name) -> bool:
-    return expression == name
