@@ -11,6 +11,9 @@ lets them arrive there as a whole first. An accelerator that moves a value does 
 else meanwhile, in either case. The times that were published for expert splits are those
 of `--staged`, with as many accelerators as the split names and as much memory as it
 takes: what a split has beyond the limits is said, and no plan may have that.
+
+A graph that no plan exists for, or a file that says something else, gets a row with an
+`error` and no value.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.placement_graphs import read_graph
+from nnspec.diagnostics import SpecError, SpecErrors
 from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.evaluate import loads, value_of
 from nnspec.placement.graph import WeightedGraph
@@ -34,15 +38,19 @@ from nnspec.placement.plan import Objective
 
 @dataclass(frozen=True)
 class Row:
-    """One placement. `expert` rows cost a published split instead of looking for one."""
+    """One placement. `expert` rows cost a published split instead of looking for one.
+
+    Where there is no plan, `error` says why and there is no value.
+    """
 
     graph: str
     objective: str
     contiguous: bool
-    value: float
-    bound: float
+    value: float | None
+    bound: float | None
     seconds: float
-    method: str
+    method: str = ""
+    error: str = ""
 
 
 def tasks(path: Path, folder: Path) -> Iterator[tuple[Objective, bool]]:
@@ -50,22 +58,39 @@ def tasks(path: Path, folder: Path) -> Iterator[tuple[Objective, bool]]:
     if "latency" in path.relative_to(folder).parts or folder.name == "latency":
         yield "latency", False
         return
-    graph, _ = read_graph(path)
-    backward = any(operator.backward for operator in graph.operators)
     for contiguous in (True, False):
-        yield "train" if backward else "throughput", contiguous
+        yield "train" if _has_backward(path) else "throughput", contiguous
+
+
+def _has_backward(path: Path) -> bool:
+    try:
+        graph, _ = read_graph(path)
+    except (SpecError, SpecErrors):
+        return False
+    return any(operator.backward for operator in graph.operators)
 
 
 def measured(path: Path, folder: Path, effort: float, staged: bool) -> Iterator[Row]:
+    name = path.relative_to(folder).with_suffix("").as_posix()
     for objective, contiguous in tasks(path, folder):
         start = time.perf_counter()
-        graph, cluster = read_graph(path, staged)
-        plan = place(graph, cluster, objective, Options(contiguous, effort))
+        asked = name, objective, contiguous
+        try:
+            graph, cluster = read_graph(path, staged)
+            plan = place(graph, cluster, objective, Options(contiguous, effort))
+        except (SpecError, SpecErrors) as error:
+            seconds = time.perf_counter() - start
+            yield Row(*asked, None, None, seconds, error=_said(error))
+            continue
         seconds = time.perf_counter() - start
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        yield Row(
-            name, objective, contiguous, plan.value, plan.bound, seconds, plan.method
-        )
+        yield Row(*asked, plan.value, plan.bound, seconds, plan.method)
+
+
+def _said(error: SpecError | SpecErrors) -> str:
+    """The code and message of the first fault, with what would help."""
+    found = error.diagnostic if isinstance(error, SpecError) else error.diagnostics[0]
+    hint = f"; {found.hint}" if found.hint else ""
+    return f"{found.code}: {found.message}{hint}"
 
 
 def expert(path: Path, folder: Path, kind: str, staged: bool) -> Row | None:
@@ -113,12 +138,22 @@ def rows(folder: Path, effort: float, staged: bool) -> Iterator[Row]:
                 found = expert(path, folder, kind, staged)
                 if found is not None:
                     yield found
-        elif "nodes" in json.loads(path.read_text()):
+        elif _may_be_graph(path):
             yield from measured(path, folder, effort, staged)
+
+
+def _may_be_graph(path: Path) -> bool:
+    """Whether a file is a graph, or so broken that a row has to say it."""
+    try:
+        return "nodes" in json.loads(path.read_text())
+    except ValueError:
+        return True
 
 
 def as_text(row: Row) -> str:
     line = "in a line" if row.contiguous else "free"
+    if row.value is None or row.bound is None:
+        return f"{row.graph:<42} {row.objective:<10} {line:<9} {row.error}"
     return (
         f"{row.graph:<42} {row.objective:<10} {line:<9} {row.value:>11.4f} "
         f"{row.bound:>11.4f} {row.seconds:>7.1f} s  {row.method}"

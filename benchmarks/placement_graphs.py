@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nnspec.diagnostics import SpecError
 from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.clusters.file import cluster_of
 from nnspec.placement.graph import Operator, Value, WeightedGraph
@@ -23,7 +24,21 @@ def read_graph(
 
     Values between accelerators stream through host memory: the receiver may start when
     the sender starts. If `staged`, only when it has ended. Loads are the same.
+
+    Raises SpecError (E1007) where the file says something else than a graph.
     """
+    try:
+        return _read(path, staged, accelerators)
+    except (KeyError, TypeError, ValueError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise SpecError(
+            "E1007",
+            f"{path.name} is no graph of the benchmark ({found})",
+            hint="it has `nodes`, `edges`, `maxFPGAs`, `maxCPUs` and `maxSizePerFPGA`",
+        ) from error
+
+
+def _read(path: Path, staged: bool, accelerators: int) -> tuple[WeightedGraph, Cluster]:
     data = json.loads(path.read_text())
     data["maxFPGAs"] = max(data["maxFPGAs"], accelerators)
     at = {node["id"]: place for place, node in enumerate(data["nodes"])}
@@ -41,7 +56,7 @@ def read_graph(
 
 def _operator(node: dict[str, Any]) -> Operator:
     seconds = {"cpu": float(node["cpuLatency"])}
-    if node["supportedOnFpga"]:
+    if node.get("supportedOnFpga", True):
         seconds["accelerator"] = float(node["fpgaLatency"])
     color = node.get("colorClass")
     return Operator(
@@ -49,7 +64,7 @@ def _operator(node: dict[str, Any]) -> Operator:
         seconds=seconds,
         memory=float(node["size"]),
         group=None if color is None else str(color),
-        backward=bool(node["isBackwardNode"]),
+        backward=bool(node.get("isBackwardNode", False)),
     )
 
 

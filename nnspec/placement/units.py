@@ -147,9 +147,10 @@ def _pop_down_to(node: int, stack: list[int], waiting: set[int]) -> list[int]:
 def join_leaves(units: Units, graph: WeightedGraph, memory_binds: bool) -> None:
     """Joins what takes no time to the only unit that it is tied to.
 
-    A reader goes with the one value's source, a source with its one value's one reader.
-    Its former device loses a transfer and the other one pays none more, so the best
-    value stays the same. Where memory binds, only what holds none is joined.
+    A reader goes with its values' one source, a source with its values' one reader; one
+    that is both, as forward and backward pass together are, if those are the same unit.
+    Its former device loses all its transfers and the other one pays none more, so the
+    best value stays the same. Where memory binds, only what holds none is joined.
     """
     idle = _idle_units(units, graph, memory_binds)
     if not idle:
@@ -184,20 +185,23 @@ def _ties(units: Units, graph: WeightedGraph) -> Ties:
 
 
 def _partner(leaf: int, ties: Ties) -> int | None:
-    if len(ties[leaf]) != 1:
-        return None
-    ((source, readers),) = ties[leaf].values()
+    """The only unit that a leaf is tied to, if it is tied to no other."""
+    found = {_other_end(leaf, *tie) for tie in ties[leaf].values()}
+    return found.pop() if len(found) == 1 else None
+
+
+def _other_end(leaf: int, source: int, readers: set[int]) -> int | None:
     if source != leaf:
         return source
     return next(iter(readers)) if len(readers) == 1 else None
 
 
 def _retie(leaf: int, partner: int, ties: Ties) -> None:
-    ((place, (_, readers)),) = ties.pop(leaf).items()
-    readers.discard(leaf)
-    readers.discard(partner)
-    if not readers:
-        ties[partner].pop(place, None)
+    for place, (_, readers) in ties.pop(leaf).items():
+        readers.discard(leaf)
+        readers.discard(partner)
+        if not readers:
+            ties[partner].pop(place, None)
 
 
 def _idle_units(units: Units, graph: WeightedGraph, memory_binds: bool) -> set[int]:

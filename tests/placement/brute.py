@@ -57,6 +57,33 @@ def random_instance(seed: int, most: int, *, nodes: bool = False) -> Instance:
     )
 
 
+def mirrored_instance(seed: int, most: int) -> Instance:
+    """A forward pass of up to `most` operators, and each one's gradient beside it.
+
+    Many of them take no time, some are read by several, and most hold nothing.
+    """
+    draw = random.Random(seed)
+    cluster, count = _random_cluster(draw), draw.randint(2, most)
+    operators: list[Operator] = []
+    for n in range(2 * count):
+        name = f"g{n % count}"
+        idle = random.Random(f"{seed} {name}").random() < 0.5
+        seconds = {
+            kind: 0 if idle else draw.randint(1, 9) for kind in sorted(cluster.kinds)
+        }
+        held = draw.choice((0, 0, 3))
+        operators.append(
+            Operator(f"n{n}", seconds, held, group=name, backward=n >= count)
+        )
+    values: list[Value] = []
+    for n in range(1, count):
+        source, amount = draw.randrange(n), draw.randint(0, 4)
+        readers = (n, draw.randrange(source + 1, count))[: draw.choice((1, 1, 2))]
+        values.append(Value(source, tuple(dict.fromkeys(readers)), bytes=amount))
+        values.append(Value(n + count, (source + count,), bytes=amount))
+    return Instance(WeightedGraph(tuple(operators), tuple(values)), cluster)
+
+
 def _random_cluster(draw: random.Random) -> Cluster:
     chosen = [draw.choice(KINDS) for _ in range(draw.randint(1, 3))]
     capped = draw.random() < 0.5

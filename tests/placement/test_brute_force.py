@@ -30,13 +30,14 @@ from nnspec.placement.lines.line import line_of
 from nnspec.placement.place import Options, place
 from nnspec.placement.plan import Objective
 from nnspec.placement.problem import problem_of, work_bound
-from tests.placement.brute import Brute, Instance, random_instance
+from tests.placement.brute import Brute, Instance, mirrored_instance, random_instance
 
 pytestmark = pytest.mark.slow
 
 INSTANCES = 2000
 PARTS = 8
 LINKED = 400
+MIRRORED = 100
 SELDOM = 5
 """One in so many graphs is also placed in the less usual ways."""
 
@@ -93,6 +94,16 @@ def test_fit_throughput_and_train(part: int) -> None:
         check(instance, "fit", optimum(shares))
         if seed // PARTS % SELDOM == 0:
             check(instance, "fit", optimum(shares[in_line]), contiguous=True)
+
+
+def test_forward_and_backward_pass_that_mirror_each_other() -> None:
+    for seed in range(MIRRORED):
+        instance = mirrored_instance(seed, 5)
+        brute = Brute(instance)
+        largest = brute.largest_loads()
+        check(instance, "train", optimum(largest))
+        best = optimum(largest[brute.contiguous()])
+        check(instance, "train", best, contiguous=True)
 
 
 def test_links_between_two_nodes_and_shared_ports() -> None:

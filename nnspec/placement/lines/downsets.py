@@ -155,22 +155,26 @@ class Lattice:
 
     @cached_property
     def points(self) -> NDArray[np.int16]:
-        """How many points of each cut (column) are in each downset (row)."""
+        """How many points of each cut (row) are in each downset (column)."""
         import numpy as np
 
-        found = np.zeros((len(self.masks), len(self.problem.cuts)), dtype=np.int16)
-        for column, cut in enumerate(self.problem.cuts):
-            found[:, column] = self.members[list(cut.points)].sum(axis=0)
+        found = np.zeros((len(self.problem.cuts), len(self.masks)), dtype=np.int16)
+        for row, cut in enumerate(self.problem.cuts):
+            found[row] = self.members[list(cut.points)].sum(axis=0)
         return found
 
     @cached_property
-    def costs(self) -> Floats:
-        """The cost of each cut (column) for each class (row)."""
+    def open(self) -> list[Floats]:
+        """By class the costs of the cuts that have points both in a downset and behind it."""
         import numpy as np
 
-        costs = [cut.costs for cut in self.problem.cuts]
-        kinds = len(self.problem.classes)
-        return np.asarray(costs, dtype=float).reshape(len(costs), kinds).T
+        found = [np.zeros(len(self.masks)) for _ in self.problem.classes]
+        for points, cut in zip(self.points, self.problem.cuts, strict=True):
+            divided = (points > 0) & (points < len(cut.points))
+            for costs, cost in zip(found, cut.costs, strict=True):
+                if cost:
+                    costs += cost * divided
+        return found
 
     @cached_property
     def total(self) -> float:
@@ -196,30 +200,57 @@ class Lattice:
         most = float(self.least[start]) + self.work_of(kind, self.limit)
         first = max(first, start + 1)
         window = slice(first, max(first, self._behind(most)))
-        seconds, closed = self.seconds[kind], self.closed[kind]
+        least = self.seconds[kind][window] + self._least_moving(kind, start, window)
+        kept = least < self.seconds[kind][start] + self.limit * (1 + SLACK)
         room = self.held[start] + self.problem.usable[kind] * (1 + SLACK)
-        kept = seconds[window] <= seconds[start] + self.limit
-        kept &= (closed[window] == closed[start]) & (self.held[window] <= room)
-        for word in self.words:
-            if word[start]:
-                kept &= word[start] & ~word[window] == 0
-        ends = kept.nonzero()[0] + first
-        loads = seconds[ends] - seconds[start] + self._moving(kind, start, ends)
+        kept &= self.closed[kind][window] == self.closed[kind][start]
+        kept &= self.held[window] <= room
+        ends = self._supersets(start, kept.nonzero()[0] + first)
+        loads = self.seconds[kind][ends] - self.seconds[kind][start]
+        loads += self._moving(kind, start, ends)
         within = loads < self.limit
         return ends[within], np.maximum(loads[within], 0.0)
+
+    def _least_moving(self, kind: int, start: int, window: slice) -> Floats:
+        """What a device moves at least, by the costs of what is open at its two ends.
+
+        Cuts that are open at its end and were not at its start are moved, and so are
+        those that were open at its start and are not any more.
+        """
+        import numpy as np
+
+        return np.abs(self.open[kind][window] - self.open[kind][start])
+
+    def _supersets(self, start: int, ends: Ints) -> Ints:
+        for word in self.words:
+            if word[start]:
+                ends = ends[word[start] & ~word[ends] == 0]
+        return ends
 
     def _behind(self, work: float) -> int:
         slack = ROUNDED * self.total
         return int(self.least.searchsorted(work + slack, "right"))
 
-    def _moving(self, kind: int, start: int, ends: Ints) -> Floats | float:
-        """What is moved by a device that has the units between two downsets."""
-        cuts = self._touched(kind, start, ends)
-        if not cuts:
-            return 0.0
-        inside = self.points[ends][:, cuts] - self.points[start, cuts]
-        split = (inside > 0) & (inside < self._sizes[cuts])
-        return split @ self.costs[kind][cuts]
+    def _moving(self, kind: int, start: int, ends: Ints) -> Floats:
+        """What is moved by a device that has the units between two downsets.
+
+        A cut that is not open at the start is moved if it is open at the end; one that
+        is, if the device has any of its points.
+        """
+        found = self.open[kind][ends]
+        for cut in self._open_at(start):
+            cost = self.problem.cuts[cut].costs[kind]
+            if cost:
+                inside = self.points[cut][ends]
+                found += cost * (inside > self.points[cut, start])
+                found -= cost * (inside < len(self.problem.cuts[cut].points))
+        return found
+
+    def _open_at(self, downset: int) -> list[int]:
+        """The cuts that have points both in a downset and behind it."""
+        inside = self.points[:, downset]
+        divided: Ints = ((inside > 0) & (inside < self._sizes)).nonzero()[0]
+        return divided.tolist()
 
     @cached_property
     def _sizes(self) -> NDArray[np.int16]:
@@ -227,20 +258,6 @@ class Lattice:
 
         sizes = [len(cut.points) for cut in self.problem.cuts]
         return np.asarray(sizes, dtype=np.int16)
-
-    def _touched(self, kind: int, start: int, ends: Ints) -> list[int]:
-        """The cuts that have a point between a downset and any of some others."""
-        import numpy as np
-
-        found: set[int] = set()
-        for place, word in enumerate(self.words):
-            added = int(np.bitwise_or.reduce(word[ends])) & ~int(word[start])
-            while added:
-                low = added & -added
-                found.update(self.problem.cuts_at[64 * place + low.bit_length() - 1])
-                added ^= low
-        costs = self.costs[kind]
-        return sorted(cut for cut in found if costs[cut])
 
 
 def least_seconds(problem: Problem) -> list[float]:
