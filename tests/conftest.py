@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -9,6 +10,10 @@ import pytest
 # Keras in this process runs on PyTorch, so that one framework is loaded and not two.
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+# As rarely as in the process of a command (`nnspec/__main__.py`): tests are quicker.
+gc.set_threshold(20_000, *gc.get_threshold()[1:])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,7 +6,6 @@ nnspec itself (one line and a file to send in, never a traceback), 130 interrupt
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -100,8 +99,6 @@ def nnspec() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; the result is the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # What a command makes mostly lives until it ends: few collections find anything.
-    gc.set_threshold(20_000, *gc.get_threshold()[1:])
     prepare_streams()
     try:
         code = _run(given)
