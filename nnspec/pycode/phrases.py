@@ -80,7 +80,7 @@ def literal(value: object) -> str:
         return _float(value)
     if not isinstance(value, int):
         raise TypeError(f"{type(value).__name__} is no literal")
-    if value.bit_length() > _DIGITS * 4 or abs(value) >= 10**_DIGITS:
+    if value.bit_length() > 3 * _DIGITS and abs(value) >= 10**_DIGITS:
         raise ValueError(f"an integer of more than {_DIGITS} digits cannot be written")
     return str(value)
 
