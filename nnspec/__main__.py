@@ -11,7 +11,7 @@ def run() -> int:
     """Runs the command that this process was started for; the result is its exit code."""
     # What a command makes mostly lives until it ends: few collections find anything,
     # and those at the end would only free what the system takes back at once.
-    gc.set_threshold(20_000, *gc.get_threshold()[1:])
+    gc.set_threshold(100_000, *gc.get_threshold()[1:])
     from nnspec.cli.main import main
 
     code = main()

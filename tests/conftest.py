@@ -11,8 +11,7 @@ import pytest
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-
-# As rarely as in the process of a command (`nnspec/__main__.py`): tests are quicker.
+# Few collections find anything, and each goes through all that the frameworks made.
 gc.set_threshold(20_000, *gc.get_threshold()[1:])
 
 

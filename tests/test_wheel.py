@@ -70,9 +70,10 @@ def test_check_and_compile_run_from_the_wheel_alone(
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     code = (
         "import sys, nnspec\n"
+        "from importlib.metadata import distribution\n"
         "assert nnspec.__file__.startswith(sys.argv.pop(1)), nnspec.__file__\n"
-        "from nnspec.cli.main import main\n"
-        "sys.exit(main())\n"
+        "(script,) = distribution('nnspec').entry_points\n"
+        "sys.exit(script.load()())\n"
     )
     for arguments in (
         ["check", "net.nns"],
