@@ -95,12 +95,13 @@ class Spec:
         `SpecErrors` for sizes as `cost` does.
         """
         from nnspec.analysis.figures import Analysis
+        from nnspec.analysis.quantities import nearest_number
 
         found = Analysis(self.program, setting).measured(name)
         found = found.at(self._sizes(symbols))
         if not found.is_known:
             return found.value
-        return int(found.value) if found.below == 1 else float(found.exactly())
+        return int(found.value) if found.below == 1 else nearest_number(found.exactly())
 
     def forecast(
         self,

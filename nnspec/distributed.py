@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Program
 from nnspec.placement.mesh.plan import Mesh, MeshPlan
 from nnspec.placement.mesh.program import checked_mesh, sizes_of_part
@@ -74,6 +75,7 @@ def keras_placed_source(
     ignore on that backend.
     """
     if not isinstance(plan, MeshPlan):
+        _refuse_pipeline(plan)
         line = line_of(program, plan)
         return keras_engines.emit_on_devices(
             program, line.stage_of, backend or "tensorflow"
@@ -81,6 +83,15 @@ def keras_placed_source(
     mesh, _ = checked_mesh(plan)
     line_of_mesh(program, plan)
     return keras_engines.emit_keras_mesh(program, _shape(mesh), backend)
+
+
+def _refuse_pipeline(plan: Plan) -> None:
+    if plan.schedule is not None or plan.microbatches > 1:
+        raise SpecError(
+            "E1018",
+            "Keras has no engine for pipelines of processes and micro-batches, which the plan asks for",
+            hint="leave `schedule` and `microbatches` out of the plan, or compile for torch",
+        )
 
 
 def _shape(mesh: Mesh) -> MeshShape:

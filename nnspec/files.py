@@ -20,8 +20,8 @@ _MARKED_BYTES = 64 * 1024
 _TEMPORARY = re.compile(r"\.nnspec-(\d+)-[0-9a-f]{16}\.tmp")
 
 
-def read_regular(path: str, most: int) -> bytes:
-    """The first `most` + 1 bytes of a regular file (one more tells that it is larger).
+def read_regular(path: str, most: int | None = None) -> bytes:
+    """A regular file, or its first `most` + 1 bytes (one more tells that it is larger).
 
     Raises OSError for folders, pipes and devices, without waiting for a writer.
     """
@@ -33,7 +33,7 @@ def read_regular(path: str, most: int) -> bytes:
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "is not a regular file", path)
         with os.fdopen(descriptor, "rb", closefd=False) as stream:
-            return stream.read(most + 1)
+            return stream.read() if most is None else stream.read(most + 1)
     finally:
         os.close(descriptor)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nnspec.cli.main import main
 from nnspec.files import (
     GENERATED_MARK,
     read_regular,
@@ -174,7 +175,16 @@ def test_only_regular_files_are_read_and_no_more_than_allowed(tmp_path: Path) ->
     path.write_bytes(b"0123456789")
     assert read_regular(str(path), 100) == b"0123456789"
     assert read_regular(str(path), 4) == b"01234"
+    assert read_regular(str(path)) == b"0123456789"
     os.mkfifo(tmp_path / "pipe")
     for other in (str(tmp_path / "pipe"), str(tmp_path), "/dev/zero"):
         with pytest.raises(OSError, match=r"is a folder|is not a regular file"):
             read_regular(other, 100)
+
+
+def test_weights_are_not_waited_for(tmp_path: Path) -> None:
+    spec, pipe = tmp_path / "net.nns", tmp_path / "pipe"
+    spec.write_text("model Net { input x: [B, 3]\n output y = x -> Linear(2) }\n")
+    os.mkfifo(pipe)
+    given = ["--from", "torch", "--to", "keras", "-i", str(pipe), "-o", "new"]
+    assert main(["weights", "convert", str(spec), *given]) == 3

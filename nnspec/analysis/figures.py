@@ -68,7 +68,9 @@ class Measured:
             return f"({self.value}){below}" if below else str(self.value)
         if self.below == 1:
             return int(self.value)
-        return float(self.exactly()) if self.below != 0 else 0.0
+        from nnspec.analysis.quantities import nearest_number
+
+        return nearest_number(self.exactly()) if self.below != 0 else 0.0
 
 
 class Analysis:

@@ -102,6 +102,14 @@ def read_number(written: object, unit: Unit) -> int | float:
     return int(found) if found.denominator == 1 else float(found)
 
 
+def nearest_number(value: Fraction) -> int | float:
+    """The nearest float, or beyond all floats the integer below."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.floor(value)
+
+
 def _wrong_unit(text: str, unit: str, wanted: Unit) -> str:
     if not unit:
         return f"`{text}` has no unit"

@@ -123,13 +123,21 @@ def _placed(
 ) -> str:
     """The PyTorch program of a plan. Raises SpecErrors and SpecError (E1012 to E1018, E103x)."""
     from nnspec.cli.placement import load_plan_or_mesh
+    from nnspec.diagnostics import SpecError
     from nnspec.placement.mesh.plan import MeshPlan
     from nnspec.placement.request import check_batch
 
     plan = load_plan_or_mesh(path)
     if isinstance(plan, MeshPlan):
         return model.mesh_source(plan, schedule, microbatches)
-    check_batch(model.program, model.symbols, microbatches or plan.microbatches)
+    parts = microbatches or plan.microbatches
+    check_batch(model.program, model.symbols, parts)
+    if parts > 1 and not (schedule or plan.schedule):
+        raise SpecError(
+            "E1031",
+            f"{parts} micro-batches need a schedule that runs them",
+            hint="add `--schedule GPipe`, or leave the micro-batches out",
+        )
     return model.placed_source(plan, schedule)
 
 

@@ -95,6 +95,10 @@ def cost(
     from nnspec.cli.render import write, write_json
 
     as_formulas = constants is not None or notation is not None
+    if as_json and (as_csv or notation is not None):
+        raise click.UsageError(
+            "--json is a form of its own: leave out --csv and --format"
+        )
     if as_formulas and as_csv:
         raise click.UsageError("--csv gives parts, and --in and --format give formulas")
     timed = wants_times(assumed)

@@ -63,6 +63,7 @@ def fit(
     with spec_errors_reported(as_json):
         limit = _limit(device, memory)
         figure = figure_named(name or (INFERENCE if inference else TRAINING))
+        _require_bytes(figure)
         question = Question(
             spec.path,
             spec.name,
@@ -78,6 +79,19 @@ def fit(
     else:
         write(_text(found, vary, figure, limit, device))
     return 1 if found.value is None else 0
+
+
+def _require_bytes(figure: Figure) -> None:
+    from nnspec.analysis.figures import FIGURES
+    from nnspec.diagnostics import SpecError
+
+    if figure.unit != "byte":
+        known = ", ".join(name for name, each in FIGURES.items() if each.unit == "byte")
+        raise SpecError(
+            "E0922",
+            f"`{figure.name}` is no number of bytes, and a memory is",
+            hint=f"ask for one of {known}; `nnspec sweep` tabulates any figure",
+        )
 
 
 def _limit(device: str | None, memory: str | None) -> Fraction:
@@ -117,20 +131,26 @@ def _text(
         lines.append(
             f"{vary}={found.value:,} fits: it takes {shown(found.figure)} of {shown(limit)}"
         )
-        lines.append(
-            f"{vary}={found.next_value:,} would take {shown(found.next_figure)}"
-            if found.next_value is not None
-            else f"the model allows no larger {vary}"
-        )
+        lines.append(_beyond(found, vary, shown(found.next_figure)))
     lines.append(f"({figure.convention})")
     return "\n".join(lines) + "\n"
 
 
+def _beyond(found: Fit, vary: str, figure: str) -> str:
+    if found.next_value is not None:
+        return f"{vary}={found.next_value:,} would take {figure}"
+    if found.stopped:
+        return f"no larger {vary} was looked at"
+    return f"the model allows no larger {vary}"
+
+
 def _object(found: Fit, vary: str, figure: Figure, limit: Fraction) -> dict[str, Any]:
+    from nnspec.analysis.quantities import nearest_number
+
     def plain(value: Fraction | None) -> int | float | None:
         if value is None:
             return None
-        return int(value) if value.denominator == 1 else float(value)
+        return int(value) if value.denominator == 1 else nearest_number(value)
 
     return {
         "vary": vary,

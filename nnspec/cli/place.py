@@ -204,8 +204,18 @@ def _noted(
     """The schedule and the micro-batches: as asked for, or as the plan says."""
     if wanted is not None:
         schedule = schedule or wanted.schedule
+        _check_schedule(schedule)
         microbatches = microbatches or wanted.microbatches
     return {"schedule": schedule, "microbatches": microbatches or 1}
+
+
+def _check_schedule(schedule: str | None) -> None:
+    from nnspec.diagnostics import SpecError
+
+    if schedule is not None and schedule not in SCHEDULES:
+        message = f"there is no schedule named `{schedule}`"
+        hint = f"there are: {', '.join(SCHEDULES)}"
+        raise SpecError("E1031", message, hint=hint)
 
 
 def _found(graph: ModelGraph, objective: str, *, contiguous: bool) -> Plan:

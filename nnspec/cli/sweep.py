@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ON = "flops,parameters"
 LONGEST_TABLE = 60
+MOST_DRAWN = 10**300
 _GREATEST, _LEAST = "max:", "min:"
 
 
@@ -70,6 +71,8 @@ def sweep(
     from nnspec.explore.sweep import Task
     from nnspec.explore.sweep import sweep as swept
 
+    if as_csv and as_json:
+        raise click.UsageError("give --csv or --json, not both")
     with spec_errors_reported(as_json):
         goals = _goals(names)
         figures = tuple(figure.name for figure, _ in goals)
@@ -126,6 +129,12 @@ class Table:
         """What takes more than one value."""
         return [axis for axis in self.axes if len(axis.values) > 1]
 
+    @property
+    def is_drawable(self) -> bool:
+        """Whether the first two figures are those of a plane, and no larger than a picture can say."""
+        pairs = [point.figures[:2] for point in self.models]
+        return len(self.goals) > 1 and all(max(pair) < MOST_DRAWN for pair in pairs)
+
     # ---- for people ----------------------------------------------------------------------
 
     def as_text(self) -> str:
@@ -140,7 +149,7 @@ class Table:
         titles = [figure.title for figure, _ in self.goals]
         numeric = tuple(range(1, 1 + len(names) + len(titles)))
         pieces = [table(("", *names, *titles), rows, numeric)] if rows else []
-        if len(self.goals) > 1 and len(self.models) > 1:
+        if len(self.models) > 1 and self.is_drawable:
             x, y = (figure.title for figure, _ in self.goals[:2])
             pieces.append(plot(self.marks(), x, y))
         pieces.append(self._counts(len(rows)))
@@ -184,9 +193,11 @@ class Table:
         values: dict[str, Any] = {"values": dict(point.values)}
         if point.fault is not None:
             return {**values, "fault": point.fault}
+        from nnspec.analysis.quantities import nearest_number
+
         pairs = zip(self.goals, point.figures, strict=True)
         figures = {
-            figure.name: value if isinstance(value, int) else float(value)
+            figure.name: value if isinstance(value, int) else nearest_number(value)
             for (figure, _), value in pairs
         }
         return {**values, **figures, "best": id(point) in self.best}
@@ -213,6 +224,8 @@ def _draw(path: str, table: Table, inputs: list[str], force: bool) -> None:
 
     if len(table.goals) < 2 or not table.models:
         raise click.UsageError("a picture needs two figures and at least one model")
+    if not table.is_drawable:
+        raise click.UsageError("the figures are too large for a picture")
     marks = [
         Mark(x, y, " ".join(f"{a.name}={p.values[a.name]}" for a in table.varied), best)
         for p, (x, y, best) in zip(table.models, table.marks(), strict=True)

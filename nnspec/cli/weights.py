@@ -58,12 +58,11 @@ def convert(
     """
     from nnspec.cli.render import write, write_json
     from nnspec.cli.shown.text import visible
-    from nnspec.files import write_new
+    from nnspec.files import read_regular, write_new
 
     with spec_errors_reported(as_json):
         model = load_model(spec, settings)
-        with open(given, "rb") as stream:
-            data = stream.read()
+        data = read_regular(given)
         converted = model.convert_weights(data, origin, target)
     write_new(output, converted.data, force, inputs=[spec.path, given])
     if as_json:

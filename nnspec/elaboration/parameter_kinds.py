@@ -88,11 +88,9 @@ def _kind_hint(wanted: str, value: Value) -> str | None:
         return None
     if isinstance(value.value, str):
         return unquoted(value.value)
-    return (
-        "`/` makes a float: use `//`, or `int(...)` around it"
-        if wanted == "an int"
-        else None
-    )
+    if wanted == "an int" and isinstance(value.value, float):
+        return "`/` makes a float: use `//`, or `int(...)` around it"
+    return None
 
 
 def _kind_text(kind: ast.TypeExpr) -> str:

@@ -51,14 +51,25 @@ def _value(elaboration: Elaboration, name: str, text: str) -> Value:
     source = Source(f"<{name}>", f"value = {text}")
     module = Loader(diagnostics).module(source)
     diagnostics.raise_errors()
-    declared = module.names.get("value")
-    if declared is None or len(module.file.declarations) != 1:
+    written = _only_value(module)
+    if written is None:
         raise SpecError(
-            "E0705", f"`{text}` is no value", Location(source, module.file.span)
+            "E0705",
+            f"`{text}` is not one value",
+            Location(source, module.file.span),
+            hint="several values are a list, in brackets: `depths=[2,2]`",
         )
-    assert isinstance(declared.node, ast.Constant)
     frame = Frame(elaboration, Builder(closed=True), module, {}, {}, "file", prefix=".")
-    return evaluation.evaluate(frame, declared.node.bind.values[0])
+    return evaluation.evaluate(frame, written)
+
+
+def _only_value(module: Module) -> ast.Expr | None:
+    """What stands behind `value =`, if that is all there is."""
+    match module.file.declarations:
+        case (ast.Constant(bind=bind),) if not module.file.uses:
+            return bind.values[0] if len(bind.values) == 1 else None
+        case _:
+            return None
 
 
 def sizes_of(program: Program, given: Mapping[str, Value]) -> dict[str, int]:

@@ -10,7 +10,8 @@ from nnspec.diagnostics import SpecError
 from nnspec.records import dataclass
 
 MOST_POINTS = 1_000_000
-_RANGE = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})(?:\.\.(\d{1,18}))?")
+_RANGE = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})(?:\.\.(\d{1,18}))?", re.ASCII)
+_HINT = "write `first..last` or `first..last..step`, as in `width=256..1024..128`"
 _OPENING, _CLOSING = "([{", ")]}"
 
 
@@ -48,8 +49,19 @@ def _values(name: str, text: str) -> tuple[str, ...]:
     found: list[str] = []
     for part in _parts(text):
         match = _RANGE.fullmatch(part)
+        if match is None:
+            _refuse_no_value(name, text, part)
         found.extend([part] if match is None else _range(name, part, match))
     return tuple(dict.fromkeys(found))
+
+
+def _refuse_no_value(name: str, text: str, part: str) -> None:
+    if not part:
+        message = f"`{name}={text}` leaves a value out"
+        raise SpecError("E0920", message, hint="write values as in `width=256,512`")
+    if ".." in part and '"' not in part:
+        message = f"`{name}={part}` is no range of integers"
+        raise SpecError("E0920", message, hint=_HINT)
 
 
 def _range(name: str, text: str, match: re.Match[str]) -> list[str]:
@@ -58,7 +70,7 @@ def _range(name: str, text: str, match: re.Match[str]) -> list[str]:
         raise SpecError(
             "E0920",
             f"`{name}={text}` is an empty range",
-            hint="write `first..last` or `first..last..step`, as in `width=256..1024..128`",
+            hint=_HINT,
         )
     if (last - first) // step >= MOST_POINTS:
         raise SpecError(

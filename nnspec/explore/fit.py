@@ -8,6 +8,7 @@ at the answer keeps the bound, and at the next value that the model allows it do
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 
 from nnspec import compiler
@@ -42,7 +43,8 @@ class Question:
 class Fit:
     """The largest value, what the figure is there and at the next value that the model allows.
 
-    `next_value` is None where the model itself allows no larger value. `formula` is the figure in the size
+    `next_value` is None where the model itself allows no larger value, or, if it `stopped`, where no larger
+    one was looked at. `formula` is the figure in the size
     that varies, for a constant None. `smallest` is the least value of the model, which may not fit: then
     `value` is None.
     """
@@ -53,6 +55,7 @@ class Fit:
     next_figure: Fraction | None
     smallest: int
     formula: Measured | None = None
+    stopped: bool = False
 
 
 def fit(question: Question) -> Fit:
@@ -89,7 +92,8 @@ def _size(question: Question, spec: Spec) -> Fit:
     if last < first:
         raise SpecError("E0922", f"the model allows no value of `{name}`")
     found = _largest(at, question.limit, first, last)
-    return _answer(at, found, first, last, step, formula)
+    answer = _answer(at, found, first, last, step, formula)
+    return replace(answer, stopped=high is None and found == last)
 
 
 def _require_known(spec: Spec, formula: Measured, name: str) -> None:
@@ -196,6 +200,7 @@ def _constant(question: Question, spec: Spec) -> Fit:
         None if refused or answer.next_value is None else answer.next_value + shift,
         None if refused else answer.next_figure,
         first,
+        stopped=found == last,
     )
 
 

@@ -25,6 +25,8 @@ from nnspec.records import dataclass
 
 # From so many elaborations on, they are shared out among processes.
 WORTH_SHARING = 64
+# Longer ones are read as the language does, which knows when a number is too long.
+LONGEST_PLAIN = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class _Sweep:
         self._file = compiler.read(task.path)
         # By which names are counts, and by the values of all others.
         self._known: dict[frozenset[str], dict[Key, _Known | str]] = {}
+        self._sizes: dict[tuple[str, str], int] = {}
 
     def rows(
         self, models: Iterable[Mapping[str, str]], sizes: Sequence[Axis]
@@ -129,11 +132,16 @@ class _Sweep:
         self._known.setdefault(counts, {})[_key(values, counts)] = found
         return found
 
-    def _elaborated(self, values: Mapping[str, str]) -> _Known | str:
+    def _loaded(self, values: Mapping[str, str]) -> Spec | str:
         try:
-            spec = self._file.load(self.task.name, values)
+            return self._file.load(self.task.name, values)
         except SpecErrors as errors:
             return errors.diagnostics[0].message
+
+    def _elaborated(self, values: Mapping[str, str]) -> _Known | str:
+        spec = self._loaded(values)
+        if isinstance(spec, str):
+            return spec
         analysis = Analysis(spec.program, self.task.setting)
         names, assumptions = self.task.figures, spec.program.assumptions
         counts = self._counts(spec, values)
@@ -150,7 +158,7 @@ class _Sweep:
         if not all(map(is_sum, self.task.figures)):
             return []
         counts = loop_counts(spec.program)
-        return [name for name in values if name in counts]
+        return [n for n, text in values.items() if n in counts and _is_plain(text)]
 
     def _point(
         self, known: _Known | str, values: Mapping[str, str], sizes: Mapping[str, str]
@@ -158,12 +166,26 @@ class _Sweep:
         point = {**values, **sizes}
         if isinstance(known, str):
             return Point(point, fault=known)
-        at = {name: int(text) for name, text in sizes.items()}
-        fault = next(filter(None, (_refused(known, n, v) for n, v in at.items())), None)
-        if fault is not None:
-            return Point(point, fault=fault)
+        at: dict[str, int] = {}
+        for name, text in sizes.items():
+            size = self._size(values, name, text)
+            fault = size if isinstance(size, str) else _refused(known, name, size)
+            if isinstance(size, str) or fault is not None:
+                return Point(point, fault=fault)
+            at[name] = size
         counts = {name: int(values[name]) for name in known.counts}
         return Point(point, tuple(_exact(each, at | counts) for each in known.figures))
+
+    def _size(self, values: Mapping[str, str], name: str, text: str) -> int | str:
+        """The value of a size, which may be written as an expression, or why it is none."""
+        if _is_plain(text):
+            return int(text)
+        if (name, text) not in self._sizes:
+            found = self._loaded({**values, name: text})
+            if isinstance(found, str):
+                return found
+            self._sizes[name, text] = found.symbols[name]
+        return self._sizes[name, text]
 
 
 def _key(values: Mapping[str, str], counts: frozenset[str]) -> Key:
@@ -172,7 +194,12 @@ def _key(values: Mapping[str, str], counts: frozenset[str]) -> Key:
 
 def _are_turns(values: Mapping[str, str], counts: frozenset[str]) -> bool:
     """Whether the values of some constants are numbers of turns, of at least one."""
-    return all(values[name].isdecimal() and int(values[name]) > 0 for name in counts)
+    return all(_is_plain(values[name]) and int(values[name]) > 0 for name in counts)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a value is written as nothing but digits."""
+    return text.isascii() and text.isdigit() and len(text) <= LONGEST_PLAIN
 
 
 def _refused(known: _Known, name: str, value: int) -> str | None:

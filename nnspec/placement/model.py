@@ -21,7 +21,7 @@ from nnspec.analysis.uses import Site
 from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors, did_you_mean
 from nnspec.ir.dims import Dim, Size
 from nnspec.ir.graph import Marks, Node, Path, Program, dotted, values_of
-from nnspec.placement.clusters.cluster import Cluster, DeviceKind
+from nnspec.placement.clusters.cluster import Cluster, DeviceKind, countable
 from nnspec.placement.graph import Operator, Value, WeightedGraph
 from nnspec.placement.labels import selects
 from nnspec.records import dataclass
@@ -147,11 +147,11 @@ class ModelGraph:
 
     def _memory(self, site: Site) -> int:
         held = self._amount("weight_bytes", site)
-        if not self.trains:
-            return held
-        held += self._amount("gradient_bytes", site)
-        held += self._amount("optimizer_bytes", site)
-        return held + self.kept_inside(site)
+        if self.trains:
+            held += self._amount("gradient_bytes", site)
+            held += self._amount("optimizer_bytes", site)
+            held += self.kept_inside(site)
+        return countable(held, f"`{dotted(site.node.path)}`")
 
     def kept_inside(self, site: Site) -> int:
         """What a block keeps for its backward pass beside its inputs and results."""
@@ -289,11 +289,12 @@ class ModelGraph:
     def _bytes(self, value: int) -> int:
         kind = self.main.types[value]
         width = self.analysis.setting.policy.bytes(kind.dtype)
-        return int(kind.elements.at(self.sizes)) * width
+        return countable(int(kind.elements.at(self.sizes)) * width, "a value")
 
     def _gradient_bytes(self, value: int) -> int:
         elements = int(self.main.types[value].elements.at(self.sizes))
-        return elements * self.analysis.setting.policy.gradients.bytes
+        width = self.analysis.setting.policy.gradients.bytes
+        return countable(elements * width, "a gradient")
 
 
 def operator_names(program: Program) -> tuple[str, ...]:

@@ -118,7 +118,7 @@ def _within_memory(
             break
         answer = replace(answer, bound=plan.bound)
         found = _planned(graph, cluster, plan.objective, options, answer)
-    raise does_not_fit(graph, cluster, lambda _: _fullest(plan))
+    raise does_not_fit(graph, cluster, lambda _: _fullest(plan), alive=True)
 
 
 def _with_reserve(cluster: Cluster, more: dict[str, int]) -> Cluster:

@@ -14,11 +14,18 @@ Share = Callable[[Cluster], float]
 """The least possible largest share of a device's usable memory, for a cluster."""
 
 
-def does_not_fit(graph: WeightedGraph, cluster: Cluster, share: Share) -> SpecErrors:
-    """The error E1011, with the least memory and number of devices that would do."""
+def does_not_fit(
+    graph: WeightedGraph, cluster: Cluster, share: Share, *, alive: bool = False
+) -> SpecErrors:
+    """The error E1011, with the least memory and number of devices that would do.
+
+    With `alive`, what operators hold would fit, were it not for the values beside it.
+    """
     held = sum(operator.memory for operator in graph.operators)
     usable = sum(cluster.kinds[device.kind].usable for device in cluster.devices)
     message = f"the graph does not fit: it holds {in_bytes(held)}"
+    if alive:
+        message += " and values while they are alive"
     if usable < inf:
         message += f", and {cluster.name} has {in_bytes(usable)}"
     least = share(cluster)

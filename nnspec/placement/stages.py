@@ -72,9 +72,10 @@ def stages_of_mesh(program: Program, plan: MeshPlan) -> list[int]:
     numbers = assigned(program, {name: str(stage) for name, stage in given.items()})
     numbers = at_readers(program, numbers)
     found = [int(number) for number in numbers]
-    empty = [stage for stage in range(count) if stage not in found]
-    if empty:
-        raise _fault(f"stage {empty[0]} has no operators")
+    taken = set(found)
+    if len(taken) < count:
+        empty = next(stage for stage in range(count) if stage not in taken)
+        raise _fault(f"stage {empty} has no operators")
     line_through(program, numbers)
     for source, target in edges(program):
         if found[source] > found[target]:

@@ -35,7 +35,7 @@ def read_text(data: bytes, name: str) -> Source:
     Raises `SpecError` E0001 where the bytes are no UTF-8 and E0002 where there are too many.
     """
     if len(data) > LARGEST_FILE:
-        _refuse_size(Source(name, ""), len(data))
+        _refuse_size(Source(name, ""))
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -54,10 +54,10 @@ def _not_utf8(data: bytes, name: str, offset: int) -> SpecError:
     )
 
 
-def _refuse_size(source: Source, size: int) -> None:
+def _refuse_size(source: Source) -> None:
     raise SpecError(
         "E0002",
-        f"the file has {size:,} bytes; at most {LARGEST_FILE:,} are read",
+        f"the file has more than the {LARGEST_FILE:,} bytes that are read",
         Location(source, Span(0, 0)),
         hint="split the spec into several files",
     )
@@ -71,7 +71,7 @@ def escape(character: str) -> str:
 def check_text(source: Source, diagnostics: Diagnostics) -> None:
     """Reports every character that no spec may hold anywhere; refuses a text that is too large."""
     if len(source.text) > LARGEST_FILE:
-        _refuse_size(source, len(source.text))
+        _refuse_size(source)
     for match in islice(_FORBIDDEN.finditer(source.text), MOST_DIAGNOSTICS + 1):
         if match.start() == 0 and match[0] == _BYTE_ORDER_MARK:
             continue

@@ -203,3 +203,20 @@ def test_a_picture_has_every_point(
     assert main([*ARGUMENTS, "--svg", str(path)]) == 0  # it is nnspec's own file
     path.write_text("mine")
     assert main([*ARGUMENTS, "--svg", str(path)]) == 3
+
+
+def test_sizes_and_counts_of_turns_may_be_written_as_expressions(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "net.nns"
+    path.write_text(
+        "model Net(depth: int = 2) {\n  input x: [B, 4]\n"
+        "  for _ in range(depth) { x = x -> layers: Linear(4) }\n  output y = x\n}\n"
+    )
+    axes = read_axes({"depth": "1,2^1,3,2^3", "B": "10^30,2^3,0,1e3"})
+    points = sweep(Task(str(path), "Net", ("flops",)), axes)
+    found = {tuple(p.values.values()): p.figures or p.fault for p in points}
+    assert found["2^3", "10^30"] == (8 * 32 * 10**30,)
+    assert found["2^1", "2^3"] == (2 * 32 * 8,)
+    assert all("B" in str(found[depth, "1e3"]) for depth in ("1", "2^1", "3", "2^3"))
+    assert all("B" in str(found[depth, "0"]) for depth in ("1", "2^1", "3", "2^3"))

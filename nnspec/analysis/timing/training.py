@@ -161,6 +161,8 @@ def _inputs(program: Program) -> Iterator[tuple[str, TensorType]]:
 # ---- what is written on the command line --------------------------------------------------------------
 
 MOST_DEVICES = 10**9
+_DEVICES = f"give an integer from 1 to {MOST_DEVICES:,}"
+_SHARE = "give a share of the peak, as in `--mfu 0.4` or `--mfu 40%`"
 
 
 def read_budget(
@@ -176,34 +178,28 @@ def read_budget(
     amount = _amount(f"--{counted}", samples)
     if epochs is not None:
         amount *= _amount("--epochs", epochs)
-    number = _amount("--devices", devices) if devices is not None else Fraction(1)
+    number = Fraction(1) if devices is None else _amount("--devices", devices, _DEVICES)
     if number.denominator != 1 or number > MOST_DEVICES:
-        raise SpecError(
-            "E1106",
-            f"`--devices`: `{devices}` is no number of devices",
-            hint=f"give an integer from 1 to {MOST_DEVICES:,}",
-        )
+        message = f"`--devices`: `{devices}` is no number of devices"
+        raise SpecError("E1106", message, hint=_DEVICES)
     share = _share(mfu) if mfu is not None else None
     return Budget(counted, amount, int(number), share, per)
 
 
-def _amount(option: str, text: str) -> Fraction:
+def _amount(option: str, text: str, hint: str | None = None) -> Fraction:
     try:
         return read_quantity(text, COUNT)
     except QuantityError as error:
         raise SpecError(
-            "E1106", f"`{option}`: {error.message}", hint=error.hint
+            "E1106", f"`{option}`: {error.message}", hint=hint or error.hint
         ) from None
 
 
 def _share(text: str) -> Fraction:
     """A utilisation, more than 0 and at most 1."""
     percent = text.endswith("%")
-    amount = _amount("--mfu", text.removesuffix("%")) / (100 if percent else 1)
+    amount = _amount("--mfu", text.removesuffix("%"), _SHARE) / (100 if percent else 1)
     if amount > 1:
-        raise SpecError(
-            "E1106",
-            f"`--mfu`: `{text}` is more than the whole peak",
-            hint="give a share of it, as in `--mfu 0.4` or `--mfu 40%`",
-        )
+        message = f"`--mfu`: `{text}` is more than the whole peak"
+        raise SpecError("E1106", message, hint=_SHARE)
     return amount

@@ -58,7 +58,7 @@ def amount(measured: Measured, unit: Unit) -> str:
         above = formula(measured.value)
         return f"({above}){below}" if below else above
     if measured.below != 1:
-        return f"{measured.for_program():.1f} {unit}" if measured.below != 0 else "none"
+        return _quotient(measured, unit) if measured.below != 0 else "none"
     known = int(measured.value)
     exactly = f"{known:,}"
     if unit == "byte":
@@ -67,6 +67,12 @@ def amount(measured: Measured, unit: Unit) -> str:
         return exactly
     digits, suffix = rounded(known)[:-1], rounded(known)[-1]
     return f"{exactly} ({digits} {suffix}{unit}s)"
+
+
+def _quotient(measured: Measured, unit: Unit) -> str:
+    value = measured.for_program()
+    shown = rounded(value) if isinstance(value, int) else f"{value:.1f}"
+    return f"{shown} {unit}"
 
 
 def short(known: int, unit: Unit) -> str:
@@ -78,7 +84,10 @@ def quantity(value: int | Fraction, unit: Unit) -> str:
     """Three significant digits with a unit; of a quotient too."""
     if value.denominator == 1:
         return short(int(value), unit)
-    return f"{float(value):.3g}"
+    from nnspec.analysis.quantities import nearest_number
+
+    nearest = nearest_number(value)
+    return rounded(nearest) if isinstance(nearest, int) else f"{nearest:.3g}"
 
 
 def formula(value: int | Dim) -> str:

@@ -58,6 +58,26 @@ Seconds = Annotated[float, BeforeValidator(_read(SECONDS))]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
+MOST_BYTES = 2**53
+"""Memory is counted in floats, which have every integer up to here."""
+
+
+def too_large(what: str) -> SpecError:
+    """The error of a model at sizes that no device is thought of with."""
+    return SpecError(
+        "E1011",
+        f"the graph does not fit: {what} is beyond {MOST_BYTES // 2**50:,} PiB at these sizes",
+        hint="give smaller sizes or constants",
+    )
+
+
+def countable(amount: int, what: str) -> int:
+    """The bytes themselves. Raises SpecError (E1011) for more than are counted exactly."""
+    if amount > MOST_BYTES:
+        raise too_large(what)
+    return amount
+
+
 class LinkKind(BaseModel):
     """How fast a link is. A shared one serves all of its devices in turn."""
 
@@ -102,14 +122,18 @@ class DeviceKind(BaseModel):
         """The time of one operator: the larger of its arithmetic and its memory traffic.
 
         `moved` counts the bytes read and written. The roofline of Williams et al.
-        (2009), plus the launch. Raises SpecError (E1004) for a dtype without a figure.
+        (2009), plus the launch. Raises SpecError (E1004) for a dtype without a figure, and
+        (E1011) for what is too large for any time.
         """
         if flops and dtype not in self.flops:
             known = ", ".join(self.flops) or "none"
             message = f"a device has no figure for {dtype} (it has {known})"
             raise SpecError("E1004", message)
-        arithmetic = flops / (self.flops[dtype] * self.reached) if flops else 0.0
-        traffic = moved / self.bandwidth if self.bandwidth else 0.0
+        try:
+            arithmetic = flops / (self.flops[dtype] * self.reached) if flops else 0.0
+            traffic = moved / self.bandwidth if self.bandwidth else 0.0
+        except OverflowError:
+            raise too_large("an operator") from None
         return self.launch + max(arithmetic, traffic)
 
 

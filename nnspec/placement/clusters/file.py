@@ -120,6 +120,10 @@ def preset(name: str) -> Cluster:
             hint or f"write NODESxCOUNTxKIND, such as `2x8xh100`; kinds are {known}",
         )
     nodes, count = (int(each) if each else 1 for each in match.groups()[:2])
+    if not 1 <= nodes * count <= MOST_DEVICES:
+        message = f"`{name}` would be {nodes * count:,} devices"
+        hint = f"a cluster has 1 to {MOST_DEVICES:,}"
+        raise _single("E1004", message, hint)
     return cluster_of(_preset_tables(name, nodes, count, kind))
 
 
@@ -179,12 +183,14 @@ def _single(code: str, message: str, hint: str | None = None) -> SpecErrors:
 
 
 def _built(file: ClusterFile) -> Cluster:
+    count = sum(group.count * sum(group.devices.values()) for group in file.nodes)
+    if count > MOST_DEVICES:
+        message = f"a cluster has at most {MOST_DEVICES:,} devices, not {count:,}"
+        raise _single("E1002", message)
     _check_names(file)
     devices = [
         (group, device) for group in file.nodes for device in _devices_of(group, file)
     ]
-    if len(devices) > MOST_DEVICES:
-        raise _single("E1002", f"a cluster has at most {MOST_DEVICES} devices")
     return Cluster(
         kinds=_kinds_in_use(file),
         devices=tuple(device for _, device in devices),

@@ -14,6 +14,7 @@ from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.mesh.chain import Chain
 from nnspec.placement.mesh.cost import MeshCost, Wires
 from nnspec.placement.mesh.pipelines import (
+    MOST_MICROBATCHES,
     SCHEDULES,
     SEVERAL,
     Schedule,
@@ -97,7 +98,7 @@ class Meshes:
     def _with_microbatches(
         self, data: int, tensor: int, pipeline: int
     ) -> Iterator[Mesh]:
-        every = divisors(self.batch // data)
+        every = divisors(self.batch // data, MOST_MICROBATCHES)
         for microbatches in every if self.batch_statistics is None else (1,):
             for schedule, rounds in self._schedules(pipeline, microbatches):
                 for sharded in SHARDED if data > 1 else SHARDED[:1]:
@@ -156,9 +157,10 @@ class Meshes:
         return MeshCost(mesh, chain, self.wires, self.cluster.kind(0).bandwidth)
 
 
-def divisors(number: int) -> list[int]:
-    """All of them, from 1 on."""
-    return [each for each in range(1, number + 1) if number % each == 0]
+def divisors(number: int, most: int | None = None) -> list[int]:
+    """All of them from 1 on, or those up to `most`."""
+    last = number if most is None else min(number, most)
+    return [each for each in range(1, last + 1) if number % each == 0]
 
 
 def check_equal(cluster: Cluster) -> None:

@@ -19,7 +19,7 @@ from nnspec.analysis.totals import Additive, Rule, Totals
 from nnspec.analysis.uses import Site, Use
 from nnspec.ir.dims import ZERO, Dim, Size, total
 from nnspec.ir.graph import Path, Program, values_of
-from nnspec.placement.clusters.cluster import Cluster, DeviceKind
+from nnspec.placement.clusters.cluster import Cluster, DeviceKind, countable
 from nnspec.placement.mesh.collectives import Wire
 from nnspec.placement.mesh.tensor import Shared as Sharing
 from nnspec.placement.mesh.tensor import shared_nodes, tied_layers
@@ -196,7 +196,7 @@ class Chain:
     def _bytes(self, site: Site, value: int) -> float:
         kind = site.function.types[value]
         width = self.analysis.setting.policy.bytes(kind.dtype)
-        return int(kind.elements.at(self.sizes)) * width
+        return countable(int(kind.elements.at(self.sizes)) * width, "a value")
 
     # ---- bytes ---------------------------------------------------------------------------
 
@@ -254,7 +254,7 @@ class Chain:
     def _kept_inside(self, site: Site) -> int:
         formulas = (self._base or self).model.kept_formulas
         kept = formulas.get(site.node.callee or "") if site.is_reached else None
-        return 0 if kept is None else int(kept.at(self.sizes))
+        return 0 if kept is None else countable(int(kept.at(self.sizes)), "a block")
 
     @cached_property
     def between_halves(self) -> Sums:
@@ -340,7 +340,7 @@ class Chain:
                 )
 
     def _at(self, totals: Totals, site: Site) -> int:
-        return int(totals.of_site(site).at(self.sizes))
+        return countable(int(totals.of_site(site).at(self.sizes)), "an operator")
 
     def _if_split(self, rule: Rule) -> Rule:
         def found(site: Site) -> Dim:

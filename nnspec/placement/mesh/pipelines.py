@@ -26,6 +26,9 @@ SEVERAL = frozenset(SCHEDULES[2:])
 HALVES = frozenset(SCHEDULES[3:])
 """Those that run the two halves of the backward pass apart."""
 
+MOST_MICROBATCHES = 4096
+"""Timetables are made part by part, so a step of more micro-batches is not looked at."""
+
 Part = Literal["F", "B", "I", "W"]
 
 
@@ -55,6 +58,8 @@ def refusal(
         if ranks == rounds == 1:
             return None
         return f"a pipeline of {ranks * rounds} stages needs a schedule"
+    if microbatches > MOST_MICROBATCHES:
+        return f"a step has {MOST_MICROBATCHES:,} micro-batches at most, not {microbatches:,}"
     if ranks == 1:
         return f"{schedule} needs a pipeline, and there is one rank"
     if schedule not in SEVERAL and rounds > 1:

@@ -15,6 +15,7 @@ from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
 from nnspec.placement.clusters.cluster import Cluster, Device, Link
 from nnspec.placement.mesh.candidates import Meshes
+from nnspec.placement.mesh.pipelines import MOST_MICROBATCHES
 from nnspec.placement.mesh.plan import Mesh, MeshPlan
 from nnspec.placement.mesh.result import Result, Verdict
 from nnspec.placement.mesh.search import Found, Lines, Search
@@ -88,7 +89,7 @@ def _none_as_fixed(meshes: Meshes, fixed: Mapping[str, int | str]) -> SpecError:
         "E1020",
         f"no mesh of {meshes.count} devices has {wanted} for a batch of {meshes.batch}",
         hint="data, tensor and pipeline multiply to all devices; data and microbatches "
-        f"divide the batch; tensor divides {meshes.wires.node} devices of a node and "
+        f"(at most {MOST_MICROBATCHES:,}) divide the batch; tensor divides {meshes.wires.node} devices of a node and "
         f"something that is split ({widths}); `nnspec explain E1031` says what schedules need",
     )
 

@@ -6,6 +6,7 @@ all else is computed from them again when it is given back (`nnspec.placement.me
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -21,6 +22,7 @@ SHARDED: tuple[Sharded, ...] = ("nothing", "states", "gradients", "weights")
 NUMBERS = ("data", "tensor", "pipeline", "rounds", "microbatches")
 NAMES: Mapping[str, tuple[str, ...]] = {"sharded": SHARDED, "schedule": SCHEDULES}
 
+_COUNT = re.compile(r"[1-9][0-9]{0,17}")
 _STRICT = ConfigDict(
     frozen=True, extra="forbid", strict=True, defer_build=True, allow_inf_nan=False
 )
@@ -154,7 +156,10 @@ def read_axes(text: str) -> dict[str, int | str]:
     found: dict[str, int | str] = {}
     for part in text.split(",") if text != "any" else ():
         name, _, value = part.partition("=")
-        if name in NUMBERS and value.isascii() and value.isdigit() and int(value):
+        if name in found:
+            message, hint = f"`--mesh` fixes `{name}` twice", "say it once"
+            raise SpecError("E1020", message, hint=hint)
+        if name in NUMBERS and _COUNT.fullmatch(value):
             found[name] = int(value)
         elif name in NAMES and value in NAMES[name]:
             found[name] = value
