@@ -364,6 +364,55 @@ STACKED = Sample(
     holding=0.7,
 )
 
+ALTERNATING = Sample(
+    """
+    block Layer(x: [B, C], wide: int, shift: int) {
+      y = x -> roll([shift], dim=[1]) -> up: Linear(wide)
+      if shift > 0 { y = y -> relu -> more: Linear(wide) }
+      return x + (y -> gelu -> down: Linear(C))
+    }
+    model M(depth: int = 6, more: int = 5, width: int = 6, wide: int = 7) {
+      input x: [B, 3]
+      x = x -> stem: Linear(width)
+      for i in range(depth) { x = x -> one: Layer(wide, shift=2 if i % 2 == 1 else 0) }
+      for i in range(more) { x = x -> two: Layer(wide + i // 2, shift=(i + 1) % 2) }
+      output y = x -> head: Linear(2)
+    }
+    """,
+    {
+        "depth": range(2, 12),
+        "more": range(2, 12),
+        "width": range(2, 9),
+        "wide": range(2, 9),
+    },
+    holding=0.1,
+)
+
+USED_AGAIN = Sample(
+    """
+    model M(depth: int = 1, more: int = 2, turns: int = 7, width: int = 6) {
+      input x: [B, width]
+      layer = Linear(width)
+      pair = Linear(2 * width)
+      for _ in range(depth) { x = x -> layer -> relu }
+      for i in range(more) { x = x -> own: Linear(width) -> exp }
+      for i in range(turns) {
+        if i % 2 == 0 { x = x -> pair -> relu -> slim: Linear(width) }
+        else { x = x -> layer -> gelu }
+      }
+      output y = x
+    }
+    """,
+    {
+        "depth": range(1, 4),
+        "more": range(1, 5),
+        "turns": range(2, 12),
+        "width": range(2, 9),
+    },
+    frozenset({"depth"}),
+    holding=0.1,
+)
+
 SAMPLES = {
     name.lower(): sample
     for name, sample in globals().items()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from nnspec.analysis.generic.conditions import Condition
 from nnspec.ir.dims import Atom, Dim, Monomial, dim, polynomial, symbol
 from nnspec.records import dataclass
 
@@ -84,6 +85,13 @@ class Facts:
         for further in divided(fact):
             self._add(further)
             self._add(exact_quotient(fact.value, _lone(fact, further)))
+
+    def suppose(self, condition: Condition) -> None:
+        """Takes note of a condition of the formulas that are rewritten, if it says that nothing remains of a division."""
+        remainder = _remainder(condition.left)
+        is_zero = condition.operator == "==" and condition.right == 0
+        if remainder is not None and is_zero and not condition.turns:
+            self._add(exact_quotient(*remainder))
 
     def divides(self, above: Dim, below: Dim) -> None:
         """Takes note that nothing remains of a division."""

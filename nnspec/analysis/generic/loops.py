@@ -4,27 +4,36 @@ The first few turns and the last one may be unlike the others; they are run by t
 sizes that the loop carries are supposed to grow by the same amount in each turn, by the same factor, or to be
 what the number of the turn before makes of them. Every turn is then run with the
 symbol of its number; if all come out the same, and leave the sizes that the next turn was supposed to
-find, the turn holds for any number of turns, under the conditions that it noted.
+find, the turn holds for any number of turns, under the conditions that it noted. Where every other turn does
+something else, two of them are taken as one (`PERIODS`), for loops whose turns come out even.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nnspec.analysis.generic.bodies import Body, Part, Repeated
-from nnspec.analysis.generic.conditions import Turns
+from nnspec.analysis.generic.conditions import Condition, Turns, remaining
 from nnspec.analysis.generic.constants import Progression, Unsaid
 from nnspec.analysis.generic.powers import canonical
+from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Dim, DimError, dim, symbol
-from nnspec.ir.graph import Loop
+from nnspec.ir.graph import Loop, nodes_in
 from nnspec.ir.types import TensorType
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.analysis.generic.trace import Activation
 
 PLANS = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 0))
 """How many turns at the start and at the end may be unlike the others, as they are tried."""
+
+PERIODS = (1, 2)
+"""After how many turns a loop may do the same again, as they are tried."""
+
+TURN, ROUND = "turn@", "round@"
+"""Symbols of the number of a turn, and of several that are taken as one, begin so."""
 
 UNLIKE = "the turns of its loop are unlike"
 
@@ -39,6 +48,49 @@ class Unlike(Exception):
     """The turns of a loop are not alike."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How a loop is divided: turns at the start and at the end by themselves, and rounds of `period` turns between.
+
+    Rounds are counted from 0, and turns as they are.
+    """
+
+    first: int
+    last: int
+    period: int
+    guess: Guess
+
+    @property
+    def begin(self) -> int:
+        """The number of the first round."""
+        return self.first if self.period == 1 else 0
+
+    def rounds(self, turns: int) -> int | None:
+        """How many rounds so many turns have; None where it does not come out even, or there is none."""
+        count, rest = divmod(turns - self.first - self.last, self.period)
+        return None if rest or count < 1 else count
+
+    def end(self, count: Dim) -> Dim:
+        """The number behind the last round, of a loop of so many turns."""
+        if self.period == 1:
+            return count - self.last
+        return (count - self.first - self.last) // self.period
+
+    def number(self, number: Dim, place: int) -> Dim:
+        """The number of a turn, by that of its round and its place in this."""
+        return self.period * (number - self.begin) + self.first + place
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """A loop of `count` turns whose turns, but the `first` and `last` ones, do the same after every `period` of them."""
+
+    first: int
+    last: int
+    count: Dim
+    period: int
+
+
 class Turning:
     """One loop of an activation."""
 
@@ -48,18 +100,46 @@ class Turning:
         self.tracer = activation.tracer
         self.loop = loop
         self.turns = len(loop.iterations)
-        self.turn = f"turn@{loop.uid}"
 
     def run(self) -> list[Part]:
         """The parts of all turns."""
         iterable = self._iterable()
         if isinstance(iterable, Progression) and self._may_be_alike(iterable):
+            found = self._planned(iterable)
+            if found is not None:
+                return found
+        return self._one_by_one(iterable)
+
+    def _planned(self, range_: Progression) -> list[Part] | None:
+        """The parts by the first plan whose turns are alike however many there are; else by the first that goes.
+
+        Of the latter it is a condition for each turn that it is like the others.
+        """
+        possible: list[Plan] = []
+        for plan in self._plans():
+            start = _Start(self.activation)
+            found = self._tried(range_, plan)
+            if found is None:
+                continue
+            parts, conditions = found
+            if _hold_for_any_number(conditions):
+                self.constants.conditions += conditions
+                return parts
+            start.again()
+            possible += [plan] if plan.period == 1 else []
+        for plan in possible[:1]:
+            parts, conditions = self._tried(range_, plan) or ([], [])
+            self.constants.conditions += conditions
+            return parts
+        return None
+
+    def _plans(self) -> Iterator[Plan]:
+        for period in PERIODS:
             for guess in (_arithmetic, _geometric):
                 for first, last in PLANS:
-                    found = self._tried(iterable, first, last, guess)
-                    if found is not None:
-                        return found
-        return self._one_by_one(iterable)
+                    plan = Plan(first, last, period, guess)
+                    if plan.rounds(self.turns) is not None:
+                        yield plan
 
     def _may_be_alike(self, range_: Progression) -> bool:
         is_generic = not range_.count.generic.is_constant
@@ -81,17 +161,21 @@ class Turning:
             elements = self.constants.elements(iterable, because)
         parts: list[Part] = []
         for turn in range(self.turns):
-            parts += self._turn(turn, None if elements is None else elements[turn])
+            parts += self.turn(turn, None if elements is None else elements[turn])
         return parts
 
-    def _turn(self, turn: int, element: Any) -> list[Part]:
+    def turn(self, turn: int, element: Any) -> list[Part]:
         """The parts of one turn, its variables and what it carries known by their names."""
         names = self.activation.names
         self._bind(turn, element)
         for name, values in self.loop.carried.items():
             for axis, size in enumerate(self.activation.type_of(values[turn]).shape):
                 names[f"{name}.{axis}@{self.loop.uid}"] = size
-        return self.activation.run(self.loop.iterations[turn].body)
+        self.activation.nested += 1
+        try:
+            return self.activation.run(self.loop.iterations[turn].body)
+        finally:
+            self.activation.nested -= 1
 
     def _bind(self, turn: int, element: Any) -> None:
         names = self.activation.names
@@ -103,58 +187,91 @@ class Turning:
     # ---- turns that are alike ----------------------------------------------------------------
 
     def _tried(
-        self, range_: Progression, first: int, last: int, guess: Guess
-    ) -> list[Part] | None:
-        """The parts with the turns between the first and last ones said at once, or None."""
-        if first + last >= self.turns:
-            return None
-        before = dict(self.activation.types), dict(self.activation.names)
+        self, range_: Progression, plan: Plan
+    ) -> tuple[list[Part], list[Condition]] | None:
+        """The parts with the rounds of a plan said at once, and the conditions of that; None where they are unlike."""
+        start = _Start(self.activation)
         from nnspec.analysis.generic.trace import Missing
 
         try:
             with self.constants.collecting() as conditions:
-                parts = self._alike(range_, first, last, guess)
+                parts = _Planned(self, range_, plan).parts()
         except (Unlike, Missing, Unsaid, DimError):
-            self.activation.types, self.activation.names = before
+            start.again()
             return None
-        self.constants.conditions += conditions
-        return parts
+        return parts, conditions
 
-    def _alike(
-        self, range_: Progression, first: int, last: int, guess: Guess
-    ) -> list[Part]:
+
+class _Start:
+    """What an activation knows before a plan is tried."""
+
+    def __init__(self, activation: Activation) -> None:
+        self._activation = activation
+        self._types, self._names = dict(activation.types), dict(activation.names)
+        self._hidden = dict(activation.hidden)
+
+    def again(self) -> None:
+        """Forgets what the plan has found."""
+        self._activation.types, self._activation.names = self._types, self._names
+        self._activation.hidden = self._hidden
+
+
+class _Planned:
+    """A loop by one plan."""
+
+    def __init__(self, loop: Turning, range_: Progression, plan: Plan) -> None:
+        self.loop = loop
+        self.activation = loop.activation
+        self.constants = loop.constants
+        self.range = range_
+        self.plan = plan
+        self.turn = f"{TURN if plan.period == 1 else ROUND}{loop.loop.uid}"
+
+    def parts(self) -> list[Part]:
+        """The parts of all turns. Raises `Unlike`."""
+        plan, activation, turns = self.plan, self.activation, self.loop.turns
+        count = self.range.count
         parts: list[Part] = []
-        for turn in range(first):
-            parts += self._turn(turn, range_.element(dim(turn)))
-        kept = dict(self.activation.types)
-        supposed = Supposed(self, self._courses(range_, first, guess))
-        middle = self._middle(range_, supposed, range(first, self.turns - last))
-        stop = range_.count - last
-        with_turns = Turns(self.turn, first, stop.generic)
-        self.constants.conditions += [c.within(with_turns) for c in middle.conditions]
-        self.constants.note(">=", range_.count.generic, dim(first + last), UNLIKE)
-        key = f"turns:{self.turn}:{first}:{stop.generic.key}:{middle.key}"
-        parts.append(
-            Repeated(middle, self.turn, first, stop.generic, self.loop.uid, key)
+        for turn in range(plan.first):
+            parts += self.loop.turn(turn, self.range.element(dim(turn)))
+        kept = dict(activation.types)
+        supposed = Supposed(self, self._courses())
+        middle = self._middle(supposed)
+        stop = plan.end(count).generic
+        self._note(middle, stop)
+        key = f"turns:{self.turn}:{plan.begin}:{stop.key}:{middle.key}"
+        uid = self.loop.loop.uid
+        parts.append(Repeated(middle, self.turn, plan.begin, stop, uid, key))
+        activation.repeated[self.loop.loop] = Repetition(
+            plan.first, plan.last, count.generic, plan.period
         )
-        self.activation.repeated[self.loop] = (first, last, range_.count.generic)
-        made = self.activation.types
-        self.activation.types = kept
-        supposed.give(self.turns - last, stop.generic)
-        if last:
-            parts += self._turn(self.turns - 1, range_.element(range_.count - 1))
-        for value in made.keys() - self.activation.types.keys():
-            self.activation.hidden[value] = self.loop.uid
+        made = activation.types
+        activation.types = kept
+        supposed.give(turns - plan.last, stop)
+        for turn in range(turns - plan.last, turns):
+            parts += self.loop.turn(turn, self.range.element(count - turns + turn))
+        for value in made.keys() - activation.types.keys():
+            activation.hidden[value] = uid
         return parts
 
-    def _courses(
-        self, range_: Progression, first: int, guess: Guess
-    ) -> dict[str, tuple[Course, ...]]:
-        """What each carried size is supposed to be before a turn, by the number of that."""
-        starts = self._carried(first)
+    def _note(self, middle: Body, stop: Dim) -> None:
+        """Notes what holds in each round, how many turns there must be, and that rounds come out even."""
+        plan, count = self.plan, self.range.count
+        with_turns = Turns(self.turn, plan.begin, stop)
+        self.constants.conditions += [c.within(with_turns) for c in middle.conditions]
+        fewest = dim(plan.first + plan.last)
+        self.constants.note(">=", count.generic, fewest, UNLIKE)
+        if plan.period > 1:
+            rest = (count - fewest) % plan.period
+            self.constants.note("==", rest.generic, dim(0), UNLIKE)
+
+    def _courses(self) -> dict[str, tuple[Course, ...]]:
+        """What each carried size is supposed to be before a round, by the number of that."""
+        plan = self.plan
+        starts = self._carried(plan.first)
         with self.constants.collecting():
-            self._turn(first, self._element(range_, first))
-        ends = self._carried(first + 1)
+            self._round(plan.begin)
+        ends = self._carried(plan.first + plan.period)
         found: dict[str, tuple[Course, ...]] = {}
         multiplied = False
         for name, start in starts.items():
@@ -163,17 +280,18 @@ class Turning:
             sizes = zip(start.shape, ends[name].shape, strict=True)
             multiplied |= any(_factor(one.generic, two.generic) for one, two in sizes)
             found[name] = tuple(
-                self._course(before.generic, after.generic, first, guess)
+                self._course(before.generic, after.generic)
                 for before, after in zip(start.shape, ends[name].shape, strict=True)
             )
-        if guess is _geometric and not multiplied:
+        if plan.guess is _geometric and not multiplied:
             raise Unlike
         return found
 
-    def _course(self, before: Dim, after: Dim, first: int, guess: Guess) -> Course:
-        """A size that is one thing before the first of the turns, and another behind it."""
+    def _course(self, before: Dim, after: Dim) -> Course:
+        """A size that is one thing before the first of the rounds, and another behind it."""
+        first = self.plan.begin
         if self.turn not in (after - before).symbols():
-            return guess(before, after, first)
+            return self.plan.guess(before, after, first)
         left = canonical(after.at({self.turn: symbol(self.turn) - 1}))
         if canonical(left.at({self.turn: first})) != before:
             raise Unlike
@@ -183,22 +301,43 @@ class Turning:
         """The types of what the loop carries, before a turn."""
         return {
             name: self.activation.type_of(values[turn])
-            for name, values in self.loop.carried.items()
+            for name, values in self.loop.loop.carried.items()
         }
 
-    def _element(self, range_: Progression, turn: int) -> Any:
-        return range_.element(dim(turn).named(symbol(self.turn)))
+    def _round(self, number: int) -> list[Part]:
+        """The parts of the turns of one round, which is known by the symbol of its number."""
+        parts: list[Part] = []
+        for place in range(self.plan.period):
+            turn = self.plan.number(dim(number).named(symbol(self.turn)), place)
+            self._check_instances(int(turn.value))
+            parts += self.loop.turn(int(turn.value), self.range.element(turn))
+        return parts
 
-    def _middle(self, range_: Progression, supposed: Supposed, turns: range) -> Body:
-        """One body that all these turns have. Raises `Unlike`."""
+    def _check_instances(self, turn: int) -> None:
+        """Raises `Unlike` where a turn is the first to use an instance that it has not made: others use that again.
+
+        The path of an instance has the turn of each loop in which it was made.
+        """
+        level = 1 + self.activation.nested
+        for number in nodes_in(self.loop.loop.iterations[turn].body):
+            site = self.activation.sites[number]
+            path = site.node.path
+            made = path[level : level + 1] == (turn,)
+            if site.node.owns and site.is_first and not made:
+                raise Unlike
+
+    def _middle(self, supposed: Supposed) -> Body:
+        """One body that all rounds have. Raises `Unlike`."""
+        plan = self.plan
         found: Body | None = None
         start = dict(self.activation.types)
-        for turn in turns:
+        for number in range(plan.begin, int(plan.end(dim(self.loop.turns)))):
+            turn = int(plan.number(dim(number), 0))
             self.activation.types = dict(start)
             supposed.give(turn, symbol(self.turn))
             with self.constants.collecting() as conditions:
-                parts = self._turn(turn, self._element(range_, turn))
-            supposed.check(turn + 1)
+                parts = self._round(number)
+            supposed.check(turn + plan.period)
             body = Body(tuple(parts), tuple(conditions))
             if found is not None and body.key != found.key:
                 raise Unlike
@@ -208,25 +347,25 @@ class Turning:
 
 
 class Supposed:
-    """What a loop is supposed to carry into each turn: sizes by the number of the turn."""
+    """What a loop is supposed to carry into each round: sizes by the number of the round."""
 
     def __init__(
-        self, loop: Turning, courses: Mapping[str, tuple[Course, ...]]
+        self, loop: _Planned, courses: Mapping[str, tuple[Course, ...]]
     ) -> None:
         self._loop = loop
-        self._carried = loop.loop.carried
+        self._carried = loop.loop.loop.carried
         self._activation = loop.activation
         self._courses = courses
 
     def give(self, turn: int, number: Dim) -> None:
-        """Gives the carried values of a turn their types, its number being said as `number`."""
+        """Gives the carried values of a turn their types, the number of its round being said as `number`."""
         for name, values in self._carried.items():
             self._activation.types[values[turn]] = self._type(
                 name, values[turn], number
             )
 
     def check(self, turn: int) -> None:
-        """Whether the turn before left what this one is supposed to find. Raises `Unlike`."""
+        """Whether the round before left what this turn is supposed to find. Raises `Unlike`."""
         for name, values in self._carried.items():
             found = self._activation.type_of(values[turn])
             wanted = self._type(name, values[turn], symbol(self._loop.turn) + 1)
@@ -263,6 +402,11 @@ def _factor(before: Dim, after: Dim) -> int | None:
     return (
         ratio if ratio is not None and ratio > 1 and before * ratio == after else None
     )
+
+
+def _hold_for_any_number(conditions: Iterable[Condition]) -> bool:
+    """Whether turns are what they are said to be however many there are."""
+    return not remaining((each for each in conditions if each.turns), Assumptions())
 
 
 def _sizes(kind: TensorType) -> list[Dim]:

@@ -120,7 +120,7 @@ class Running(Analysis):
         for calls in self._ran:
             for count, least in calls.least.items():
                 yield Condition(
-                    ">=", self._quotients.divided(count), dim(least), because=BECAUSE
+                    ">=", self._shortened(count), dim(least), because=BECAUSE
                 )
 
     def _axes(self) -> Iterator[Dim]:

@@ -149,9 +149,13 @@ class Generic:
             constants = Constants(self._program.assumptions, self._known)
             tracer = Tracer(self._uses, constants, self._unrolled)
             try:
-                return tracer, self._run(tracer)
+                outcome = self._run(tracer)
             except Unrolled as loop:
                 self._unrolled[loop.uid] = UNLIKE
+                continue
+            for condition in outcome.body.conditions:
+                tracer.facts.suppose(condition)
+            return tracer, outcome
 
     def _run(self, tracer: Tracer) -> Outcome:
         names = _names(self._program, self._named)

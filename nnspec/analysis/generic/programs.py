@@ -11,6 +11,7 @@ from dataclasses import replace
 from math import lcm
 from typing import TYPE_CHECKING, Any
 
+from nnspec.analysis.generic.loops import ROUND, TURN
 from nnspec.analysis.memory.rolling import Turns, Unlike
 from nnspec.ir.dims import Atom, Dim, Monomial, polynomial, symbol
 from nnspec.ir.graph import Function, Loop, Node, Program
@@ -23,9 +24,6 @@ from nnspec.records import dataclass
 if TYPE_CHECKING:
     from nnspec.analysis.generic.facts import Facts
     from nnspec.analysis.generic.trace import Outcome
-
-TURN = "turn@"
-
 
 @dataclass(frozen=True)
 class Quotients:
@@ -174,8 +172,8 @@ class Symbolic:
 
     def _turns(self, outcome: Outcome) -> Mapping[Loop, Turns]:
         return {
-            loop: Turns(first, last, self._said(count))
-            for loop, (first, last, count) in outcome.made.repeated.items()
+            loop: Turns(each.first, each.last, self._said(each.count), each.period)
+            for loop, each in outcome.made.repeated.items()
         }
 
     def _said(self, value: Any, own: Any = None) -> Any:
@@ -184,9 +182,9 @@ class Symbolic:
 
     def _size(self, size: Dim) -> Dim:
         found = self._quotients.multiplied(size.generic)
-        turns = [name for name in found.symbols() if name.startswith(TURN)]
+        turns = [name for name in found.symbols() if name.startswith((TURN, ROUND))]
         if turns:
-            loops = frozenset(int(name.removeprefix(TURN)) for name in turns)
+            loops = frozenset(int(name.partition("@")[2]) for name in turns)
             raise Unlike("a size changes from turn to turn of its loop", loops)
         return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from nnspec.analysis.generic.bodies import (
     Body,
@@ -40,6 +40,9 @@ from nnspec.ir.types import TensorType
 from nnspec.ops.base import Operator, OpError, replaced
 from nnspec.ops.checked import fields_of
 from nnspec.records import dataclass
+
+if TYPE_CHECKING:
+    from nnspec.analysis.generic.loops import Repetition
 
 SPLITTING = frozenset({"rearrange", "reshape", "split"})
 """Operators that refuse to divide an axis with a remainder."""
@@ -127,7 +130,7 @@ class Activation:
     """One function being run: its names, and the types of its values in the constants of the model.
 
     `given`, `operators` and `called` are what values, nodes and calls came to at last, and `repeated` the
-    loops of which one turn was said for all: how many at first and at last were not, and the number of all.
+    loops of which one turn was said for all. `sites` are the nodes by number, `nested` says in how many loops it is.
     """
 
     def __init__(self, tracer: Tracer, use: Use, names: dict[str, Any]) -> None:
@@ -141,8 +144,9 @@ class Activation:
         self.given: dict[int, TensorType] = {}
         self.operators: dict[int, Operator] = {}
         self.called: dict[int, Outcome] = {}
-        self.repeated: dict[Loop, tuple[int, int, Dim]] = {}
-        self._sites = {site.node.id: site for site in self.inside.sites}
+        self.repeated: dict[Loop, Repetition] = {}
+        self.nested = 0
+        self.sites = {site.node.id: site for site in self.inside.sites}
 
     # ---- values ------------------------------------------------------------------------------
 
@@ -184,7 +188,7 @@ class Activation:
         for item in items:
             match item:
                 case Step():
-                    parts += self._step(self._sites[item.node])
+                    parts += self._step(self.sites[item.node])
                 case Branch():
                     parts += self._branch(item)
                 case Loop():

@@ -96,11 +96,10 @@ class Calls:
             ran = turns.first + RUN + turns.last if turns is not None else ran
         if turns is None:
             return None
-        first, behind = (
-            _instances(function, loop.iterations[turn].body)
-            for turn in (max(0, turns.first), min(turns.first + 1, ran - 1))
-        )
-        shared = not first.isdisjoint(behind) and ran > turns.first + 1
+        begin, end = turns.first, turns.first + turns.period
+        used = [_instances(function, turn.body) for turn in loop.iterations[:ran]]
+        others = {path for each in (*used[:begin], *used[end:]) for path in each}
+        shared = any(not each.isdisjoint(others) for each in used[begin:end])
         return Rolling(
             turns, machine, ran, shared=shared, note=self._need, loop=loop.uid
         )

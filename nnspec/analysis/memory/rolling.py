@@ -29,11 +29,19 @@ class Unlike(Exception):
 
 @dataclass(frozen=True)
 class Turns:
-    """A loop of `count` turns, of which the `first` ones and the `last` ones may be unlike the others."""
+    """A loop of `count` turns, of which the `first` ones and the `last` ones may be unlike the others.
+
+    `period` of the others together do the same as those behind them: a round.
+    """
 
     first: int
     last: int
     count: Dim
+    period: int = 1
+
+    def fewest(self, rounds: int) -> int:
+        """How many turns a loop of so many rounds has."""
+        return self.first + self.last + rounds * self.period
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,9 @@ class Found:
 
 
 class Rolling:
-    """One run of a loop: its turns but the first and last ones, run `middle` times for `count` times.
+    """One run of a loop: its rounds of turns but the first and last ones, `middle` of them for `count`.
+
+    Where rounds are single turns, as they mostly are, what is said of turns here is meant of rounds.
 
     `shared` tells of turns that use the same weights: the first gradient of these is unlike later ones.
     `note` is told how many turns there must be; `loop` is the number of the loop.
@@ -68,8 +78,8 @@ class Rolling:
         self.turns = turns
         self.machine = machine
         self.shared = shared
-        self.middle = ran - turns.first - turns.last
-        self.count = turns.count - turns.first - turns.last
+        self.middle = (ran - turns.first - turns.last) // turns.period
+        self.count = (turns.count - turns.first - turns.last) // turns.period
         self.more = self.count - self.middle
         self.numbers: list[int] = []
         self._note = note
@@ -96,7 +106,9 @@ class Rolling:
 
     def at(self, turn: int, find: Callable[[], Found]) -> None:
         """Before a turn of the loop, and behind the last one; `find` says what the turn finds."""
-        place = turn - self.turns.first
+        place, within = divmod(turn - self.turns.first, self.turns.period)
+        if within:
+            return
         if 0 <= place <= self.middle:
             found = find()
             self.machine.mark()
@@ -172,7 +184,7 @@ class Rolling:
         self.machine.live = self.machine.live + self.more * self.step
         self._finish_again()
         self.machine.kept_besides = self.machine.kept_besides + self.more * self.step
-        self._note(self.turns.count, self.turns.first + self.turns.last + self._alike)
+        self._note(self.turns.count, self.turns.fewest(self._alike))
 
     def _finish_again(self) -> None:
         """How far the loop is gone through when its function is computed again."""
@@ -180,7 +192,7 @@ class Rolling:
         if self._again is not None:
             machine.needed = self._again
             count = self.turns.count
-            least = self.turns.first + self.turns.last + int(self._alike or 0) + 1
+            least = self.turns.fewest(int(self._alike or 0) + 1)
             machine.turns_needed.append((count, least))
         elif machine.needed is not self._first_needed:
             machine.needs_unknown = True
@@ -189,7 +201,7 @@ class Rolling:
     @property
     def end(self) -> int:
         """Behind how many of the turns that are run the others are skipped."""
-        return self.turns.first + self.middle
+        return self.turns.first + self.middle * self.turns.period
 
     @property
     def turn(self) -> tuple[int, int]:
@@ -265,7 +277,9 @@ class Rolling:
         machine.live = machine.live + self.more * self._step_behind
         more = self.more * (after - before)
         machine.gradients_besides = machine.gradients_besides + more
-        self._note(self.turns.count, int(self.turns.count - self._steady + 1))
+        self._note(
+            self.turns.count, self.turns.fewest(int(self.count - self._steady + 1))
+        )
 
     # ---- both ----
 
