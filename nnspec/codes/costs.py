@@ -120,8 +120,9 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "a figure without a formula in constants",
         "Sums over the program have one, and what is composed of them. What comes and goes in memory has "
         "one where the turns of each loop are alike: sizes do not change from turn to turn, and a turn "
-        "leaves the memory as it found it. That takes enough turns to tell. Where turns differ, the number "
-        "of turns stays as it is, and the formula is one in the other names.",
+        "leaves the memory as it found it, or every two turns do. That takes enough turns to tell. Where turns "
+        "differ, the number of turns stays as it is, and the formula is one in the other names. Other figures "
+        "that were asked for are still given; it is an error where there are none.",
         "",
         "",
     ),

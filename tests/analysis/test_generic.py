@@ -229,6 +229,11 @@ SOME = [
         "vision/swin.nns",
         [{"window": window, "size": 32 * window} for window in (2, 3, 4, 8)],
     ),
+    (
+        "SwinT",
+        "vision/swin.nns",
+        [{"depths": depths} for depths in ([2, 4, 2, 8], [4, 2, 12, 2])],
+    ),
 ]
 
 
@@ -239,7 +244,7 @@ def test_memory_in_some_of_the_constants(name, path, points):
     analysis = Analysis(load().program)
     asked = list(points[0])
     forms = closed_forms(analysis, RUNNING, asked, optional=RUNNING)
-    assert set(forms.names()) == set(asked)
+    assert {name.partition("[")[0] for name in forms.names()} == set(asked)
     assert not forms.unsaid
     each = {
         figure: closed_forms(analysis, [figure], asked)
@@ -393,6 +398,43 @@ def test_what_has_to_stay_says_why():
     assert forms.names() == ["channels", "classes", "width"]
     assert not forms.holds({"depth": 3})
     assert forms.holds({"width": 3})
+
+
+def test_every_other_turn_may_do_something_else():
+    path = f"{ROOT}/specs/vision/swin.nns"
+    program_ = nnspec.load(path, "SwinT").program
+    forms = closed_forms(Analysis(program_), SUMS, ["depths"])
+    assert not forms.fixed
+    assert not forms.holds({"depths[2]": 5})
+    chance = random.Random("swin")
+    for _ in range(5):
+        depths = [2 * chance.randint(1, 9) for _ in range(4)]
+        given = spelled({"depths": depths})
+        assert forms.holds(given)
+        other = Analysis(nnspec.load(path, "SwinT", depths=depths).program)
+        for figure in SUMS:
+            found = forms.at(figure, {**forms.constants, **given})
+            assert found == other.measured(figure), (figure, depths)
+
+
+def test_a_layer_that_all_turns_use_counts_once():
+    forms = closed_forms(Analysis(program(SAMPLES["used_again"].text)), ["parameters"])
+    assert forms.fixed == {"depth": "the turns of its loop are unlike"}
+    assert not forms.holds({"depth": 2})
+
+
+def test_figures_that_have_a_formula_are_given_beside_those_that_have_none():
+    text = """
+    model M(heads: int = 4) {
+      input x: [B, 24]
+      output y = x -> rearrange("b (h d) -> b h d", h=heads) -> fc: Linear(3)
+    }
+    """
+    figures = ["parameters", "train_peak"]
+    forms = closed_forms(Analysis(program(text)), figures, optional=figures)
+    assert list(forms.figures) == ["parameters"]
+    assert [each.diagnostic.code for each in forms.unsaid.values()] == ["E0906"]
+    assert not forms.conditions
 
 
 def test_conditions_are_texts_and_decide():

@@ -32,7 +32,7 @@ class ClosedForms:
     `depths[0]`, the length of one as `len(depths)`. `fixed` are those that were asked for and have to
     stay numbers, each with the reason; `kept` are those that one figure alone needs besides. The formulas hold
     for all constants of at least 1 (or as they are, if less) that satisfy the `conditions`. `unsaid` are figures
-    that have no formula, each with the reason.
+    that have no formula, each with the error that says why.
     """
 
     name: str
@@ -41,7 +41,7 @@ class ClosedForms:
     fixed: Mapping[str, str]
     conditions: tuple[Condition, ...]
     symbols: tuple[str, ...]
-    unsaid: Mapping[str, str] = field(default_factory=dict[str, str])
+    unsaid: Mapping[str, SpecError] = field(default_factory=dict[str, SpecError])
     kept: Mapping[str, Mapping[str, str]] = field(
         default_factory=dict[str, Mapping[str, str]]
     )
@@ -195,7 +195,7 @@ class _Search:
             fixed,
             tuple(conditions.values()),
             self._analysis.program.symbols,
-            {name: self._errors[name].diagnostic.message for name in self.missing},
+            {name: self._errors[name] for name in self.missing},
             {figure: names for figure, names in kept.items() if names},
         )
 

@@ -69,6 +69,8 @@ class Generic:
         self._tracer, self._outcome = self._traced()
         self._found: dict[str, Measured] = {}
         self._conditions: list[Condition] = []
+        # Whether a figure was found by running the program.
+        self._runs = False
         # The loops whose turns differ in memory, and the constants that decide what is done there.
         self.unlike: dict[int, str] = {}
         self.undecided: set[str] = set()
@@ -97,7 +99,7 @@ class Generic:
         for name in ("weight_bytes", "gradient_bytes", "optimizer_bytes"):
             self.figure(name)
         try:
-            return self._run_alone().closed(figure)
+            found = self._run_alone().closed(figure)
         except Unlike as error:
             loops = self._loops() if error.loops is None else error.loops
             self.unlike |= dict.fromkeys(loops, str(error))
@@ -105,6 +107,8 @@ class Generic:
         except Undecided as error:
             self.undecided |= error.names
             raise unsaid(figure, str(error)) from None
+        self._runs = True
+        return found
 
     def _run_alone(self) -> Running:
         """The program as it is traced by now, run on sizes alone."""
@@ -189,7 +193,7 @@ class Generic:
         )
 
     def _every_condition(self) -> list[Condition]:
-        running = () if self._ran is None else tuple(self._ran[1].conditions())
+        running = self._ran[1].conditions() if self._runs and self._ran else ()
         own = (*self._body.conditions, *self._conditions)
         return [*own, *running, *_lengths(self._named), *_lengths(self._asked)]
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nnspec.analysis.generic.facts import Facts
     from nnspec.analysis.generic.trace import Outcome
 
+
 @dataclass(frozen=True)
 class Quotients:
     """Constants that others divide, as products: `width` as `heads` times a symbol for `width // heads`.

@@ -45,7 +45,8 @@ class Formulas:
     ) -> Formulas:
         """The formulas of figures in sizes, and in constants if there are any (`all`, or their names).
 
-        Raises `SpecError` for a constant or figure that has none, save for figures that nobody asked for.
+        Figures that have none are said to be so. Raises `SpecError` for a constant that has none, and where no
+        figure has any.
         """
         if constants is None:
             values = [analysis.measured(each.name).at(spec.symbols) for each in figures]
@@ -57,8 +58,9 @@ class Formulas:
         if constants != EVERY:
             names = [name.strip() for name in constants.split(",")]
         asked = [each.name for each in wanted]
-        optional = asked if unasked else ()
-        forms = closed_forms(analysis, asked, names, optional=optional)
+        forms = closed_forms(analysis, asked, names, optional=asked)
+        if forms.unsaid and not forms.figures:
+            raise next(iter(forms.unsaid.values()))
         said = [each for each in wanted if each.name in forms.figures]
         values = [forms.figures[each.name].at(spec.symbols) for each in said]
         left_out = [each for each in figures if each not in wanted]
@@ -82,6 +84,11 @@ class Formulas:
         assert self.forms is not None
         return [f"{name} == {self.forms.constants[name]}" for name in names]
 
+    def unsaid(self) -> dict[str, str]:
+        """Why figures that were asked for have no formula, by their names."""
+        errors = {} if self.forms is None else self.forms.unsaid
+        return {name: error.diagnostic.message for name, error in errors.items()}
+
     def remarks(self) -> list[str]:
         """The same for a person, with the reasons."""
         if self.forms is None:
@@ -93,7 +100,7 @@ class Formulas:
         found += self._kept()
         if self.forms.conditions:
             found.append(f"holds where {', '.join(map(str, self.forms.conditions))}")
-        found.extend(self.forms.unsaid.values())
+        found += self.unsaid().values()
         if self.left_out:
             names = ",".join(each.name for each in self.left_out)
             found.append(
@@ -134,6 +141,8 @@ class Formulas:
             if self.forms.kept:
                 besides = {each: self.conditions_of(each) for each in self.forms.kept}
                 found["holds_where_besides"] = besides
+            if self.forms.unsaid:
+                found["unsaid"] = self.unsaid()
         return found
 
     def as_text(self) -> str:
@@ -257,6 +266,7 @@ def rendered(found: Sequence[Formulas], notation: str) -> str:
     if notation == "latex":
         return "\n".join(each.as_latex() for each in found)
     from nnspec.analysis.formula.source import javascript_source, python_source
+    from nnspec.cli.shown.text import visible
     from nnspec.ops.base import snake_case
 
     definitions = [
@@ -267,4 +277,8 @@ def rendered(found: Sequence[Formulas], notation: str) -> str:
         )
     ]
     write = python_source if notation == "python" else javascript_source
-    return write(definitions)
+    mark = "#" if notation == "python" else "//"
+    notes = [
+        f"{mark} {visible(why)}\n" for each in found for why in each.unsaid().values()
+    ]
+    return "".join([*notes, *(["\n"] if notes else []), write(definitions)])
