@@ -18,10 +18,14 @@ from nnspec.records import dataclass
 
 @dataclass(frozen=True, eq=False)
 class GenericSite(Site):
-    """A node whose operator and types speak of the constants of the model."""
+    """A node whose operator and types speak of the constants of the model.
+
+    `uncertain` are arguments that are 0 in some turns of loops, and not in others.
+    """
 
     given: tuple[Any, ...] = ()
     found: tuple[TensorType, ...] = ()
+    uncertain: tuple[str, ...] = ()
 
     @cached_property
     def types(self) -> tuple[Any, ...]:
@@ -57,7 +61,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Repeated:
-    """The turns of the loop `uid` from `first` to below `stop`, which differ in their number alone.
+    """The turns of a `loop`, by its key, from `first` to below `stop`, which differ in their number alone.
 
     `turn` is the symbol of that number in what `body` says.
     """
@@ -66,20 +70,28 @@ class Repeated:
     turn: str
     first: int
     stop: Dim
-    uid: int
+    loop: str
     key: str
 
 
 Part: TypeAlias = Leaf | Call | Repeated
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Body:
     """Parts in the order in which they run, and the conditions under which they are these."""
 
     parts: tuple[Part, ...]
     conditions: tuple[Condition, ...] = ()
     key: str = field(default="", init=False)
+
+    @cached_property
+    def is_certain(self) -> bool:
+        """Whether all turns of its loops do the same, and not only take the same sizes."""
+        return all(
+            not part.site.uncertain if isinstance(part, Leaf) else part.body.is_certain
+            for part in self.parts
+        )
 
     def __post_init__(self) -> None:
         conditions = ",".join(str(condition.key) for condition in self.conditions)

@@ -120,7 +120,7 @@ def _turn_by_turn(
     undecided: set[str],
 ) -> Iterator[Generic]:
     """A program in some names, until no loop is left whose turns differ; `undecided` is told of constants that are."""
-    unrolled: dict[int, str] = {}
+    unrolled: dict[str, str] = {}
     while search.missing:
         generic = Generic(program, setting, names, named, unrolled)
         yield generic

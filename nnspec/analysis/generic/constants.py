@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
 
 from nnspec.analysis.generic.conditions import OPPOSITE, Condition
+from nnspec.analysis.generic.reals import Real, zero_of
 from nnspec.ir import dims
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Atom, Dim, DimError, dim, symbol
@@ -36,14 +37,6 @@ class Unsaid(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Real:
-    """A number that is no integer, and the model's constants that it was computed from."""
-
-    value: float
-    names: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Progression:
     """What a loop over a `range` of generic length goes through: `count` elements, each by its turn from 0."""
 
@@ -54,12 +47,13 @@ class Progression:
 class Constants:
     """Reads sizes and terms of blocks; `conditions` are the comparisons that were decided on the way.
 
-    `known` are the values of the model's constants.
+    `known` are the values of the model's constants, `least` what numbers of turns are at least.
     """
 
     def __init__(self, assumptions: Assumptions, known: Mapping[str, Dim]) -> None:
         self.assumptions = assumptions
         self.known = known
+        self.least: dict[str, int] = {}
         self.conditions: list[Condition] = []
 
     @contextmanager
@@ -71,6 +65,16 @@ class Constants:
             yield found
         finally:
             self.conditions = outer
+
+    @contextmanager
+    def counting(self, turn: str, least: int) -> Generator[None]:
+        """Inside, there is the number of a turn, which is at least so much."""
+        outer = self.least
+        self.least = {**outer, turn: least}
+        try:
+            yield
+        finally:
+            self.least = outer
 
     # ---- sizes -------------------------------------------------------------------------------
 
@@ -110,7 +114,7 @@ class Constants:
             case Traced(term=None):
                 return value.value
             case Traced(value=float(), term=Term() as term):
-                return Real(value.value, _behind(term, names))
+                return Real(value.value, _behind(term, names), self.zero(term, names))
             case Traced(term=Term() as term):
                 return self.term_or(term, names, value.value)
             case Sequence(term=Term() as term):
@@ -143,6 +147,15 @@ class Constants:
             return read(self, term.arguments, names)
         except (TypeError, ValueError, KeyError, IndexError, ArithmeticError) as error:
             raise Unsaid(str(error)) from None
+
+    def zero(self, term: Term, names: Names) -> Dim | None:
+        """A size that is 0 where a number is that is no integer; None if none is known."""
+        with self.collecting():
+            try:
+                found = self.term(term, names)
+            except (Unsaid, DimError):
+                return None
+        return found.zero if isinstance(found, Real) else None
 
     # ---- decisions ---------------------------------------------------------------------------
 
@@ -198,6 +211,20 @@ class Constants:
         if isinstance(value, tuple):
             return cast("tuple[Any, ...]", value)
         raise Unsaid(repr(value))
+
+    def uncertain_turns(self, size: Dim) -> frozenset[str]:
+        """The loops, by their keys, on whose turns it hangs whether a size is 0."""
+        turns = {
+            name: self.least[name]
+            for name in self.least
+            if name in size.generic.symbols()
+        }
+        counted = size.generic.at(
+            {n: symbol(n) + (low - 1) for n, low in turns.items()}
+        )
+        if not turns or self.assumptions.holds(">", counted, dim(0)):
+            return frozenset()
+        return frozenset(name.partition("@")[2] for name in turns)
 
     def fix(self, value: Any) -> None:
         """Notes that what a value was computed from has to stay as it is."""
@@ -294,10 +321,17 @@ def _dim(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
     """A term holds a twin itself; its value is found by the names."""
     twin: Dim = arguments[0].generic
     generic = constants.generic(twin, names)
-    values = {
-        name: value.value for name, value in names.items() if isinstance(value, Dim)
-    }
+    values = {name: _concrete(value) for name, value in names.items()}
     return constants.generic(twin, values).named(generic)
+
+
+def _concrete(value: Any) -> Any:
+    """A size, or each size in a list, without what it is in the constants of the model."""
+    if isinstance(value, Dim):
+        return value.value
+    if isinstance(value, tuple):
+        return tuple(map(_concrete, cast("tuple[Any, ...]", value)))
+    return value
 
 
 def _several(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
@@ -359,7 +393,8 @@ def _computed(sign: str, left: Any, right: Any) -> Any:
     if isinstance(left, tuple) and isinstance(right, tuple) and sign == "+":
         return (*cast("tuple[Any, ...]", left), *cast("tuple[Any, ...]", right))
     result = _ARITHMETIC[sign](float(_plain(left)), float(_plain(right)))
-    return Real(result, names_behind(left) | names_behind(right))
+    names = names_behind(left) | names_behind(right)
+    return Real(result, names, zero_of(sign, left, right))
 
 
 def _called(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:

@@ -83,16 +83,24 @@ class Plan:
 
 @dataclass(frozen=True)
 class Repetition:
-    """A loop of `count` turns whose turns, but the `first` and `last` ones, do the same after every `period` of them."""
+    """A loop of `count` turns whose turns, but the `first` and `last` ones, do the same after every `period` of them.
+
+    `loop` is its key.
+    """
 
     first: int
     last: int
     count: Dim
     period: int
+    loop: str
 
 
 class Turning:
-    """One loop of an activation."""
+    """One loop of an activation.
+
+    Its `key` tells it from other loops, and from itself in other turns of loops around it that are gone through
+    turn by turn.
+    """
 
     def __init__(self, activation: Activation, loop: Loop) -> None:
         self.activation = activation
@@ -100,6 +108,7 @@ class Turning:
         self.tracer = activation.tracer
         self.loop = loop
         self.turns = len(loop.iterations)
+        self.key = ".".join(map(str, (loop.uid, *activation.outer)))
 
     def run(self) -> list[Part]:
         """The parts of all turns."""
@@ -111,27 +120,32 @@ class Turning:
         return self._one_by_one(iterable)
 
     def _planned(self, range_: Progression) -> list[Part] | None:
-        """The parts by the first plan whose turns are alike however many there are; else by the first that goes.
+        """The parts by the first plan whose turns are alike however many there are; else by the best that goes.
 
-        Of the latter it is a condition for each turn that it is like the others.
+        Turns may be alike but for what hangs on a rate that is 0 in some of them. Last comes that it is a condition
+        for each turn that it is like the others.
         """
-        possible: list[Plan] = []
+        possible: dict[int, Plan] = {}
         for plan in self._plans():
             start = _Start(self.activation)
             found = self._tried(range_, plan)
             if found is None:
                 continue
             parts, conditions = found
-            if _hold_for_any_number(conditions):
-                self.constants.conditions += conditions
-                return parts
+            holds = _hold_for_any_number(conditions)
+            if holds and Body(tuple(parts)).is_certain:
+                return self._taken(found)
             start.again()
-            possible += [plan] if plan.period == 1 else []
-        for plan in possible[:1]:
-            parts, conditions = self._tried(range_, plan) or ([], [])
-            self.constants.conditions += conditions
-            return parts
-        return None
+            if holds or plan.period == 1:
+                possible.setdefault(1 if holds else 2, plan)
+        if not possible:
+            return None
+        return self._taken(self._tried(range_, possible[min(possible)]) or ([], []))
+
+    def _taken(self, found: tuple[list[Part], list[Condition]]) -> list[Part]:
+        parts, conditions = found
+        self.constants.conditions += conditions
+        return parts
 
     def _plans(self) -> Iterator[Plan]:
         for period in PERIODS:
@@ -143,7 +157,7 @@ class Turning:
 
     def _may_be_alike(self, range_: Progression) -> bool:
         is_generic = not range_.count.generic.is_constant
-        return is_generic and self.loop.uid not in self.tracer.unrolled
+        return is_generic and self.key not in self.tracer.unrolled
 
     def _iterable(self) -> Any:
         """What the loop goes through; None where its elements are tensors."""
@@ -157,25 +171,29 @@ class Turning:
         self.activation.repeated.pop(self.loop, None)
         elements = None
         if iterable is not None:
-            because = self.tracer.unrolled.get(self.loop.uid, UNLIKE)
+            because = self.tracer.unrolled.get(self.key, UNLIKE)
             elements = self.constants.elements(iterable, because)
         parts: list[Part] = []
         for turn in range(self.turns):
             parts += self.turn(turn, None if elements is None else elements[turn])
         return parts
 
-    def turn(self, turn: int, element: Any) -> list[Part]:
+    def turn(
+        self, turn: int, element: Any, *, is_one_of_many: bool = False
+    ) -> list[Part]:
         """The parts of one turn, its variables and what it carries known by their names."""
-        names = self.activation.names
+        names, outer = self.activation.names, self.activation.outer
         self._bind(turn, element)
         for name, values in self.loop.carried.items():
             for axis, size in enumerate(self.activation.type_of(values[turn]).shape):
                 names[f"{name}.{axis}@{self.loop.uid}"] = size
         self.activation.nested += 1
+        self.activation.outer = outer if is_one_of_many else (*outer, turn)
         try:
             return self.activation.run(self.loop.iterations[turn].body)
         finally:
             self.activation.nested -= 1
+            self.activation.outer = outer
 
     def _bind(self, turn: int, element: Any) -> None:
         names = self.activation.names
@@ -195,7 +213,9 @@ class Turning:
 
         try:
             with self.constants.collecting() as conditions:
-                parts = _Planned(self, range_, plan).parts()
+                planned = _Planned(self, range_, plan)
+                with self.constants.counting(planned.turn, plan.begin):
+                    parts = planned.parts()
         except (Unlike, Missing, Unsaid, DimError):
             start.again()
             return None
@@ -225,7 +245,7 @@ class _Planned:
         self.constants = loop.constants
         self.range = range_
         self.plan = plan
-        self.turn = f"{TURN if plan.period == 1 else ROUND}{loop.loop.uid}"
+        self.turn = f"{TURN if plan.period == 1 else ROUND}{loop.key}"
 
     def parts(self) -> list[Part]:
         """The parts of all turns. Raises `Unlike`."""
@@ -240,10 +260,10 @@ class _Planned:
         stop = plan.end(count).generic
         self._note(middle, stop)
         key = f"turns:{self.turn}:{plan.begin}:{stop.key}:{middle.key}"
-        uid = self.loop.loop.uid
-        parts.append(Repeated(middle, self.turn, plan.begin, stop, uid, key))
+        loop = self.loop.key
+        parts.append(Repeated(middle, self.turn, plan.begin, stop, loop, key))
         activation.repeated[self.loop.loop] = Repetition(
-            plan.first, plan.last, count.generic, plan.period
+            plan.first, plan.last, count.generic, plan.period, loop
         )
         made = activation.types
         activation.types = kept
@@ -251,7 +271,7 @@ class _Planned:
         for turn in range(turns - plan.last, turns):
             parts += self.loop.turn(turn, self.range.element(count - turns + turn))
         for value in made.keys() - activation.types.keys():
-            activation.hidden[value] = uid
+            activation.hidden[value] = loop
         return parts
 
     def _note(self, middle: Body, stop: Dim) -> None:
@@ -310,7 +330,9 @@ class _Planned:
         for place in range(self.plan.period):
             turn = self.plan.number(dim(number).named(symbol(self.turn)), place)
             self._check_instances(int(turn.value))
-            parts += self.loop.turn(int(turn.value), self.range.element(turn))
+            parts += self.loop.turn(
+                int(turn.value), self.range.element(turn), is_one_of_many=True
+            )
         return parts
 
     def _check_instances(self, turn: int) -> None:

@@ -56,7 +56,7 @@ class Generic:
         setting: Setting,
         asked: Sequence[Parameter],
         named: Sequence[Parameter],
-        unrolled: Mapping[int, str],
+        unrolled: Mapping[str, str],
     ) -> None:
         self.setting = setting
         self._program = program
@@ -72,7 +72,7 @@ class Generic:
         # Whether a figure was found by running the program.
         self._runs = False
         # The loops whose turns differ in memory, and the constants that decide what is done there.
-        self.unlike: dict[int, str] = {}
+        self.unlike: dict[str, str] = {}
         self.undecided: set[str] = set()
 
     def figure(self, name: str) -> Dim:
@@ -127,10 +127,12 @@ class Generic:
             self._ran = self._outcome, running
         return self._ran[1]
 
-    def _loops(self) -> set[int]:
+    def _loops(self) -> set[str]:
         """The loops of which one turn was said for all."""
         return {
-            loop.uid for each in self._outcome.reached() for loop in each.made.repeated
+            repeated.loop
+            for each in self._outcome.reached()
+            for repeated in each.made.repeated.values()
         }
 
     def _sum(self, quantity: Additive) -> Dim:
@@ -138,7 +140,7 @@ class Generic:
             try:
                 found = Sums(quantity, self._tracer.constants).counted(self._body)
             except Unrolled as loop:
-                self._unrolled[loop.uid] = UNLIKE
+                self._unrolled[loop.key] = UNLIKE
                 self._tracer, self._outcome = self._traced()
                 continue
             self._conditions += found.conditions
@@ -155,7 +157,7 @@ class Generic:
             try:
                 outcome = self._run(tracer)
             except Unrolled as loop:
-                self._unrolled[loop.uid] = UNLIKE
+                self._unrolled[loop.key] = UNLIKE
                 continue
             for condition in outcome.body.conditions:
                 tracer.facts.suppose(condition)

@@ -143,6 +143,8 @@ class Symbolic:
 
     def _function(self, outcome: Outcome) -> Function:
         made = outcome.made
+        for loops in made.unsteady.values():
+            raise Unlike("a rate is 0 in some turns of its loop", loops)
         function = made.function
         types = {v: self._said(k, function.types[v]) for v, k in made.given.items()}
         return replace(
@@ -173,7 +175,9 @@ class Symbolic:
 
     def _turns(self, outcome: Outcome) -> Mapping[Loop, Turns]:
         return {
-            loop: Turns(each.first, each.last, self._said(each.count), each.period)
+            loop: Turns(
+                each.first, each.last, self._said(each.count), each.period, each.loop
+            )
             for loop, each in outcome.made.repeated.items()
         }
 
@@ -185,7 +189,7 @@ class Symbolic:
         found = self._quotients.multiplied(size.generic)
         turns = [name for name in found.symbols() if name.startswith((TURN, ROUND))]
         if turns:
-            loops = frozenset(int(name.partition("@")[2]) for name in turns)
+            loops = frozenset(name.partition("@")[2] for name in turns)
             raise Unlike("a size changes from turn to turn of its loop", loops)
         return found
 

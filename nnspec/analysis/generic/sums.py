@@ -26,6 +26,10 @@ from nnspec.ops.base import OpError, replaced
 from nnspec.records import dataclass
 
 
+class Unsteady(Exception):
+    """Turns of a loop that count differently."""
+
+
 class Sums:
     """The sums of one quantity over bodies, in the constants of the model."""
 
@@ -70,7 +74,17 @@ class Sums:
             value = self._stacked(site)
             if value is None:
                 value = self._quantity.rule(site).generic
+            for name in site.uncertain:
+                self._check_either(site, name, value)
         return Counted(value, tuple(conditions))
+
+    def _check_either(self, site: GenericSite, name: str, value: Dim) -> None:
+        """Raises `Unsteady` where it matters whether an argument is 0, which some turns decide one way and some the other."""
+        assert site.node.op is not None
+        for number in (0.0, 0.5):
+            node = replace(site.node, op=replaced(site.node.op, **{name: number}))
+            if self._quantity.rule(replace(site, node=node)).generic != value:
+                raise Unsteady
 
     def _stacked(self, site: GenericSite) -> Dim | None:
         """What a stack of layers takes, of any number of them; None if it is no such stack."""
@@ -101,13 +115,16 @@ class Sums:
         return self._quantity.rule(replace(site, node=node)).generic
 
     def _repeated(self, part: Repeated) -> Counted:
-        inner = self.counted(part.body)
+        try:
+            inner = self.counted(part.body)
+        except Unsteady:
+            raise Unrolled(part.loop) from None
         found = added_up(inner.value, part.turn, part.first, part.stop)
         turns = Turns(part.turn, part.first, part.stop)
         conditions = [condition.within(turns) for condition in inner.conditions]
         rest = remaining((c for c in conditions if c.turns), Assumptions())
         if found is None or rest:
-            raise Unrolled(part.uid)
+            raise Unrolled(part.loop)
         return Counted(found, tuple(c for c in conditions if not c.turns))
 
 

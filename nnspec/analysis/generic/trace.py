@@ -18,11 +18,11 @@ from nnspec.analysis.generic.bodies import (
     Part,
     key_of,
 )
-from nnspec.analysis.generic.constants import Constants, Unsaid, names_in
+from nnspec.analysis.generic.constants import RULED, Constants, Unsaid, names_in
 from nnspec.analysis.generic.facts import Facts
 from nnspec.analysis.generic.stretching import decisions
 from nnspec.analysis.uses import Site, Use, Uses
-from nnspec.ir.dims import ONE, Dim, DimError, symbol, witnessed
+from nnspec.ir.dims import ONE, ZERO, Dim, DimError, symbol, witnessed
 from nnspec.ir.graph import (
     Argument,
     Branch,
@@ -52,11 +52,11 @@ STRETCHED = "a size of 1 would be stretched"
 
 
 class Unrolled(Exception):
-    """The loop `uid` cannot be said as turns that are alike, and has to be gone through turn by turn."""
+    """The loop of a `key` cannot be said as turns that are alike, and has to be gone through turn by turn."""
 
-    def __init__(self, uid: int) -> None:
-        super().__init__(uid)
-        self.uid = uid
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
 
 
 class Missing(Exception):
@@ -94,17 +94,17 @@ class Tracer:
 
     uses: Uses
     constants: Constants
-    unrolled: Mapping[int, str] = field(default_factory=dict[int, str])
+    unrolled: Mapping[str, str] = field(default_factory=dict[str, str])
     facts: Facts = field(default_factory=Facts)
-    _made: dict[tuple[Use, str], Outcome] = field(
-        default_factory=dict[tuple[Use, str], Outcome]
+    _made: dict[tuple[Use, str, str], Outcome] = field(
+        default_factory=dict[tuple[Use, str, str], Outcome]
     )
 
     def traced(
         self, use: Use, names: Mapping[str, Any], inputs: tuple[Any, ...]
     ) -> Outcome:
         """A function in one use, called with these constants and inputs."""
-        key = (use, key_of((names, inputs)))
+        key = (use, key_of((names, inputs)), key_of(self.constants.least))
         if key not in self._made:
             name = f"{use.key}#{len(self._made)}"
             self._made[key] = self._trace(name, use, names, inputs)
@@ -130,7 +130,9 @@ class Activation:
     """One function being run: its names, and the types of its values in the constants of the model.
 
     `given`, `operators` and `called` are what values, nodes and calls came to at last, and `repeated` the
-    loops of which one turn was said for all. `sites` are the nodes by number, `nested` says in how many loops it is.
+    loops of which one turn was said for all. `sites` are the nodes by number, `nested` says in how many loops it is, `outer` in
+    which turns of those of them that are gone through turn by turn;
+    of nodes that are `unsteady` an argument is 0 in some turns of these loops alone.
     """
 
     def __init__(self, tracer: Tracer, use: Use, names: dict[str, Any]) -> None:
@@ -140,12 +142,14 @@ class Activation:
         self.function: Function = self.inside.function
         self.names = names
         self.types: dict[int, TensorType] = {}
-        self.hidden: dict[int, int] = {}
+        self.hidden: dict[int, str] = {}
         self.given: dict[int, TensorType] = {}
         self.operators: dict[int, Operator] = {}
         self.called: dict[int, Outcome] = {}
         self.repeated: dict[Loop, Repetition] = {}
         self.nested = 0
+        self.outer: tuple[int, ...] = ()
+        self.unsteady: dict[int, frozenset[str]] = {}
         self.sites = {site.node.id: site for site in self.inside.sites}
 
     # ---- values ------------------------------------------------------------------------------
@@ -232,13 +236,33 @@ class Activation:
             return []
         assert node.op is not None
         op = self.operators[node.id] = self._operator(node, node.op)
+        uncertain = self._uncertain(node, op)
         self._note_stretching(op, given)
         results = self._inferred(op, given, node)
         self._give(node, results)
         generic = GenericSite(
-            site.inside, replace(node, op=op), site.is_first, given, results
+            site.inside, replace(node, op=op), site.is_first, given, results, uncertain
         )
         return [Leaf(generic, _leaf_key(generic, op))]
+
+    def _uncertain(self, node: Node, op: Operator) -> tuple[str, ...]:
+        """The arguments that are 0 in some turns of loops alone; where they hang on no turn that is a condition."""
+        found: list[str] = []
+        self.unsteady.pop(node.id, None)
+        for name, term in node.terms.items():
+            if not isinstance(getattr(op, name), float):
+                continue
+            zero = self.constants.zero(term, self.names)
+            if zero is None or zero.generic.is_constant:
+                continue
+            turns = self.constants.uncertain_turns(zero)
+            if turns:
+                found.append(name)
+                self.unsteady[node.id] = turns
+            else:
+                sign = "==" if zero.value == 0 else "!="
+                self.constants.note(sign, zero.generic, ZERO, RULED)
+        return tuple(found)
 
     def _note_stretching(self, op: Operator, given: tuple[Any, ...]) -> None:
         """Notes what broadcasting hangs on, free sizes apart: they are never taken for 1."""
@@ -311,6 +335,7 @@ def _leaf_key(site: GenericSite, op: Operator) -> str:
     needed = tuple(value in site.inside.needed for value in site.node.values())
     needs = (*needed, *(site.needs(name) for name in site.weights))
     fields = {name: getattr(op, name) for name in fields_of(type(op))}
+    fields |= dict.fromkeys(site.uncertain, "either")
     return key_of((op.op_name(), fields, site.given, site.found, flags, needs))
 
 

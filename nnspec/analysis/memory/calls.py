@@ -100,9 +100,7 @@ class Calls:
         used = [_instances(function, turn.body) for turn in loop.iterations[:ran]]
         others = {path for each in (*used[:begin], *used[end:]) for path in each}
         shared = any(not each.isdisjoint(others) for each in used[begin:end])
-        return Rolling(
-            turns, machine, ran, shared=shared, note=self._need, loop=loop.uid
-        )
+        return Rolling(turns, machine, ran, shared=shared, note=self._need)
 
     def _need(self, count: Dim, least: int) -> None:
         self.least[count] = max(least, self.least.get(count, 0))
@@ -275,7 +273,7 @@ class Calls:
             loops = self._turns.get(context.function, {})
             raise Unlike(
                 "how far a loop is computed again is not known",
-                frozenset(loop.uid for loop in loops) or None,
+                frozenset(each.loop for each in loops.values()) or None,
             )
         for count, least in effect.turns:
             self._need(count, least)

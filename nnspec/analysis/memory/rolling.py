@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Unlike(Exception):
-    """The turns of a loop do not do the same in memory: of one of the `loops`, by their numbers, if that is known."""
+    """The turns of a loop do not do the same in memory: of one of the `loops`, by what they are called, if that is known."""
 
-    def __init__(self, message: str, loops: frozenset[int] | None = None) -> None:
+    def __init__(self, message: str, loops: frozenset[str] | None = None) -> None:
         super().__init__(message)
         self.loops = loops
 
@@ -31,13 +31,14 @@ class Unlike(Exception):
 class Turns:
     """A loop of `count` turns, of which the `first` ones and the `last` ones may be unlike the others.
 
-    `period` of the others together do the same as those behind them: a round.
+    `period` of the others together do the same as those behind them: a round. `loop` is what it is called.
     """
 
     first: int
     last: int
     count: Dim
     period: int = 1
+    loop: str = ""
 
     def fewest(self, rounds: int) -> int:
         """How many turns a loop of so many rounds has."""
@@ -62,7 +63,7 @@ class Rolling:
     Where rounds are single turns, as they mostly are, what is said of turns here is meant of rounds.
 
     `shared` tells of turns that use the same weights: the first gradient of these is unlike later ones.
-    `note` is told how many turns there must be; `loop` is the number of the loop.
+    `note` is told how many turns there must be.
     """
 
     def __init__(
@@ -73,7 +74,6 @@ class Rolling:
         *,
         shared: bool,
         note: Callable[[Dim, int], None],
-        loop: int,
     ) -> None:
         self.turns = turns
         self.machine = machine
@@ -83,7 +83,6 @@ class Rolling:
         self.more = self.count - self.middle
         self.numbers: list[int] = []
         self._note = note
-        self._loop = loop
         # What lay there before the loop and is not rebound; whether its turns keep any of that.
         self._before: list[Any] = []
         self._holds_before = False
@@ -297,7 +296,7 @@ class Rolling:
     def _expect(self, holds: bool) -> None:
         if not holds:
             message = "the turns of its loop do not leave the memory as they found it"
-            raise Unlike(message, frozenset({self._loop}))
+            raise Unlike(message, frozenset({self.turns.loop}))
 
 
 def source_of(tensor: Any) -> Hashable:

@@ -86,8 +86,10 @@ class Formulas:
 
     def unsaid(self) -> dict[str, str]:
         """Why figures that were asked for have no formula, by their names."""
-        errors = {} if self.forms is None else self.forms.unsaid
-        return {name: error.diagnostic.message for name, error in errors.items()}
+        if self.forms is None:
+            return {}
+        found = self.forms.unsaid.items()
+        return {name: error.diagnostic.message for name, error in found}
 
     def remarks(self) -> list[str]:
         """The same for a person, with the reasons."""
