@@ -413,6 +413,20 @@ USED_AGAIN = Sample(
     holding=0.1,
 )
 
+RATES = Sample(
+    """
+    model M(depth: int = 1, more: int = 3, width: int = 6) {
+      input x: [B, width]
+      x = x -> stem: Linear(width)
+      for i in range(depth) { x = x + (x -> fc: Linear(width) -> Dropout(0.1 * i / depth)) }
+      for i in range(more) { x = x + (x -> up: Linear(width) -> Dropout(0.2 * i / more)) }
+      output y = x -> Dropout(0.1 * (more - 1))
+    }
+    """,
+    {"depth": range(1, 5), "more": range(1, 6), "width": range(2, 9)},
+    holding=0.5,
+)
+
 SAMPLES = {
     name.lower(): sample
     for name, sample in globals().items()

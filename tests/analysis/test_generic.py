@@ -232,7 +232,7 @@ SOME = [
     (
         "SwinT",
         "vision/swin.nns",
-        [{"depths": depths} for depths in ([2, 4, 2, 8], [4, 2, 12, 2])],
+        [{"depths": [2, 4, 2, 6]}],
     ),
 ]
 
@@ -407,8 +407,8 @@ def test_every_other_turn_may_do_something_else():
     assert not forms.fixed
     assert not forms.holds({"depths[2]": 5})
     chance = random.Random("swin")
-    for _ in range(5):
-        depths = [2 * chance.randint(1, 9) for _ in range(4)]
+    for _ in range(2):
+        depths = [2 * chance.randint(1, 4) for _ in range(4)]
         given = spelled({"depths": depths})
         assert forms.holds(given)
         other = Analysis(nnspec.load(path, "SwinT", depths=depths).program)

@@ -348,6 +348,21 @@ class _Planned:
             if site.node.owns and site.is_first and not made:
                 raise Unlike
 
+    def _check_gradients(self, turn: int) -> None:
+        """Raises `Unlike` where gradients pass otherwise behind a round than before it, or it alone is computed again in part."""
+        inside = self.activation.inside
+        for values in self.loop.loop.carried.values():
+            before, behind = values[turn], values[turn + self.plan.period]
+            for found in (inside.needed, inside.reached):
+                if (before in found) != (behind in found):
+                    raise Unlike
+        if inside.use.ends and self.plan.rounds(self.loop.turns) == 1:
+            turns = self.loop.loop.iterations[turn : turn + self.plan.period]
+            numbers = (n for each in turns for n in nodes_in(each.body))
+            sites = [self.activation.sites[number] for number in numbers]
+            if len({(site.again, site.ends) for site in sites}) > 1:
+                raise Unlike
+
     def _middle(self, supposed: Supposed) -> Body:
         """One body that all rounds have. Raises `Unlike`."""
         plan = self.plan
@@ -360,6 +375,7 @@ class _Planned:
             with self.constants.collecting() as conditions:
                 parts = self._round(number)
             supposed.check(turn + plan.period)
+            self._check_gradients(turn)
             body = Body(tuple(parts), tuple(conditions))
             if found is not None and body.key != found.key:
                 raise Unlike
