@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 
+from nnspec.analysis.memory.groups import Groups
 from nnspec.analysis.memory.machine import (
     Leaf,
     Machine,
@@ -44,34 +45,36 @@ def context_of(
     place: Place,
 ) -> tuple[Context, list[Storage]]:
     """The situation of a call, and the storages of its arguments by their groups."""
-    storages: list[Storage] = []
-    arguments: list[Argument] = []
-    for number, tensor in enumerate(given):
-        group = next(
-            (i for i, each in enumerate(storages) if each is tensor.storage), None
-        )
-        if group is None:
-            group = len(storages)
-            storages.append(tensor.storage)
-        same = next(
-            i
-            for i, each in enumerate(given)
-            if i == number or (each.source is not None and each.source == tensor.source)
-        )
-        arguments.append(
-            Argument(
-                tensor.shape,
-                tensor.strides,
-                tensor.dtype,
-                tensor.storage.size,
-                machine.recording and tensor.source is not None,
-                tensor.storage.state,
-                group,
-                same,
-            )
-        )
-    recording = machine.recording
-    return Context(function, frozen, recording, tuple(arguments), used, place), storages
+    groups = Groups()
+    arguments = tuple(
+        _argument(tensor, groups.number(tensor.storage), _first_equal(given, number))
+        for number, tensor in enumerate(given)
+    )
+    context = Context(function, frozen, machine.recording, arguments, used, place)
+    return context if machine.recording else unrecorded(context), groups.storages
+
+
+def _argument(tensor: Tensor, group: int, same: int) -> Argument:
+    return Argument(
+        tensor.shape,
+        tensor.strides,
+        tensor.dtype,
+        tensor.storage.size,
+        tensor.source is not None,
+        tensor.storage.state,
+        group,
+        same,
+    )
+
+
+def _first_equal(given: Sequence[Tensor], number: int) -> int:
+    """The first argument whose gradient goes where that of this one does."""
+    source = given[number].source
+    return next(
+        place
+        for place, each in enumerate(given)
+        if place == number or (each.source is not None and each.source == source)
+    )
 
 
 def inside(machine: Machine, context: Context) -> list[Tensor]:
@@ -98,35 +101,9 @@ def effect_of(
     machine: Machine, context: Context, results: list[Tensor], given: list[Tensor]
 ) -> Effect:
     """What a function that has run on a machine of its own came to."""
-    fresh: list[Storage] = []
-    found: list[Result] = []
-    for result in results:
-        storage = result.storage
-        group = storage.outside
-        place = -1
-        if group is None:
-            place = next((i for i, s in enumerate(fresh) if s is storage), len(fresh))
-            if place == len(fresh):
-                fresh.append(storage)
-        passes = next(
-            (
-                i
-                for i, each in enumerate(given)
-                if result.source is not None and result.source is each.source
-            ),
-            None,
-        )
-        found.append(
-            Result(
-                result.shape,
-                result.strides,
-                result.dtype,
-                result.source is not None,
-                group,
-                place,
-                passes,
-            )
-        )
+    groups = Groups()
+    found = tuple(_result(each, given, groups) for each in results)
+    fresh = groups.storages
     records = reached(
         [r.source for r, u in zip(results, context.used, strict=True) if u]
     )
@@ -136,12 +113,34 @@ def effect_of(
         machine.peaks.settled(),
         None if machine.needs_unknown else tuple(reduced(machine.needed)),
         tuple(machine.turns_needed),
-        tuple(found),
+        found,
         tuple(each.size for each in fresh),
         total(each.size for each in inner) + besides(machine, records),
         tuple(sorted(each.outside for each in kept if each.outside is not None)),
         tuple(place for place, each in enumerate(fresh) if each in kept),
     )
+
+
+def _result(result: Tensor, given: Sequence[Tensor], fresh: Groups) -> Result:
+    """How a result lies; new storages are numbered as they are met."""
+    outside = result.storage.outside
+    return Result(
+        result.shape,
+        result.strides,
+        result.dtype,
+        result.source is not None,
+        outside,
+        fresh.number(result.storage) if outside is None else -1,
+        _passed(result, given),
+    )
+
+
+def _passed(result: Tensor, given: Sequence[Tensor]) -> int | None:
+    """The argument whose gradient is that of a result, which is handed through; None where none is."""
+    if result.source is None:
+        return None
+    places = (i for i, each in enumerate(given) if each.source is result.source)
+    return next(places, None)
 
 
 def besides(machine: Machine, records: Sequence[Record]) -> Dim:
@@ -183,10 +182,7 @@ def kept_outside(
             fresh[each.fresh] = result.storage
     for storage in fresh.values():
         storage.counted = False
-    return [
-        *(groups[group] for group in effect.kept_groups),
-        *(fresh[place] for place in effect.kept_fresh),
-    ]
+    return effect.kept_of(groups, fresh)
 
 
 def leave(storages: Sequence[Storage], held: Sequence[bool]) -> None:
@@ -212,20 +208,15 @@ def backward_effect(
     machine: Machine, context: Context, leaves: Sequence[object]
 ) -> BackwardEffect:
     """What a backward pass on a machine of its own came to."""
-    fresh: list[Storage] = []
+    fresh = Groups()
     found: list[Gradient | None] = []
     for place, leaf in enumerate(leaves):
         gradient = leaf.gradient if isinstance(leaf, Leaf) else None
         if gradient is None or context.arguments[place].same != place:
             found.append(None)
             continue
-        storage = gradient.storage
-        group = storage.outside
-        if group is None:
-            known = next((i for i, s in enumerate(fresh) if s is storage), len(fresh))
-            if known == len(fresh):
-                fresh.append(storage)
-            group = -1 - known
+        storage, group = gradient.storage, gradient.storage.outside
+        group = -1 - fresh.number(storage) if group is None else group
         found.append(
             Gradient(
                 gradient.shape, gradient.strides, gradient.dtype, storage.size, group
@@ -240,42 +231,34 @@ class Tokens:
     """The storages of gradients that are handed over, and whether anybody else holds them."""
 
     def __init__(self, tensors: Sequence[Tensor | None]) -> None:
-        self.storages: list[Storage] = []
+        self._groups = Groups()
         for tensor in tensors:
-            if tensor is not None and not any(
-                each is tensor.storage for each in self.storages
-            ):
-                self.storages.append(tensor.storage)
-        self.references = [weakref.ref(each) for each in self.storages]
-        self.sizes = [each.size for each in self.storages]
+            if tensor is not None:
+                self._groups.number(tensor.storage)
+        storages = self._groups.storages
+        self.references = [weakref.ref(each) for each in storages]
+        self.sizes = [each.size for each in storages]
         self.made: dict[int, Storage] = {}
 
     def describe(self, tensor: Tensor | None) -> Gradient | None:
         """How a gradient lies."""
         if tensor is None:
             return None
-        group = next(i for i, s in enumerate(self.storages) if s is tensor.storage)
+        group = self._groups.number(tensor.storage)
         return Gradient(
             tensor.shape, tensor.strides, tensor.dtype, self.sizes[group], group
         )
 
     def release(self) -> None:
         """Lets go of the storages: those that nobody holds come to their end."""
-        self.storages.clear()
+        self._groups.storages.clear()
 
     def settled(self, gradient: Gradient | None) -> Gradient | None:
         """A description with what is known once everything is let go."""
         if gradient is None:
             return None
         held = self.references[gradient.group]() is not None
-        return Gradient(
-            gradient.shape,
-            gradient.strides,
-            gradient.dtype,
-            gradient.size,
-            gradient.group,
-            held,
-        )
+        return replace(gradient, held=held)
 
     def tensor(self, machine: Machine, gradient: Gradient | None) -> Tensor | None:
         """A gradient that is handed back."""

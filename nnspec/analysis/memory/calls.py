@@ -30,7 +30,7 @@ from nnspec.analysis.memory.rolling import Rolling, Turns, Unlike
 from nnspec.analysis.memory.situations import BackwardEffect, Behind, Context, Effect
 from nnspec.analysis.memory.turns import RUN, turns_alike
 from nnspec.analysis.uses import Place
-from nnspec.ir.dims import Dim, total
+from nnspec.ir.dims import ZERO, Dim, total
 from nnspec.ir.graph import (
     Branch,
     Function,
@@ -42,6 +42,17 @@ from nnspec.ir.graph import (
     Step,
 )
 from nnspec.ir.types import DType
+from nnspec.records import dataclass
+
+
+@dataclass(frozen=True)
+class _Called:
+    """A call in its situation, what it does there, and whether that is done `again` in the backward pass."""
+
+    node: Node
+    context: Context
+    effect: Effect
+    again: bool
 
 
 class Calls:
@@ -128,12 +139,13 @@ class Calls:
         assert node.callee is not None
         machine.made_by(node.id)
         context, storages = context_of(
-            node.callee, frozen, machine, given, used, _called(machine, node)
+            node.callee, frozen, machine, given, used, _place_of(machine, node)
         )
         # One object for equal ones: tables then find it without comparing.
         context = self._contexts.setdefault(context, context)
         effect = self.effect(context)
         again = machine.recording and self.program.recomputes(node)
+        called = _Called(node, context, effect, again)
         machine.mark()
         # What is computed again later keeps nothing now.
         now = self.effect(unrecorded(context)) if again else effect
@@ -151,51 +163,38 @@ class Calls:
             for each in effect.results
         ]
         if machine.recording:
-            self._record(
-                machine, node, context, effect, given, storages, fresh, results
-            )
+            kept = storages if again else effect.kept_of(storages, fresh)
+            self._record(machine, called, given, kept, results)
         return results
 
     def _record(
         self,
         machine: Machine,
-        node: Node,
-        context: Context,
-        effect: Effect,
-        given: list[Tensor],
-        storages: Sequence[Storage],
-        fresh: Sequence[Storage],
-        results: list[Tensor],
+        called: _Called,
+        given: Sequence[Tensor],
+        kept: Sequence[Storage],
+        results: Sequence[Tensor],
     ) -> None:
+        effect, arguments = called.effect, called.context.arguments
         edges = [
             tensor if each.needs and each.same == place else None
-            for place, (tensor, each) in enumerate(
-                zip(given, context.arguments, strict=True)
-            )
+            for place, (tensor, each) in enumerate(zip(given, arguments, strict=True))
         ]
-        again = self.program.recomputes(node)
-        kept = (
-            list(storages)
-            if again
-            else [
-                *(storages[group] for group in effect.kept_groups),
-                *(fresh[place] for place in effect.kept_fresh),
-            ]
-        )
         saved = [Tensor(each, (), (), DType.FLOAT) for each in kept]
-        lump = Storage(machine, effect.kept) if effect.kept and not again else None
+        inside = ZERO if called.again else effect.kept
+        lump = Storage(machine, inside) if inside else None
 
         def call(
             record: Record, grads: list[Tensor | None], before: list[Tensor | None]
         ) -> list[Tensor | None]:
-            return self._backward(machine, node, context, record, grads, before)
+            return self._backward(machine, called, record, grads, before)
 
         flowing = [
             result
             for result, each in zip(results, effect.results, strict=True)
             if each.needs and each.passes is None
         ]
-        wants = any(each.needs for each in context.arguments)
+        wants = any(each.needs for each in arguments)
         machine.record(
             edges, flowing, saved, None, lump, call, always=bool(flowing) or wants
         )
@@ -224,13 +223,13 @@ class Calls:
     def _backward(
         self,
         machine: Machine,
-        node: Node,
-        context: Context,
+        called: _Called,
         record: Record,
         grads: list[Tensor | None],
         before: list[Tensor | None],
     ) -> list[Tensor | None]:
         machine.mark()
+        context, path = called.context, called.node.path
         base = machine.live
         flows = bool(grads)
         grads.extend([None] * (record.results - len(grads)))
@@ -240,7 +239,7 @@ class Calls:
         grads.clear()
         before.clear()
         arguments: tuple[Tensor, ...] = ()
-        if self.program.recomputes(node):
+        if called.again:
             # The arguments stay to the end; what is computed again is there at once.
             arguments = record.saved
             base = self._again(machine, context, base) if flows else base
@@ -256,14 +255,14 @@ class Calls:
             tuple(tokens.settled(each) for each in incoming),
             tuple(tokens.settled(each) for each in having),
             tuple(each() is not None for each in kept),
-            machine.again or node.path in machine.gradients,
+            machine.again or path in machine.gradients,
         )
         effect = self.behind(situation)
         del arguments
         for peak in effect.peaks.amounts:
             machine.peaks.add(base + peak)
         if not situation.again and effect.parameters != 0:
-            machine.gradients[node.path] = Storage(machine, effect.parameters)
+            machine.gradients[path] = Storage(machine, effect.parameters)
         return [tokens.tensor(machine, each) for each in effect.grads]
 
     def _again(self, machine: Machine, context: Context, base: Dim) -> Dim:
@@ -340,7 +339,7 @@ def _instances(function: Function, items: Sequence[Item]) -> set[Path]:
     return found
 
 
-def _called(machine: Machine, node: Node) -> Place:
+def _place_of(machine: Machine, node: Node) -> Place:
     """Where a function is called, if that matters."""
     return () if machine.ledger is None else (*machine.ledger.place, node.id)
 

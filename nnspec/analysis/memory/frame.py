@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
+from nnspec.analysis.memory.groups import Groups
 from nnspec.analysis.memory.layout import contiguous
 from nnspec.analysis.memory.lowered import Evaluation, NoRule
 from nnspec.analysis.memory.machine import Leaf, Machine, Storage, Tensor, needs
@@ -141,7 +142,7 @@ class Frame:
 
     def _found(self, loop: Loop) -> Found:
         """What a turn of a loop finds: its variables, and how their tensors lie."""
-        groups: list[Storage] = []
+        groups = Groups()
         tensors = {
             name: self.tensors[value]
             for name, value in sorted(self.variables.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import cast
 
+from nnspec.analysis.memory.groups import Groups
 from nnspec.analysis.memory.layout import elementwise, is_dense
 from nnspec.analysis.memory.machine import (
     Edge,
@@ -94,7 +95,7 @@ class _Engine:
 
     def _state(self, rolling: Rolling, turn: int) -> Hashable:
         """What a turn finds on its way back: the gradients that wait, and how they lie."""
-        groups: list[Storage] = []
+        groups = Groups()
         waiting: list[tuple[str, list[Tensor | None]]] = [
             (rolling.called(turn, record.number), buffer)
             for record in self.records

@@ -16,6 +16,7 @@ from nnspec.ir.dims import ZERO, Dim, total
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
+    from nnspec.analysis.memory.groups import Groups
     from nnspec.analysis.memory.machine import Machine
 
 
@@ -310,19 +311,16 @@ def source_of(tensor: Any) -> Hashable:
             return leaf.key
 
 
-def layout_of(tensor: Any, groups: list[Any]) -> Hashable:
+def layout_of(tensor: Any, groups: Groups) -> Hashable:
     """How a tensor lies: equal for tensors that an operation takes for the same."""
     storage = tensor.storage
-    if not any(each is storage for each in groups):
-        groups.append(storage)
-    group = next(i for i, each in enumerate(groups) if each is storage)
     shape = tuple(size.key for size in tensor.shape)
     strides = tuple(size.key for size in tensor.strides)
     return (
         shape,
         strides,
         tensor.dtype,
-        group,
+        groups.number(storage),
         storage.state,
         storage.size.key,
         storage.kept,

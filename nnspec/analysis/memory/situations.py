@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
 
 from nnspec.analysis.memory.layout import Sizes
 from nnspec.analysis.memory.peaks import Peaks
@@ -10,6 +12,11 @@ from nnspec.analysis.uses import Place
 from nnspec.ir.dims import Dim
 from nnspec.ir.types import DType
 from nnspec.records import dataclass
+
+if TYPE_CHECKING:
+    from nnspec.analysis.memory.machine import Storage
+
+    Numbered: TypeAlias = Mapping[int, Storage] | Sequence[Storage]
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,13 @@ class Effect:
     kept: Dim
     kept_groups: tuple[int, ...]
     kept_fresh: tuple[int, ...]
+
+    def kept_of(self, groups: Numbered, fresh: Numbered) -> list[Storage]:
+        """The storages that are kept, of those of arguments and the new ones of results."""
+        return [
+            *(groups[group] for group in self.kept_groups),
+            *(fresh[place] for place in self.kept_fresh),
+        ]
 
 
 @dataclass(frozen=True)
