@@ -37,22 +37,14 @@ class Loads:
         return max((*devices, *self.links.values()), default=0.0)
 
 
-def seconds_on(
-    graph: WeightedGraph, cluster: Cluster, place: int, device: int
-) -> float:
-    """The time of an operator on a device; infinite where it cannot run."""
-    seconds = graph.operators[place].seconds
-    found = cluster.devices[device]
-    return seconds.get(found.name, seconds.get(found.kind, float("inf")))
-
-
 def loads(graph: WeightedGraph, cluster: Cluster, placed: Sequence[int]) -> Loads:
     """The loads of an assignment (for each operator, the place of its device)."""
     count = len(cluster.devices)
     found = Loads([0.0] * count, [0.0] * count, [0.0] * count, [0.0] * count)
     for place, device in enumerate(placed):
-        found.computing[device] += seconds_on(graph, cluster, place, device)
-        found.held[device] += graph.operators[place].memory
+        operator = graph.operators[place]
+        found.computing[device] += operator.seconds_on(cluster.devices[device])
+        found.held[device] += operator.memory
     for value in graph.values:
         source = placed[value.source]
         targets = {placed[target] for target in value.targets} - {source}
@@ -158,10 +150,11 @@ def faults(
     """Why an assignment is not allowed: pins, groups, kinds of devices, memory."""
     groups: dict[str, int] = {}
     for place, operator in enumerate(graph.operators):
-        device = cluster.devices[placed[place]].name
+        found = cluster.devices[placed[place]]
+        device = found.name
         if operator.pin is not None and operator.pin != device:
             yield _fault(f"`{operator.name}` is pinned to {operator.pin}, not {device}")
-        if seconds_on(graph, cluster, place, placed[place]) == float("inf"):
+        if operator.seconds_on(found) == float("inf"):
             yield _fault(f"`{operator.name}` cannot run on {device}")
         first = groups.setdefault(operator.group or f"\0{place}", place)
         if placed[first] != placed[place]:

@@ -17,9 +17,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from nnspec.diagnostics import SpecError
 from nnspec.records import dataclass
+
+if TYPE_CHECKING:
+    from nnspec.placement.clusters.cluster import Device
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,11 @@ class Operator:
     group: str | None = None
     pin: str | None = None
     backward: bool = False
+
+    def seconds_on(self, device: Device) -> float:
+        """The time on a device; infinite where the operator cannot run."""
+        times = self.seconds
+        return times.get(device.name, times.get(device.kind, math.inf))
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,14 +272,13 @@ def _seconds(
     count: int,
     device: int,
 ) -> list[float]:
-    name, kind = cluster.devices[device].name, cluster.devices[device].kind
+    here = cluster.devices[device]
     found = [0.0] * count
     for unit, operator in zip(unit_of, graph.operators, strict=True):
-        times = operator.seconds
-        if operator.pin is not None and operator.pin != name:
+        if operator.pin is not None and operator.pin != here.name:
             found[unit] = INFINITE
         else:
-            found[unit] += times.get(name, times.get(kind, INFINITE))
+            found[unit] += operator.seconds_on(here)
     return found
 
 

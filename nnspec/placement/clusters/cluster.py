@@ -203,6 +203,10 @@ class Cluster:
         port = self.kind(device).port
         return 0.0 if port is None else port.seconds(value)
 
+    def passing(self, sending: float, receiving: float) -> float:
+        """How long a value is on its way between two ports, for which it needs these seconds."""
+        return max(sending, receiving) if self.cut_through else sending + receiving
+
     def between(self, source: int, target: int) -> tuple[Link, ...]:
         """The links of a route beyond the two devices' own ports, in order."""
         first, last = self.devices[source], self.devices[target]

@@ -40,8 +40,8 @@ class Exhaustive:
         self.steps_left = most_steps
         self.alike = not (cluster.ports or cluster.uplinks or cluster.routes)
         self.seconds = [
-            [_seconds(graph, cluster, place, device) for place in range(len(tails))]
-            for device in range(len(cluster.devices))
+            [operator.seconds_on(device) for operator in graph.operators]
+            for device in cluster.devices
         ]
         self.least = [min(times) for times in zip(*self.seconds, strict=True)]
         self.before = [
@@ -131,9 +131,3 @@ class Exhaustive:
             if ready + tail >= limit:
                 return False
         return (sum(clock.free) + left) / len(clock.free) < limit
-
-
-def _seconds(graph: WeightedGraph, cluster: Cluster, place: int, device: int) -> float:
-    found = cluster.devices[device]
-    seconds = graph.operators[place].seconds
-    return seconds.get(found.name, seconds.get(found.kind, INFINITE))

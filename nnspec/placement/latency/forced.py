@@ -18,7 +18,7 @@ many are left, several are joined to one that is no worse than any of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from math import inf
 from operator import le
@@ -28,6 +28,7 @@ from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.graph import WeightedGraph
 from nnspec.placement.latency.frontier import Step, steps_of
 from nnspec.placement.latency.orders import line_orders
+from nnspec.placement.latency.schedule import seconds_by_class
 from nnspec.placement.lines.line import SLACK
 from nnspec.placement.problem import INFINITE, Problem
 
@@ -128,7 +129,7 @@ class _Relaxation:
         total = sum(problem.memory)
         self.graph = graph
         self.limit = limit
-        self.cut_through = cluster.cut_through
+        self.cluster = cluster
         self.kinds = range(len(first))
         self.counts = [len(members) for members in problem.classes]
         self.room = [inf if total <= room else room for room in problem.usable]
@@ -140,7 +141,7 @@ class _Relaxation:
             [cluster.port_seconds(device, value) for device in first]
             for value in graph.values
         ]
-        self.seconds = _seconds(graph, cluster, problem)
+        self.seconds = seconds_by_class(graph, cluster, problem)
         self.tails = self._tails()
 
     def extended(self, label: Label, step: Step) -> Iterator[Label]:
@@ -228,7 +229,7 @@ class _Relaxation:
                 continue
             sending = self.ports[value][~source if source < 0 else parts[source].kind]
             receiving = self.ports[value][kind]
-            ready = max(ready, end + self._moving(sending, receiving))
+            ready = max(ready, end + self.cluster.passing(sending, receiving))
             if not step.counts:
                 continue
             if source >= 0 and (value, SENDER) not in moved:
@@ -236,12 +237,9 @@ class _Relaxation:
                 parts[source] = parts[source].busy(end, sending)
             if home >= 0 and (value, home) not in moved:
                 moved.add((value, home))
-                begin = end if self.cut_through else end + sending
+                begin = end if self.cluster.cut_through else end + sending
                 parts[home] = parts[home].busy(begin, receiving)
         return ready
-
-    def _moving(self, sending: float, receiving: float) -> float:
-        return max(sending, receiving) if self.cut_through else sending + receiving
 
     def _seen(
         self,
@@ -259,30 +257,33 @@ class _Relaxation:
             ends.append(end)
             homes.append(home)
         seen = [each for each in dict.fromkeys(homes) if each >= 0]
-        done = max((p.end for n, p in enumerate(parts) if n not in seen), default=0.0)
         last = not self.graph.successors[step.place]
         latest = max(label.latest, end) if last else label.latest
         if step.is_joint:
             begun = (parts[n]._replace(release=end, work=0.0) for n in seen)
-            return Label(
-                tuple(ends),
-                tuple(min(0, home) for home in homes),
-                (*begun,),
-                latest=latest,
-            )
-        number = {old: new for new, old in enumerate(seen)} | {SENDER: SENDER}
-        kept = {place for place, each in step.known.items() if each in step.kept}
+            above = tuple(min(0, each) for each in homes)
+            return Label(tuple(ends), above, (*begun,), latest=latest)
+        number = {old: new for new, old in enumerate(seen)}
+        done = max((p.end for n, p in enumerate(parts) if n not in number), default=0.0)
         return Label(
             tuple(ends),
             tuple(each if each < 0 else number[each] for each in homes),
             tuple(parts[each] for each in seen),
-            frozenset(
-                (value, number[part])
-                for value, part in moved
-                if part in number and self.graph.values[value].source in kept
-            ),
+            self._still_seen(step, moved, number),
             max(label.done, done),
             latest,
+        )
+
+    def _still_seen(
+        self, step: Step, moved: set[tuple[int, int]], number: Mapping[int, int]
+    ) -> frozenset[tuple[int, int]]:
+        """What has moved of values that later operators can still read, to parts by their new numbers."""
+        kept = {place for place, each in step.known.items() if each in step.kept}
+        known = {**number, SENDER: SENDER}
+        return frozenset(
+            (value, known[part])
+            for value, part in moved
+            if part in known and self.graph.values[value].source in kept
         )
 
     def _tails(self) -> list[list[float]]:
@@ -301,24 +302,9 @@ class _Relaxation:
     ) -> Iterator[float]:
         ports = self.ports[value]
         for other in self.kinds:
-            moving = self._moving(ports[kind], ports[other]) if other != kind else 0.0
+            passing = self.cluster.passing(ports[kind], ports[other])
+            moving = passing if other != kind else 0.0
             yield moving + self.seconds[reader][other] + found[reader][other]
-
-
-def _seconds(
-    graph: WeightedGraph, cluster: Cluster, problem: Problem
-) -> list[list[float]]:
-    """For each operator its time by class, infinite where its unit cannot be."""
-    devices = [cluster.devices[members[0]] for members in problem.classes]
-    return [
-        [
-            operator.seconds.get(device.name, operator.seconds.get(device.kind, inf))
-            if problem.seconds[kind][unit] < INFINITE
-            else inf
-            for kind, device in enumerate(devices)
-        ]
-        for operator, unit in zip(graph.operators, problem.unit_of, strict=True)
-    ]
 
 
 def _best(labels: Iterable[Label]) -> list[Label]:

@@ -59,10 +59,10 @@ def mean_ranks(graph: WeightedGraph, cluster: Cluster, problem: Problem) -> list
     seconds: list[float] = []
     for operator in graph.operators:
         pairs = [
-            (operator.seconds.get(kind.name, operator.seconds.get(kind.kind)), count)
+            (operator.seconds_on(kind), count)
             for kind, count in zip(kinds, counts, strict=True)
         ]
-        able = [(time, count) for time, count in pairs if time is not None]
+        able = [(time, count) for time, count in pairs if time < INFINITE]
         total = sum(count for _, count in able)
         seconds.append(sum(time * count for time, count in able) / total)
     largest = [0.0] * len(graph.operators)
@@ -156,9 +156,8 @@ class Lister:
         return free + self._seconds(place, device)
 
     def _seconds(self, place: int, device: int) -> float:
-        found = self.clock.cluster.devices[device]
-        seconds = self.clock.graph.operators[place].seconds
-        return seconds.get(found.name, seconds.get(found.kind, INFINITE))
+        operator = self.clock.graph.operators[place]
+        return operator.seconds_on(self.clock.cluster.devices[device])
 
     def put(self, place: int, device: int) -> None:
         """Runs the next operator on a device."""

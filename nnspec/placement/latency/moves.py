@@ -31,12 +31,8 @@ class Mover:
         self.members: list[list[int]] = [[] for _ in range(problem.count)]
         for place, unit in enumerate(problem.unit_of):
             self.members[unit].append(place)
-        names = [(device.name, device.kind) for device in cluster.devices]
         self.seconds = [
-            [
-                each.seconds.get(name, each.seconds.get(kind, 0.0))
-                for name, kind in names
-            ]
+            [each.seconds_on(device) for device in cluster.devices]
             for each in graph.operators
         ]
 

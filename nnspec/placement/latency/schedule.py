@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import field
+from math import inf
 
 from nnspec.placement.clusters.cluster import Cluster, Link
 from nnspec.placement.graph import WeightedGraph
+from nnspec.placement.problem import Problem
 from nnspec.records import dataclass
 
 Span = tuple[float, float]
@@ -157,12 +159,24 @@ def seconds_of(
     graph: WeightedGraph, cluster: Cluster, placed: Sequence[int]
 ) -> list[float]:
     """The time of each operator where it is."""
-    names = [(device.name, device.kind) for device in cluster.devices]
-    found: list[float] = []
-    for operator, device in zip(graph.operators, placed, strict=True):
-        name, kind = names[device]
-        found.append(operator.seconds.get(name, operator.seconds.get(kind, 0.0)))
-    return found
+    return [
+        operator.seconds_on(cluster.devices[device])
+        for operator, device in zip(graph.operators, placed, strict=True)
+    ]
+
+
+def seconds_by_class(
+    graph: WeightedGraph, cluster: Cluster, problem: Problem
+) -> list[list[float]]:
+    """The time of each operator on each class of devices, infinite where its unit cannot be."""
+    devices = [cluster.devices[members[0]] for members in problem.classes]
+    return [
+        [
+            operator.seconds_on(device) if problem.seconds[kind][unit] < inf else inf
+            for kind, device in enumerate(devices)
+        ]
+        for operator, unit in zip(graph.operators, problem.unit_of, strict=True)
+    ]
 
 
 def _memory(

@@ -20,9 +20,9 @@ from nnspec.placement.latency.forced import forced_bound
 from nnspec.placement.latency.listing import Lister, by_rank, mean_ranks, ranks
 from nnspec.placement.latency.moves import Mover
 from nnspec.placement.latency.orders import line_orders
-from nnspec.placement.latency.schedule import Clock, seconds_of
+from nnspec.placement.latency.schedule import Clock, seconds_by_class, seconds_of
 from nnspec.placement.lines.serial import MOST_UNITS, least_sum
-from nnspec.placement.problem import INFINITE, Problem, problem_of
+from nnspec.placement.problem import Problem, problem_of
 from nnspec.records import dataclass
 
 RUNS = 1_000_000
@@ -206,10 +206,10 @@ def _earliest_ends(
     """For each operator and class, a time before which it does not end there."""
     kinds = range(len(problem.classes))
     first = [members[0] for members in problem.classes]
+    seconds = seconds_by_class(graph, cluster, problem)
     ends = [[0.0 for _ in kinds] for _ in graph.operators]
     for place in graph.order:
         for kind in kinds:
-            seconds = seconds_on_class(graph, cluster, problem, place, kind)
             start = 0.0
             for value in graph.inputs[place]:
                 moved = graph.values[value]
@@ -219,28 +219,13 @@ def _earliest_ends(
                     + (
                         0.0
                         if other == kind
-                        else _moving(cluster, ports[other], ports[kind])
+                        else cluster.passing(ports[other], ports[kind])
                     )
                     for other in kinds
                 )
                 start = max(start, min(arrivals))
-            ends[place][kind] = start + seconds
+            ends[place][kind] = start + seconds[place][kind]
     return ends
-
-
-def _moving(cluster: Cluster, sending: float, receiving: float) -> float:
-    return max(sending, receiving) if cluster.cut_through else sending + receiving
-
-
-def seconds_on_class(
-    graph: WeightedGraph, cluster: Cluster, problem: Problem, place: int, kind: int
-) -> float:
-    """The time of an operator on a class of devices, infinite where its unit cannot be."""
-    if problem.seconds[kind][problem.unit_of[place]] == INFINITE:
-        return inf
-    device = cluster.devices[problem.classes[kind][0]]
-    seconds = graph.operators[place].seconds
-    return seconds.get(device.name, seconds.get(device.kind, inf))
 
 
 def _exhausted(
@@ -251,11 +236,7 @@ def _exhausted(
     best: Fastest | None,
     most_steps: int,
 ) -> Fastest | None:
-    kinds = range(len(problem.classes))
-    least = [
-        min(seconds_on_class(graph, cluster, problem, place, kind) for kind in kinds)
-        for place in range(len(graph.operators))
-    ]
+    least = [min(times) for times in seconds_by_class(graph, cluster, problem)]
     tails = ranks(graph, least, lambda _source, _target: 0.0)
     known = inf if best is None else best.value
     search = Exhaustive(graph, cluster, problem, tails, contiguous, known, most_steps)

@@ -250,12 +250,7 @@ def _interleaved(
     rank: int, ranks: int, rounds: int, microbatches: int
 ) -> Iterator[Action]:
     turns = _Turns(rank, ranks, rounds, microbatches)
-    ahead = turns.ahead(2)
-    yield from (turns.forward(number) for number in range(ahead))
-    for number in range(turns.count):
-        if ahead + number < turns.count:
-            yield turns.forward(ahead + number)
-        yield turns.back("B", number)
+    return _alternating(turns, turns.ahead(2), lambda n: (turns.back("B", n),))
 
 
 def _interleaved_halves(
@@ -263,16 +258,26 @@ def _interleaved_halves(
 ) -> Iterator[Action]:
     """The gradients of weights follow those of inputs by as many parts as the rank's number."""
     turns = _Turns(rank, ranks, rounds, microbatches)
-    ahead = turns.ahead(1)
+
+    def back(number: int) -> Iterator[Action]:
+        yield turns.back("I", number)
+        if number >= rank:
+            yield turns.back("W", number - rank)
+
+    yield from _alternating(turns, turns.ahead(1), back)
+    left = max(0, turns.count - rank)
+    yield from (turns.back("W", number) for number in range(left, turns.count))
+
+
+def _alternating(
+    turns: _Turns, ahead: int, back: Callable[[int], Iterable[Action]]
+) -> Iterator[Action]:
+    """Some parts forward, then one forward and what goes `back` in turn, as long as there are."""
     yield from (turns.forward(number) for number in range(ahead))
     for number in range(turns.count):
         if ahead + number < turns.count:
             yield turns.forward(ahead + number)
-        yield turns.back("I", number)
-        if number >= rank:
-            yield turns.back("W", number - rank)
-    left = max(0, turns.count - rank)
-    yield from (turns.back("W", number) for number in range(left, turns.count))
+        yield from back(number)
 
 
 # ---- two stages on each rank, there and back ---------------------------------------------
