@@ -94,7 +94,7 @@ class Spec:
         A formula while sizes are open; a float for a quotient. Raises `SpecError` for a name that is none,
         `SpecErrors` for sizes as `cost` does.
         """
-        from nnspec.analysis.figures import Analysis
+        from nnspec.analysis.analysis import Analysis
         from nnspec.analysis.quantities import nearest_number
 
         found = Analysis(self.program, setting).measured(name)
@@ -115,7 +115,7 @@ class Spec:
         `bound.seconds` is the least it can take, `estimate` the calibrated interval. Raises `SpecError`
         while a size is open, and OSError for a file that cannot be read.
         """
-        from nnspec.analysis.figures import Analysis
+        from nnspec.analysis.analysis import Analysis
         from nnspec.analysis.timing.device import load_device
         from nnspec.analysis.timing.forecast import Forecast
 
@@ -133,7 +133,7 @@ class Spec:
 
         Raises `SpecError` for a figure that is no sum over the program, and for what is no integer constant.
         """
-        from nnspec.analysis.figures import Analysis
+        from nnspec.analysis.analysis import Analysis
         from nnspec.analysis.generic.closed import closed_forms
 
         return closed_forms(Analysis(self.program, setting), figures, constants)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nnspec.analysis.figures import Analysis, Figure, Measured, Unit, figure_named
+from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.figures import Figure, Measured, Unit, figure_named
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.summary import SummaryTree, summary
 from nnspec.analysis.typical import typical_sizes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.ir.dims import Dim, Size
 from nnspec.ir.graph import Program
 from nnspec.records import dataclass

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 
-from nnspec.analysis.figures import FIGURES, Analysis, Measured
+from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.figures import FIGURES, Measured
 from nnspec.analysis.summary import SummaryTree, summary
 from nnspec.ir.dims import Dim, Size
 from nnspec.ir.graph import Program

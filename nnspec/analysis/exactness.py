@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.ops.rules import Caveat, Concern, Direction
 from nnspec.records import dataclass
 

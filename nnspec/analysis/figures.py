@@ -11,22 +11,17 @@ from enum import StrEnum
 from fractions import Fraction
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from nnspec.analysis import rules
 from nnspec.analysis.setting import Setting
-from nnspec.analysis.totals import Additive, Parts, Totals
-from nnspec.analysis.uses import Uses
+from nnspec.analysis.totals import Additive, Parts
 from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.ir.dims import ONE, Dim, DimError, Size
-from nnspec.ir.graph import Program
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
-    from nnspec.analysis.memory.calls import Calls
-    from nnspec.analysis.memory.policy import Modes
-
-Made = TypeVar("Made")
+    from nnspec.analysis.analysis import Analysis
 
 
 class Unit(StrEnum):
@@ -71,98 +66,6 @@ class Measured:
         from nnspec.analysis.quantities import nearest_number
 
         return nearest_number(self.exactly()) if self.below != 0 else 0.0
-
-
-class Analysis:
-    """A program under a setting, with everything that was worked out of it so far.
-
-    With `runs_alone` a figure of memory is found by a run of its own, and takes for granted what it needs alone.
-    """
-
-    runs_alone = False
-
-    def __init__(self, program: Program, setting: Setting | None = None) -> None:
-        self.program = program
-        self.setting = setting or Setting()
-        self.uses = Uses(program, self.setting)
-        self._totals: dict[str, Totals] = {}
-        self._figures: dict[str, Measured] = {}
-        self._made: dict[object, Any] = {}
-
-    def once(self, key: object, make: Callable[[], Made]) -> Made:
-        """What several figures are read from, made when the first one asks."""
-        if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
-
-    def of(self, program: Program) -> Analysis:
-        """The same of another program."""
-        return Analysis(program, self.setting)
-
-    def calls(self, modes: Modes) -> Calls:
-        """The functions of the program, to be run on sizes alone."""
-        from nnspec.analysis.memory.calls import Calls
-
-        return Calls(self.program, modes, rolls=True)
-
-    def measured(self, name: str) -> Measured:
-        """A figure of the whole program. Raises `SpecError` for a name that is none."""
-        if name not in self._figures:
-            self._figures[name] = figure_named(name).measure(self)
-        return self._figures[name]
-
-    def figure(self, name: str) -> Dim:
-        """A figure that is one formula. Raises `SpecError` for a quotient."""
-        found = self.measured(name)
-        if found.below != 1:
-            raise SpecError(
-                "E0903",
-                f"`{name}` is a quotient of two figures, not a formula of its own",
-                hint="ask for those two",
-            )
-        return found.value
-
-    def goes_without_saying(self, figure: Figure) -> bool:
-        """Whether a figure says nothing beside the one that it is a variant of."""
-        if figure.variant_of is None:
-            return False
-        own = self.figure(figure.name)
-        return own == (self.figure(figure.variant_of) if figure.variant_of else 0)
-
-    def parts(self, name: str, sizes: Mapping[str, Size] | None = None) -> Parts:
-        """A figure by the parts of the program, with sizes that are known.
-
-        Raises `SpecError` for a figure that has no parts, or none yet while a size is open.
-        """
-        figure, known = figure_named(name), dict(sizes or {})
-        by_part = figure.by_part
-        if by_part is None:
-            return self.totals(name)
-        still = [each for each in self.program.symbols if each not in known]
-        if not figure.at_sizes:
-            known = {}
-        elif still:
-            given = " ".join(f"{each}=1" for each in still)
-            raise SpecError(
-                "E0903",
-                f"which parts hold what at `{name}` depends on {' and '.join(still)}",
-                hint=f"say at which sizes: `{given}`",
-            )
-        key = (name, *sorted((size, str(value)) for size, value in known.items()))
-        return self.once(key, lambda: by_part(self, known))
-
-    def totals(self, name: str) -> Totals:
-        """The sums behind an additive figure, for its parts. Raises `SpecError` if it is not additive."""
-        if name not in self._totals:
-            quantity = figure_named(name).quantity
-            if quantity is None:
-                raise SpecError(
-                    "E0903",
-                    f"`{name}` is a figure of the whole model, not a sum over its parts",
-                    hint="ask for it without parts",
-                )
-            self._totals[name] = Totals(self.uses, quantity(self.setting))
-        return self._totals[name]
 
 
 class Others(Protocol):
@@ -289,219 +192,214 @@ ONCE = "each shared weight once"
 READS = "forward, each kernel its inputs and weights once; views move nothing"
 WRITES = "forward, each kernel its results once; views move nothing"
 
-FIGURES: Mapping[str, Figure] = MappingProxyType(
-    {
-        each.name: each
-        for each in (
-            Figure(
-                "parameters", "parameters", Unit.COUNT, ONCE, _owned(rules.parameters)
-            ),
-            Figure(
-                "trainable",
-                "trainable parameters",
-                Unit.COUNT,
-                "without frozen ones",
-                _owned(rules.trainable),
-                variant_of="parameters",
-            ),
-            Figure(
-                "state",
-                "state",
-                Unit.COUNT,
-                "batch statistics: buffers in PyTorch",
-                _owned(rules.state),
-                variant_of="",
-            ),
-            Figure(
-                "keras_parameters",
-                "Keras's parameters",
-                Unit.COUNT,
-                "as Keras counts: with batch statistics, and one bias in an LSTM",
-                _owned(rules.keras_parameters),
-                variant_of="parameters",
-            ),
-            Figure("flops", "FLOPs", Unit.FLOP, PRODUCTS, _each_use(rules.flops)),
-            Figure(
-                "macs",
-                "MACs",
-                Unit.MAC,
-                "half of the FLOPs",
-                composed=lambda others: others.figure("flops") // 2,
-                explained_by="flops",
-            ),
-            Figure(
-                "backward_flops",
-                "backward FLOPs",
-                Unit.FLOP,
-                "one product more for each operand that needs a gradient",
-                _each_use(rules.backward_flops),
-                usual=False,
-            ),
-            Figure(
-                "recomputed_flops",
-                "recomputed FLOPs",
-                Unit.FLOP,
-                "what the backward pass computes again of blocks under @checkpoint",
-                _each_use(rules.recomputed_flops),
-                variant_of="",
-            ),
-            Figure(
-                "training_flops",
-                "training FLOPs",
-                Unit.FLOP,
-                "forward + backward, with what is computed again",
-                composed=lambda others: (
-                    others.figure("flops")
-                    + others.figure("backward_flops")
-                    + others.figure("recomputed_flops")
-                ),
-                explained_by="backward_flops",
-            ),
-            Figure(
-                "elementwise",
-                "elementwise operations",
-                Unit.COUNT,
-                "forward, outside of products, as in each operator's formula",
-                _each_use(rules.elementwise),
-            ),
-            Figure(
-                "recomputed_elementwise",
-                "recomputed operations",
-                Unit.COUNT,
-                "elementwise operations that the backward pass repeats",
-                _each_use(rules.recomputed_elementwise),
-                usual=False,
-                variant_of="",
-            ),
-            Figure(
-                "bytes_read",
-                "bytes read",
-                Unit.BYTE,
-                READS,
-                _under(rules.bytes_read),
-                usual=False,
-            ),
-            Figure(
-                "bytes_written",
-                "bytes written",
-                Unit.BYTE,
-                WRITES,
-                _under(rules.bytes_written),
-                usual=False,
-            ),
-            Figure(
-                "recomputed_bytes",
-                "bytes moved again",
-                Unit.BYTE,
-                "read and written where the backward pass computes again",
-                _under(rules.recomputed_bytes),
-                usual=False,
-                variant_of="",
-            ),
-            Figure(
-                "intensity",
-                "arithmetic intensity",
-                Unit.INTENSITY,
-                "forward FLOPs for each byte read or written",
-                usual=False,
-                composed=lambda others: Measured(
-                    others.figure("flops"),
-                    others.figure("bytes_read") + others.figure("bytes_written"),
-                ),
-            ),
-            Figure(
-                "weight_bytes",
-                "weights",
-                Unit.BYTE,
-                "parameters and buffers, as the policy stores them",
-                _lying("weight_bytes"),
-            ),
-            Figure(
-                "gradient_bytes",
-                "gradients",
-                Unit.BYTE,
-                "one for each trained parameter",
-                _lying("gradient_bytes"),
-                usual=False,
-            ),
-            Figure(
-                "optimizer_bytes",
-                "optimizer state",
-                Unit.BYTE,
-                "as torch.optim keeps it, master weights included",
-                _lying("optimizer_bytes"),
-            ),
-            Figure(
-                "kv_cache",
-                "keys and values",
-                Unit.BYTE,
-                "what decoding keeps of causal attention and of attention across",
-                _cached,
-                usual=False,
-            ),
-            Figure(
-                "saved_bytes",
-                "saved activations",
-                Unit.BYTE,
-                "kept for the backward pass, each storage once, by what made it",
-                whole=_running("saved_bytes"),
-                by_part=_held("saved_parts"),
-            ),
-            Figure(
-                "spared_bytes",
-                "spared activations",
-                Unit.BYTE,
-                "what would be kept besides if nothing were computed again",
-                whole=_running("spared_bytes"),
-                variant_of="",
-            ),
-            Figure(
-                "inference_activations",
-                "activations in inference",
-                Unit.BYTE,
-                "the most alive at once in a forward pass, weights and inputs left out",
-                whole=_running("inference_activations"),
-                by_part=_held("inference_parts"),
-                at_sizes=True,
-                usual=False,
-            ),
-            Figure(
-                "inference_peak",
-                "peak of inference",
-                Unit.BYTE,
-                "weights, inputs and activations",
-                whole=_running("inference_peak"),
-                by_part=_held("inference_peak_parts"),
-                at_sizes=True,
-            ),
-            Figure(
-                "backward_peak",
-                "peak of forward + backward",
-                Unit.BYTE,
-                "weights, inputs, activations and gradients",
-                whole=_running("backward_peak"),
-                by_part=_held("backward_parts"),
-                at_sizes=True,
-                usual=False,
-            ),
-            Figure(
-                "train_peak",
-                "peak of training",
-                Unit.BYTE,
-                "weights, inputs, activations, gradients and optimizer state",
-                whole=_running("train_peak"),
-                by_part=_held("train_parts"),
-                at_sizes=True,
-            ),
-            Figure(
-                "spared_peak",
-                "spared peak",
-                Unit.BYTE,
-                "what the peak of training would have more if nothing were computed again",
-                whole=_running("spared_peak"),
-                usual=False,
-                variant_of="",
-            ),
-        )
-    }
+_ALL = (
+    Figure("parameters", "parameters", Unit.COUNT, ONCE, _owned(rules.parameters)),
+    Figure(
+        "trainable",
+        "trainable parameters",
+        Unit.COUNT,
+        "without frozen ones",
+        _owned(rules.trainable),
+        variant_of="parameters",
+    ),
+    Figure(
+        "state",
+        "state",
+        Unit.COUNT,
+        "batch statistics: buffers in PyTorch",
+        _owned(rules.state),
+        variant_of="",
+    ),
+    Figure(
+        "keras_parameters",
+        "Keras's parameters",
+        Unit.COUNT,
+        "as Keras counts: with batch statistics, and one bias in an LSTM",
+        _owned(rules.keras_parameters),
+        variant_of="parameters",
+    ),
+    Figure("flops", "FLOPs", Unit.FLOP, PRODUCTS, _each_use(rules.flops)),
+    Figure(
+        "macs",
+        "MACs",
+        Unit.MAC,
+        "half of the FLOPs",
+        composed=lambda others: others.figure("flops") // 2,
+        explained_by="flops",
+    ),
+    Figure(
+        "backward_flops",
+        "backward FLOPs",
+        Unit.FLOP,
+        "one product more for each operand that needs a gradient",
+        _each_use(rules.backward_flops),
+        usual=False,
+    ),
+    Figure(
+        "recomputed_flops",
+        "recomputed FLOPs",
+        Unit.FLOP,
+        "what the backward pass computes again of blocks under @checkpoint",
+        _each_use(rules.recomputed_flops),
+        variant_of="",
+    ),
+    Figure(
+        "training_flops",
+        "training FLOPs",
+        Unit.FLOP,
+        "forward + backward, with what is computed again",
+        composed=lambda others: (
+            others.figure("flops")
+            + others.figure("backward_flops")
+            + others.figure("recomputed_flops")
+        ),
+        explained_by="backward_flops",
+    ),
+    Figure(
+        "elementwise",
+        "elementwise operations",
+        Unit.COUNT,
+        "forward, outside of products, as in each operator's formula",
+        _each_use(rules.elementwise),
+    ),
+    Figure(
+        "recomputed_elementwise",
+        "recomputed operations",
+        Unit.COUNT,
+        "elementwise operations that the backward pass repeats",
+        _each_use(rules.recomputed_elementwise),
+        usual=False,
+        variant_of="",
+    ),
+    Figure(
+        "bytes_read",
+        "bytes read",
+        Unit.BYTE,
+        READS,
+        _under(rules.bytes_read),
+        usual=False,
+    ),
+    Figure(
+        "bytes_written",
+        "bytes written",
+        Unit.BYTE,
+        WRITES,
+        _under(rules.bytes_written),
+        usual=False,
+    ),
+    Figure(
+        "recomputed_bytes",
+        "bytes moved again",
+        Unit.BYTE,
+        "read and written where the backward pass computes again",
+        _under(rules.recomputed_bytes),
+        usual=False,
+        variant_of="",
+    ),
+    Figure(
+        "intensity",
+        "arithmetic intensity",
+        Unit.INTENSITY,
+        "forward FLOPs for each byte read or written",
+        usual=False,
+        composed=lambda others: Measured(
+            others.figure("flops"),
+            others.figure("bytes_read") + others.figure("bytes_written"),
+        ),
+    ),
+    Figure(
+        "weight_bytes",
+        "weights",
+        Unit.BYTE,
+        "parameters and buffers, as the policy stores them",
+        _lying("weight_bytes"),
+    ),
+    Figure(
+        "gradient_bytes",
+        "gradients",
+        Unit.BYTE,
+        "one for each trained parameter",
+        _lying("gradient_bytes"),
+        usual=False,
+    ),
+    Figure(
+        "optimizer_bytes",
+        "optimizer state",
+        Unit.BYTE,
+        "as torch.optim keeps it, master weights included",
+        _lying("optimizer_bytes"),
+    ),
+    Figure(
+        "kv_cache",
+        "keys and values",
+        Unit.BYTE,
+        "what decoding keeps of causal attention and of attention across",
+        _cached,
+        usual=False,
+    ),
+    Figure(
+        "saved_bytes",
+        "saved activations",
+        Unit.BYTE,
+        "kept for the backward pass, each storage once, by what made it",
+        whole=_running("saved_bytes"),
+        by_part=_held("saved_parts"),
+    ),
+    Figure(
+        "spared_bytes",
+        "spared activations",
+        Unit.BYTE,
+        "what would be kept besides if nothing were computed again",
+        whole=_running("spared_bytes"),
+        variant_of="",
+    ),
+    Figure(
+        "inference_activations",
+        "activations in inference",
+        Unit.BYTE,
+        "the most alive at once in a forward pass, weights and inputs left out",
+        whole=_running("inference_activations"),
+        by_part=_held("inference_parts"),
+        at_sizes=True,
+        usual=False,
+    ),
+    Figure(
+        "inference_peak",
+        "peak of inference",
+        Unit.BYTE,
+        "weights, inputs and activations",
+        whole=_running("inference_peak"),
+        by_part=_held("inference_peak_parts"),
+        at_sizes=True,
+    ),
+    Figure(
+        "backward_peak",
+        "peak of forward + backward",
+        Unit.BYTE,
+        "weights, inputs, activations and gradients",
+        whole=_running("backward_peak"),
+        by_part=_held("backward_parts"),
+        at_sizes=True,
+        usual=False,
+    ),
+    Figure(
+        "train_peak",
+        "peak of training",
+        Unit.BYTE,
+        "weights, inputs, activations, gradients and optimizer state",
+        whole=_running("train_peak"),
+        by_part=_held("train_parts"),
+        at_sizes=True,
+    ),
+    Figure(
+        "spared_peak",
+        "spared peak",
+        Unit.BYTE,
+        "what the peak of training would have more if nothing were computed again",
+        whole=_running("spared_peak"),
+        usual=False,
+        variant_of="",
+    ),
 )
+FIGURES: Mapping[str, Figure] = MappingProxyType({each.name: each for each in _ALL})
+"""The figures by their names."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.formula.growth import Growth, growths
 from nnspec.analysis.totals import Parts
 from nnspec.analysis.uses import Place, Site, Use, Uses

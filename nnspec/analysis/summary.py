@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.cost import plain
-from nnspec.analysis.figures import Analysis
 from nnspec.analysis.totals import Parts
 from nnspec.analysis.uses import Place, Site, Use
 from nnspec.ir.dims import Dim, Size

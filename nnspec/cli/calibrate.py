@@ -188,7 +188,7 @@ class Bench:
 
     def measured(self, given: Iterable[Given]) -> Iterator[Run]:
         """Each model, in each mode."""
-        from nnspec.analysis.figures import Analysis
+        from nnspec.analysis.analysis import Analysis
         from nnspec.analysis.timing.latency import require_sizes
         from nnspec.analysis.timing.measurements import Measurement
         from nnspec.verify.timing import measured, require_torch
@@ -248,7 +248,7 @@ def _fits(device: Device, runs: Sequence[Run]) -> list[Fitted]:
 
 
 def _fitted(device: Device, policy: str, mode: Mode, runs: Sequence[Run]) -> Fitted:
-    from nnspec.analysis.figures import Analysis
+    from nnspec.analysis.analysis import Analysis
     from nnspec.analysis.setting import Setting
     from nnspec.analysis.timing.calibration import Sample, fit
     from nnspec.analysis.timing.latency import Latency

@@ -26,7 +26,8 @@ from nnspec.cli.time_options import show_times, time_options, wants_times
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
-    from nnspec.analysis.figures import Analysis, Figure, Measured
+    from nnspec.analysis.analysis import Analysis
+    from nnspec.analysis.figures import Figure, Measured
     from nnspec.analysis.setting import Setting
     from nnspec.analysis.summary import SummaryTree
     from nnspec.compiler import Spec
@@ -164,7 +165,7 @@ class View:
         spec: Spec, setting: Setting, figures: Sequence[Figure], unasked: bool
     ) -> View:
         """A view of figures, which nobody asked for by name if `unasked`."""
-        from nnspec.analysis.figures import Analysis
+        from nnspec.analysis.analysis import Analysis
 
         return View(spec, Analysis(spec.program, setting), figures, unasked)
 

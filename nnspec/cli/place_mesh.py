@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nnspec.diagnostics import SpecError
 
 if TYPE_CHECKING:
-    from nnspec.analysis.figures import Analysis
+    from nnspec.analysis.analysis import Analysis
     from nnspec.analysis.setting import Setting
     from nnspec.compiler import Spec
     from nnspec.placement.clusters.cluster import Cluster
@@ -27,7 +27,7 @@ def place_mesh(
 
     Raises SpecErrors and SpecError (E10xx).
     """
-    from nnspec.analysis.figures import Analysis
+    from nnspec.analysis.analysis import Analysis
 
     analysis = Analysis(model.program, setting)
     options = {"schedule": schedule, "microbatches": microbatches}

@@ -77,7 +77,7 @@ def model_graph(
     pins: Sequence[Pin] = (),
 ) -> ModelGraph:
     """A model on a cluster at the sizes that were given."""
-    from nnspec.analysis.figures import Analysis
+    from nnspec.analysis.analysis import Analysis
     from nnspec.placement.model import ModelGraph
 
     analysis = Analysis(model.program, setting)

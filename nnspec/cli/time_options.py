@@ -56,7 +56,7 @@ def show_times(
     models: Sequence[Spec], setting: Setting, given: Given, depth: int, as_json: bool
 ) -> int:
     """Prints the times of models. Raises `SpecError` for what is wrong with the options."""
-    from nnspec.analysis.figures import Analysis
+    from nnspec.analysis.analysis import Analysis
     from nnspec.analysis.timing.device import load_device
     from nnspec.cli.render import write, write_json
     from nnspec.cli.shown.times import TimesView

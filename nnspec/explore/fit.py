@@ -12,7 +12,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from nnspec import compiler
-from nnspec.analysis.figures import Analysis, Measured
+from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.figures import Measured
 from nnspec.analysis.setting import Setting
 from nnspec.compiler import Spec
 from nnspec.diagnostics import SpecError, SpecErrors, did_you_mean

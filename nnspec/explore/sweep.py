@@ -12,7 +12,8 @@ from dataclasses import field
 from fractions import Fraction
 
 from nnspec import compiler
-from nnspec.analysis.figures import Analysis, Measured
+from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.figures import Measured
 from nnspec.analysis.generic.closed import closed_forms, is_sum
 from nnspec.analysis.setting import Setting
 from nnspec.compiler import Spec

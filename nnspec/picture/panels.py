@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.uses import Place, Site, Use
 from nnspec.ir.dims import ZERO, Dim
 from nnspec.picture.cards import Family

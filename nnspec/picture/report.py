@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.exactness import remarks
-from nnspec.analysis.figures import FIGURES, Analysis, Figure, Measured
+from nnspec.analysis.figures import FIGURES, Figure, Measured
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.typical import typical_sizes
 from nnspec.diagnostics import SpecError

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.memory.measures import modes
 from nnspec.analysis.memory.run import kept_inside
 from nnspec.analysis.timing.kernels import Kernel

@@ -9,7 +9,7 @@ from dataclasses import field
 import nnspec.targets.keras as keras
 import nnspec.targets.keras_functional as keras_functional
 import nnspec.targets.torch as torch
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.graph import Program

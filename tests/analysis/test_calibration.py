@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy.optimize import nnls
 
 from nnspec import load
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.timing.calibration import Sample, fit, least_squares
 from nnspec.analysis.timing.calibration_file import (
     Calibration,

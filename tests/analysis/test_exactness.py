@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.exactness import CONCERNS, remarks
-from nnspec.analysis.figures import FIGURES, Analysis
+from nnspec.analysis.figures import FIGURES
 from nnspec.analysis.setting import Setting
 from nnspec.cli.main import main
 from nnspec.ops import OPS

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import nnspec
-from nnspec.analysis.figures import FIGURES, Analysis
+from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.figures import FIGURES
 from nnspec.analysis.formula.growth import grouped
 from nnspec.analysis.formula.notation import Notation
 from nnspec.analysis.generic.closed import ClosedForms, closed_forms, is_sum

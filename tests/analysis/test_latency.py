@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.summary import summary
 from nnspec.analysis.timing.device import Device, load_device

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import nnspec
-from nnspec.analysis.figures import FIGURES, Analysis
+from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.figures import FIGURES
 from nnspec.analysis.memory.holders import Held
 from nnspec.analysis.memory.ledger import Owned, Owner, by_owner
 from nnspec.analysis.setting import Setting

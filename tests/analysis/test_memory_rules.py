@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.compiler import load_source
 from nnspec.diagnostics import SpecError
 from nnspec.ir.types import TensorType

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.optimizers import OPTIMIZERS, Parameter
 from nnspec.analysis.setting import Setting
 from nnspec.ir.dims import dim

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import nnspec
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.exactness import remarks
-from nnspec.analysis.figures import Analysis
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.summary import summary
 from nnspec.compiler import Spec

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nnspec import load
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.timing.calibration import Fit
 from nnspec.analysis.timing.calibration_file import Calibration

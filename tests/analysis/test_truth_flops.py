@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import nnspec
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.compiler import Spec
 from tests.analysis.counted import counted_flops
 from tests.specs.figures import ALL, Figures

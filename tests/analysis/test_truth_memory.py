@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import nnspec
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.setting import Setting
 from nnspec.compiler import Spec
 from nnspec.passes.checkpoint import Checkpoint

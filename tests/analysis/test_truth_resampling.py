@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from tests.ir.models import spec as of_text
 
 SIZES = {"B": 3, "T": 7, "H": 10, "W": 12, "K": 5, "J": 2}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.memory import run
 from nnspec.analysis.memory.calls import Calls
 from nnspec.analysis.memory.frame import Frame

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.typical import typical_sizes
 from nnspec.compiler import Spec, load
 from nnspec.picture import FORMATS

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.compiler import Spec, load_source
 from nnspec.diagnostics import SpecErrors
 from nnspec.ir.dims import ZERO

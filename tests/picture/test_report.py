@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nnspec.analysis.figures import FIGURES, Analysis
+from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.figures import FIGURES
 from nnspec.analysis.setting import Setting
 from nnspec.cli.main import main
 from nnspec.compiler import Spec, load

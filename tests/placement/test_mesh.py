@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.sharding.plan import TensorPlan
 from nnspec.analysis.timing.latency import Workload

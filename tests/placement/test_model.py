@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.setting import Setting
 from nnspec.compiler import load_source
 from nnspec.placement.clusters.file import preset

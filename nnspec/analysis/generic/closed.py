@@ -6,11 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 from math import lcm
 
-from nnspec.analysis.figures import (
-    Analysis,
-    Measured,
-    figure_named,
-)
+from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.figures import Measured, figure_named
 from nnspec.analysis.generic.conditions import Condition
 from nnspec.analysis.generic.model import LENGTH, Found, Generic, known_of
 from nnspec.analysis.generic.names import asked

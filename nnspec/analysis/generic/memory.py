@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING
 
-from nnspec.analysis.figures import Analysis, Figure, figure_named
+from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.figures import Figure, figure_named
 from nnspec.analysis.generic.conditions import Condition
 from nnspec.analysis.generic.programs import Quotients, Symbolic
 from nnspec.analysis.memory.calls import Calls

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.memory import measures, run
 from nnspec.analysis.memory.ledger import Owner, Pass
 from nnspec.analysis.totals import Parts

@@ -20,7 +20,7 @@ from nnspec.ir.types import TensorType
 from nnspec.ops.base import Weight
 
 if TYPE_CHECKING:
-    from nnspec.analysis.figures import Analysis
+    from nnspec.analysis.analysis import Analysis
 
 _T = TypeVar("_T")
 

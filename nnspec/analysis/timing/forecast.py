@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.timing.calibration import Fit
 from nnspec.analysis.timing.calibration_file import Calibration, read_calibration
 from nnspec.analysis.timing.device import Device

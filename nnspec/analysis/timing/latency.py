@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cached_property
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.setting import Policy
 from nnspec.analysis.timing.kernels import Half, Kernel, Kernels, Mode
 from nnspec.analysis.timing.roofline import BOTTLENECKS, Bottleneck, Duration, Roofline

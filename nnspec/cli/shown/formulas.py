@@ -9,7 +9,8 @@ from nnspec.analysis.formula.tree import Number
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
-    from nnspec.analysis.figures import Analysis, Figure, Measured
+    from nnspec.analysis.analysis import Analysis
+    from nnspec.analysis.figures import Figure, Measured
     from nnspec.analysis.formula.source import Definition
     from nnspec.analysis.formula.tree import Formula
     from nnspec.analysis.generic.closed import ClosedForms

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nnspec.analysis.figures import Analysis, Figure
+    from nnspec.analysis.analysis import Analysis
+    from nnspec.analysis.figures import Figure
     from nnspec.analysis.growing import Growing
 
 MOST_CAUSES = 3

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nnspec.analysis.figures import Analysis, Figure
+    from nnspec.analysis.analysis import Analysis
+    from nnspec.analysis.figures import Figure
     from nnspec.analysis.memory.holders import Held
     from nnspec.analysis.summary import SummaryTree
     from nnspec.ir.dims import Size

@@ -13,7 +13,7 @@ from nnspec.records import dataclass
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from nnspec.analysis.figures import Analysis
+    from nnspec.analysis.analysis import Analysis
     from nnspec.analysis.summary import SummaryTree
     from nnspec.analysis.timing.device import Device
     from nnspec.analysis.timing.forecast import Forecast

@@ -12,7 +12,8 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate
 
-from nnspec.analysis.figures import Analysis, figure_named
+from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.figures import figure_named
 from nnspec.analysis.timing.kernels import Half, Kernel, Mode
 from nnspec.analysis.timing.latency import Workload, step_bytes
 from nnspec.analysis.totals import Additive, Rule, Totals

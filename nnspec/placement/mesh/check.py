@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors
 from nnspec.ir.dims import Size
 from nnspec.placement.clusters.cluster import Cluster

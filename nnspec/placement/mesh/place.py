@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
 
-from nnspec.analysis.figures import Analysis
+from nnspec.analysis.analysis import Analysis
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
 from nnspec.placement.clusters.cluster import Cluster, Device, Link

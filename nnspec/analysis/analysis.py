@@ -1,0 +1,112 @@
+"""A program under a setting, and its figures: what they share is worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nnspec.analysis.figures import Figure, Measured, figure_named
+from nnspec.analysis.setting import Setting
+from nnspec.analysis.totals import Parts, Totals
+from nnspec.analysis.uses import Uses
+from nnspec.diagnostics import SpecError
+from nnspec.ir.dims import Dim, Size
+from nnspec.ir.graph import Program
+
+if TYPE_CHECKING:
+    from nnspec.analysis.memory.calls import Calls
+    from nnspec.analysis.memory.policy import Modes
+
+Made = TypeVar("Made")
+
+
+class Analysis:
+    """A program under a setting, with everything that was worked out of it so far.
+
+    With `runs_alone` a figure of memory is found by a run of its own, and takes for granted what it needs alone.
+    """
+
+    runs_alone = False
+
+    def __init__(self, program: Program, setting: Setting | None = None) -> None:
+        self.program = program
+        self.setting = setting or Setting()
+        self.uses = Uses(program, self.setting)
+        self._totals: dict[str, Totals] = {}
+        self._figures: dict[str, Measured] = {}
+        self._made: dict[object, Any] = {}
+
+    def once(self, key: object, make: Callable[[], Made]) -> Made:
+        """What several figures are read from, made when the first one asks."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    def of(self, program: Program) -> Analysis:
+        """The same of another program."""
+        return Analysis(program, self.setting)
+
+    def calls(self, modes: Modes) -> Calls:
+        """The functions of the program, to be run on sizes alone."""
+        from nnspec.analysis.memory.calls import Calls
+
+        return Calls(self.program, modes, rolls=True)
+
+    def measured(self, name: str) -> Measured:
+        """A figure of the whole program. Raises `SpecError` for a name that is none."""
+        if name not in self._figures:
+            self._figures[name] = figure_named(name).measure(self)
+        return self._figures[name]
+
+    def figure(self, name: str) -> Dim:
+        """A figure that is one formula. Raises `SpecError` for a quotient."""
+        found = self.measured(name)
+        if found.below != 1:
+            raise SpecError(
+                "E0903",
+                f"`{name}` is a quotient of two figures, not a formula of its own",
+                hint="ask for those two",
+            )
+        return found.value
+
+    def goes_without_saying(self, figure: Figure) -> bool:
+        """Whether a figure says nothing beside the one that it is a variant of."""
+        if figure.variant_of is None:
+            return False
+        own = self.figure(figure.name)
+        return own == (self.figure(figure.variant_of) if figure.variant_of else 0)
+
+    def parts(self, name: str, sizes: Mapping[str, Size] | None = None) -> Parts:
+        """A figure by the parts of the program, with sizes that are known.
+
+        Raises `SpecError` for a figure that has no parts, or none yet while a size is open.
+        """
+        figure, known = figure_named(name), dict(sizes or {})
+        by_part = figure.by_part
+        if by_part is None:
+            return self.totals(name)
+        still = [each for each in self.program.symbols if each not in known]
+        if not figure.at_sizes:
+            known = {}
+        elif still:
+            given = " ".join(f"{each}=1" for each in still)
+            raise SpecError(
+                "E0903",
+                f"which parts hold what at `{name}` depends on {' and '.join(still)}",
+                hint=f"say at which sizes: `{given}`",
+            )
+        key = (name, *sorted((size, str(value)) for size, value in known.items()))
+        return self.once(key, lambda: by_part(self, known))
+
+    def totals(self, name: str) -> Totals:
+        """The sums behind an additive figure, for its parts. Raises `SpecError` if it is not additive."""
+        if name not in self._totals:
+            quantity = figure_named(name).quantity
+            if quantity is None:
+                raise SpecError(
+                    "E0903",
+                    f"`{name}` is a figure of the whole model, not a sum over its parts",
+                    hint="ask for it without parts",
+                )
+            self._totals[name] = Totals(self.uses, quantity(self.setting))
+        return self._totals[name]
