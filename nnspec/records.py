@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import MISSING, Field, FrozenInstanceError, field
 from functools import cache
-from inspect import get_annotations
 from operator import attrgetter
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -66,7 +65,7 @@ class _Deferred:
 
     def slotted(self) -> type:
         """The same, made again: slots cannot be added to a class that exists."""
-        old, kinds = self.origin, get_annotations(self.origin)
+        old, kinds = self.origin, self.origin.__annotations__
         names = [name for name in kinds if not kinds[name].startswith("ClassVar")]
         left_out = {"__dict__", "__weakref__", *names}
         body = {k: value for k, value in old.__dict__.items() if k not in left_out}
@@ -158,7 +157,7 @@ def _params(frozen: bool) -> Any:
 def _own_fields(origin: type) -> dict[str, Field[Any]]:
     """The fields that a class adds to those of its bases, as the standard library makes them."""
     found: dict[str, Field[Any]] = {}
-    for name, kind in get_annotations(origin).items():
+    for name, kind in origin.__annotations__.items():
         if kind.startswith("ClassVar"):
             continue
         written = origin.__dict__.get(name, MISSING)
@@ -195,10 +194,10 @@ def _constructor(
     cls: Any, fields: Sequence[Field[Any]], frozen: bool
 ) -> Callable[..., None]:
     """`__init__` of a class with these fields, compiled."""
-    known: dict[str, Any] = {"MISSING": MISSING, "put": object.__setattr__}
+    known: dict[str, Any] = {"MISSING": MISSING}
     order = sorted((each for each in fields if each.init), key=_is_named)
     parameters = ", ".join(["self", *_parameters(order, known)])
-    lines = [line for each in fields for line in _assigned(cls, each, frozen, known)]
+    lines = list(_assignments(cls, fields, frozen, known))
     if hasattr(cls, "__post_init__"):
         lines.append("self.__post_init__()")
     exec(f"def __init__({parameters}):\n  {'; '.join(lines) or 'pass'}", known)
@@ -227,25 +226,35 @@ def _default(field: Field[Any], known: dict[str, Any]) -> str:
     return "=MISSING" if field.default_factory is not MISSING else ""
 
 
-def _assigned(
-    cls: Any, field: Field[Any], frozen: bool, known: dict[str, Any]
+def _assignments(
+    cls: Any, fields: Sequence[Field[Any]], frozen: bool, known: dict[str, Any]
 ) -> Iterator[str]:
-    """The statement that sets a field, if one does."""
+    """The statements that set the fields, past the refusal of frozen classes to set any."""
+    unslotted: list[str] = []
+    for each in fields:
+        name, slot = each.name, getattr(cls, each.name, None)
+        value = _value(each, known)
+        if value is None:
+            continue
+        if not frozen:
+            yield f"self.{name} = {value}"
+        elif isinstance(slot, MemberDescriptorType):
+            known[f"put_{name}"] = slot.__set__
+            yield f"put_{name}(self, {value})"
+        else:
+            unslotted.append(f"{name}={value}")
+    if unslotted:
+        yield f"self.__dict__.update({', '.join(unslotted)})"
+
+
+def _value(field: Field[Any], known: dict[str, Any]) -> str | None:
+    """What a field is set to, as text; None where it stays as the class has it."""
     name = field.name
-    value = name if field.init else "MISSING"
-    if field.default_factory is not MISSING:
-        known[f"make_{name}"] = field.default_factory
-        value = f"make_{name}() if {value} is MISSING else {value}"
-    elif not field.init:
-        return
-    slot = getattr(cls, name, None)
-    if not frozen:
-        yield f"self.{name} = {value}"
-    elif isinstance(slot, MemberDescriptorType):  # the quickest way into a slot
-        known[f"put_{name}"] = slot.__set__
-        yield f"put_{name}(self, {value})"
-    else:
-        yield f"put(self, {name!r}, {value})"
+    if field.default_factory is MISSING:
+        return name if field.init else None
+    known[f"make_{name}"] = field.default_factory
+    given = name if field.init else "MISSING"
+    return f"make_{name}() if {given} is MISSING else {given}"
 
 
 # ---- what needs no compiling ------------------------------------------------------------------------
