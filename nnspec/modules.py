@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import field
 
 from nnspec.diagnostics import Diagnostics, Label, SpecError, did_you_mean
@@ -19,7 +18,6 @@ from nnspec.syntax.text import LARGEST_FILE, read_text
 _STANDARD = os.path.join(os.path.dirname(__file__), "std")
 # Names through which a spec reaches what nnspec brings along.
 _ROOTS = ("init", "ops", "std")
-_PART = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def read_source(path: str) -> Source:
@@ -99,7 +97,7 @@ class Loader:
             for entry in os.listdir(_STANDARD)
             if entry.endswith(".nns")
         )
-        if root != "std" or not _PART.fullmatch(rest) or rest not in known:
+        if root != "std" or rest not in known:
             hint = did_you_mean(rest or root, known)
             raise SpecError(
                 "E0701",

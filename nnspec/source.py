@@ -15,8 +15,6 @@ from typing import NamedTuple
 
 from nnspec.records import dataclass
 
-_LINE_END = re.compile(r"\r\n|\n|\r")
-
 
 class Span(NamedTuple):
     """A half-open range of character offsets."""
@@ -39,7 +37,8 @@ class Source:
     @cached_property
     def line_starts(self) -> list[int]:
         """The offset at which each line begins."""
-        return [0, *(match.end() for match in _LINE_END.finditer(self.text))]
+        ends = re.finditer(r"\r\n|\n|\r", self.text)
+        return [0, *(match.end() for match in ends)]
 
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column, both from 1."""

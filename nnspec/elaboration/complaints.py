@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Faults that lie between the tensors rather than in one of them.
 _BETWEEN = frozenset({"E0405", "E0406", "E0411"})
 _MOST_LABELS = 4
-_NUMBER = re.compile(r"[-+]?[\d.]+(?:e[-+]?\d+)?")
+_NUMBER = r"[-+]?[\d.]+(?:e[-+]?\d+)?"
 _SIGNS = {
     "add": "+",
     "subtract": "-",
@@ -163,7 +163,7 @@ def _mend(name: str, given: Any, wanted: str) -> str | None:
 
 def unquoted(text: str) -> str | None:
     """The hint for a number that was written as a string."""
-    return "write the number without quotes" if _NUMBER.fullmatch(text) else None
+    return "write the number without quotes" if re.fullmatch(_NUMBER, text) else None
 
 
 def _found(given: Any, wanted: str) -> str:

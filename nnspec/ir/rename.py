@@ -72,6 +72,8 @@ def settled(
 
 def settle(size: Dim, running: Mapping[str, Running]) -> Dim:
     """A size whose twin names only carried sizes that really change."""
+    if not running:
+        return size
 
     def replace(atom: Atom) -> Dim | None:
         known = running.get(atom.symbol) if atom.kind == "symbol" else None

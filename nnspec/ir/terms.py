@@ -37,10 +37,11 @@ class Term:
 
     def __post_init__(self) -> None:
         # Terms share their parts: what is small in memory may be endless when written out.
-        size = 1 + sum(p.size for p in self.arguments if isinstance(p, Term))
-        depth = 1 + max(
-            (p.depth for p in self.arguments if isinstance(p, Term)), default=0
-        )
+        parts = [part for part in self.arguments if isinstance(part, Term)]
+        if not parts:
+            return
+        size = 1 + sum(part.size for part in parts)
+        depth = 1 + max(part.depth for part in parts)
         if size > LARGEST_TERM or depth > DEEPEST_TERM:
             raise dims.DimError("this value is described by too long an expression")
         object.__setattr__(self, "_size", size)

@@ -81,10 +81,10 @@ class Conv(Operator):
 
     def pairs(self, axes: int) -> Pairs | None:
         """The padding of each axis; None where it depends on the size."""
-        kernel, _, dilation = self.windows(axes)
         if self.padding == "same":
             return None
         if self.padding == "causal":
+            kernel, _, dilation = self.windows(axes)
             (span,) = spatial.reach(kernel, dilation)
             return ((span, ZERO),)
         return spatial.pairs(self.padding, axes)
@@ -129,8 +129,7 @@ class Conv(Operator):
             )
 
     def weights(self, x: TensorType) -> Mapping[str, Weight]:
-        axes = x.rank - 2
-        kernel, _, _ = self.windows(axes)
+        kernel = spatial.per_axis(self.kernel, x.rank - 2, "kernel")
         shape = (self.features, x.shape[1] // self.groups, *kernel)
         fan = FanUniform(self.fan(x))
         found = {
@@ -145,7 +144,7 @@ class Conv(Operator):
 
     def fan(self, x: TensorType) -> Dim:
         """How many inputs each result sees."""
-        kernel, _, _ = self.windows(x.rank - 2)
+        kernel = spatial.per_axis(self.kernel, x.rank - 2, "kernel")
         return x.shape[1] // self.groups * product(kernel)
 
     def products(self, x: TensorType) -> tuple[Product, ...]:

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 from nnspec.diagnostics import Diagnostic, Diagnostics
 from nnspec.records import dataclass
 from nnspec.source import Location, Source, Span
 from nnspec.syntax.tables import PATTERNS, SIGNS, WORDS
+
+if TYPE_CHECKING:
+    from nnspec.syntax.strays import Strays
 
 MOST_TOKENS = 250_000
 LONGEST_NAME = 100
@@ -81,10 +85,8 @@ def tokenize(source: Source, diagnostics: Diagnostics) -> Tokens:
 
     `complete` is false where the rest of the text was given up (an open doc string, too many tokens).
     """
-    from nnspec.syntax.strays import Strays  # costs nothing unless something is astray
-
     tokens = Tokens(source)
-    strays = Strays(tokens, diagnostics)
+    strays: Strays | None = None
     text, at, length = source.text, 0, len(source.text)
     if text.startswith("\ufeff"):
         at = 1
@@ -93,12 +95,14 @@ def tokenize(source: Source, diagnostics: Diagnostics) -> Tokens:
         match = match_token(text, at)
         kind = match.lastgroup if match else None
         if match is None or kind is None or kind == "FOREIGN":
+            strays = strays or _strays(tokens, diagnostics)
             at = strays.take(at, match)
             continue
         end = match.end()
         if kind == "NAME":
             kind = WORDS.get(match[0], kind)
             if match[0] in PYTHON_WORDS:
+                strays = strays or _strays(tokens, diagnostics)
                 kind = strays.python_word(at, match[0])
         elif kind == "SIGN":
             kind = SIGNS[match[0]]
@@ -114,6 +118,12 @@ def tokenize(source: Source, diagnostics: Diagnostics) -> Tokens:
         at = end
     tokens.add(END, length, length)
     return tokens
+
+
+def _strays(tokens: Tokens, diagnostics: Diagnostics) -> Strays:
+    from nnspec.syntax.strays import Strays  # only where something is astray
+
+    return Strays(tokens, diagnostics)
 
 
 def _check_length(

@@ -23,7 +23,6 @@ _INVISIBLE = (
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U000e0000-\U000e0fff"
 )
 _FORBIDDEN = re.compile(f"[{_CONTROL}{_INVISIBLE}]")
-_IS_CONTROL = re.compile(f"[{_CONTROL}]")
 _REORDERING = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
@@ -85,7 +84,7 @@ def is_forbidden(character: str) -> bool:
 
 def _forbidden(character: str, place: Location) -> Diagnostic:
     shown = escape(character)
-    if _IS_CONTROL.match(character):
+    if re.match(f"[{_CONTROL}]", character):
         return Diagnostic(
             "E0003",
             f"the control character {shown} is not allowed in a spec",
