@@ -158,6 +158,22 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "}\n",
     ),
     Explanation(
+        "E0214",
+        "a weight of a layer that is never applied",
+        "A layer is made where it is applied, and its weights with it. A tensor "
+        "that is learned and belongs to no layer is a `Param`.",
+        "model M {\n"
+        "  input x: [B, 64]\n"
+        "  book = Embedding(100, 64)\n"
+        "  output y = matmul(x, transpose(book.weight))\n"
+        "}\n",
+        "model M {\n"
+        "  input x: [B, 64]\n"
+        "  book = Param([100, 64], init=init.normal(1.0))\n"
+        "  output y = matmul(x, transpose(book))\n"
+        "}\n",
+    ),
+    Explanation(
         "W0201",
         "a value is never read",
         "The value is computed and then forgotten: mostly a misspelt name, or a "

@@ -136,7 +136,8 @@ def _floats(symbol: str, left: Value, right: Value) -> float:
             raise ConstantError(
                 "E0328",
                 f"`{value}` is known only at run time, so `{symbol}` cannot make a number of it",
-                "use `//`, or `ceil(...)` and `floor(...)` around the division",
+                "use `//`, or `ceil(...)` and `floor(...)` around the division;"
+                f" or give it a tensor: `x {symbol} {value}`",
             )
         if isinstance(value, Traced) and isinstance(value.value, Quantity):
             raise ConstantError(

@@ -242,6 +242,7 @@ class Elaboration:
             values, end = returned.values, returned.node.span
         if self.poisoned:
             raise Poisoned
+        ports.check_weights(frame)
         if isinstance(node, ast.Model):
             return ports.model_outputs(frame, node)
         return ports.block_outputs(frame, values, node, end)

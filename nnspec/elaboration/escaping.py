@@ -92,6 +92,6 @@ def _names(atom: Atom) -> set[str]:
 
 def _kept(term: Term | None, uid: int) -> Term | None:
     """A term, unless it names something of the loop."""
-    if term is None or any(name.endswith(f"@{uid}") for name in term.names()):
+    if term is None or any(name.endswith(f"@{uid}") for name in term.mentioned()):
         return None
     return term

@@ -138,7 +138,7 @@ FOREIGN_DTYPES = {
 }
 FOREIGN_INITIALIZERS = {
     "xavier": "xavier_uniform",
-    "xavier_normal": "xavier_uniform",
+    "xavier_normal": "normal(std=sqrt(2 / (fan_in + fan_out)))",
     "glorot": "xavier_uniform",
     "glorot_uniform": "xavier_uniform",
     "he_normal": "kaiming_normal",

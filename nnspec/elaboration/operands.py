@@ -215,6 +215,9 @@ class Operands:
                     "E0308",
                     f"`{name}` of `{self.name}` is a constant, and this is {kind_of(value)}",
                     self._span(name),
+                    hint=f"call it: `{value.name}(...)`"
+                    if isinstance(value, Builtin)
+                    else None,
                 )
 
     # ---- what can be wrong ----

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnspec.diagnostics import Label
+from nnspec.diagnostics import Label, SpecError
 from nnspec.elaboration import shapes
 from nnspec.elaboration.complaints import counted
 from nnspec.elaboration.frame import Frame
@@ -96,6 +96,19 @@ def check_results(
         raise frame.error("E0508", message, node, labels=(label,), hint=hint)
     for i, claim in enumerate(claims):
         values[i] = shapes.check_claim(frame, "", claim, values[i])
+
+
+def check_weights(frame: Frame) -> None:
+    """A weight that is read belongs to a layer that is applied: no other is made."""
+    owned = {node.path for node in frame.builder.nodes if node.owns}
+    for node in frame.builder.nodes:
+        if node.weight is not None and node.path not in owned:
+            raise SpecError(
+                "E0214",
+                f"`{node.weight}` is read of a layer that is never applied",
+                node.location,
+                hint="a weight of its own is a `Param`, such as `Param([100, 64], init=init.normal(1.0))`",
+            )
 
 
 def model_outputs(frame: Frame, node: ast.Model) -> tuple[Port, ...]:

@@ -59,8 +59,16 @@ class Term:
 
     @property
     def key(self) -> str:
-        """A canonical text; equal for equal terms."""
+        """A canonical text; equal for equal terms. Raises `DimError` where it would be too long."""
         return self._key
+
+    @property
+    def comparable(self) -> bool:
+        """Whether it is short enough to be compared with others, and to be read where it is written."""
+        try:
+            return bool(self._key)
+        except dims.DimError:
+            return False
 
     @cached_property
     def _key(self) -> str:

@@ -25,6 +25,7 @@ from nnspec.syntax.slips_expressions import (
     half_number,
     missing_comma,
     pipe_in_operator,
+    second_for,
     square_brackets,
 )
 from nnspec.syntax.slips_statements import (
@@ -33,6 +34,7 @@ from nnspec.syntax.slips_statements import (
     misplaced,
     missing_equals,
     missing_parameter_type,
+    second_requirement,
     self_dot,
     several_outputs,
     stray_doc_string,
@@ -189,6 +191,8 @@ SLIPS: tuple[Callable[[Situation], Finding | None], ...] = (
     missing_parameter_type,
     several_outputs,
     unused_value,
+    second_requirement,
+    second_for,
     missing_comma,
     missing_equals,
     missing_brace,

@@ -76,6 +76,16 @@ def pipe_in_operator(s: Situation) -> Finding | None:
     return None
 
 
+def second_for(s: Situation) -> Finding | None:
+    """`[(i, j) for i in a for j in b]`"""
+    if s.kind() != "FOR" or "FOR" not in s.tokens_before()[:-1]:
+        return None
+    if s.inside() != "LEFT_BRACKET":
+        return None
+    hint = "grow a list in two loops: `for i in a { for j in b { all = all + [f(i, j)] } }`"
+    return s.finding("E0101", "a comprehension has one `for`", hint)
+
+
 def missing_comma(s: Situation) -> Finding | None:
     """`f(1 2)`, `for i x in xs`."""
     if s.kind() not in OPERAND_STARTS or s.kind(-1) not in OPERAND_ENDS:

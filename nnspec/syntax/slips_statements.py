@@ -60,6 +60,16 @@ def equals_for_colon(s: Situation) -> Finding | None:
     return finding
 
 
+def second_requirement(s: Situation) -> Finding | None:
+    """`require H >= 32, W >= 32`"""
+    if s.kind(-1) != "COMMA" or not s.accepts("STRING"):
+        return None
+    if s.tokens_before()[-1:] != ["REQUIRE"]:
+        return None
+    hint = "join conditions with `and`; a message in quotes may stand after the comma"
+    return s.finding("E0101", f"{s.shown()} cannot stand here", hint)
+
+
 def colon_for_equals(s: Situation) -> Finding | None:
     """`Conv(3, bias: false)`, `variant A: B()`, `x: Linear(3)`."""
     if s.kind() == "COLON" and s.kind(-1) == "NAME" and s.accepts("ASSIGN"):

@@ -38,6 +38,18 @@ def constructs_of(items: Sequence[merged.Item]) -> Iterator[Construct]:
         yield from step.constructs
 
 
+def read_first(items: Sequence[merged.Item]) -> set[str]:
+    """The labels of layers of which a weight is read before they are applied."""
+    found: set[str] = set()
+    made: set[str] = set()
+    for step in steps_of(items):
+        if step.constructs:
+            made.add(step.label)
+        elif step.reads_weight and step.label not in made:
+            found.add(step.label)
+    return found
+
+
 def keyed_in(loop: merged.Loop) -> set[str]:
     """The layers that only some turns of a loop make: they lie in tables by the number of the turn."""
     return {

@@ -61,8 +61,10 @@ def _all_depend(steps: list[merged.Step]) -> bool:
     """Whether every layer is applied to what depends on an input: Keras keeps no other."""
     settled: set[merged.Value] = set()
     for step in steps:
+        if not step.outputs:
+            continue  # it is made ahead of the loop that applies it
         if settled.issuperset(step.inputs):
-            if step.constructs:
+            if step.constructs or step.shares:
                 return False
             settled.update(step.outputs)
     return True

@@ -310,6 +310,15 @@ def moved_once(part: Expr) -> Expr | None:
     return transposed(value, tuple(range(len(order))), order)
 
 
+def only_moves_axes(part: Expr) -> bool:
+    """Whether a result is the first input, or that in another order of axes (Keras).
+
+    A program may hold no such value: `moved_once` merges it with what its reader does to the axes.
+    """
+    moved = _transposition(part)
+    return (part if moved is None else moved[0]) == tree.Input(0)
+
+
 def _transposition(part: Expr) -> tuple[Expr, tuple[int, ...]] | None:
     """What `ops.transpose(value, order)` transposes, and how."""
     if not isinstance(part, tree.Call) or part.function != ops.transpose:
@@ -331,5 +340,6 @@ __all__ = [
     "RunTimeSize",
     "lower_operator",
     "moved_once",
+    "only_moves_axes",
     "transposed",
 ]

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from nnspec.ir.graph import Function, Node, Path, Program, dotted, values_of
 from nnspec.ir.types import TensorType
 from nnspec.ops.creation import Param
-from nnspec.pycode.expressions import Call, Input, Module
+from nnspec.pycode.expressions import Call, Module
 from nnspec.records import dataclass
 from nnspec.targets.layout import FunctionLayout, Permutation, layouts
-from nnspec.targets.lowering import lower_operator
+from nnspec.targets.lowering import lower_operator, only_moves_axes
 from nnspec.targets.probes import Probed
 from nnspec.targets.weights import keras_path, torch_path
 from nnspec.verify.exchange import shown
@@ -108,7 +108,7 @@ class _Values:
                 orders=self._orders(function, (value,)),
                 by_probe=True,
                 optional=value not in self._read[function.key]
-                or self._is_its_input(function, node),
+                or self._only_moves_axes(function, node),
             )
 
     def _key(
@@ -128,17 +128,19 @@ class _Values:
             for target, plans in self._plans.items()
         }
 
-    def _is_its_input(self, function: Function, node: Node) -> bool:
-        """Whether a target computes nothing for the node: the axes lie there already as it orders them.
+    def _only_moves_axes(self, function: Function, node: Node) -> bool:
+        """Whether a target may compute nothing for the node: its axes lie there already, or are moved with others.
 
-        The result then is the very tensor that was compared before, and so are its readers'.
+        The result then holds what was compared before, and its readers are compared too.
         """
         return any(
-            lower_operator(
-                function, node, function.node_types(node), plans[function.key], target
-            ).results
-            == (Input(0),)
-            for target, plans in self._plans.items()
+            all(map(only_moves_axes, lowered.results))
+            for lowered in (
+                lower_operator(
+                    function, node, function.node_types(node), plans[function.key], t
+                )
+                for t, plans in self._plans.items()
+            )
         )
 
     def _is_layer(self, function: Function, node: Node) -> bool:

@@ -101,7 +101,7 @@ def _weight(generator: np.random.Generator, name: str, shape: tuple[int, ...]) -
     if len(shape) > 1:
         return values / np.sqrt(max(prod(shape[1:]), 1))
     centre = 1.0 if name.endswith("weight") else 0.0
-    return centre + 0.3 * values
+    return np.asarray(centre + 0.3 * values)  # of one number NumPy makes no array
 
 
 def draw_cotangents(outputs: Sequence[Array], seed: int) -> list[Array | None]:

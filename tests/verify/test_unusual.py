@@ -58,7 +58,33 @@ model M {
 """
 
 
-@pytest.mark.parametrize(("text", "compared"), [(RANKS, 19), (MODELS, 31)])
+# Weights are read before their layer is applied; two moves of axes are one, or none, in Keras; a weight is
+# one number; a layer from outside of a loop is applied first in it.
+ORDERS = """
+block Lookup(x: [B, T, D], entries: int) {
+  book = Embedding(entries, D)
+  place = argmax(matmul(x, transpose(book.weight)), dim=-1)
+  return book(place) + x
+}
+block Local(x: [B, T, D]) {
+  return x -> norm: LayerNorm -> transpose([0, 2, 1]) -> Conv(D, 3, padding=1) -> transpose([0, 2, 1])
+}
+model M(n: int = 2) {
+  input x: [B, T, 6]
+  temperature = Param([], init=init.constant(0.5))
+  local = Local()
+  for _ in range(n) { x = x + local(x) }
+  x = (exp(temperature) * x) -> lookup: Lookup(7)
+  table = Embedding(5, 6)
+  output y = table(argmax(matmul(x, transpose(table.weight)), dim=-1))
+  output z = x
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "compared"), [(RANKS, 19), (MODELS, 31), (ORDERS, 22)]
+)
 def test_every_value_is_compared(text: str, compared: int) -> None:
     (spec,) = load_source(Source("unusual.nns", text), ["M"], {})
     report = spec.verify(backends=("torch",))

@@ -143,9 +143,7 @@ class Agreement:
         for candidate in distinct(terms):
             if not spells(candidate):
                 continue
-            if len(tracks) == 1 or (
-                len(terms) == len(found) and len(distinct(terms)) == 1
-            ):
+            if len(tracks) == 1 or _all_say(candidate, terms, found):
                 return tree.Constant(Traced(values[0], candidate))
             if term_fits(tracks, candidate, values):
                 return tree.Constant(Traced(values[0], candidate))
@@ -175,6 +173,13 @@ class Agreement:
             if term_fits(tracks, candidate, wanted) and spells(candidate):
                 return tree.Constant(Traced(None, localised(tracks[0], candidate)))
         raise Unlike
+
+
+def _all_say(candidate: Term, terms: list[Term], found: Sequence[Expr]) -> bool:
+    """Whether each of the expressions comes from a term, and all of these are that one."""
+    return len(terms) == len(found) and all(
+        term.comparable and term.key == candidate.key for term in terms
+    )
 
 
 def _mentioned(terms: Iterable[Term]) -> set[str]:

@@ -26,11 +26,15 @@ from nnspec.targets.spelling import (
 
 
 def distinct(found: Sequence[Any]) -> list[Any]:
-    """Each once, by key, in order; the ones that say most first."""
-    unique = {item.key: item for item in found}
+    """Each once, by key, in order; the ones that say most first. Terms that are too long are none."""
+    unique = {item.key: item for item in found if _is_candidate(item)}
     return sorted(
         unique.values(), key=lambda item: isinstance(item, Dim) and item.is_constant
     )
+
+
+def _is_candidate(item: Any) -> bool:
+    return not isinstance(item, Term) or item.comparable
 
 
 def size_fits(tracks: Sequence[Track], twin: Dim, sizes: Sequence[Dim]) -> bool:

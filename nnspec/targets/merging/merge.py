@@ -22,6 +22,7 @@ from nnspec.targets.merging.agreement import (
     localised,
     settle_types,
 )
+from nnspec.targets.merging.ahead import made_ahead
 from nnspec.targets.merging.candidates import (
     common_type,
     one_value,
@@ -228,7 +229,7 @@ class Merger:
             used, joined = self._joiner.noted()
             unsaid = set(self._agreement.unsaid)
             try:
-                return [self._rolled(current)]
+                return self._rolled(current)
             except Unlike:
                 self._agreement.unsaid = unsaid
                 # Tried once: nested loops must not double the work with each level.
@@ -239,7 +240,7 @@ class Merger:
                     track.values, track.also, track.names, track.meanings = state
         return self._unrolled(current)
 
-    def _rolled(self, current: list[tuple[Track, graph.Loop]]) -> merged.Item:
+    def _rolled(self, current: list[tuple[Track, graph.Loop]]) -> list[merged.Item]:
         first = current[0][1]
         turn = merged.Turn(None, first.uid)
         if any(t.index is not None for t in current[0][0].turns) and any(
@@ -262,6 +263,7 @@ class Merger:
         if any(track.ended for track, _, _ in inner):
             raise Unlike
         require_appended(body, len(current[0][0].turns) + 1)
+        ahead = list(made_ahead(current, body))
         for track, loop, place in inner:
             require_updates(track, loop, place)
         for name, entry in carried.items():
@@ -269,9 +271,10 @@ class Merger:
         for track, loop in current:
             leave(track, loop, carried)
         depth = len(current[0][0].turns)
-        return merged.Loop(
+        rolled = merged.Loop(
             first.uid, first.pattern, first.variables, iterable, body, carried, depth
         )
+        return [*ahead, rolled]
 
     def _carried(
         self, current: list[tuple[Track, graph.Loop]]
@@ -323,10 +326,11 @@ class Merger:
     def _iterable(self, current: list[tuple[Track, graph.Loop]]) -> Expr:
         terms = [loop.iterable for _, loop in current]
         first = terms[0]
-        if first is None or any(
-            term is None or term.key != first.key for term in terms
-        ):
+        if first is None or not first.comparable:
             raise Unlike
+        for term in terms:
+            if term is None or not term.comparable or term.key != first.key:
+                raise Unlike
         if not spells(first):
             raise Unlike
         if (

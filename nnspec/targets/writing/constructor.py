@@ -22,6 +22,7 @@ from nnspec.targets.contents import (
     mark_key,
     marker,
     names_in,
+    read_first,
     steps_of,
 )
 from nnspec.targets.lowering import Construct, LayerName
@@ -90,6 +91,7 @@ class Constructor:
             results = [r for step in steps_of(self.plan.items) for r in step.results]
             used |= {name for result in results for name in names_in(result)}
         self.carried = CarriedSizes(self.plan, self.names, self.scope, used)
+        self.read_first = read_first(self.plan.items)
 
     def write(self) -> list[Statement]:
         """The statements, requirements first."""
@@ -160,6 +162,7 @@ class Constructor:
             for numbers, _, made in self.fixed[key]:
                 every = [entry[0] for entry in self.fixed[key]]
                 yield from self._filled(made, element(attribute, numbers, every))
+                yield from self._built(step, element(attribute, numbers, every))
 
     # ---- the rest ----
 
@@ -173,7 +176,9 @@ class Constructor:
                     found.extend(self._step(item, depth, containers))
                 case merged.Branch():
                     found.extend(self._branch(item, depth, containers))
-                case merged.Loop() if has_constructs(item.body):
+                case merged.Loop() if has_constructs(item.body) or self.carried.of(
+                    item
+                ):
                     found.extend(self._loop(item, depth, containers))
                 case _:
                     pass
@@ -194,9 +199,11 @@ class Constructor:
                 place = containers[key][self.keyed[key]]
                 yield Assign((place,), value)
                 yield from self._filled(construct, place)
+                yield from self._built(step, place)
             elif key in containers:
                 yield Evaluate(containers[key].method("append", value))
                 yield from self._filled(construct, containers[key][-1])
+                yield from self._built(step, containers[key][-1])
             else:
                 attribute = tree.Attribute(
                     Name("self"), safe_name(key, self.dialect.target)
@@ -206,6 +213,7 @@ class Constructor:
                     continue
                 yield Assign((attribute,), value)
                 yield from self._note_resets(step, construct, attribute)
+                yield from self._built(step, attribute, late=self.builds_late)
 
     def _filled(self, construct: Construct, place: Expr) -> Iterator[Statement]:
         """Fills the weights of a layer in a list, where the spec chose how."""
@@ -214,6 +222,21 @@ class Constructor:
                 reset, lambda part: place if isinstance(part, tree.Module) else None
             )
             yield Evaluate(self.scope.spelled(call))
+
+    def _built(
+        self, step: merged.Step, place: Expr, *, late: bool = False
+    ) -> Iterator[Statement]:
+        """Has Keras make a layer's weights at once, where they are read before the layer is applied.
+
+        Those are known without an input: no other weight can be read so early.
+        """
+        if self.dialect.target != "keras" or step.label not in self.read_first:
+            return
+        built = Evaluate(place.method("build", Literal(None)))
+        if late:
+            self.late.append(built)
+        else:
+            yield built
 
     def _note_resets(
         self, step: merged.Step, construct: Construct, attribute: Expr
@@ -338,7 +361,9 @@ class Constructor:
         yield from lists.opening
         body = self._body(loop.body, depth + 1, lists.containers)
         updates = list(self.carried.turn(loop))
-        yield For(target, iterable, (*lists.before, *body, *lists.after, *updates))
+        turn = (*lists.before, *body, *lists.after, *updates)
+        if turn:
+            yield For(target, iterable, turn)
 
     def _lists(
         self,
@@ -389,6 +414,8 @@ class Constructor:
         if own[0][1].resets or own[0][1].is_parameter or self._is_read_behind(loop):
             return None
         step, construct = own[0]
+        if step.label in self.read_first:
+            return None
         attribute = tree.Attribute(
             Name("self"), safe_name(step.label + construct.suffix, self.dialect.target)
         )

@@ -1,0 +1,99 @@
+"""What loops hand on and share, as emitted: lists that they grow, instances from outside, sizes without layers."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnspec.compiler import Spec, load_source
+from nnspec.source import Source
+from nnspec.targets import emit
+
+TARGETS = ("torch", "keras")
+GROWN = """
+fn below(n: int) -> list[int] {
+  places = []
+  for i in range(n) { places = places + [i * n + j for j in range(i)] }
+  return places
+}
+model M {
+  input x: [B, 25]
+  places = []
+  for i in range(3) { places = places + [i * 4] }
+  output y = take(x, tensor(below(3)), dim=1)
+  output z = take(x, tensor(places), dim=1)
+}
+"""
+SHARED = """
+model M(n: int = 3, m: int = 2) {
+  input x: [B, 5]
+  g = Linear(5)
+  for _ in range(n) {
+    f = LayerNorm()
+    for _ in range(m) { x = x + g(f(x)) }
+  }
+  output y = x -> head: Linear(3)
+}
+"""
+DOUBLED = """
+model M(n: int = 3) {
+  input x: [B, 5]
+  for _ in range(n) { x = concat([x, x], dim=-1) }
+  output y = x -> Linear(3)
+}
+"""
+LONG = """
+fn rate(i: int, n: int, base: float) -> float {
+  return exp(log(base) * (i + 0.5) / n) * sqrt(1 + (i + 0.5) / n) + 0.25 * log(base + i) / n
+}
+model M(n: int = 64, base: float = 4.0) {
+  input x: [B, n]
+  rates = [rate(i, n, base) for i in range(n)]
+  for r in rates { x = x * r }
+  output y = x * tensor(rates)
+}
+"""
+
+
+def spec(text: str, **settings: int) -> Spec:
+    given = {name: str(value) for name, value in settings.items()}
+    return load_source(Source("loops.nns", text), ["M"], given)[0]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_elements_of_a_list_keep_what_they_were_in_their_turn(target: str) -> None:
+    program = emit(spec(GROWN).program, target)
+    assert "[3, 6, 7]" in program
+    assert "[0, 4, 8]" in program
+
+
+def test_an_instance_is_made_once_ahead_of_the_loop_that_applies_it() -> None:
+    program = emit(spec(SHARED).program, "torch")
+    constructor = program.partition("def __init__")[2].partition("def forward")[0]
+    assert [line.strip() for line in constructor.rstrip().splitlines()[-6:]] == [
+        "self.g = nn.Linear(5, 5, **options)",
+        "channels = 5",
+        "self.f = nn.ModuleList()",
+        "for _ in range(n):",
+        "self.f.append(nn.LayerNorm(channels, **options))",
+        "self.head = nn.Linear(channels, 3, **options)",
+    ]
+
+
+def test_an_instance_of_a_functional_model_is_made_once() -> None:
+    lines = emit(spec(SHARED).program, "keras").splitlines()
+    made = [line for line in lines if 'name="g"' in line or 'name=f"f_{i}"' in line]
+    assert made == [
+        '    g = dense(5, 5, name="g")',
+        '        f = layers.LayerNormalization(epsilon=1e-5, name=f"f_{i}")',
+    ]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_sizes_are_counted_along_a_loop_without_layers(target: str) -> None:
+    assert "channels = 2 * channels" in emit(spec(DOUBLED).program, target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_values_of_too_long_a_description_are_written_as_they_are(target: str) -> None:
+    program = emit(spec(LONG).program, target)
+    assert program.count("1.0202456021808182") == 2
