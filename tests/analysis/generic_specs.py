@@ -427,6 +427,27 @@ RATES = Sample(
     holding=0.5,
 )
 
+DIVIDING = Sample(
+    """
+    block Heads(x: [B, T, C], heads: int) {
+      q, k, v = x -> qkv: Linear(3 * C) -> rearrange("b t (k h d) -> k b h t d", k=3, h=heads)
+                  -> unstack(dim=0)
+      return attention(q, k, v) -> rearrange("b h t d -> b t (h d)") -> out: Linear(C)
+    }
+    model M(heads: int = 4, more: int = 3, width: int = 24) {
+      require width % more == 0
+      input x: [B, T, 36]
+      input y: [B, T, width]
+      x = (x + (x -> one: Heads(heads))) -> two: Heads(3 * heads)
+      y = y -> up: Linear(2 * width) -> three: Heads(2 * more)
+      output z = y -> wide: Linear(24) -> four: Heads(heads)
+      output x = x
+    }
+    """,
+    {"heads": range(2, 5), "more": range(2, 7), "width": range(4, 37)},
+    holding=0.3,
+)
+
 SAMPLES = {
     name.lower(): sample
     for name, sample in globals().items()

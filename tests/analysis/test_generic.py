@@ -235,6 +235,16 @@ SOME = [
         "vision/swin.nns",
         [{"depths": [2, 4, 2, 6]}],
     ),
+    (
+        "SwinT",
+        "vision/swin.nns",
+        [{"width": 60, "heads": [3, 2, 8, 10]}],
+    ),
+    (
+        "SwinT",
+        "vision/swin.nns",
+        [{"heads": [2, 24, 6, 128]}],
+    ),
 ]
 
 
@@ -426,9 +436,9 @@ def test_a_layer_that_all_turns_use_counts_once():
 
 def test_figures_that_have_a_formula_are_given_beside_those_that_have_none():
     text = """
-    model M(heads: int = 4) {
-      input x: [B, 24]
-      output y = x -> rearrange("b (h d) -> b h d", h=heads) -> fc: Linear(3)
+    model M(layers: int = 2) {
+      input x: [B, T, 24]
+      output y = x -> lstm: LSTM(5, layers=layers)
     }
     """
     figures = ["parameters", "train_peak"]

@@ -111,6 +111,16 @@ class Facts:
                     if dividend == above and _is_product(below):
                         yield above, below
 
+    def quotients(self) -> Iterator[tuple[Dim, Dim]]:
+        """What a name divides without remainder, a product or a number, and the name."""
+        for fact in self._found.values():
+            divisions = [atom for atom, _ in fact.powers if atom.kind == "//"]
+            if len(divisions) != 1 or fact.factor != 1:
+                continue
+            above, below = divisions[0].arguments
+            if _name(below) is not None and above == fact.value and _is_product(above):
+                yield above, below
+
     def applied(self, value: Dim) -> Dim:
         """A value rewritten by all facts until none applies."""
         for _ in range(MOST_ROUNDS):

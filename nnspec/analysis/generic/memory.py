@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import Figure, figure_named
 from nnspec.analysis.generic.conditions import Condition
-from nnspec.analysis.generic.programs import Quotients, Symbolic
+from nnspec.analysis.generic.programs import Symbolic
+from nnspec.analysis.generic.quotients import Quotients
 from nnspec.analysis.memory.calls import Calls
 from nnspec.analysis.memory.peaks import thinned
 from nnspec.diagnostics import SpecError
@@ -56,7 +57,8 @@ class Running(Analysis):
         additive: Callable[[str], Dim],
     ) -> None:
         self._quotients = Quotients.of(facts, numbers, known)
-        self._symbolic = Symbolic(program, outcome, self._quotients)
+        with self._quotients.holding():
+            self._symbolic = Symbolic(program, outcome, self._quotients)
         super().__init__(self._symbolic.program, setting)
         self._facts = facts
         self._known = known
@@ -94,7 +96,7 @@ class Running(Analysis):
         """
         assert figure.whole is not None
         try:
-            with constants_as_names():
+            with constants_as_names(), self._quotients.holding():
                 found = figure.whole(self)
         except DimError as error:
             raise Undecided(f"{error}", frozenset()) from None

@@ -6,123 +6,22 @@ may take any number of turns it is known how many they stand for (`Turns`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from math import lcm
 from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.generic.loops import ROUND, TURN
+from nnspec.analysis.generic.quotients import Quotients
 from nnspec.analysis.memory.rolling import Turns, Unlike
-from nnspec.ir.dims import Atom, Dim, Monomial, polynomial, symbol
+from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Function, Loop, Node, Program
 from nnspec.ir.slices import Range
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Operator, replaced
 from nnspec.ops.checked import fields_of
-from nnspec.records import dataclass
 
 if TYPE_CHECKING:
-    from nnspec.analysis.generic.facts import Facts
     from nnspec.analysis.generic.trace import Outcome
-
-
-@dataclass(frozen=True)
-class Quotients:
-    """Constants that others divide, as products: `width` as `heads` times a symbol for `width // heads`.
-
-    A size is then a polynomial without quotients wherever a spec requires that nothing remains. `numbers` are
-    constants that have to stay what they are.
-    """
-
-    products: Mapping[str, Dim]
-    meanings: Mapping[str, Dim]
-    numbers: Mapping[str, int]
-
-    @staticmethod
-    def of(
-        facts: Facts, numbers: Mapping[str, int], known: Mapping[str, Dim]
-    ) -> Quotients:
-        """The products that hold by what the spec requires, and of constants as they are `known`."""
-        products: dict[str, Dim] = {}
-        meanings: dict[str, Dim] = {}
-        scales: dict[str, int] = {}
-        for above, below in facts.exact():
-            if below.constant is not None:
-                scales[above] = lcm(scales.get(above, 1), below.constant)
-                continue
-            if above in products or above in numbers:
-                continue
-            if any(
-                name in numbers
-                or _leads(products, name, above)
-                or (name in known and known[name] == 0)
-                for name in below.symbols()
-            ):
-                continue
-            name = f"{above}//{below}"
-            products[above] = below * symbol(name)
-            meanings[name] = symbol(above) // below
-        for name, scale in scales.items():
-            if name not in products and name not in numbers and scale > 0:
-                products[name] = symbol(name, scale)
-        return Quotients(products, meanings, numbers)
-
-    def multiplied(self, size: Dim) -> Dim:
-        """A size with products for what is divided."""
-        size = size.at(self.numbers)
-        for _ in self.products:
-            size = size.at(self.products)
-        return cancelled(size)
-
-    def divided(self, size: Dim) -> Dim:
-        """A size in the constants of the model again."""
-        return size.at(self.meanings).substitute(self._plain)
-
-    def _plain(self, atom: Atom) -> Dim | None:
-        """A part of a constant that is known to be a multiple, as a quotient."""
-        if atom.kind != "symbol" or atom.scale == 1 or atom.symbol not in self.products:
-            return None
-        return symbol(atom.symbol) // atom.scale
-
-
-def _leads(products: Mapping[str, Dim], start: str, target: str) -> bool:
-    """Whether a constant is a product of which another is a factor."""
-    waiting = [start]
-    while waiting:
-        name = waiting.pop()
-        if name == target:
-            return True
-        waiting.extend(products[name].symbols() if name in products else ())
-    return False
-
-
-def cancelled(size: Dim) -> Dim:
-    """A size with quotients in lowest terms: `a * b // (a * c)` is `b // c`."""
-
-    def replace(atom: Atom) -> Dim | None:
-        if atom.kind != "//":
-            return None
-        above, below = (cancelled(part) for part in atom.arguments)
-        if above.is_constant or below.is_constant:
-            return above // below
-        shared = _shared([*above.terms, *below.terms])
-        return above // shared // (below // shared) if shared != 1 else above // below
-
-    return size.substitute(replace) if size.terms else size
-
-
-def _shared(terms: Sequence[tuple[Monomial, int]]) -> Dim:
-    """The names that are factors of every term."""
-    (monomial, _), *rest = terms or [((), 1)]
-    powers = {atom: power for atom, power in monomial if atom.kind == "symbol"}
-    for other, _ in rest:
-        found = dict(other)
-        powers = {a: min(p, found[a]) for a, p in powers.items() if a in found}
-    return polynomial([(tuple(sorted(powers.items(), key=_key)), 1)])
-
-
-def _key(factor: tuple[Atom, int]) -> str:
-    return factor[0].key
 
 
 class Symbolic:

@@ -8,18 +8,27 @@ that happens to have a single element.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TypeAlias
+from typing import ParamSpec, TypeAlias, TypeVar, cast
 
+import nnspec.ir.dims.relations as relations
 from nnspec.ir.dims import ONE, ZERO, Atom, Dim, dim, product
 
 Sizes: TypeAlias = tuple[Dim, ...]
 Placed: TypeAlias = tuple[Sizes, Sizes]
 """A shape, and the stride of each axis."""
 
-# Equal layers ask the same again and again.
-_remembered = lru_cache(maxsize=4096)
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
+
+
+def _remembered(function: Callable[_Given, _Found]) -> Callable[_Given, _Found]:
+    """Remembers what a function gives, for equal layers ask the same again and again; until other relations hold."""
+    found = lru_cache(maxsize=4096)(function)
+    relations.watchers.append(found.cache_clear)
+    return cast("Callable[_Given, _Found]", found)
+
 
 # Stands for a symbol where strides are compared; no size in a spec divides it.
 LARGE = 10007
@@ -71,7 +80,9 @@ def magnitude(size: Dim) -> int:
 
 
 def _large(atom: Atom) -> Dim | None:
-    return dim(LARGE) if atom.kind == "symbol" else None
+    if atom.kind != "symbol":
+        return None
+    return dim(relations.values.get(atom.symbol, LARGE))
 
 
 @_remembered

@@ -33,6 +33,7 @@ from nnspec.ir.dims.integers import (
     symbol,
     total,
 )
+from nnspec.ir.dims.relations import Relation, related
 from nnspec.ir.dims.twins import without_twins
 from nnspec.ir.dims.witness import witnessed
 
@@ -47,6 +48,7 @@ __all__ = [
     "DimTooLarge",
     "Monomial",
     "Opaque",
+    "Relation",
     "Replace",
     "Size",
     "dim",
@@ -55,6 +57,7 @@ __all__ = [
     "opaque",
     "polynomial",
     "product",
+    "related",
     "symbol",
     "total",
     "without_twins",

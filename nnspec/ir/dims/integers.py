@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 import nnspec.ir.dims.polynomials as polynomials
+import nnspec.ir.dims.relations as relations
 import nnspec.ir.dims.twins as twins
 import nnspec.ir.dims.witness as witness
 from nnspec.ir.dims.atoms import (
@@ -377,7 +378,8 @@ def _multiply(left: Dim, right: Dim) -> Dim:
         if factor == 0:
             return ZERO
         return Dim(polynomials.scaled(left.terms, factor), None)
-    return _of_table(polynomials.multiply(left.terms, right.terms))
+    table = polynomials.multiply(left.terms, right.terms)
+    return _of_table(relations.reduced(table) if relations.current else table)
 
 
 def _floor_divide(left: Dim, right: Dim) -> Dim:
@@ -428,6 +430,10 @@ def _remainder(left: Dim, right: Dim) -> Dim:
 
 def _divide(left: Dim, right: Dim) -> tuple[Dim, Dim]:
     """`left` as quotient * right + rest, taking out every term that divides exactly."""
+    if relations.current:
+        exact = relations.quotient(_terms(left), _terms(right))
+        if exact is not None:
+            return _of_table(exact), ZERO
     quotient, rest = polynomials.divide(_terms(left), _terms(right))
     return _of_table(quotient), _of_table(rest)
 

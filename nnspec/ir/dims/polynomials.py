@@ -96,13 +96,14 @@ def multiply(left: Terms, right: Terms) -> Table:
     if len(left) * len(right) > 4 * MOST_TERMS:
         raise DimTooLarge(f"this size is a sum of more than {MOST_TERMS} terms")
     return collect(
-        (_multiply_monomials(one, other), c * d)
+        (multiplied_monomials(one, other), c * d)
         for one, c in left
         for other, d in right
     )
 
 
-def _multiply_monomials(one: Monomial, other: Monomial) -> Monomial:
+def multiplied_monomials(one: Monomial, other: Monomial) -> Monomial:
+    """The product of two monomials."""
     if not one:
         return other
     if not other:
@@ -122,7 +123,7 @@ def divide(left: Terms, right: Terms) -> tuple[Table, Table]:
     rest: Table = {}
     ((divisor, factor),) = right
     for monomial, coefficient in left:
-        lower = _divide_monomials(monomial, divisor)
+        lower = divided_monomial(monomial, divisor)
         if lower is None:
             rest[monomial] = coefficient
             continue
@@ -136,7 +137,8 @@ def divide(left: Terms, right: Terms) -> tuple[Table, Table]:
     return quotient, rest
 
 
-def _divide_monomials(monomial: Monomial, divisor: Monomial) -> Monomial | None:
+def divided_monomial(monomial: Monomial, divisor: Monomial) -> Monomial | None:
+    """A monomial over another; None where it is no monomial."""
     powers = dict(monomial)
     for atom, power in divisor:
         if powers.get(atom, 0) < power:
