@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import click
@@ -16,10 +17,13 @@ from nnspec.cli.arguments import (
     spec_errors_reported,
 )
 from nnspec.cli.settings import checkpoint_option, checkpointed
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.compiler import Spec, Target
     from nnspec.diagnostics import Diagnostic
+    from nnspec.placement.mesh.plan import MeshPlan
+    from nnspec.placement.plan import Plan
 
 TARGETS = ("torch", "keras")
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -84,33 +88,21 @@ def compile_(
     """
     from nnspec.cli.render import write
 
-    if plan is None and (schedule or microbatches):
-        raise click.UsageError("--schedule and --microbatches say how to run a --plan")
-    if backend is not None and (plan is None or target != "keras"):
-        raise click.UsageError("--backend says where Keras runs a --plan")
+    engine = _engine(target, plan, schedule, microbatches, backend)
     with spec_errors_reported(as_json):
         model = checkpointed(load_model(spec, settings), checkpoint)
         refuse_errors(model)
-        if plan is None:
-            source = model.source(target)
-        elif target == "keras":
-            source = _keras_placed(model, plan, backend, schedule or microbatches)
-        else:
-            source = _placed(model, plan, schedule, microbatches)
+        source = model.source(target) if engine is None else engine.source(model)
     if output is not None:
         from nnspec.files import write_generated
 
         inputs = [spec.path, *([] if plan is None else [plan])]
         write_generated(output, source, force, inputs=inputs)
-    warnings = model.compile_warnings(target, placed=plan is not None)
+    warnings = model.compile_warnings(target, placed=engine is not None)
     if as_json:
-        more = (
-            {}
-            if plan is None
-            else _communication(model, target, plan, schedule, microbatches)
-        )
         place = {"file": output} if output is not None else {"source": source}
-        _write_json(model, target, {**place, **more}, warnings)
+        traffic = {} if engine is None else engine.communication(model)
+        _write_json(model, target, {**place, **traffic}, warnings)
         return 0
     _write_warnings(warnings)
     if output is None:
@@ -118,69 +110,83 @@ def compile_(
     return 0
 
 
-def _placed(
-    model: Spec, path: str, schedule: str | None, microbatches: int | None
-) -> str:
-    """The PyTorch program of a plan. Raises SpecErrors and SpecError (E1012 to E1018, E103x)."""
-    from nnspec.cli.placement import load_plan_or_mesh
-    from nnspec.diagnostics import SpecError
-    from nnspec.placement.mesh.plan import MeshPlan
-    from nnspec.placement.request import check_batch
-
-    plan = load_plan_or_mesh(path)
-    if isinstance(plan, MeshPlan):
-        return model.mesh_source(plan, schedule, microbatches)
-    parts = microbatches or plan.microbatches
-    check_batch(model.program, model.symbols, parts)
-    if parts > 1 and not (schedule or plan.schedule):
-        raise SpecError(
-            "E1031",
-            f"{parts} micro-batches need a schedule that runs them",
-            hint="add `--schedule GPipe`, or leave the micro-batches out",
-        )
-    return model.placed_source(plan, schedule)
-
-
-def _keras_placed(
-    model: Spec, path: str, backend: str | None, pipelined: object
-) -> str:
-    """The Keras program of a plan. Raises SpecErrors and SpecError (E1012 to E1018, E103x)."""
-    from nnspec.cli.placement import load_plan_or_mesh
-    from nnspec.diagnostics import SpecError
-
-    if pipelined:
-        raise SpecError(
-            "E1018",
-            "Keras has no engine for pipelines of processes and micro-batches",
-            hint="leave out `--schedule` and `--microbatches`, or compile for torch",
-        )
-    return model.keras_placed_source(load_plan_or_mesh(path), backend)
-
-
-def _communication(
-    model: Spec,
-    target: str,
-    path: str,
+def _engine(
+    target: Target,
+    plan: str | None,
     schedule: str | None,
     microbatches: int | None,
-) -> dict[str, object]:
-    """What a process of a mesh communicates in a step, at each place of the pipeline, or why that is open."""
-    from nnspec.cli.placement import load_plan_or_mesh
-    from nnspec.diagnostics import SpecError
-    from nnspec.placement.mesh.plan import MeshPlan
+    backend: str | None,
+) -> Engine | None:
+    """What runs the model on several devices, if a plan is given. Raises UsageError for options without one."""
+    if plan is None and (schedule or microbatches):
+        raise click.UsageError("--schedule and --microbatches say how to run a --plan")
+    if backend is not None and (plan is None or target != "keras"):
+        raise click.UsageError("--backend says where Keras runs a --plan")
+    if plan is None:
+        return None
+    return Engine(target, plan, schedule, microbatches, backend)
 
-    plan = load_plan_or_mesh(path)
-    if target != "torch" or not isinstance(plan, MeshPlan):
-        return {}
-    try:
-        places = model.mesh_traffic(plan, schedule, microbatches)
-    except SpecError as error:
-        return {"communication": None, "open": error.diagnostic.message}
-    found = [
-        {kind: {"count": m.count, "bytes": m.bytes} for kind, m in place.items()}
-        for place in places
-    ]
-    return {"communication": found}
+
+@dataclass(frozen=True)
+class Engine:
+    """How a program runs on several devices, as the options say it; `path` is the file of the plan."""
+
+    target: Target
+    path: str
+    schedule: str | None
+    microbatches: int | None
+    backend: str | None
+
+    @cached_property
+    def plan(self) -> Plan | MeshPlan:
+        """The plan of the file. Raises SpecErrors (E1012), and OSError."""
+        from nnspec.cli.placement import load_plan_or_mesh
+
+        return load_plan_or_mesh(self.path)
+
+    def source(self, model: Spec) -> str:
+        """The program of the plan. Raises SpecErrors and SpecError (E1012 to E1018, E103x)."""
+        return self._keras(model) if self.target == "keras" else self._torch(model)
+
+    def _torch(self, model: Spec) -> str:
+        from nnspec.placement.mesh.plan import MeshPlan
+        from nnspec.placement.request import check_batch
+
+        plan = self.plan
+        if isinstance(plan, MeshPlan):
+            return model.mesh_source(plan, self.schedule, self.microbatches)
+        microbatches = self.microbatches or plan.microbatches
+        check_batch(model.program, model.symbols, microbatches)
+        return model.placed_source(plan, self.schedule)
+
+    def _keras(self, model: Spec) -> str:
+        from nnspec.diagnostics import SpecError
+
+        if self.schedule or self.microbatches:
+            raise SpecError(
+                "E1018",
+                "Keras has no engine for pipelines of processes and micro-batches",
+                hint="leave out `--schedule` and `--microbatches`, or compile for torch",
+            )
+        return model.keras_placed_source(self.plan, self.backend)
+
+    def communication(self, model: Spec) -> dict[str, object]:
+        """What a process of a mesh communicates in a step, at each place of the pipeline, or why that is open."""
+        from nnspec.diagnostics import SpecError
+        from nnspec.placement.mesh.plan import MeshPlan
+
+        plan = self.plan
+        if self.target != "torch" or not isinstance(plan, MeshPlan):
+            return {}
+        try:
+            places = model.mesh_traffic(plan, self.schedule, self.microbatches)
+        except SpecError as error:
+            return {"communication": None, "open": error.diagnostic.message}
+        found = [
+            {kind: {"count": m.count, "bytes": m.bytes} for kind, m in place.items()}
+            for place in places
+        ]
+        return {"communication": found}
 
 
 def _write_warnings(warnings: Sequence[Diagnostic]) -> None:
