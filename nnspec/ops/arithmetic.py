@@ -11,47 +11,20 @@ from typing import ClassVar
 from nnspec.ir.dims import Dim
 from nnspec.ir.types import DType, TensorType
 from nnspec.ops.base import Io, Layout, NoFlops, OpError
-from nnspec.ops.elementwise import (
-    Scalar,
-    combined,
-    require_number,
-    require_operand,
-    spelled,
-)
+from nnspec.ops.elementwise import Scalar, combined, require_number, spelled
+from nnspec.ops.infix import Infix
 from nnspec.pycode.expressions import Binary, Expr, Namespace
 
 torch, ops = Namespace("torch"), Namespace("ops")
 
-BOTH = frozenset({"x", "y"})
 
-
-class Arithmetic(NoFlops, abc.ABC):
-    """An infix operator on numbers; Python spells it alike in both backends."""
-
-    inputs: ClassVar[tuple[str, ...]] = ("x", "y")
-    optional: ClassVar[frozenset[str]] = BOTH
-    scalars: ClassVar[frozenset[str]] = BOTH
-    layout: ClassVar[Layout] = Layout.ELEMENTWISE
-    symbol: ClassVar[str]
-    per_result: ClassVar[int | None] = 1
-
-    x_value: Scalar = None
-    y_value: Scalar = None
+class Arithmetic(Infix, abc.ABC):
+    """An infix operator on numbers."""
 
     def infer(
         self, x: TensorType | None = None, y: TensorType | None = None
     ) -> TensorType:
-        for name, operand in (("x", x), ("y", y)):
-            require_operand(self, name, operand)
-            if operand is not None:
-                require_number(operand, input=name)
-        return combined(self, (("x", x), ("y", y)))
-
-    def torch(self, io: Io) -> Expr:
-        return Binary(self.symbol, *spelled(self, io, "x", "y"))
-
-    def keras(self, io: Io) -> Expr:
-        return Binary(self.symbol, *spelled(self, io, "x", "y"))
+        return self.common_type(x, y)
 
 
 class Add(Arithmetic):

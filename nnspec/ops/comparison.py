@@ -13,47 +13,22 @@ from nnspec.ops.elementwise import (
     broadcast,
     combined,
     require_bool,
-    require_number,
     require_operand,
     spelled,
 )
+from nnspec.ops.infix import BOTH, Infix
 from nnspec.pycode.expressions import Binary, Expr, Namespace
 
 torch, ops = Namespace("torch"), Namespace("ops")
 
-BOTH = frozenset({"x", "y"})
 
-
-class Comparison(NoFlops, abc.ABC):
+class Comparison(Infix, abc.ABC):
     """A relation between two tensors, or a tensor and a constant, at each place."""
-
-    inputs: ClassVar[tuple[str, ...]] = ("x", "y")
-    optional: ClassVar[frozenset[str]] = BOTH
-    scalars: ClassVar[frozenset[str]] = BOTH
-    layout: ClassVar[Layout] = Layout.ELEMENTWISE
-    symbol: ClassVar[str]
-    per_result: ClassVar[int | None] = 1
-
-    x_value: Scalar = None
-    y_value: Scalar = None
 
     def infer(
         self, x: TensorType | None = None, y: TensorType | None = None
     ) -> TensorType:
-        for name, operand in (("x", x), ("y", y)):
-            require_operand(self, name, operand)
-            if operand is not None:
-                self._check(operand, name)
-        return combined(self, (("x", x), ("y", y))).with_dtype(DType.BOOL)
-
-    def _check(self, operand: TensorType, name: str) -> None:
-        require_number(operand, input=name)
-
-    def torch(self, io: Io) -> Expr:
-        return Binary(self.symbol, *spelled(self, io, "x", "y"))
-
-    def keras(self, io: Io) -> Expr:
-        return Binary(self.symbol, *spelled(self, io, "x", "y"))
+        return self.common_type(x, y).with_dtype(DType.BOOL)
 
 
 class Equality(Comparison, abc.ABC):
@@ -64,7 +39,7 @@ class Equality(Comparison, abc.ABC):
 
     keras_function: ClassVar[Expr]
 
-    def _check(self, operand: TensorType, name: str) -> None:
+    def check(self, operand: TensorType, name: str) -> None:
         """Elements of every type can be equal."""
 
     def keras(self, io: Io) -> Expr:

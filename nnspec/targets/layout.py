@@ -80,9 +80,7 @@ class _Planner:
             self._demand(function)
         for function in self.program.functions.values():
             name = _identity(function)
-            if name not in self.chosen:
-                places = range(len(_tensors(function)))
-                self.chosen[name] = [self._default(function, place) for place in places]
+            self.chosen.setdefault(name, [bool(each) for each in self.demands[name]])
         while True:
             self.offered = {}
             for function in self.program.functions.values():
@@ -102,24 +100,15 @@ class _Planner:
                 self.chosen[name][place] = taken = True
         return taken
 
-    def _default(self, function: Function, place: int) -> bool:
-        demands = self.demands[_identity(function)]
-        demand = demands[place] if place < len(demands) else None
-        return bool(demand) if demand is not None else False
-
     def _demand(self, function: Function) -> None:
         values = _tensors(function)
         found = [self._wanted_of(function, value) for value in values]
         name = _identity(function)
-        known = self.demands.get(name)
-        if known is None or len(known) != len(found):
-            self.demands[name] = found
-            return
-        merged = [
+        known = self.demands.get(name, found)
+        self.demands[name] = [
             old if old is not None else new
             for old, new in zip(known, found, strict=True)
         ]
-        self.demands[name] = merged
 
     def _wanted_of(self, function: Function, value: int) -> bool | None:
         """Whether the first use of a value that cares wants its channels last."""
@@ -142,8 +131,7 @@ class _Planner:
 
     def _node_demand(self, function: Function, node: Node, use: int) -> bool | None:
         if node.callee is not None:
-            demands = self.demands[_identity(self.program.functions[node.callee])]
-            return demands[use] if use < len(demands) else None
+            return self.demands[_identity(self.program.functions[node.callee])][use]
         if node.op is None:
             return None
         if node.op.layout is Layout.SPATIAL:
@@ -157,9 +145,8 @@ class _Planner:
     def _lay_out(self, function: Function) -> FunctionLayout:
         layout = FunctionLayout()
         chosen = self.chosen[_identity(function)]
-        for place, value in enumerate(_tensors(function)):
+        for value, moved in zip(_tensors(function), chosen, strict=True):
             rank = function.types[value].rank
-            moved = chosen[place] if place < len(chosen) else False
             layout.values[value] = channels_last(rank) if moved else logical(rank)
         for node in function.nodes:
             self._node(function, node, layout)
@@ -194,8 +181,7 @@ class _Planner:
         for place, order in enumerate(have):
             key = (_identity(callee), place)
             moved = len(order) > 2 and order == channels_last(len(order))
-            if place < len(self.demands[key[0]]):
-                self.offered[key] = self.offered.get(key, True) and moved
+            self.offered[key] = self.offered.get(key, True) and moved
 
     def _op_wanted(
         self, node: Node, types: list[TensorType], have: list[Permutation]

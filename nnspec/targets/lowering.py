@@ -10,7 +10,6 @@ become one place of the emitted code.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any, cast
 
 from nnspec.ir.graph import Function, Node
@@ -21,7 +20,6 @@ from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Namespace
 from nnspec.records import dataclass
 from nnspec.targets.layout import FunctionLayout, Permutation, logical, moved_for_free
-from nnspec.targets.names import helper_text
 
 ops = Namespace("ops")
 
@@ -57,23 +55,6 @@ class Lowered:
     results: tuple[Expr, ...]
     outputs: int
     unsaid: frozenset[str] = frozenset()
-
-
-@cache
-def helper_signature(name: str, target: str) -> str:
-    """The first line or lines of a helper, up to its body."""
-    text = helper_text(target)
-    for kind in (f"\ndef {name}(", f"\nclass {name}("):
-        start = text.find(kind)
-        if start >= 0:
-            end = (
-                text.find("):", start)
-                if kind.startswith("\ndef")
-                else text.find('"""', start)
-            )
-            arrow = text.find(":\n", start)
-            return text[start : max(end, arrow) + 2]
-    raise KeyError(name)
 
 
 class NodeIo(Io):
@@ -255,8 +236,6 @@ class RunTimeSize(Expr):
 
 
 def _takes_options(function: Expr) -> bool:
-    if isinstance(function, tree.Helper):
-        return "**options" in helper_signature(function.name, "torch")
     return isinstance(function, tree.Attribute) and function.name in _PLACED
 
 
