@@ -113,7 +113,7 @@ def _within_memory(
         if not over:
             return found
         tight = _with_reserve(tight, over)
-        answer = _best(graph, tight, plan.objective, options)
+        answer = _best(graph, tight, plan.objective, options, plan.bound)
         if answer is None:
             break
         answer = replace(answer, bound=plan.bound)
@@ -159,8 +159,13 @@ def _share(graph: WeightedGraph, cluster: Cluster, options: Options) -> float:
 
 
 def _best(
-    graph: WeightedGraph, cluster: Cluster, objective: Objective, options: Options
+    graph: WeightedGraph,
+    cluster: Cluster,
+    objective: Objective,
+    options: Options,
+    floor: float | None = None,
 ) -> Answer | None:
+    """The best answer; the time of a sample needs no other bound if a `floor` is known."""
     if not graph.operators:
         return Answer([], [], 0.0, 0.0, "nothing to place")
     asked = graph, cluster, objective
@@ -172,7 +177,7 @@ def _best(
     elif len(graph.operators) > few:
         in_line = [(each, best_in_line(each, 0.0)) for _, each in _lines(*asked)]
     if objective == "latency":
-        return _fastest(graph, cluster, in_line, options)
+        return _fastest(graph, cluster, in_line, options, floor)
     if options.contiguous:
         problem, best = min(in_line, key=lambda each: each[1].value)
         bound = min(candidate.bound for _, candidate in in_line)
@@ -233,14 +238,20 @@ def _starts(problem: Problem, candidates: Candidates) -> list[list[int]]:
 
 
 def _fastest(
-    graph: WeightedGraph, cluster: Cluster, in_line: Candidates, options: Options
+    graph: WeightedGraph,
+    cluster: Cluster,
+    in_line: Candidates,
+    options: Options,
+    floor: float | None,
 ) -> Answer | None:
     starts = [
         problem.placed(candidate.devices)
         for problem, candidate in in_line
         if candidate.devices is not None
     ]
-    found = best_latency(graph, cluster, starts, options.contiguous, options.effort)
+    found = best_latency(
+        graph, cluster, starts, options.contiguous, options.effort, floor
+    )
     if found is None:
         return None
     return Answer(found.placed, found.order, found.value, found.bound, found.method)

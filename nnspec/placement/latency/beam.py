@@ -70,7 +70,7 @@ class Beam:
             return [state.devices[unit]]
         found: list[int] = []
         for kind, members in enumerate(self.problem.classes):
-            able = [device for device in members if state.fits(unit, device)]
+            able = state.able(unit, kind, members)
             if able:
                 found += self._promising(state, step, kind, able)
         return found
@@ -85,9 +85,12 @@ class Beam:
             sources = (self.graph.values[value].source for value in inputs)
             ready = max((clock.spans[each][1] for each in sources), default=0.0)
             return [min(able, key=lambda each: _wait(clock.free[each], ready))]
+        unit = self.problem.unit_of[step.place]
         near = {state.placed[each] for each in step.known}
-        first = min(able, key=lambda each: (clock.free[each], each))
-        return (device for device in able if device in near or device == first)
+        first = min(able, key=clock.free.__getitem__)
+        kinds = self.problem.kinds
+        fit = {each for each in near if kinds[each] == kind and state.fits(unit, each)}
+        return sorted(fit | {first})
 
     def _best(self, states: Iterable[Lister], frontier: Sequence[int]) -> list[Lister]:
         """Those that end first, of each kind some that no other is better than."""

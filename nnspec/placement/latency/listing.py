@@ -7,7 +7,6 @@ devices and groups of operators respected.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import copy
 from heapq import heapify, heappop, heappush
 
 from nnspec.placement.clusters.cluster import Cluster
@@ -87,7 +86,8 @@ class Lister:
 
     def copy(self) -> Lister:
         """Another one that stands where this one does."""
-        other = copy(self)
+        other = Lister.__new__(Lister)
+        other.problem = self.problem
         other.clock = self.clock.copy()
         other.placed = other.clock.placed = list(self.placed)
         other.devices = list(self.devices)
@@ -118,12 +118,10 @@ class Lister:
         graph = self.clock.graph
         near = {self.placed[graph.values[v].source] for v in graph.inputs[place]}
         found = {device for device in near if self.fits(unit, device)}
-        for members in self.problem.classes:
-            able = [device for device in members if self.fits(unit, device)]
+        for kind, members in enumerate(self.problem.classes):
+            able = self.able(unit, kind, members)
             if able:
-                found.add(
-                    min(able, key=lambda device: (self.clock.free[device], device))
-                )
+                found.add(min(able, key=self.clock.free.__getitem__))
         return sorted(found)
 
     def fits(self, unit: int, device: int) -> bool:
@@ -133,6 +131,14 @@ class Lister:
             return False
         after = self.held[device] + self.problem.memory[unit]
         return after <= self.problem.usable[kind] * (1 + SLACK)
+
+    def able(self, unit: int, kind: int, members: Sequence[int]) -> list[int]:
+        """The devices of a class that can run a unit and have memory left for it."""
+        if self.problem.seconds[kind][unit] == INFINITE:
+            return []
+        held, more = self.held, self.problem.memory[unit]
+        most = self.problem.usable[kind] * (1 + SLACK)
+        return [device for device in members if held[device] + more <= most]
 
     def _end(self, place: int, device: int) -> float:
         """When the operator would end there, if others sent its inputs at once."""

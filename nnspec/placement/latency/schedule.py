@@ -61,7 +61,9 @@ class Clock:
 
     def copy(self) -> Clock:
         """Another clock that stands where this one does."""
-        other = Clock(self.graph, self.cluster, list(self.placed))
+        other = Clock.__new__(Clock)
+        other.graph, other.cluster = self.graph, self.cluster
+        other.placed = self.placed
         other.free = list(self.free)
         other.links = dict(self.links)
         other.spans = list(self.spans)

@@ -56,10 +56,12 @@ def best_latency(
     starts: Sequence[Sequence[int]],
     contiguous: bool,
     effort: float,
+    floor: float | None = None,
 ) -> Fastest | None:
     """The fastest schedule that is found, or None if memory allows none that is tried.
 
-    `starts` are assignments to begin with.
+    `starts` are assignments to begin with; no other bound than `floor` is looked for, if
+    one is known.
     """
     problem = scheduling_problem(graph, cluster)
     candidates = [
@@ -74,14 +76,24 @@ def best_latency(
     ]
     best = min(candidates, key=_value, default=None)
     if len(graph.operators) <= MOST_TO_EXHAUST:
-        best = best and _bounded(graph, cluster, problem, best, 0.0)
+        best = best and _bounded(graph, cluster, problem, best, 0.0, None)
         most_steps = int(STEPS * effort)
         return _exhausted(graph, cluster, problem, contiguous, best, most_steps)
     if best is None:
         return None
+    first = _bounded(graph, cluster, problem, best, effort, floor)
+    if _is_settled(first):
+        return first
     mover = Mover(graph, cluster, problem, contiguous)
-    best = _improved(graph, cluster, best, mover, effort)
-    return _bounded(graph, cluster, problem, best, effort)
+    best = _improved(graph, cluster, first, mover, effort)
+    if _is_settled(best) or best.value == first.value:
+        return best
+    found = _bounded(graph, cluster, problem, best, effort, floor)
+    return replace(found, bound=max(found.bound, best.bound))
+
+
+def _is_settled(found: Fastest) -> bool:
+    return found.bound >= found.value * (1 - TOLERANCE)
 
 
 def _bounded(
@@ -90,8 +102,11 @@ def _bounded(
     problem: Problem,
     best: Fastest,
     effort: float,
+    floor: float | None,
 ) -> Fastest:
-    """The best that was found, with the larger of two bounds."""
+    """The best that was found, with `floor` or else the larger of two bounds."""
+    if floor is not None:
+        return replace(best, bound=min(floor, best.value))
     bound = latency_bound(graph, cluster, problem)
     if bound < best.value * (1 - TOLERANCE) and len(graph.operators) <= MOST_UNITS:
         most = int(LABELS * effort)
@@ -104,15 +119,18 @@ def _improved(
     graph: WeightedGraph, cluster: Cluster, best: Fastest, mover: Mover, effort: float
 ) -> Fastest:
     """The best after moves that all gain, random ones, and again those that gain."""
-    runs = int(min(RUNS / len(graph.operators), MOST_RUNS) * effort)
-    placed = best.placed
+    runs = int(min(RUNS / len(graph.operators), MOST_RUNS) * effort) // ROUNDS
+    placed, found = best.placed, best
     for seed in range(ROUNDS):
-        placed = mover.anneal(placed, best.order, runs // ROUNDS, seed)
-        placed = mover.improve(placed, best.order, runs // ROUNDS)
-    orders = (best.order, *_orders(graph, cluster, placed))
-    return min(
-        best, *(_timed(graph, cluster, placed, order) for order in orders), key=_value
-    )
+        placed = mover.anneal(placed, best.order, runs, seed, best.bound)
+        placed = mover.improve(placed, best.order, runs)
+        found = _timed(graph, cluster, placed, best.order)
+        if found.value <= best.bound * (1 + TOLERANCE):
+            break
+    orders = _orders(graph, cluster, placed)
+    every = (best, found, *(_timed(graph, cluster, placed, order) for order in orders))
+    fastest = min(every, key=_value)
+    return replace(fastest, bound=min(best.bound, fastest.value))
 
 
 def _value(candidate: Fastest) -> float:
