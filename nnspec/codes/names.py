@@ -174,6 +174,20 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "}\n",
     ),
     Explanation(
+        "E0215",
+        "there is no such kind of constants",
+        "A constant is an `int`, `float`, `bool`, `str`, `dtype`, `block` or `fn`, or a list of them: "
+        "`list[int]`. A tensor has its sizes in brackets.",
+        "model M(width: integer = 8) {\n"
+        "  input x: [B, 64]\n"
+        "  output y = x -> Linear(width)\n"
+        "}\n",
+        "model M(width: int = 8) {\n"
+        "  input x: [B, 64]\n"
+        "  output y = x -> Linear(width)\n"
+        "}\n",
+    ),
+    Explanation(
         "W0201",
         "a value is never read",
         "The value is computed and then forgotten: mostly a misspelt name, or a "

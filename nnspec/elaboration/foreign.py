@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from nnspec.diagnostics import did_you_mean
+from nnspec.ir.predefined import DTYPES, SCALAR_TYPES
+
 FOREIGN = {
     "Dense": "Linear(features)",
     "FullyConnected": "Linear(features)",
@@ -136,6 +139,23 @@ FOREIGN_DTYPES = {
     "double": "f64",
     "boolean": "bool",
 }
+FOREIGN_KINDS = {
+    "integer": "int",
+    "number": "float",
+    "double": "float",
+    "boolean": "bool",
+    "string": "str",
+    "text": "str",
+    "list": "list[int]",
+    "tuple": "list[int]",
+    "array": "list[int]",
+    "func": "fn",
+    "function": "fn",
+    "callable": "fn",
+    "module": "block",
+    "layer": "block",
+    "type": "dtype",
+}
 FOREIGN_INITIALIZERS = {
     "xavier": "xavier_uniform",
     "xavier_normal": "normal(std=sqrt(2 / (fan_in + fan_out)))",
@@ -153,6 +173,21 @@ def foreign_dtype(name: str) -> str | None:
     """What an element type of another framework is called here."""
     ours = FOREIGN_DTYPES.get(name)
     return None if ours is None else f"`{ours}`"
+
+
+def kind_hint(name: str) -> str:
+    """How the kind that a parameter was probably meant to have is written."""
+    if name in DTYPES:
+        return f"a tensor's type has its sizes in brackets: `{name}[B, T]`"
+    if name.lower() == "tensor":
+        return "a tensor's type is its sizes in brackets: `x: [B, T]`"
+    ours = FOREIGN_KINDS.get(name.lower())
+    if ours is not None:
+        return f"here this is `{ours}`"
+    kinds = ", ".join(sorted(SCALAR_TYPES))
+    return (
+        did_you_mean(name, SCALAR_TYPES) or f"the kinds are {kinds}, and lists of them"
+    )
 
 
 def foreign_hint(name: str) -> str | None:

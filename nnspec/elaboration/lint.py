@@ -15,7 +15,7 @@ from nnspec.diagnostics import (
     Label,
     Severity,
 )
-from nnspec.elaboration import lookup, unused
+from nnspec.elaboration import foreign, lookup, unused
 from nnspec.elaboration.references import (
     References,
     binders,
@@ -23,7 +23,7 @@ from nnspec.elaboration.references import (
     of_expressions,
     of_type,
 )
-from nnspec.ir.predefined import BUILTINS
+from nnspec.ir.predefined import BUILTINS, SCALAR_TYPES
 from nnspec.ir.values import Module
 from nnspec.source import Location, Span
 from nnspec.syntax import ast
@@ -56,6 +56,8 @@ def _routine(
     names = _Names(module, operators, found)
     names.bound_at = dict(_bindings(node.body.statements))
     names.body(node.body.statements, names.parameters(node))
+    for result in () if isinstance(node, ast.Model) else node.results:
+        names.kind(result)
     _unreachable(module, node.body.statements, found)
     _results(module, node, found)
     if not found.errors[errors:]:  # what is misspelt would look unused
@@ -194,9 +196,20 @@ class _Names:
 
     def shape(self, kind: ast.TypeExpr | None, visible: dict[str, None]) -> None:
         """A type: lone names bind, the others must mean something."""
+        self.kind(kind)
         lone = binders(kind)
         visible.update((name, None) for name in lone)
         self.resolve(of_type(kind), visible)
+
+    def kind(self, written: ast.TypeExpr | None) -> None:
+        """Notes a type in which no kind of constants, and no tensor, is named."""
+        if isinstance(written, ast.ShapeType):
+            self.kind(written.element)
+        if isinstance(written, ast.ScalarType) and written.name not in SCALAR_TYPES:
+            message = f"there is no kind of constants named `{written.name}`"
+            place = Location(self.module.file.source, written.span)
+            hint = foreign.kind_hint(written.name)
+            self.found.add(Diagnostic("E0215", message, place, hint=hint))
 
     def body(self, statements: Iterable[ast.Stmt], visible: dict[str, None]) -> None:
         """Resolves statements in order; `visible` grows."""

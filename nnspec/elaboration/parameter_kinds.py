@@ -9,6 +9,7 @@ from nnspec.elaboration.complaints import unquoted
 from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import Dim
 from nnspec.ir.terms import Traced
+from nnspec.ir.types import DType
 from nnspec.ir.values import (
     Builtin,
     Declared,
@@ -17,7 +18,6 @@ from nnspec.ir.values import (
     Recipe,
     Sequence,
     Value,
-    is_constant,
     kind_of,
     term_of,
 )
@@ -31,16 +31,32 @@ def checked(
     frame: Frame, parameter: ast.Parameter, value: Value, span: Any, callee: Declared
 ) -> Value:
     """A constant that has the kind its parameter declares."""
-    if isinstance(value, Range):
-        value = Sequence(
-            tuple(elements(frame, value, ast.NoneLiteral(span))), value.term
-        )
+    value = _listed(frame, value, span)
     found = _of_kind(parameter.type, value)
     if found is None:
         wanted = _kind_text(parameter.type)
         message = f"`{parameter.name}` of `{callee.node.name}` is {wanted}, and this is {kind_of(value)}"
-        raise frame.error("E0305", message, span, hint=_kind_hint(wanted, value))
+        raise frame.error(
+            "E0305", message, span, hint=_kind_hint(parameter.type, value)
+        )
     return found
+
+
+def _listed(frame: Frame, value: Value, span: Any) -> Value:
+    """A range as the list that it stands for."""
+    if not isinstance(value, Range):
+        return value
+    items = elements(frame, value, ast.NoneLiteral(span))
+    return Sequence(tuple(items), value.term)
+
+
+def check_claim(frame: Frame, subject: str, kind: ast.TypeExpr, value: Value) -> None:
+    """Raises `SpecError` unless a value has the kind of constants that is claimed of it."""
+    value = _listed(frame, value, kind.span)
+    if _of_kind(kind, value) is None:
+        wanted = _kind_text(kind)
+        message = f"{subject} is claimed to be {wanted}, and is {kind_of(value)}"
+        raise frame.error("E0305", message, kind, hint=_kind_hint(kind, value))
 
 
 def _of_kind(kind: ast.TypeExpr, value: Value) -> Value | None:
@@ -63,8 +79,11 @@ def _of_kind(kind: ast.TypeExpr, value: Value) -> Value | None:
         case "fn" | "block":
             callable_ = isinstance(value, OperatorName | Declared | Recipe | Builtin)
             return value if callable_ else None
+        case "dtype":
+            is_one = isinstance(value, Traced) and isinstance(value.value, DType)
+            return value if is_one else None
         case _:
-            return value if is_constant(value) else None
+            return value  # no kind at all, which is an error of its own
 
 
 def _is(value: Traced, kind: type) -> bool:
@@ -83,7 +102,10 @@ def _list_of(kind: ast.ShapeType, value: Value) -> Value | None:
     return Sequence(tuple(items_found), value.term)
 
 
-def _kind_hint(wanted: str, value: Value) -> str | None:
+def _kind_hint(kind: ast.TypeExpr, value: Value) -> str | None:
+    if isinstance(kind, ast.ShapeType) and kind.element is not None:
+        return _item_hint(kind.element, value)
+    wanted = _kind_text(kind)
     if not isinstance(value, Traced) or wanted not in ("an int", "a float"):
         return None
     if isinstance(value.value, str):
@@ -93,8 +115,25 @@ def _kind_hint(wanted: str, value: Value) -> str | None:
     return None
 
 
+def _item_hint(element: ast.TypeExpr, value: Value) -> str | None:
+    """Which item of a list is of another kind."""
+    for place, item in enumerate(value.items if isinstance(value, Sequence) else ()):
+        if _of_kind(element, item) is None:
+            return f"item {place} is {kind_of(item)}"
+    return None
+
+
 def _kind_text(kind: ast.TypeExpr) -> str:
     if isinstance(kind, ast.ScalarType):
         article = "an" if kind.name == "int" else "a"
         return f"{article} {kind.name}"
+    if isinstance(kind, ast.ShapeType) and kind.element is not None:
+        return f"a {_spelled(kind)}"
     return "a list"
+
+
+def _spelled(kind: ast.TypeExpr) -> str:
+    if isinstance(kind, ast.ShapeType):
+        return "tensor" if kind.element is None else f"list[{_spelled(kind.element)}]"
+    assert isinstance(kind, ast.ScalarType)
+    return kind.name

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nnspec.diagnostics import Label, SpecError, did_you_mean
 from nnspec.elaboration import evaluate as evaluation
+from nnspec.elaboration import parameter_kinds
 from nnspec.elaboration.complaints import counted
 from nnspec.elaboration.foreign import foreign_dtype
 from nnspec.elaboration.frame import Frame
@@ -60,8 +63,11 @@ def check_claim(
     """
     if node is None:
         return value
-    if not isinstance(node, ast.ShapeType) or node.dtype == "list":
+    if not isinstance(node, ast.ShapeType) or _is_list_of_constants(node):
+        parameter_kinds.check_claim(frame, _subject(name), node, value)
         return value
+    if node.element is not None:
+        return _check_list(frame, name, node.element, value)
     if not isinstance(value, Tensor):
         raise frame.error(
             "E0308",
@@ -82,6 +88,21 @@ def check_claim(
     if not any("@" in symbol for size in shape for symbol in size.generic.symbols()):
         frame.builder.types[value.id] = claimed
     return Tensor(value.id, claimed, value.origin)
+
+
+def _is_list_of_constants(node: ast.TypeExpr) -> bool:
+    while isinstance(node, ast.ShapeType) and node.element is not None:
+        node = node.element
+    return isinstance(node, ast.ScalarType)
+
+
+def _check_list(frame: Frame, name: str, element: ast.TypeExpr, value: Value) -> Value:
+    """Proves what is claimed of each tensor of a list."""
+    if not isinstance(value, Sequence):
+        message = f"{_subject(name)} is claimed to be a list, and is {kind_of(value)}"
+        raise frame.error("E0305", message, element)
+    items = [check_claim(frame, name, element, item) for item in value.items]
+    return replace(value, items=tuple(items))
 
 
 def introduce(frame: Frame, name: str, node: ast.ShapeType) -> TensorType:

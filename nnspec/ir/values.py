@@ -238,6 +238,10 @@ def _kind_of_constant(value: Any) -> str:
         return "a float"
     if isinstance(value, str):
         return "a string"
+    from nnspec.ops.initializers import Initializer
+
+    if isinstance(value, Initializer):
+        return "an initializer"
     return f"a {type(value).__name__.lower()}"
 
 
