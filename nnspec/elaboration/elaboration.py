@@ -68,6 +68,7 @@ class Elaboration:
         self.main_frame: Frame | None = None
         self.cost_budgets: list[CostBudget] = []
         self.poisoned = False
+        self.repeated = 0  # faults that were noted before, as from turn to turn
         self._sources: dict[Source, int] = {}
         self._made: dict[tuple[Any, ...], Function] = {}
         self._names: dict[str, int] = {}
@@ -86,11 +87,13 @@ class Elaboration:
             # The entry is not used by anything: a model stands there itself, or a variant of it.
             if location.span != callee.node.name_span:
                 labels.append(Label(location, f"in this use of `{callee.node.name}`"))
+        known = len(self.diagnostics.found)
         self.diagnostics.add(
             Diagnostic(
                 found.code, found.message, found.location, tuple(labels), found.hint
             )
         )
+        self.repeated += len(self.diagnostics.found) == known
 
     def place_number(self, frame: Frame, node: ast.Stmt) -> int:
         """A number for a place of a text, different from those of all other texts."""

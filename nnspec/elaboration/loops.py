@@ -49,6 +49,10 @@ class _Turning:
     known: dict[str, Dim] = field(default_factory=dict[str, Dim])
 
 
+MOST_REPEATED = 16
+"""A loop whose turns have so many faults that were noted before is given up."""
+
+
 def unrolled(frame: Frame, node: ast.For, run: Run) -> None:
     """Elaborates the body of a loop (by `run`) for each element, and notes the loop as a whole."""
     iterable = evaluation.evaluate(frame, node.iterable)
@@ -59,9 +63,12 @@ def unrolled(frame: Frame, node: ast.For, run: Run) -> None:
     bound = assigned(node.body.statements)
     carried = [name for name in bound if name in outer and name not in own]
     loop = _Turning(frame, node, uid, outer, carried, {name: [] for name in carried})
+    repeated = frame.elaboration.repeated
     with _inside(loop):
         for element in elements:
             _turn(loop, element, run)
+            if frame.elaboration.repeated > repeated + MOST_REPEATED:
+                raise Poisoned  # the other turns would say the same again
     _behind(loop)
     frame.builder.items.append(
         Loop(
