@@ -46,7 +46,7 @@ def _text(path: str, code: str) -> str:
 
     data = read_regular(path, MOST_BYTES)
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SpecError(code, f"{path} is no text in UTF-8") from error
 

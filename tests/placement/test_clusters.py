@@ -160,3 +160,27 @@ def test_unknown_presets(name: str) -> None:
     with pytest.raises(SpecErrors) as caught:
         preset(name)
     assert {found.code for found in caught.value.diagnostics} <= {"E1004", "E1002"}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("[kinds.cpu]\nmemory = " + "9" * 5000, "E1001", "Exceeds the limit"),
+        ('[kinds.cpu]\nreserved = "900TiB"', "E1003", "more memory is reserved"),
+        ('[[routes]]\nbetween = ["n0", "n0"]\nlinks = []', "E1005", "to itself"),
+        (
+            '[[routes]]\nbetween = ["n0", "n1"]\nlinks = []\n'
+            '[[routes]]\nbetween = ["n1", "n0"]\nlinks = []',
+            "E1005",
+            "two routes",
+        ),
+        ('[[nodes]]\nname = "empty"\ndevices = {}', "E1002", "at least 1 item"),
+        ('[[nodes]]\nname = "m"\ncount = 99999\ndevices = {cpu = 99999}', "E1002", "9,999,800,003"),
+    ],
+)  # fmt: skip
+def test_what_contradicts_itself_in_a_file(text: str, code: str, said: str) -> None:
+    nodes = '[[nodes]]\nname = "n"\ncount = 2\ndevices = { cpu = 1 }\n'
+    with pytest.raises(SpecErrors) as caught:
+        read_cluster(nodes + text + "\n")
+    assert [d.code for d in caught.value.diagnostics] == [code]
+    assert said in caught.value.diagnostics[0].message

@@ -235,7 +235,7 @@ def read_toml(path: Path, code: str) -> tuple[Source, dict[str, Any]]:
         raise SpecError(code, f"{path.name} has more than {LARGEST_FILE} bytes")
     try:
         return source, tomllib.loads(source.text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of numbers too long, no TOML error
         raise _no_toml(source, code, str(error)) from None
 
 

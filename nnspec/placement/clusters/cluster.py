@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from nnspec.analysis.quantities import (
     BANDWIDTH,
@@ -112,6 +112,12 @@ class DeviceKind(BaseModel):
     bandwidth: Annotated[BytesPerSecond, Field(gt=0)] | None = None
     launch: Seconds = 0.0
     port: LinkKind | None = None
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.memory is not None and self.reserved > self.memory:
+            raise ValueError("more memory is reserved than there is")
+        return self
 
     @property
     def usable(self) -> float:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -53,7 +53,7 @@ class NodeGroup(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")] = "node"
     count: Count = 1
-    devices: Mapping[str, Count]
+    devices: Annotated[Mapping[str, Count], Field(min_length=1)]
     port: str | None = None
     uplink: str | None = None
 
@@ -88,7 +88,7 @@ def read_cluster(text: str) -> Cluster:
     """
     try:
         given = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of numbers too long, no TOML error
         raise _single("E1001", f"the cluster file is no TOML: {error}") from error
     return cluster_of(given)
 
@@ -277,11 +277,23 @@ def _check_names(file: ClusterFile) -> None:
         for link in (group.port, group.uplink):
             if link is not None:
                 _check_name("E1005", "link", link, file.links)
+    _check_routes(file, nodes)
+
+
+def _check_routes(file: ClusterFile, nodes: Sequence[str]) -> None:
+    joined: set[frozenset[str]] = set()
     for route in file.routes:
         for node in route.between:
             _check_name("E1005", "node", node, dict.fromkeys(nodes))
         for link in route.links:
             _check_name("E1005", "link", link, file.links)
+        ends = frozenset(route.between)
+        if len(ends) == 1:
+            raise _single("E1005", f"a route leads from `{route.between[0]}` to itself")
+        if ends in joined:
+            first, last = route.between
+            raise _single("E1005", f"`{first}` and `{last}` have two routes")
+        joined.add(ends)
 
 
 def _check_name(code: str, what: str, name: str, known: Mapping[str, object]) -> None:
