@@ -428,6 +428,21 @@ def test_every_other_turn_may_do_something_else():
             assert found == other.measured(figure), (figure, depths)
 
 
+def test_rates_do_not_matter_where_nothing_is_dropped():
+    path = f"{ROOT}/specs/vision/swin.nns"
+    off = Setting.named(dropout="off")
+    program_ = nnspec.load(path, "SwinT").program
+    stays = closed_forms(Analysis(program_), ["saved_bytes"], ["depths"])
+    assert stays.fixed == {"depths[0]": "a rate is 0 in some turns of its loop"}
+    forms = closed_forms(Analysis(program_, off), ["saved_bytes"], ["depths"])
+    assert not forms.fixed
+    given = spelled({"depths": [4, 2, 4, 2]})
+    other = nnspec.load(path, "SwinT", depths=[4, 2, 4, 2]).program
+    known = Analysis(other, off).measured("saved_bytes")
+    assert forms.holds(given)
+    assert forms.at("saved_bytes", {**forms.constants, **given}) == known
+
+
 def test_a_layer_that_all_turns_use_counts_once():
     forms = closed_forms(Analysis(program(SAMPLES["used_again"].text)), ["parameters"])
     assert forms.fixed == {"depth": "the turns of its loop are unlike"}

@@ -58,7 +58,8 @@ class Running(Analysis):
     ) -> None:
         self._quotients = Quotients.of(facts, numbers, known)
         with self._quotients.holding():
-            self._symbolic = Symbolic(program, outcome, self._quotients)
+            drops = setting.dropout == "configured"
+            self._symbolic = Symbolic(program, outcome, self._quotients, drops=drops)
         super().__init__(self._symbolic.program, setting)
         self._facts = facts
         self._known = known

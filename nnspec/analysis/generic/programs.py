@@ -19,18 +19,28 @@ from nnspec.ir.slices import Range
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Operator, replaced
 from nnspec.ops.checked import fields_of
+from nnspec.ops.random import RandomDrop
 
 if TYPE_CHECKING:
     from nnspec.analysis.generic.trace import Outcome
 
 
 class Symbolic:
-    """The program of an outcome, and the loops that stand for more turns than they take."""
+    """The program of an outcome, and the loops that stand for more turns than they take.
+
+    Unless it `drops`, rates of dropout do not matter.
+    """
 
     def __init__(
-        self, program: Program, outcome: Outcome, quotients: Quotients
+        self,
+        program: Program,
+        outcome: Outcome,
+        quotients: Quotients,
+        *,
+        drops: bool,
     ) -> None:
         self._quotients = quotients
+        self._drops = drops
         self._functions: dict[str, Function] = {}
         self.turns: dict[str, Mapping[Loop, Turns]] = {}
         for each in outcome.reached():
@@ -42,8 +52,9 @@ class Symbolic:
 
     def _function(self, outcome: Outcome) -> Function:
         made = outcome.made
-        for loops in made.unsteady.values():
-            raise Unlike("a rate is 0 in some turns of its loop", loops)
+        for node, loops in made.unsteady.items():
+            if self._drops or not isinstance(made.operators[node], RandomDrop):
+                raise Unlike("a rate is 0 in some turns of its loop", loops)
         function = made.function
         types = {v: self._said(k, function.types[v]) for v, k in made.given.items()}
         return replace(
