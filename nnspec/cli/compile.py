@@ -149,6 +149,7 @@ class Engine:
         return self._keras(model) if self.target == "keras" else self._torch(model)
 
     def _torch(self, model: Spec) -> str:
+        from nnspec.diagnostics import SpecError
         from nnspec.placement.mesh.plan import MeshPlan
         from nnspec.placement.request import check_batch
 
@@ -157,6 +158,12 @@ class Engine:
             return model.mesh_source(plan, self.schedule, self.microbatches)
         microbatches = self.microbatches or plan.microbatches
         check_batch(model.program, model.symbols, microbatches)
+        if microbatches > 1 and not (self.schedule or plan.schedule):
+            raise SpecError(
+                "E1031",
+                f"{microbatches} micro-batches need a schedule that runs them",
+                hint="add `--schedule GPipe`, or leave the micro-batches out",
+            )
         return model.placed_source(plan, self.schedule)
 
     def _keras(self, model: Spec) -> str:

@@ -116,4 +116,11 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "",
         "",
     ),
+    Explanation(
+        "E0810",
+        "weights of an element type that is not converted",
+        "Weights are floats that NumPy has: float16, float32 or float64.",
+        "",
+        "",
+    ),
 )

@@ -99,7 +99,16 @@ def _check(
         for name, shape in expected.items()
         if name in given and tuple(given[name].shape) != shape
     ]
+    typed = [
+        f"`{name}` is {given[name].dtype}"
+        for name in expected
+        if name in given and given[name].dtype.kind != "f"
+    ]
     found: list[SpecError] = []
+    if typed:
+        text = f"{_counted(typed)} of no float type: {'; '.join(typed[:MOST_NAMED])}"
+        hint = "save the weights as they were trained, not quantised"
+        found.append(SpecError("E0810", text, hint=hint))
     if missing:
         hint = _near(missing[0], surplus)
         text = f"{_counted(missing)} of `{model}` missing: {_listed(missing)}"
@@ -153,6 +162,12 @@ def _read(data: bytes) -> dict[str, Any]:
     safetensors = _safetensors()
     try:
         return safetensors.load(data)
+    except (
+        KeyError
+    ) as error:  # of the library, for an element type that NumPy does not have
+        message = f"tensors of the type {error.args[0]} cannot be converted"
+        hint = "save the weights as float32: `tensor.float()`"
+        raise SpecErrors([SpecError("E0810", message, hint=hint).diagnostic]) from None
     except Exception as error:
         # The library raises its own type and several of Python's, all for files that are none.
         message = f"this is no safetensors file: {error}"

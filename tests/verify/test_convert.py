@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 from typing import Any
 
 import numpy as np
@@ -112,3 +113,24 @@ def test_without_the_package_the_message_says_what_to_install(
     with pytest.raises(SpecErrors) as caught:
         spec_of(specs.SHARED).convert_weights(b"", "torch", "keras")
     assert "nnspec[weights]" in codes(caught)["E0806"]
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool", "complex64"])
+def test_weights_are_floats(dtype: str) -> None:
+    spec = spec_of(specs.TOKEN)
+    weights = torch_weights(spec)
+    name = next(iter(weights))
+    weights[name] = weights[name].astype(dtype)
+    with pytest.raises(SpecErrors) as caught:
+        spec.convert_weights(save(weights), "torch", "keras")
+    assert list(codes(caught)) == ["E0810"]
+    assert f"`{name}` is {dtype}" in codes(caught)["E0810"]
+
+
+def test_a_type_that_numpy_lacks_is_named() -> None:
+    entry = {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}
+    header = json.dumps({"w": entry}).encode()
+    data = len(header).to_bytes(8, "little") + header + b"\0" * 4
+    with pytest.raises(SpecErrors) as caught:
+        spec_of(specs.TOKEN).convert_weights(data, "torch", "keras")
+    assert "BF16" in codes(caught)["E0810"]
