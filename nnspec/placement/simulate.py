@@ -206,17 +206,16 @@ class _Sample:
         return self.moved[key]
 
 
-def _sample(graph: WeightedGraph, cluster: Cluster, plan: Plan) -> Simulation:
-    simulation = Simulation()
-    sample = _Sample(simulation, graph, cluster, plan)
+def _sample(graph: WeightedGraph, cluster: Cluster, plan: Plan) -> _Sample:
+    sample = _Sample(Simulation(), graph, cluster, plan)
     for name in plan.order:
         sample.operator(graph.index[name])
-    return simulation
+    return sample
 
 
 def simulate_sample(graph: WeightedGraph, cluster: Cluster, plan: Plan) -> float:
     """The seconds from the start to the end of one sample under a plan."""
-    simulation = _sample(graph, cluster, plan)
+    simulation = _sample(graph, cluster, plan).simulation
     simulation.run()
     return simulation.makespan
 
@@ -225,11 +224,8 @@ def simulate_memory(
     graph: WeightedGraph, cluster: Cluster, plan: Plan
 ) -> dict[str, float]:
     """The most memory that each device uses in the course of one sample, in bytes."""
-    simulation = Simulation()
-    sample = _Sample(simulation, graph, cluster, plan)
-    for name in plan.order:
-        sample.operator(graph.index[name])
-    simulation.run()
+    sample = _sample(graph, cluster, plan)
+    sample.simulation.run()
     return {device.name: sample.peak(device.name) for device in cluster.devices}
 
 
@@ -240,7 +236,7 @@ def simulate_stream(graph: WeightedGraph, cluster: Cluster, plan: Plan) -> float
     sample that came in as many rounds ago as values have crossed devices and links
     until the task. Averaged over rounds far from the first and the last.
     """
-    one = _sample(graph, cluster, plan).tasks
+    one = _sample(graph, cluster, plan).simulation.tasks
     stages = _stages(one)
     depth = max(stages, default=0)
     samples = WARM_UP * (depth + 2)

@@ -2,7 +2,8 @@
 
 How long a value lives in a Python program depends on where it is written: a result that is read once
 stands inside the expression that reads it, and goes when that is done; a variable lives until it is
-written again or the function returns. The frame follows the emitter's choices (`targets.forward`).
+written again or the function returns. The frame makes the emitter's choices (`nnspec.targets.writing`), as
+far as memory depends on them.
 """
 
 from __future__ import annotations
@@ -29,15 +30,16 @@ from nnspec.ir.graph import (
     values_of,
 )
 from nnspec.ir.types import DType, TensorType
+from nnspec.pycode.inlining import (
+    FARTHEST_NAME,
+    MOST_NESTED_CALLS,
+    TEMPORARIES,
+    WIDEST,
+)
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.analysis.memory.calls import Calls
-
-# Deeper expressions are given a variable in between.
-MOST_NESTED_CALLS = 3
-WIDEST = 72
-TEMPORARIES = ("y", "z", "h", "u", "v", "w")
 
 
 class Frame:
@@ -400,7 +402,7 @@ class _Plan:
 
     def hint(self, value: int) -> str | None:
         """The name that a value is on its way to."""
-        for _ in range(64):
+        for _ in range(FARTHEST_NAME):
             if value in self.names:
                 return self.names[value]
             following = self.consumers.get(value)

@@ -17,11 +17,11 @@ from nnspec.analysis.memory.operations import OPERATIONS
 from nnspec.analysis.memory.operations.layer import Layer
 from nnspec.analysis.memory.operations.layers import LAYERS
 from nnspec.analysis.memory.operations.recurrent import RECURRENT
-from nnspec.ir.dims import Dim
 from nnspec.ir.types import DType, TensorType
 from nnspec.ops.base import Io, Operator
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
+from nnspec.pycode.inlining import nested_calls, times_read
 from nnspec.records import dataclass
 
 _DTYPES = {
@@ -76,11 +76,7 @@ class Lowered:
 
     def reads(self, place: int) -> int:
         """How often an input is read."""
-        return sum(
-            isinstance(part, tree.Input) and part.index == place
-            for result in self.results
-            for part in tree.walk(result)
-        )
+        return times_read(self.results, place)
 
 
 def written_width(expression: Expr) -> int:
@@ -118,12 +114,6 @@ def _is_left_out(value: Expr) -> bool:
     if not isinstance(value, tree.Default) or not isinstance(value.value, tree.Literal):
         return False
     return value.value.value == value.default
-
-
-def nested_calls(expression: Expr) -> int:
-    """How deeply calls are nested in an expression."""
-    inner = max((nested_calls(child) for child in expression.children), default=0)
-    return inner + isinstance(expression, tree.Call)
 
 
 @dataclass
@@ -381,6 +371,3 @@ def dotted(expression: Expr) -> str | None:
         above = dotted(expression.object)
         return None if above is None else f"{above}.{expression.name}"
     return None
-
-
-__all__ = ["Dim", "Evaluation", "Lowered", "NoRule", "lower", "nested_calls"]

@@ -14,6 +14,7 @@ import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.idioms import negated
+from nnspec.pycode.inlining import FARTHEST_NAME
 from nnspec.pycode.statements import Assign, For, If, Raise, Return, Statement
 from nnspec.records import dataclass
 from nnspec.targets.contents import (
@@ -114,7 +115,9 @@ class Forward(Loops):
         for step in steps_of(items):
             for output in step.outputs:
                 value, seen = output, 0
-                while value.name is None and value in consumers and seen < 64:
+                while (
+                    value.name is None and value in consumers and seen < FARTHEST_NAME
+                ):
                     following = consumers[value]
                     if len(following.outputs) != 1:
                         break

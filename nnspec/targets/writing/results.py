@@ -9,20 +9,20 @@ import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
-from nnspec.records import dataclass
-from nnspec.targets.contents import (
-    keyed_in,
-    loops_of,
-    steps_of,
+from nnspec.pycode.inlining import (
+    MOST_NESTED_CALLS,
+    WIDEST,
+    nested_calls,
+    times_read,
 )
+from nnspec.records import dataclass
+from nnspec.targets.contents import keyed_in, loops_of, steps_of
 from nnspec.targets.lowering import Anchor, RunTimeSize, moved_once, transposed
 from nnspec.targets.names import safe_local, safe_name, size_name
 from nnspec.targets.spelling import Unspellable
 from nnspec.targets.writing.scope import spelled
 from nnspec.targets.writing.turns import element, turn_numbers
-from nnspec.targets.writing.variables import WIDEST, Variables, expression_width
-
-MOST_NESTED_CALLS = 3
+from nnspec.targets.writing.variables import Variables, expression_width
 
 
 @dataclass(eq=False)
@@ -38,7 +38,7 @@ class Results(Variables):
             pending = self._pending.get(reference)
             if pending is None:
                 continue
-            if _reads_of(step, place) > 1 or self._too_long(step, pending):
+            if times_read(step.results, place) > 1 or self._too_long(step, pending):
                 self._settle(reference)
         found: list[Expr] = []
         for place, reference in enumerate(step.inputs):
@@ -58,7 +58,7 @@ class Results(Variables):
             for result in step.results
             for part in tree.walk(result)
         )
-        if adds and _calls(pending) >= MOST_NESTED_CALLS:
+        if adds and nested_calls(pending) >= MOST_NESTED_CALLS:
             return True
         widest = max((expression_width(result) for result in step.results), default=0)
         return expression_width(pending) + widest > WIDEST
@@ -229,12 +229,6 @@ def symbol_of(size: Dim) -> str | None:
     return atom.symbol if atom.kind == "symbol" and coefficient == atom.scale else None
 
 
-def _calls(expression: Expr) -> int:
-    """How deeply calls are nested."""
-    inner = max((_calls(child) for child in expression.children), default=0)
-    return inner + (1 if isinstance(expression, tree.Call) else 0)
-
-
 def _is_listed(step: merged.Step, items: tuple[Expr, ...]) -> bool:
     if not items or not all(isinstance(item, tree.Input) for item in items):
         return False
@@ -266,12 +260,3 @@ def _has_weight(value: Expr) -> bool:
         ]:
             return True
     return False
-
-
-def _reads_of(step: merged.Step, place: int) -> int:
-    """How often a step's results read one of its inputs: what is read twice is computed once."""
-    return sum(
-        isinstance(part, tree.Input) and part.index == place
-        for result in step.results
-        for part in tree.walk(result)
-    )

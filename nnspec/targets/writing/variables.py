@@ -14,6 +14,7 @@ import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim, symbol
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
+from nnspec.pycode.inlining import TEMPORARIES, WIDEST
 from nnspec.pycode.statements import Assign, Statement
 from nnspec.pycode.writer import expression_text
 from nnspec.records import dataclass
@@ -23,7 +24,6 @@ from nnspec.targets.names import Names, safe_local
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable
 
-WIDEST = 72
 WIDEST_COMMENT = 40
 
 
@@ -163,7 +163,7 @@ class Variables:
         return value in self._pinned or self._left.get(value, 0) > 0
 
     def _temporary(self, apart: Sequence[Expr] = ()) -> Name:
-        for candidate in ("y", "z", "h", "u", "v", "w"):
+        for candidate in TEMPORARIES:
             known = self._variables.get(candidate)
             if known is None and candidate not in self.names.taken:
                 self.names.taken.add(candidate)

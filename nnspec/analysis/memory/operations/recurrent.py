@@ -197,17 +197,18 @@ def _recorded(
     dtype = x.dtype
     inputs = [x, *weights, *initial]
     wants = [each.source is not None for each in inputs]
-    gates = weights[0].shape[0]
-
     held = [] if lump is None else [lump]
     del lump
+    # The gradients of the gates of each step, and the same in one tensor.
+    gates_shape = (*output.shape[:2], weights[0].shape[0])
+    stages = 2 * len(held)
 
     def backward(*grads: Any) -> tuple[Tensor | None, ...]:
         # The gradient of the state's weights grows step by step: what was, what comes, their sum.
         growing = [machine.empty(shapes[2], dtype) for _ in range(3 * len(held))]
         del growing
         held.clear()
-        between = [machine.empty(between_shape, dtype) for _ in range(stages)]
+        between = [machine.empty(gates_shape, dtype) for _ in range(stages)]
         made = [
             machine.empty(shape, dtype) if wanted else None
             for shape, wanted in zip(shapes, wants, strict=True)
@@ -215,9 +216,6 @@ def _recorded(
         del between
         return tuple(made)
 
-    # The gradients of the gates of each step, and the same in one tensor.
-    between_shape = (*output.shape[:2], gates)
-    stages = 2 * len(held)
     kept = [*saved, *initial]
     machine.record(inputs, (output, *finals), kept, backward, next(iter(held), None))
     return output, finals
