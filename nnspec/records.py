@@ -53,9 +53,10 @@ class _Deferred:
         self.made: Any = origin
         self.frozen = frozen
         self.is_complete = False
-        written = {name for name, value in origin.__dict__.items() if value is not None}
-        compared = {"__eq__", "__hash__"} if eq else set[str]()
-        self.wanted = ({"__init__", "__repr__"} | compared) - written
+        written = origin.__dict__
+        compared = ("__eq__", "__hash__") if eq else ()
+        methods = ("__init__", "__repr__", *compared)
+        self.wanted = [name for name in methods if written.get(name) is None]
 
     def filled(self) -> type:
         """The class with what it needs until it is complete."""

@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 from nnspec.analysis.uses import Inside, Place, Site, Use, Uses
 from nnspec.diagnostics import SpecError
-from nnspec.ir.dims import ZERO, Dim, without_twins
+from nnspec.ir.dims import ZERO, Dim, total, without_twins
 from nnspec.ops.base import OpError
 from nnspec.records import dataclass
 
@@ -83,8 +83,7 @@ class Totals:
         if node.callee is not None:
             return self.of_use(site.use)
         try:
-            with without_twins():
-                return self._quantity.rule(site).value
+            return self._quantity.rule(site).value
         except OpError as error:
             raise SpecError(
                 error.code, error.message, node.location, hint=error.hint
@@ -93,10 +92,8 @@ class Totals:
     def _sum(self, inside: Inside) -> Dim:
         # Equal summands are multiplied: long loops hold few different ones.
         counts: dict[Dim, int] = {}
-        for site, times in inside.counted:
-            found = self.of_site(site)
-            counts[found] = counts.get(found, 0) + times
-        total = ZERO
-        for found, count in counts.items():
-            total = total + found * count
-        return total.value
+        with without_twins():
+            for site, times in inside.counted:
+                found = self.of_site(site)
+                counts[found] = counts.get(found, 0) + times
+            return total(found * count for found, count in counts.items())

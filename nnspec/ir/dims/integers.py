@@ -274,7 +274,7 @@ def product(values: Iterable[Size]) -> Dim:
     """The product of several sizes; 1 for none."""
     result = ONE
     for value in values:
-        result = result * value
+        result = dim(value) if result is ONE else result * value
     return result
 
 
@@ -282,7 +282,7 @@ def total(values: Iterable[Size]) -> Dim:
     """The sum of several sizes; 0 for none."""
     result = ZERO
     for value in values:
-        result = result + value
+        result = dim(value) if result is ZERO else result + value
     return result
 
 
