@@ -22,7 +22,7 @@ from nnspec.targets.distinct import require_distinct
 from nnspec.targets.keras_functional import is_functional
 from nnspec.targets.layout import Permutation, layouts
 from nnspec.targets.merging.planner import Planner
-from nnspec.targets.names import helper_names, helper_text
+from nnspec.targets.names import helper_texts
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.probes import Probed, Probes
 from nnspec.targets.spelling import Unspellable
@@ -330,8 +330,8 @@ def _helpers(
     body: Sequence[statements.Statement], target: str
 ) -> list[statements.Statement]:
     """The helpers that the classes call, and those that these call, in the order of their file."""
-    known = helper_names(target)
-    texts = _helper_texts(target)
+    texts = helper_texts(target)
+    known = set(texts)
     wanted = _names_in(body) & known
     while True:
         more = {n for name in wanted for n in _mentioned(texts[name]) & known} | wanted
@@ -343,17 +343,6 @@ def _helpers(
 
 def _mentioned(text: str) -> set[str]:
     return {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)}
-
-
-def _helper_texts(target: str) -> dict[str, str]:
-    text = helper_text(target)
-    lines = text.splitlines(keepends=True)
-    found: dict[str, str] = {}
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            found[node.name] = "".join(lines[first - 1 : node.end_lineno]).rstrip()
-    return found
 
 
 def _imports(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import keyword
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import field
 from functools import cache
 
@@ -92,7 +93,7 @@ def safe_name(name: str, target: str) -> str:
 
 def safe_local(name: str, target: str) -> str:
     """A variable's, parameter's, function's or class's name in a target's file."""
-    taken = name in _FILE[target] or name in _BUILTINS or name in helper_names(target)
+    taken = name in _FILE[target] or name in _BUILTINS or name in helper_texts(target)
     unsafe = _reserved(name) or taken or name.startswith("_")
     return _mended(name) if unsafe else name
 
@@ -107,20 +108,13 @@ def function_name(model: str) -> str:
 
 
 @cache
-def helper_text(target: str) -> str:
-    """The text of a target's helper functions, which emitted files carry as they need them."""
+def helper_texts(target: str) -> Mapping[str, str]:
+    """A target's helper functions and classes by name, which emitted files carry as they need them."""
     path = os.path.join(os.path.dirname(__file__), f"helpers_{target}.py")
     with open(path, encoding="utf-8") as file:
-        return file.read()
-
-
-@cache
-def helper_names(target: str) -> frozenset[str]:
-    """The names that helper functions and classes have."""
-    found = re.findall(
-        r"^(?:def|class) ([A-Za-z_0-9]+)", helper_text(target), re.MULTILINE
-    )
-    return frozenset(found)
+        parts = file.read().split("\n\n\n")  # the formatter's, between definitions
+    named = [(re.search(r"^(?:def|class) (\w+)", p, re.MULTILINE), p) for p in parts]
+    return {found[1]: part.rstrip() for found, part in named if found}
 
 
 @dataclass
