@@ -109,6 +109,8 @@ def calibrate(
     from nnspec.analysis.timing.device import load_device
     from nnspec.cli.render import write, write_json
 
+    if file is not None and (specs or save is not None):
+        raise click.UsageError("--from measures nothing: leave out specs and --save")
     with spec_errors_reported(as_json):
         device = load_device(name)
         if file is not None:

@@ -57,10 +57,13 @@ class Fit:
 
 def fit(samples: Sequence[Sample], roofline: Roofline) -> Fit:
     """Fits the factors, and once more for each sample without it. Raises `SpecError` if there are too few."""
-    if len(samples) < LEAST:
+    unlike = len({each.name for each in samples})
+    if unlike < LEAST:
         raise SpecError(
             "E1109",
-            f"{len(samples)} measurements are too few to fit three factors and tell their error",
+            f"{unlike} measurements are too few to fit three factors and tell their error"
+            if unlike == len(samples)
+            else f"{len(samples)} measurements of {unlike} models and sizes are too few to fit",
             hint=f"measure at least {LEAST} different models or sizes",
         )
     models = (_at_once(samples, roofline), _in_turn(samples, roofline))

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from nnspec.analysis.quantities import (
     BANDWIDTH,
@@ -108,7 +108,7 @@ class Device(_Table):
     kernel adds beside its own work, `power` in watts under load. What nobody has published is None.
     """
 
-    title: str
+    title: Annotated[str, Field(min_length=1)]
     memory: Bytes
     bandwidth: Bandwidth
     peak: Peaks
@@ -230,7 +230,7 @@ def read_device(path: Path) -> Device:
 def read_toml(path: Path, code: str) -> tuple[Source, dict[str, Any]]:
     """A TOML file and its tables. Raises `SpecError` of the code, and OSError."""
     data = read_regular(str(path), LARGEST_FILE)
-    source = Source(path.name, data.decode("utf-8", errors="replace"))
+    source = Source(path.name, data.decode("utf-8-sig", errors="replace"))
     if len(data) > LARGEST_FILE:
         raise SpecError(code, f"{path.name} has more than {LARGEST_FILE} bytes")
     try:
