@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnspec.analysis.memory.peaks import Peaks, lies_between
-from nnspec.ir.dims import Dim, dim, symbol
+from nnspec.analysis.memory.peaks import Peaks, lies_between, pruned
+from nnspec.ir.dims import Dim, dim, product, symbol
 
 B, T = symbol("B"), symbol("T")
 NUMBERS = st.integers(-5, 50)
@@ -44,3 +44,9 @@ def test_what_lies_between_two_amounts() -> None:
     assert not lies_between(2 * T + 21, 3 * T + 10, dim(40))
     assert not lies_between(4 * T, 3 * T + 10, dim(40))
     assert not lies_between(T, T + 1, T + 2)
+
+
+def test_amounts_that_would_have_too_many_terms_are_kept() -> None:
+    """In what each of nine sizes is more than 1, their product has 512 terms."""
+    many = product(symbol(name) for name in "abcdefghi")
+    assert pruned([many, B, many + 1, 2 * B], {}) == [many, many + 1, 2 * B]

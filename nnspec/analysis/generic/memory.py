@@ -99,12 +99,12 @@ class Running(Analysis):
         try:
             with constants_as_names(), self._quotients.holding():
                 found = figure.whole(self)
+            assert isinstance(found, Dim)
+            return self._said(found)
         except DimError as error:
             raise Undecided(f"{error}", frozenset()) from None
         except OpError as error:
             raise Undecided(error.message, self._behind(error.sizes)) from None
-        assert isinstance(found, Dim)
-        return self._said(found)
 
     def _behind(self, sizes: Sequence[Dim]) -> frozenset[str]:
         """The constants of the model in some sizes."""

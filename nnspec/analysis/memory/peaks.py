@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from nnspec.analysis.memory.dominance import Trial, larger, terms_of
-from nnspec.ir.dims import Atom, Dim, Monomial, maximum, symbol
+from nnspec.ir.dims import Atom, Dim, DimTooLarge, Monomial, maximum, symbol
 
 
 class Peaks:
@@ -159,11 +159,14 @@ def thinned(value: Dim, lows: Mapping[str, int]) -> Dim:
 
 
 def _shifted(amount: Dim, lows: Mapping[str, int]) -> Mapping[Monomial, int] | None:
-    """The coefficients in what sizes are more than their least; None where they are not all there is."""
+    """The coefficients in what sizes are more than their least; None where they are not all there is, or too many."""
     atoms = {atom for monomial, _ in amount.terms for atom, _ in monomial}
     if any(atom.kind != "symbol" for atom in atoms):
         return None
-    more = amount.substitute(lambda atom: _more(atom, lows))
+    try:
+        more = amount.substitute(lambda atom: _more(atom, lows))
+    except DimTooLarge:
+        return None
     return {(): more.constant} if more.constant is not None else dict(more.terms)
 
 
