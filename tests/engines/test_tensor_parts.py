@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 from unittest.mock import create_autospec
 
@@ -10,12 +11,12 @@ import pytest
 import nnspec
 from nnspec.analysis.sharding.axes import axes_behind
 from nnspec.analysis.sharding.held import weights_of
-from nnspec.analysis.sharding.parts import Part, split_layers, tensor_parts
+from nnspec.analysis.sharding.parts import Part, Parts, tensor_parts
 from nnspec.analysis.sharding.plan import Style, TensorPlan
 from nnspec.analysis.sharding.reasons import NOT_A_KIND, reasons_of
 from nnspec.analysis.sharding.shapes import Divided, with_share_open
 from nnspec.ir.dims import dim
-from nnspec.ir.graph import Program
+from nnspec.ir.graph import Function, Program, dotted
 from nnspec.ir.types import DType, TensorType
 from nnspec.ops.along_axis import Softmax
 from nnspec.ops.base import Io, Operator, OpError, results_of
@@ -42,8 +43,27 @@ def function_parts(text: str, name: str) -> tuple[Part, ...]:
 
 
 def parts_of(text: str) -> list[tuple[Any, ...]]:
-    found = split_layers(program_of(text))
-    return [(dict(part.columns), part.row, part.widths) for part in found]
+    return split_layers(program_of(text))
+
+
+def split_layers(program: Program) -> list[tuple[Any, ...]]:
+    """First layers (with their stretches), last one and widths of each part, in the order in which they run."""
+    return list(below(program, tensor_parts(program), program.main, ""))
+
+
+def below(
+    program: Program, parts: Mapping[str, Parts], function: Function, prefix: str
+) -> Iterator[tuple[Any, ...]]:
+    own = {part.row: part for part in parts[function.key].parts}
+    paths = {node.id: f"{prefix}{dotted(node.path)}" for node in function.nodes}
+    for node in function.nodes:
+        if node.callee is not None and node.owns:
+            callee = program.functions[node.callee]
+            yield from below(program, parts, callee, f"{paths[node.id]}.")
+        elif node.id in own:
+            part = own[node.id]
+            columns = {paths[number]: each for number, each in part.columns.items()}
+            yield columns, paths[node.id], tuple(sorted(part.widths))
 
 
 def test_pairs_have_elements_between() -> None:
@@ -105,9 +125,8 @@ def test_attention_is_split_however_it_is_written() -> None:
     """Heads that are split off by shape, scores that are multiplied, masked and normalised by hand."""
     q, k, v = {"layers.0.q": 1}, {"layers.0.k": 1}, {"layers.0.v": 1}
     (first, mlp, *_) = split_layers(spec_of(SCORES).program)
-    assert (dict(first.columns), first.row) == (q | k | v, "layers.0.out")
-    assert first.widths == (4, 16)
-    assert (mlp.columns, mlp.row) == ((("layers.0.up", 1),), "layers.0.down")
+    assert first == (q | k | v, "layers.0.out", (4, 16))
+    assert mlp[:2] == ({"layers.0.up": 1}, "layers.0.down")
 
 
 MASKED = """

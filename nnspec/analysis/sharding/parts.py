@@ -9,7 +9,7 @@ what is split. For what cannot be split there is a reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import field
 
 from nnspec.analysis.sharding.shapes import Divided
@@ -18,7 +18,7 @@ from nnspec.analysis.sharding.values import (
     static_values,
 )
 from nnspec.analysis.sharding.walk import Surroundings, Walk
-from nnspec.ir.graph import Function, Node, Program, dotted
+from nnspec.ir.graph import Function, Node, Program
 from nnspec.ops.linear import Linear
 from nnspec.records import dataclass
 
@@ -65,19 +65,6 @@ class Parts:
     reasons: dict[int, str] = field(default_factory=dict[int, str])
 
 
-@dataclass(frozen=True, slots=True)
-class SplitLayers:
-    """A part by the paths of its layers in the model; `columns` are paths with their stretches."""
-
-    columns: tuple[tuple[str, int], ...]
-    row: str
-    widths: tuple[int, ...]
-
-    def divides(self, devices: int) -> bool:
-        """Whether so many devices can share it evenly."""
-        return all(width % devices == 0 for width in self.widths)
-
-
 def tensor_parts(
     program: Program,
     inputs: Set[int] = frozenset(),
@@ -95,32 +82,6 @@ def tensor_parts(
         key: _Finder(surroundings, each).parts()
         for key, each in program.functions.items()
     }
-
-
-def split_layers(program: Program) -> list[SplitLayers]:
-    """The parts of a model, by paths, in the order in which they run."""
-    return list(_below(program, tensor_parts(program), program.main, ""))
-
-
-def _below(
-    program: Program,
-    parts: Mapping[str, Parts],
-    function: Function,
-    prefix: str,
-) -> Iterator[SplitLayers]:
-    own = {part.row: part for part in parts[function.key].parts}
-    for node in function.nodes:
-        path = f"{prefix}{dotted(node.path)}"
-        if node.callee is not None and node.owns:
-            callee = program.functions[node.callee]
-            yield from _below(program, parts, callee, f"{path}.")
-        elif node.id in own:
-            part = own[node.id]
-            columns = tuple(
-                (f"{prefix}{dotted(function.nodes[number].path)}", stretches)
-                for number, stretches in sorted(part.columns.items())
-            )
-            yield SplitLayers(columns, path, tuple(sorted(part.widths)))
 
 
 class _Finder:

@@ -181,15 +181,13 @@ class TensorPlan:
     @cached_property
     def packed(self) -> Mapping[str, int]:
         """The layers split by columns whose features are several stretches, each split apart."""
-        return dict(self._packed(self.program.main, ""))
-
-    def _packed(self, function: Function, prefix: str) -> Iterator[tuple[str, int]]:
-        for part in self.functions[function.key].parts:
-            for number, stretches in part.columns.items():
-                if stretches > 1:
-                    yield f"{prefix}{dotted(function.nodes[number].path)}", stretches
-        for path, callee in called_below(self.program, function, prefix):
-            yield from self._packed(callee, f"{path}.")
+        return {
+            f"{prefix}{dotted(function.nodes[number].path)}": stretches
+            for prefix, function in everywhere(self.program)
+            for part in self.functions[function.key].parts
+            for number, stretches in part.columns.items()
+            if stretches > 1
+        }
 
     @cached_property
     def axes(self) -> Mapping[str, int]:
@@ -207,23 +205,27 @@ class TensorPlan:
     @cached_property
     def tables(self) -> Mapping[str, int]:
         """The axis of each bare weight that is split with the layers that read it, by its path."""
-        return dict(self._tables(self.program.main, ""))
-
-    def _tables(self, function: Function, prefix: str) -> Iterator[tuple[str, int]]:
-        for part in self.functions[function.key].parts:
-            for number, axis in part.tables.items():
-                yield f"{prefix}{dotted(function.nodes[number].path)}", axis
-        for path, callee in called_below(self.program, function, prefix):
-            yield from self._tables(callee, f"{path}.")
+        return {
+            f"{prefix}{dotted(function.nodes[number].path)}": axis
+            for prefix, function in everywhere(self.program)
+            for part in self.functions[function.key].parts
+            for number, axis in part.tables.items()
+        }
 
 
-def called_below(
+def everywhere(program: Program) -> Iterator[tuple[str, Function]]:
+    """Each instance of a function, with what stands before the paths in it: the model, and then what it calls."""
+    yield from _below(program, program.main, "")
+
+
+def _below(
     program: Program, function: Function, prefix: str
 ) -> Iterator[tuple[str, Function]]:
-    """The instances of functions in a function, each once, by path."""
+    yield prefix, function
     for node in function.instances():
         if node.callee is not None:
-            yield f"{prefix}{dotted(node.path)}", program.functions[node.callee]
+            callee = program.functions[node.callee]
+            yield from _below(program, callee, f"{prefix}{dotted(node.path)}.")
 
 
 def _readers(function: Function, owner: Node) -> list[Node]:

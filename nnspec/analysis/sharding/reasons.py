@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from nnspec.analysis.sharding.parts import Part
-from nnspec.analysis.sharding.plan import TensorPlan, called_below
+from nnspec.analysis.sharding.plan import TensorPlan, everywhere
 from nnspec.ir.graph import Function, Node, dotted, values_of
 from nnspec.ops.linear import Embedding, Linear
 
@@ -19,19 +19,19 @@ def reasons_of(plan: TensorPlan) -> Mapping[str, str]:
     """For each layer that is whole on every device the reason, by its path, in the order of the model."""
     if plan.devices == 1:
         return {}
-    return dict(_below(plan, plan.program.main, ""))
+    return {
+        path: _reason(plan, function, node)
+        for prefix, function in everywhere(plan.program)
+        for path, node in _layers(function, prefix)
+        if path not in plan.styles and path not in plan.tables
+    }
 
 
-def _below(
-    plan: TensorPlan, function: Function, prefix: str
-) -> Iterator[tuple[str, str]]:
+def _layers(function: Function, prefix: str) -> Iterator[tuple[str, Node]]:
+    """The layers of a function with weights of their own, by path."""
     for node in function.nodes:
-        path = f"{prefix}{dotted(node.path)}"
-        is_layer = node.owns and node.callee is None and function.node_weights(node)
-        if is_layer and path not in plan.styles and path not in plan.tables:
-            yield path, _reason(plan, function, node)
-    for path, callee in called_below(plan.program, function, prefix):
-        yield from _below(plan, callee, f"{path}.")
+        if node.owns and node.callee is None and function.node_weights(node):
+            yield f"{prefix}{dotted(node.path)}", node
 
 
 def _reason(plan: TensorPlan, function: Function, node: Node) -> str:
