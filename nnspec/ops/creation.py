@@ -260,6 +260,12 @@ class LiteralTensor(NoFlops):
     per_result: ClassVar[int | None] = 0
 
     values: Annotated[Any, Before(_as_nested)]
+
+    @property
+    def numbers(self) -> list[Number]:
+        """Every number, in order."""
+        return _flat(self.values)
+
     dtype: DType | None = None
 
     def infer(self) -> TensorType:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
-from typing import Any
+from typing import Any, TypeAlias
 
 from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Function, Node, Program, spread, values_of
 from nnspec.ir.types import TensorType
+from nnspec.ops.arithmetic import Add
+from nnspec.ops.creation import LiteralTensor
 from nnspec.ops.indexing import Gather, OneHot, ScatterAdd, Take
 from nnspec.ops.linear import Embedding
 from nnspec.records import dataclass
 
+Reached: TypeAlias = Mapping[int, int]
+"""The inputs, by their places, that reach a value, each with the most that was added on its way."""
+
 
 @dataclass
 class _Facts:
-    """Of each input of a function: the limits on its way, and the outputs that it reaches."""
+    """Of each input of a function: the limits on its way, and of each output what reaches it."""
 
     limits: dict[int, list[Dim]] = field(default_factory=dict[int, list[Dim]])
-    outputs: list[frozenset[int]] = field(default_factory=list[frozenset[int]])
+    outputs: list[Reached] = field(default_factory=list["Reached"])
 
 
 def index_limits(program: Program) -> Mapping[int, Sequence[Dim]]:
@@ -33,41 +38,58 @@ def index_limits(program: Program) -> Mapping[int, Sequence[Dim]]:
 
 def _facts(function: Function, known: Mapping[str, _Facts]) -> _Facts:
     facts = _Facts()
-    reached: dict[int, frozenset[int]] = {}
+    reached: dict[int, Reached] = {}
     for place, value in enumerate(values_of(function.inputs)):
         if function.types[value].dtype.is_integer:
-            reached[value] = frozenset({place})
+            reached[value] = {place: 0}
     for node in function.nodes:
         given = list(node.values())
-        origins = [reached.get(value, frozenset()) for value in given]
+        origins = [reached.get(value, {}) for value in given]
         if not any(origins):
             continue
         if node.callee is not None:
             _through(facts, known[node.callee], origins, node, reached)
         else:
             _at(facts, function, node, reached)
-    facts.outputs = [
-        reached.get(value, frozenset()) for value in values_of(function.outputs)
-    ]
+    facts.outputs = [reached.get(value, {}) for value in values_of(function.outputs)]
     return facts
 
 
 def _through(
     facts: _Facts,
     callee: _Facts,
-    origins: Sequence[frozenset[int]],
+    origins: Sequence[Reached],
     node: Node,
-    reached: dict[int, frozenset[int]],
+    reached: dict[int, Reached],
 ) -> None:
     for place, limits in callee.limits.items():
-        for origin in origins[place]:
-            facts.limits.setdefault(origin, []).extend(limits)
+        for limit in limits:
+            _limit(facts, origins[place], limit)
     for value, places in zip(node.outputs, callee.outputs, strict=True):
-        reached[value] = frozenset().union(*(origins[place] for place in places))
+        reached[value] = _most(
+            _further(origins[place], added) for place, added in places.items()
+        )
+
+
+def _limit(facts: _Facts, origins: Reached, limit: Dim) -> None:
+    for place, added in origins.items():
+        facts.limits.setdefault(place, []).append(limit - added)
+
+
+def _further(origins: Reached, added: int) -> Reached:
+    return {place: before + added for place, before in origins.items()}
+
+
+def _most(several: Iterable[Reached]) -> Reached:
+    found: dict[int, int] = {}
+    for origins in several:
+        for place, added in origins.items():
+            found[place] = max(added, found.get(place, added))
+    return found
 
 
 def _at(
-    facts: _Facts, function: Function, node: Node, reached: dict[int, frozenset[int]]
+    facts: _Facts, function: Function, node: Node, reached: dict[int, Reached]
 ) -> None:
     assert node.op is not None
     limit = _looked_up(node.op, function.node_types(node))
@@ -75,15 +97,27 @@ def _at(
         name, size = limit
         argument = node.inputs[type(node.op).inputs.index(name)]
         for value in spread(argument):
-            for origin in reached.get(value, frozenset()):
-                facts.limits.setdefault(origin, []).append(size)
+            _limit(facts, reached.get(value, {}), size)
         return
-    origins = frozenset[int]().union(
-        *(reached.get(value, frozenset()) for value in node.values())
-    )
+    origins = _most(reached.get(value, {}) for value in node.values())
     for value in node.outputs:
         if function.types[value].dtype.is_integer:
-            reached[value] = origins
+            reached[value] = _further(origins, _added(function, node))
+
+
+def _added(function: Function, node: Node) -> int:
+    """The most that an operator adds to ids: offsets into one table that serves several columns."""
+    if not isinstance(node.op, Add):
+        return 0
+    given = (node.op.x_value, node.op.y_value)
+    scalars = [int(s) for s in given if isinstance(s, Dim) and s.is_constant]
+    read = set(node.values())
+    lists = [
+        int(max(other.op.numbers))
+        for other in function.nodes
+        if isinstance(other.op, LiteralTensor) and not read.isdisjoint(other.outputs)
+    ]
+    return max((0, *scalars, *lists))
 
 
 def _looked_up(op: Any, types: tuple[Any, ...]) -> tuple[str, Dim] | None:

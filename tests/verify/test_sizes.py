@@ -75,6 +75,14 @@ def test_ids_are_followed_through_blocks_and_arithmetic() -> None:
     assert [[int(size) for size in limits[place]] for place in (0, 1)] == [[7], [4]]
 
 
+def test_ids_stay_below_what_is_left_behind_offsets() -> None:
+    look = "  return (ids + tensor([0, 2, 5])) -> Embedding(9, 4)\n"
+    text = "block Look(ids: i64[B, 3]) {\n" + look + "}\n"
+    text += model("ids: i64[B, 3]", "output y = (ids + 1) -> Look")
+    limits = index_limits(spec_of(text).program)
+    assert [int(size) for size in limits[0]] == [3]
+
+
 def test_inputs_hold_what_their_types_say() -> None:
     spec = spec_of(
         model(
