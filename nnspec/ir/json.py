@@ -148,10 +148,11 @@ class _Writer:
 
     def term(self, term: Term) -> int:
         """The place of a term in the table."""
-        key = ("term", term.key)
+        # By the places of its parts: written out as a whole, it may be too long.
+        arguments = [self.value(argument) for argument in term.arguments]
+        key = ("term", term.kind, repr(arguments))
         if key in self._places:
             return self._places[key]
-        arguments = [self.value(argument) for argument in term.arguments]
         return self._put(
             key, {"kind": "term", "operator": term.kind, "arguments": arguments}
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nnspec.compiler import Spec, load_source
+from nnspec.ir.json import program_from_json, program_to_json
+from nnspec.ops import OPS
 from nnspec.source import Source
 from nnspec.targets import emit
 
@@ -97,3 +99,10 @@ def test_sizes_are_counted_along_a_loop_without_layers(target: str) -> None:
 def test_values_of_too_long_a_description_are_written_as_they_are(target: str) -> None:
     program = emit(spec(LONG).program, target)
     assert program.count("1.0202456021808182") == 2
+
+
+def test_values_of_too_long_a_description_are_kept_in_json() -> None:
+    program = spec(LONG).program
+    again = program_from_json(program_to_json(program), OPS)
+    assert program_to_json(again) == program_to_json(program)
+    assert emit(again, "torch") == emit(program, "torch")
