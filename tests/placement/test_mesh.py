@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -22,8 +23,9 @@ from nnspec.placement.mesh.candidates import Meshes
 from nnspec.placement.mesh.chain import Chain
 from nnspec.placement.mesh.check import check_mesh
 from nnspec.placement.mesh.collectives import Wire
-from nnspec.placement.mesh.cost import Divided
-from nnspec.placement.mesh.pipelines import SCHEDULES
+from nnspec.placement.mesh.cost import Divided, MeshCost
+from nnspec.placement.mesh.paths import Answer, Paths
+from nnspec.placement.mesh.pipelines import SCHEDULES, SEVERAL
 from nnspec.placement.mesh.place import best_mesh
 from nnspec.placement.mesh.plan import SHARDED, Mesh, MeshPlan, Sharded, mesh_from_json
 from nnspec.placement.mesh.tensor import shared_nodes
@@ -123,12 +125,42 @@ def test_dynamic_programming_misses_nothing_either(
     assert 0.7 * exact.best.value < bounded.bound <= exact.best.value * (1 + 1e-12)
 
 
+def answers(cost: MeshCost, turns: int, usable: float) -> Iterator[Answer]:
+    """Bounds by paths, from the division on whose stages are as long as can be at the end."""
+    starts = (*range(cost.stages), cost.chain.count)
+    return itertools.islice(Paths(cost).play(starts, usable, 0.01), turns)
+
+
+@pytest.mark.parametrize("schedule", [each for each in SCHEDULES if each in SEVERAL])
+def test_paths_come_close_to_the_best_of_all_divisions(schedule: str) -> None:
+    meshes = Meshes(analysis(), small("4MiB"), SIZES)
+    (mesh,) = (
+        mesh
+        for mesh in meshes.all()
+        if (mesh.schedule, mesh.pipeline, mesh.rounds, mesh.microbatches)
+        == (schedule, 2, 2, 4)
+        and mesh.sharded == "nothing"
+        and mesh.data == 2
+    )
+    best = min(each.value for each in every_division(meshes, mesh))
+    found = [*answers(meshes.cost(mesh), 200, meshes.usable)]
+    assert max(each.bound for each in found) <= best * (1 + 1e-12)
+    assert max(each.bound for each in found) >= 0.8 * best
+    tried = (meshes.cost(mesh).divided(each.starts).value for each in found)
+    assert min(tried) <= 1.2 * best
+
+
 @pytest.mark.parametrize("memory", ["4MiB", "300KiB"])
 def test_no_bound_is_above_any_division(memory: str) -> None:
     meshes = Meshes(analysis(), small(memory), SIZES)
     tried: Counter[str | None] = Counter()
     for mesh in meshes.all():
-        least = mesh_search.mean_bound(meshes.cost(mesh), meshes.usable)
+        cost = meshes.cost(mesh)
+        least = mesh_search.mean_bound(cost, meshes.usable)
+        if mesh.rounds > 1:
+            least = max(
+                least, *(each.bound for each in answers(cost, 10, meshes.usable))
+            )
         for number, divided in enumerate(every_division(meshes, mesh)):
             if number % 3 or max(divided.peaks) > meshes.usable:
                 continue

@@ -65,8 +65,8 @@ def _proof(found: Found) -> str:
     if found.bound >= found.lines:
         return f"{lines}, takes as long or longer, and so does every other one"
     return (
-        f"{lines}, takes {found.lines:.6g} s or more; of those with several there is only "
-        "the work of the mean rank, with what runs before and behind it"
+        f"{lines}, takes {found.lines:.6g} s or more; of those with several none is shorter "
+        "than a mean of paths through its timetable, or than the work of the mean rank"
     )
 
 

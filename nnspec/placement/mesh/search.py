@@ -10,19 +10,23 @@ the best that was found. How each is divided:
   division with the least bound, and that is what no division takes less than if there are
   too many to try;
 - several stages on each rank: the model is cut where the work in front is nearest to equal
-  shares, and cuts are moved as long as that helps. Only these divisions are looked at,
-  unless there are so few that all can be tried.
+  shares, and cuts are moved as long as that helps. Bounds of all divisions are raised by
+  paths through their timetables (`nnspec.placement.mesh.paths`), and the divisions that
+  this finds are tried. If there are few divisions, all are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, pairwise
+from heapq import heapify, heappop, heappush
+from itertools import combinations, islice, pairwise
 from math import comb, inf
+from typing import NamedTuple
 
 from nnspec.placement.mesh.candidates import Meshes
 from nnspec.placement.mesh.chain import Chain
 from nnspec.placement.mesh.cost import Divided, MeshCost
+from nnspec.placement.mesh.paths import Answer, Paths
 from nnspec.placement.mesh.pipelines import HALVES, flight
 from nnspec.placement.mesh.plan import Mesh
 from nnspec.placement.mesh.timetable import StageTimes
@@ -33,6 +37,13 @@ FEW = 100_000
 
 MANY = 400_000
 """Of others those that may be better are tried, until timetables with so many parts have been made."""
+
+PATHS = 400_000
+"""Bounds of meshes with several stages on a rank are raised until timetables with so many
+parts have been made."""
+
+AT_ONCE = 20
+"""So many turns, before the mesh with the lowest bound is looked for again."""
 
 STEPS = 60_000
 """Cuts are moved until timetables with so many parts have been made."""
@@ -58,6 +69,16 @@ class Found:
     count: int
 
 
+class Waiting(NamedTuple):
+    """A mesh with several stages on each rank, with its bound so far and those to come."""
+
+    bound: float
+    number: int
+    parts: int
+    divided: Divided
+    answers: Iterator[Answer] | None = None
+
+
 class Search:
     """The search for the best of some meshes."""
 
@@ -66,25 +87,23 @@ class Search:
         self.usable = meshes.usable
         self.best: Divided | None = None
         self.value = inf
+        self.waiting: list[Waiting] = []
 
     def run(self, every: Sequence[Mesh]) -> Found:
         """Looks at all of them."""
         costs = map(self.meshes.cost, every)
         bounds = (mean_bound(cost, self.usable) for cost in costs)
         ordered = sorted((bound, number) for number, bound in enumerate(bounds))
-        lines = several = inf
+        lines = inf
         for least, number in ordered:
             if least >= self.value or least == inf:
                 break
-            bound = max(least, self._look_at(every[number]))
-            if every[number].rounds > 1:
-                several = min(several, bound)
-            else:
-                lines = min(lines, bound)
+            lines = min(lines, max(least, self._look_at(every[number], least)))
+        several = self._refined(self.waiting)
         lines, several = min(lines, self.value), min(several, self.value)
         return Found(self.best, min(lines, several), lines, len(every))
 
-    def _look_at(self, mesh: Mesh) -> float:
+    def _look_at(self, mesh: Mesh, least: float) -> float:
         """Divides a mesh; what no division of it takes less than as far as that is known by it.
 
         Infinity if none is better than the best.
@@ -99,7 +118,9 @@ class Search:
         balanced = cost.divided(_balanced(cost))
         if mesh.rounds > 1:
             self._move_cuts(balanced, parts)
-            return -inf
+            number = len(self.waiting)
+            self.waiting.append(Waiting(least, number, parts, balanced))
+            return inf
         self._keep(balanced)
         return self._divide(Lines(cost, self.usable), parts)
 
@@ -116,6 +137,25 @@ class Search:
             left -= 1
             self._keep(lines.cost.divided(division))
         return inf
+
+    def _refined(self, waiting: list[Waiting]) -> float:
+        """The least bound of meshes with several stages on a rank, the lowest raised first.
+
+        Keeps divisions that are found meanwhile.
+        """
+        heapify(waiting)
+        left = PATHS if self.best is not None else 0
+        while waiting and left > 0 and waiting[0].bound < self.value:
+            bound, number, parts, divided, answers = heappop(waiting)
+            cost = divided.cost
+            if answers is None:
+                answers = Paths(cost).play(divided.starts, self.usable, self.value)
+            for answer in islice(answers, AT_ONCE):
+                bound = max(bound, answer.bound)
+                self._keep(cost.divided(answer.starts))
+                left -= parts
+            heappush(waiting, Waiting(bound, number, parts, divided, answers))
+        return waiting[0].bound if waiting else inf
 
     def _keep(self, divided: Divided) -> None:
         if self._excess(divided) or divided.least >= self.value:
