@@ -133,8 +133,6 @@ OTHERS = (
         8_212_971_520,
         {"S": 64, "T": 64},
     ),
-    Figures("language/qwen3", "Qwen3_06B", 596_049_920, 156_330_098_688, {"T": 128}),
-    Figures("vision/clip", "CLIP", 151_277_313, 14_777_164_800, {"N": 1}),
     Figures(
         "vision/shufflenet",
         "ShuffleNetV2x1",
@@ -142,7 +140,6 @@ OTHERS = (
         289_815_984,
         {"H": 224, "W": 224},
     ),
-    Figures("generative/diffusion", "DDPM", 35_746_307, 12_443_713_536),
 )
 ALL = COMPILED + OTHERS
 
