@@ -13,9 +13,10 @@ from nnspec.elaboration.constants import ConstantError
 from nnspec.elaboration.frame import Frame
 from nnspec.elaboration.initializers import initializer
 from nnspec.ir import dims
-from nnspec.ir.dims import Dim, dim
+from nnspec.ir.dims import Dim, dim, symbol
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.values import (
+    Instance,
     Range,
     Sequence,
     Tensor,
@@ -105,6 +106,9 @@ def indexed(frame: Frame, value: Value, node: ast.Index) -> Value:
             hint=f"the first is 0, the last {len(items) - 1}" if items else None,
         )
     found = items[int(place)]
+    if isinstance(found, Instance):
+        _decide_layer(frame, place)
+        return found
     whole, position = term_of(value), as_term(place)
     if position is None or (whole is None and term_of(place) is None):
         return found
@@ -114,6 +118,17 @@ def indexed(frame: Frame, value: Value, node: ast.Index) -> Value:
     if whole is None or isinstance(found, Tensor):
         return found
     return evaluation.renamed(found, Term("index", (whole, position)))
+
+
+def _decide_layer(frame: Frame, place: Dim) -> None:
+    """Notes that what is shared hangs on an index, unless that is the number of a turn as it is."""
+    term = term_of(place)
+    if term is None:
+        return
+    names = place.generic.symbols()
+    is_turn = all("@" in name and place.generic == symbol(name) for name in names)
+    if not is_turn:
+        frame.builder.decide(term)
 
 
 def _sliced(frame: Frame, value: Value, items: list[Value], node: ast.Slice) -> Value:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from nnspec.ir.assumptions import Assumptions
@@ -165,6 +166,27 @@ def nodes_in(items: Iterable[Item]) -> Iterator[int]:
                 pass
 
 
+Turns: TypeAlias = tuple[tuple[int, int], ...]
+"""The turns around a node, outermost first: the `uid` of each loop, and the number of its turn."""
+
+
+def turns_around(
+    items: Iterable[Item], outer: Turns = ()
+) -> Iterator[tuple[int, Turns]]:
+    """The number of each node of items, with the turns of loops around it."""
+    for item in items:
+        match item:
+            case Step(node=node):
+                yield node, outer
+            case Branch(body=body):
+                yield from turns_around(body, outer)
+            case Loop(uid=uid, iterations=iterations):
+                for place, turn in enumerate(iterations):
+                    yield from turns_around(turn.body, (*outer, (uid, place)))
+            case _:
+                pass
+
+
 # ---- functions ------------------------------------------------------------------------------------
 
 
@@ -246,6 +268,21 @@ class Function:
             if node.owns and node.path not in seen:
                 seen.add(node.path)
                 yield node
+
+    @cached_property
+    def _uses(self) -> Mapping[Path, list[Turns]]:
+        """The turns around each use of an instance, by its path."""
+        around = dict(turns_around(self.structure))
+        found: dict[Path, list[Turns]] = {}
+        for node in self.nodes:
+            if node.owns or node.weight is not None:
+                found.setdefault(node.path, []).append(around.get(node.id, ()))
+        return found
+
+    def stays_in_turn(self, node: Node, level: int) -> bool:
+        """Whether the instance of a node is used in one turn alone of the loop so many levels inside of the body."""
+        uses = self._uses.get(node.path, [])
+        return len({turns[: level + 1] for turns in uses}) <= 1
 
     def implied(self) -> Iterator[Dim]:
         """Sizes that its operators need to be at least 1, besides those of their results."""

@@ -449,6 +449,26 @@ def test_a_layer_that_all_turns_use_counts_once():
     assert not forms.holds({"depth": 2})
 
 
+def test_layers_that_two_loops_use_count_as_the_longer_one_makes_them():
+    text = """
+    model M(n: int = 2, m: int = 3) {
+      input x: [B, 8]
+      pool = [Linear(8) for _ in range(5)]
+      for i in range(n) { x = pool[i](x) }
+      for i in range(m) { x = pool[i](x) }
+      output y = x
+    }
+    """
+    forms = closed_forms(Analysis(program(text)), ["parameters"])
+    assert set(forms.fixed) == {"n"}
+    for m in range(1, 6):
+        if forms.holds({"m": m}):
+            known = Analysis(program(text, m=str(m))).measured("parameters")
+            assert forms.at("parameters", {**forms.constants, "m": m}) == known
+    assert forms.holds({"m": 5})
+    assert not forms.holds({"m": 1})
+
+
 def test_figures_that_have_a_formula_are_given_beside_those_that_have_none():
     text = """
     model M(layers: int = 2) {

@@ -106,3 +106,43 @@ def test_values_of_too_long_a_description_are_kept_in_json() -> None:
     again = program_from_json(program_to_json(program), OPS)
     assert program_to_json(again) == program_to_json(program)
     assert emit(again, "torch") == emit(program, "torch")
+
+
+def listed(second: str) -> str:
+    """A model of which one loop applies layers of a list, and other statements do, too."""
+    return (
+        "model M(n: int = 2, m: int = 3) {\n  input x: [B, 8]\n"
+        "  pool = [Linear(8) for _ in range(4)]\n"
+        f"  for i in range(n) {{ x = pool[i](x) -> relu }}\n  {second}\n  output y = x\n}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        "for i in range(m) { x = pool[i](x) -> tanh }",
+        "for i in range(n) { x = pool[i](x) -> tanh }",
+        "for i in range(m) { x = pool[i % 3](x) -> tanh }",
+        "x = pool[1](x)",
+        "for i in range(n) { x = matmul(x, pool[i].weight) }",
+    ],
+)
+@pytest.mark.parametrize("target", TARGETS)
+def test_layers_that_lie_in_a_list_for_several_loops_are_made_once(
+    target: str, second: str
+) -> None:
+    """How many there are hangs on how often each loop turns: both have their numbers built in."""
+    program = emit(spec(listed(second)).program, target)
+    assert "range(" not in program
+    if target == "torch":
+        made = program.count("nn.Linear(8, 8, **options)")
+    else:
+        made = sum(program.count(f'name="linear_{i}"') for i in range(4))
+    assert made == len(list(spec(listed(second)).program.main.instances()))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_index_that_other_turns_would_share_is_built_in(target: str) -> None:
+    text = listed("").replace("pool[i]", "pool[i % 4]")
+    assert "range(" not in emit(spec(text).program, target)
+    assert "range(n)" in emit(spec(listed("")).program, target)

@@ -336,16 +336,21 @@ class _Planned:
         return parts
 
     def _check_instances(self, turn: int) -> None:
-        """Raises `Unlike` where a turn is the first to use an instance that it has not made: others use that again.
+        """Raises `Unlike` where a turn is the first to use an instance that others use again.
 
-        The path of an instance has the turn of each loop in which it was made.
+        The path of an instance has the turn of each loop in which it was made; a loop behind this one may go through
+        the same instances.
         """
-        level = 1 + self.activation.nested
+        function, level = self.activation.function, self.activation.nested
         for number in nodes_in(self.loop.loop.iterations[turn].body):
-            site = self.activation.sites[number]
-            path = site.node.path
-            made = path[level : level + 1] == (turn,)
-            if site.node.owns and site.is_first and not made:
+            node = self.activation.sites[number].node
+            if not node.owns:
+                continue
+            made = node.path[level + 1 : level + 2] == (turn,)
+            is_first = self.activation.sites[number].is_first
+            if (is_first and not made) or (
+                made and not function.stays_in_turn(node, level)
+            ):
                 raise Unlike
 
     def _check_gradients(self, turn: int) -> None:

@@ -8,7 +8,7 @@ raises `Unlike`, and its places are emitted apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import nnspec.targets.merged as merged
@@ -166,10 +166,7 @@ class Merger:
             self._decided(tracks, condition)
             return []
         names = condition.mentioned()
-        if any(turn.loop is not None for turn in tracks[0].turns) and any(
-            "@" in n for n in names
-        ):
-            raise Unlike  # it may go the other way in turns that other constants would add
+        _require_outside(tracks[0], names)
         constants = {parameter.name for parameter in tracks[0].function.parameters}
         if names <= constants and all(one_value(self._everyone, n) for n in names):
             self.fixed |= names  # the class has the constant built in
@@ -181,6 +178,7 @@ class Merger:
     def _decided(self, tracks: list[Track], values: Term) -> None:
         """More hangs on these values than the class can say: it has their constants built in."""
         constants = {parameter.name for parameter in tracks[0].function.parameters}
+        _require_outside(tracks[0], values.mentioned())
         names = values.mentioned() & constants
         if not all(one_value(self._everyone, name) for name in names):
             raise Unlike
@@ -387,3 +385,10 @@ class Merger:
         for track, body in traces:
             settle_types(track, body)
         return found
+
+
+def _require_outside(track: Track, names: Set[str]) -> None:
+    """Raises `Unlike` where what a loop that stays one knows decides: other constants would add other turns."""
+    is_in_loop = any(turn.loop is not None for turn in track.turns)
+    if is_in_loop and any("@" in name for name in names):
+        raise Unlike

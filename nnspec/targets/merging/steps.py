@@ -79,6 +79,7 @@ class StepMerger:
             )
             if len(turns) == 1 and here:
                 found.extend(turns.pop())
+                _require_own(nodes, found[-1], level)
             elif all(number == numbers[0] for number in numbers):
                 found.append(merged.Turn(int(numbers[0])))  # a turn of a comprehension
             else:
@@ -180,6 +181,19 @@ def _require_alike(nodes: list[Node]) -> None:
     if len({node.location.span for node in nodes}) > 1:
         raise Unlike
     if len({(type(node.op), len(node.inputs), len(node.path)) for node in nodes}) > 1:
+        raise Unlike
+
+
+def _require_own(
+    nodes: list[tuple[Track, Node]], turn: merged.Turn, level: int
+) -> None:
+    """Raises `Unlike` where what would be made in each turn of a loop is used outside of that turn, too.
+
+    Another loop over the same layers may have more turns, or fewer, for other constants.
+    """
+    if turn.loop is None:
+        return
+    if not all(track.function.stays_in_turn(node, level) for track, node in nodes):
         raise Unlike
 
 
