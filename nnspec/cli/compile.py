@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -27,6 +29,15 @@ if TYPE_CHECKING:
 
 TARGETS = ("torch", "keras")
 BACKENDS = ("tensorflow", "jax", "torch")
+# fmt: off
+IMPORTED = frozenset((
+    "absl", "filelock", "fsspec", "h5py", "jax", "jaxlib", "jinja2", "keras",
+    "markdown_it", "markupsafe", "ml_dtypes", "mpmath", "namex", "networkx", "nnspec", "numpy",
+    "optree", "packaging", "pygments", "rich", "safetensors", "scipy", "setuptools", "sympy",
+    "tensorflow", "torch", "torchvision", "typing_extensions",
+))
+# fmt: on
+"""What programs import, and what that imports, besides the standard library."""
 
 
 @click.command(name="compile")
@@ -90,6 +101,8 @@ def compile_(
 
     engine = _engine(target, plan, schedule, microbatches, backend)
     with spec_errors_reported(as_json):
+        if output is not None:
+            _refuse_name(output)
         model = checkpointed(load_model(spec, settings), checkpoint)
         refuse_errors(model)
         source = model.source(target) if engine is None else engine.source(model)
@@ -108,6 +121,19 @@ def compile_(
     if output is None:
         write(source)
     return 0
+
+
+def _refuse_name(output: str) -> None:
+    """Raises SpecError (E0706) for a file that Python would import in the place of a package."""
+    from nnspec.diagnostics import SpecError
+
+    name, _, ending = os.path.basename(output).partition(".")
+    if ending == "py" and (name in sys.stdlib_module_names or name in IMPORTED):
+        raise SpecError(
+            "E0706",
+            f"a program named `{name}.py` would be imported in the place of `{name}`",
+            hint=f"call it `{name}_model.py`, say",
+        )
 
 
 def _engine(

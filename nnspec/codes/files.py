@@ -42,4 +42,14 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "",
         "model M {\n  input x: [B, 64]\n  output y = x\n}\n",
     ),
+    Explanation(
+        "E0706",
+        "the program would stand in the way of a package",
+        "Python looks for packages beside a program first, so `import torch` would find a "
+        "file `torch.py` there instead of PyTorch. Give the program a name that no module of "
+        "the standard library, no framework and nothing that these import has: "
+        "`-o resnet50.py`.",
+        "",
+        "model M {\n  input x: [B, 64]\n  output y = x\n}\n",
+    ),
 )
