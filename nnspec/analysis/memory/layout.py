@@ -72,6 +72,24 @@ def is_dense(shape: Sizes, strides: Sizes) -> bool:
 
 
 @_remembered
+def has_channels_last(shape: Sizes, strides: Sizes) -> bool:
+    """Whether PyTorch takes a tensor for images or volumes whose channels lie densest, with gaps or without.
+
+    The rule of `is_channels_last_strides_2d` and `_3d`: each axis, from the channels on, spans those before it.
+    """
+    rank = len(shape)
+    if rank not in (4, 5) or strides[1] == ZERO:
+        return False
+    least = 0
+    for axis in (1, *range(rank - 1, 1, -1), 0):
+        step = magnitude(strides[axis])
+        if step < least or (axis == 0 and least == magnitude(strides[1])):
+            return False
+        least = step * magnitude(shape[axis])
+    return True
+
+
+@_remembered
 def magnitude(size: Dim) -> int:
     """A size at large values of its symbols, for comparisons."""
     if size.constant is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnspec.analysis.memory.layout import Sizes, dense
+from nnspec.analysis.memory.layout import Sizes, dense, has_channels_last
 from nnspec.analysis.memory.machine import Machine, Tensor, needs
 from nnspec.analysis.memory.operations.convolution import axes_last
 from nnspec.analysis.memory.operations.layer import Layer
@@ -127,7 +127,10 @@ def _repeated(machine: Machine, weight: Tensor | None, times: Dim) -> Tensor | N
 
 
 def rms_norm(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
-    """`x * rsqrt(mean(x ** 2) + eps) * weight`, in so many operations."""
+    """`x * rsqrt(mean(x ** 2) + eps) * weight`, in so many operations.
+
+    The result is contiguous, copied for it where need be, unless the input has its channels last.
+    """
     sizes = layer.option("normalized_shape", place=0)
     inner = len(listed(sizes))
     axes = list(range(x.rank - inner, x.rank))
@@ -140,4 +143,6 @@ def rms_norm(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
     weight = layer.weights.get("weight")
     if weight is not None:
         made = multiply(machine, made, weight)
+    if not has_channels_last(*x.placed):
+        made = contiguous_copy(machine, made)
     return convert(machine, made, x.dtype)
