@@ -98,7 +98,7 @@ def _methods(plan: ClassPlan) -> list[Statement]:
         Argument("options", kind="**"),
     )
     methods: list[Statement] = [Function("__init__", arguments, NONE, whole)]
-    if constructor.late:
+    if constructor.deferred.late:
         methods.append(_build(constructor))
     methods.append(_call(plan, tensors.names, body))
     if plan.parameters or plan.is_recomputed:
@@ -118,7 +118,7 @@ def _build(constructor: Constructor) -> Function:
     shape = Name("input_shape")
     done = Evaluate(Name("super")().method("build", shape))
     arguments = (Argument("self"), Argument("input_shape"))
-    return Function("build", arguments, NONE, (*constructor.late, done))
+    return Function("build", arguments, NONE, (*constructor.deferred.late, done))
 
 
 def _call(plan: ClassPlan, tensors: tuple[str, ...], body: list[Statement]) -> Function:

@@ -85,12 +85,12 @@ def _methods(plan: ClassPlan) -> list[Statement]:
     tensors = tensor_parameters(plan, forward_names)
     forward = Forward(plan, dialect, forward_names)
     body = forward.write(tensors.expressions)
-    stored = _stored(plan, [*forward.stored, *constructor.reset_names])
+    stored = _stored(plan, [*forward.stored, *constructor.deferred.names])
     if any(_mentions(statement, ANCHOR) for statement in body):
         made = [*made, _anchor()]
     methods: list[Statement] = [_init(plan, constructor, made, stored)]
-    if constructor.resets:
-        methods.append(_reset_parameters(constructor.resets))
+    if constructor.deferred.resets:
+        methods.append(_reset_parameters(constructor.deferred.resets))
     if plan.keeps_statistics:
         methods.append(_train(plan))
     methods.append(_forward(plan, tensors, body))
@@ -124,7 +124,7 @@ def _init(
         body.append(Assign((Name("options"),), options))
     body += stored
     body += [statement for statement in made if not is_refusal(statement)]
-    if constructor.resets:
+    if constructor.deferred.resets:
         body.append(Evaluate(SELF.method("reset_parameters")))
     body += _frozen(plan)
     return Function("__init__", arguments, NONE, tuple(body))

@@ -34,6 +34,9 @@ class Scope:
     conditions: list[str] = field(default_factory=list)
     lists: list[str] = field(default_factory=list)
     instances: list[str] = field(default_factory=list)
+    # Lists of layers, and the loop variables that are an index of any.
+    pools: list[str] = field(default_factory=list)
+    turns: list[str] = field(default_factory=list)
     depth: int = 0
     in_loop: bool = False
     growing: list[str] = field(default_factory=list)
@@ -46,6 +49,8 @@ class Scope:
             list(self.conditions),
             list(self.lists),
             list(self.instances),
+            list(self.pools),
+            list(self.turns),
             self.depth + 1,
             self.in_loop,
             list(self.growing),
@@ -168,6 +173,7 @@ class Writer:
             self.call: 4 if self.blocks else 0,
             self.pair: 1,
             self.shared: 1,
+            self.pool: 1,
             self.grow: 1,
             self.comprehension: 1,
             self.parameter: 1,
@@ -251,6 +257,34 @@ class Writer:
             f"{self.target_in(scope)} = ({self.value(scope)}) -> {self.layer('3')} -> {name}"
         )
         scope.instances.append(name)
+
+    def pool(self, scope: Scope) -> None:
+        """A list of layers, and a loop over it or over some of it."""
+        name = f"pool{self.labels}"
+        self.labels += 1
+        self.line(f"{name} = [{self.layer('4')} for _ in range(4)]")
+        scope.pools.append(name)
+        for _ in range(self.random.randint(1, 2)):
+            self.through(scope, name)
+
+    def through(self, scope: Scope, name: str) -> None:
+        """A loop that applies layers of a list."""
+        bound = self.random.choice(["1", "2", "3", "4", *scope.integers[-1:]])
+        head, layer = self.random.choice(
+            [
+                (f"for p in range({bound})", f"{name}[p]"),
+                (f"for p in range({bound})", f"{name}[p]"),
+                (f"for p in range({bound})", f"{name}[p % 2]"),
+                (f"for p in range({bound})", f"{name}[{self.random.randint(0, 3)}]"),
+                (f"for l in {name}", "l"),
+                (f"for p, l in enumerate({name})", "l"),
+            ]
+        )
+        with self.body(head):
+            target = self.target_in(scope)
+            self.line(
+                f"{target} = {self.tensor(scope)} -> {self.layer('3')} -> {layer}"
+            )
 
     def target_in(self, scope: Scope) -> str:
         name = self.target()
@@ -337,6 +371,7 @@ class Writer:
 
     def loop_names(self, scope: Scope, variable: str) -> None:
         scope.integers += [f"{variable} + 1", f"2^{variable}"]
+        scope.turns += [variable, f"{variable} % 2"]
         scope.conditions += [
             f"{variable} == 0",
             f"{variable} > 0",
@@ -404,6 +439,14 @@ class Writer:
             f"mixed({source}, {other} -> {same})",
             f"{source} * 0.5",
         ]
+        for pool in scope.pools:
+            index = self.random.choice(
+                ["0", "1", "3", "n" if self.kind == "block" else "deep"]
+            )
+            places = [index, *scope.turns]
+            forms.append(
+                f"{source} -> {self.layer('3')} -> {pool}[{self.random.choice(places)}]"
+            )
         for instance in scope.instances:
             forms.append(f"{source} -> {self.layer('3')} -> {instance}")
             if not self.image:

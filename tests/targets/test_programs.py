@@ -45,6 +45,36 @@ def test_program_equals_its_graph(name: str) -> None:
 
 
 UNUSUAL = {
+    "layers behind a return that only some uses reach": """
+        block Part(x: [B, C], n: int, opt: [B, _] = none, ws: list[int] = [1, 2]) {
+          if n > 2 { return x -> tanh, x } else { if n == 1 { return x -> b: Linear(C), x } }
+          if opt != none { if len(ws) == 2 { return opt, x } }
+          for w in ws { x = x -> c: Linear(C) }
+          x = x + Param([C], init=init.normal(1.0))
+          return x -> a: Linear(C), x
+        }
+        model Net {
+          input x: [B, 4]
+          a, b = x -> Part(3)
+          c, d = x -> Part(2)
+          e, f = x -> Part(2, opt=x)
+          g, h = x -> Part(2, opt=x, ws=[1])
+          i, j = x -> Part(1)
+          output y = a + b + c + d + e + f + g + h + i + j
+        }""",
+    "weights that only some uses have": """
+        block Part(x: [B, C], n: int, scaled: bool = false) {
+          for i in range(n) {
+            if scaled { x = x * Param([C], init=init.normal(1.0)) }
+            x = x -> Linear(C) -> tanh
+          }
+          if not scaled { x = x + Param([C], init=init.normal(1.0)) }
+          return x
+        }
+        model Net {
+          input x: [B, 4]
+          output y = (x -> Part(2)) + (x -> Part(3, scaled=true))
+        }""",
     "a value that gets its name after its first use": """
         model Net {
           input x: [B, 4]

@@ -59,7 +59,8 @@ model M {
 
 
 # Weights are read before their layer is applied; two moves of axes are one, or none, in Keras; a weight is
-# one number; a layer from outside of a loop is applied first in it; two loops go through layers of one list.
+# one number; a layer from outside of a loop is applied first in it; two loops go through layers of one list;
+# weights exist, and lie behind a return, in some uses alone.
 ORDERS = """
 block Lookup(x: [B, T, D], entries: int) {
   book = Embedding(entries, D)
@@ -69,6 +70,11 @@ block Lookup(x: [B, T, D], entries: int) {
 block Local(x: [B, T, D]) {
   return x -> norm: LayerNorm -> transpose([0, 2, 1]) -> Conv(D, 3, padding=1) -> transpose([0, 2, 1])
 }
+block Gate(x: [B, T, D], n: int, scaled: bool = false) {
+  if scaled { x = x * Param([D], init=init.normal(1.0)) }
+  if n > 2 { return tanh(x) }
+  return x + Param([D], init=init.normal(1.0))
+}
 model M(n: int = 2) {
   input x: [B, T, 6]
   temperature = Param([], init=init.constant(0.5))
@@ -76,6 +82,7 @@ model M(n: int = 2) {
   pool = [Linear(6) for _ in range(3)]
   for i in range(n) { x = x + pool[i](local(x)) }
   for i in range(3) { x = tanh(pool[i](x)) }
+  x = (x -> Gate(1)) + (x -> Gate(1, scaled=true)) + (x -> Gate(3, scaled=true)) + (x -> Gate(3))
   x = (exp(temperature) * x) -> lookup: Lookup(7)
   table = Embedding(5, 6)
   output y = table(argmax(matmul(x, transpose(table.weight)), dim=-1))
@@ -85,7 +92,7 @@ model M(n: int = 2) {
 
 
 @pytest.mark.parametrize(
-    ("text", "compared"), [(RANKS, 19), (MODELS, 31), (ORDERS, 30)]
+    ("text", "compared"), [(RANKS, 19), (MODELS, 31), (ORDERS, 43)]
 )
 def test_every_value_is_compared(text: str, compared: int) -> None:
     (spec,) = load_source(Source("unusual.nns", text), ["M"], {})

@@ -28,12 +28,11 @@ from nnspec.targets.contents import (
 from nnspec.targets.lowering import Construct, LayerName
 from nnspec.targets.names import Names, safe_name
 from nnspec.targets.plan import ClassPlan
-from nnspec.targets.spelling import Unspellable
 from nnspec.targets.writing.carried import CarriedSizes
+from nnspec.targets.writing.deferred import Condition, Deferred, goes_on
 from nnspec.targets.writing.scope import (
     ConstructorScope,
     loop_variables,
-    spelled,
 )
 from nnspec.targets.writing.turns import Lists, counted_loop, element, nested
 
@@ -77,10 +76,9 @@ class Constructor:
     # Whether layers are applied where they are made, so that all of the model's sizes are known there.
     applies: bool = False
     statements: list[Statement] = field(default_factory=list[Statement])
-    resets: list[Statement] = field(default_factory=list[Statement])
-    late: list[Statement] = field(default_factory=list[Statement])
 
     def __post_init__(self) -> None:
+        self.deferred = Deferred(self.plan, self.dialect.target)
         self.scope = ConstructorScope(self.plan, self.names)
         used = {
             name
@@ -159,10 +157,12 @@ class Constructor:
             )
             leaves = construct.is_parameter
             yield Assign((attribute,), nested(entries, self.dialect, leaves))
-            for numbers, _, made in self.fixed[key]:
+            for numbers, one, made in self.fixed[key]:
                 every = [entry[0] for entry in self.fixed[key]]
-                yield from self._filled(made, element(attribute, numbers, every))
-                yield from self._built(step, element(attribute, numbers, every))
+                place = element(attribute, numbers, every)
+                if not self.deferred.reset(one, made, place):
+                    yield from self._filled(made, place)
+                yield from self._built(step, place)
 
     # ---- the rest ----
 
@@ -170,12 +170,16 @@ class Constructor:
         self, items: list[merged.Item], depth: int, containers: dict[str, Expr]
     ) -> list[Statement]:
         found: list[Statement] = []
-        for item in items:
+        for place, item in enumerate(items):
             match item:
                 case merged.Step():
                     found.extend(self._step(item, depth, containers))
                 case merged.Branch():
                     found.extend(self._branch(item, depth, containers))
+                    left = goes_on(item)
+                    if left is not None:
+                        rest = items[place + 1 :]
+                        return self._left(found, left, rest, depth, containers)
                 case merged.Loop() if has_constructs(item.body) or self.carried.of(
                     item
                 ):
@@ -183,6 +187,25 @@ class Constructor:
                 case _:
                     pass
         return found
+
+    def _left(
+        self,
+        found: list[Statement],
+        left: Condition,
+        items: list[merged.Item],
+        depth: int,
+        containers: dict[str, Expr],
+    ) -> list[Statement]:
+        """What a body makes behind a branch that may return: nothing where it does."""
+        with self.deferred.under(left):
+            rest = self._body(items, depth, containers)
+        if not rest:
+            return found
+        condition = left(self.scope.spelled)
+        last = found[-1] if found else None
+        if isinstance(last, If) and condition == negated(last.condition):
+            return [*found[:-1], If(last.condition, last.then, tuple(rest))]
+        return [*found, If(condition, tuple(rest))]
 
     def _step(
         self, step: merged.Step, depth: int, containers: dict[str, Expr]
@@ -198,12 +221,13 @@ class Constructor:
             if key in self.keyed:
                 place = containers[key][self.keyed[key]]
                 yield Assign((place,), value)
-                yield from self._filled(construct, place)
+                yield from self._filled_in_list(step, construct, key, place)
                 yield from self._built(step, place)
             elif key in containers:
+                place = containers[key][-1]
                 yield Evaluate(containers[key].method("append", value))
-                yield from self._filled(construct, containers[key][-1])
-                yield from self._built(step, containers[key][-1])
+                yield from self._filled_in_list(step, construct, key, place)
+                yield from self._built(step, place)
             else:
                 attribute = tree.Attribute(
                     Name("self"), safe_name(key, self.dialect.target)
@@ -212,11 +236,21 @@ class Constructor:
                     self._make_late(step, construct, attribute)
                     continue
                 yield Assign((attribute,), value)
-                yield from self._note_resets(step, construct, attribute)
+                if not self.deferred.reset(step, construct, attribute):
+                    yield from self._filled(construct, attribute)
                 yield from self._built(step, attribute, late=self.builds_late)
 
+    def _filled_in_list(
+        self, step: merged.Step, construct: Construct, key: str, place: Expr
+    ) -> Iterator[Statement]:
+        """Has `reset_parameters` fill the layers of a list; at once where it would lack a name."""
+        container = tree.Attribute(Name("self"), safe_name(key, self.dialect.target))
+        is_table = key in self.keyed
+        if not self.deferred.reset(step, construct, container, is_table=is_table):
+            yield from self._filled(construct, place)
+
     def _filled(self, construct: Construct, place: Expr) -> Iterator[Statement]:
-        """Fills the weights of a layer in a list, where the spec chose how."""
+        """Fills the weights of a layer at once, where the spec chose how."""
         for reset in construct.resets:
             call = tree.transform(
                 reset, lambda part: place if isinstance(part, tree.Module) else None
@@ -234,35 +268,10 @@ class Constructor:
             return
         built = Evaluate(place.method("build", Literal(None)))
         if late:
-            self.late.append(built)
+            self.deferred.make(built)
         else:
             yield built
 
-    def _note_resets(
-        self, step: merged.Step, construct: Construct, attribute: Expr
-    ) -> Iterator[Statement]:
-        """Has `reset_parameters` fill a layer's weights; at once where it would lack a name."""
-        for reset in construct.resets:
-            call = tree.transform(
-                reset, lambda part: attribute if isinstance(part, tree.Module) else None
-            )
-            try:
-                self.resets.append(Evaluate(spelled(call, self._kept)))
-            except Unspellable:
-                yield Evaluate(self.scope.spelled(call))
-
-    def _kept(self, key: str) -> Expr | None:
-        """A parameter of the constructor, as the instance keeps it."""
-        parameter = self.plan.parameter(key)
-        if parameter is None:
-            return None
-        if key not in self.reset_names:
-            self.reset_names.append(key)
-        return tree.Attribute(
-            Name("self"), self.plan.attribute(parameter, self.dialect.target)
-        )
-
-    reset_names: list[str] = field(default_factory=list[str])
     guarded: set[str] = field(default_factory=set[str])
 
     def _make_late(
@@ -272,7 +281,7 @@ class Constructor:
         value = tree.transform(
             construct.value, lambda part: name if isinstance(part, LayerName) else None
         )
-        self.late.append(Assign((attribute,), spelled(value, self._kept)))
+        self.deferred.make(Assign((attribute,), self.deferred.spelled(value)))
 
     def made(self, step: merged.Step, construct: Construct) -> Expr:
         """The expression that makes a layer."""
@@ -307,8 +316,10 @@ class Constructor:
             )
             yield Assign((attribute,), Literal(None))
         condition = self.scope.spelled(item.condition)
-        then = self._body(item.then, depth, containers)
-        otherwise = self._body(item.otherwise, depth, containers)
+        with self.deferred.under(lambda spell: spell(item.condition)):
+            then = self._body(item.then, depth, containers)
+        with self.deferred.under(lambda spell: negated(spell(item.condition))):
+            otherwise = self._body(item.otherwise, depth, containers)
         if not then and not otherwise:
             return  # its lists of layers are written already
         if not then:
