@@ -7,11 +7,12 @@ from dataclasses import replace
 from math import inf
 
 from nnspec.diagnostics import Diagnostic, SpecErrors
+from nnspec.placement.alive import Reserve, within_memory
 from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.evaluate import TOLERANCE, loads, plan_of
 from nnspec.placement.free.assign import best_assignment
 from nnspec.placement.graph import WeightedGraph, check_graph
-from nnspec.placement.latency.search import best_latency
+from nnspec.placement.latency.search import Known, best_latency
 from nnspec.placement.lines.contiguous import Candidate, best_in_line
 from nnspec.placement.lines.serial import MOST_UNITS
 from nnspec.placement.links import has_links
@@ -20,7 +21,6 @@ from nnspec.placement.problem import Line, Problem, check_placeable, problem_of
 from nnspec.placement.room import does_not_fit
 from nnspec.records import dataclass
 
-MOST_TRIES = 12
 FEW_OPERATORS = 10
 """So few are placed without the loads of a line to start from."""
 
@@ -103,25 +103,24 @@ def _within_memory(
 ) -> Plan:
     """A plan whose values in flight fit as well.
 
-    The solvers count what operators hold. Where the values that are alive do not fit
-    beside that, as much more is reserved, and all is placed again; the bound, of a
-    problem with fewer limits, still holds.
+    The bound, of a problem with fewer limits, still holds of it.
     """
-    tight, found = cluster, plan
-    for _ in range(MOST_TRIES):
-        over = _overflow(found)
-        if not over:
-            return found
-        tight = _with_reserve(tight, over)
-        answer = _best(graph, tight, plan.objective, options, plan.bound)
+
+    def again(reserve: Reserve) -> Plan | None:
+        tight = _with_reserve(cluster, reserve)
+        answer = _best(graph, tight, plan.objective, options, plan)
         if answer is None:
-            break
+            return None
         answer = replace(answer, bound=plan.bound)
-        found = _planned(graph, cluster, plan.objective, options, answer)
-    raise does_not_fit(graph, cluster, lambda _: _fullest(plan), alive=True)
+        return _planned(graph, cluster, plan.objective, options, answer)
+
+    found = within_memory(plan, again)
+    if found is None:
+        raise does_not_fit(graph, cluster, lambda _: _fullest(plan), alive=True)
+    return found
 
 
-def _with_reserve(cluster: Cluster, more: dict[str, int]) -> Cluster:
+def _with_reserve(cluster: Cluster, more: Reserve) -> Cluster:
     kinds = {
         name: kind.model_copy(update={"reserved": kind.reserved + more.get(name, 0)})
         for name, kind in cluster.kinds.items()
@@ -132,16 +131,6 @@ def _with_reserve(cluster: Cluster, more: dict[str, int]) -> Cluster:
 def _fullest(plan: Plan) -> float:
     """The largest share of its memory that a device uses."""
     return max(use.peak / use.usable for use in plan.devices if use.usable)
-
-
-def _overflow(plan: Plan) -> dict[str, int]:
-    """By kind, the most bytes that a device uses beyond what it has."""
-    found: dict[str, int] = {}
-    for use in plan.devices:
-        if use.usable is not None and use.peak > use.usable * (1 + TOLERANCE):
-            beyond = int(use.peak - use.usable) + 1
-            found[use.kind] = max(found.get(use.kind, 0), beyond)
-    return found
 
 
 def _answer(
@@ -163,9 +152,12 @@ def _best(
     cluster: Cluster,
     objective: Objective,
     options: Options,
-    floor: float | None = None,
+    easier: Plan | None = None,
 ) -> Answer | None:
-    """The best answer; the time of a sample needs no other bound if a `floor` is known."""
+    """The best answer; the time of a sample is looked at less if a plan is known.
+
+    That is one of the same graph with fewer limits.
+    """
     if not graph.operators:
         return Answer([], [], 0.0, 0.0, "nothing to place")
     asked = graph, cluster, objective
@@ -177,7 +169,7 @@ def _best(
     elif len(graph.operators) > few:
         in_line = [(each, best_in_line(each, 0.0)) for _, each in _lines(*asked)]
     if objective == "latency":
-        return _fastest(graph, cluster, in_line, options, floor)
+        return _fastest(graph, cluster, in_line, options, easier)
     if options.contiguous:
         problem, best = min(in_line, key=lambda each: each[1].value)
         bound = min(candidate.bound for _, candidate in in_line)
@@ -242,15 +234,16 @@ def _fastest(
     cluster: Cluster,
     in_line: Candidates,
     options: Options,
-    floor: float | None,
+    easier: Plan | None,
 ) -> Answer | None:
+    known = Known(easier.value, easier.bound) if easier else None
     starts = [
         problem.placed(candidate.devices)
         for problem, candidate in in_line
         if candidate.devices is not None
     ]
     found = best_latency(
-        graph, cluster, starts, options.contiguous, options.effort, floor
+        graph, cluster, starts, options.contiguous, options.effort, known
     )
     if found is None:
         return None

@@ -50,18 +50,26 @@ class Fastest:
     method: str
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was found for the same graph with fewer limits: a time, and a bound."""
+
+    value: float
+    bound: float
+
+
 def best_latency(
     graph: WeightedGraph,
     cluster: Cluster,
     starts: Sequence[Sequence[int]],
     contiguous: bool,
     effort: float,
-    floor: float | None = None,
+    known: Known | None = None,
 ) -> Fastest | None:
     """The fastest schedule that is found, or None if memory allows none that is tried.
 
-    `starts` are assignments to begin with; no other bound than `floor` is looked for, if
-    one is known.
+    `starts` are assignments to begin with. If something is known, no other bound is looked
+    for, and nothing faster than that.
     """
     problem = scheduling_problem(graph, cluster)
     candidates = [
@@ -81,14 +89,14 @@ def best_latency(
         return _exhausted(graph, cluster, problem, contiguous, best, most_steps)
     if best is None:
         return None
-    first = _bounded(graph, cluster, problem, best, effort, floor)
-    if _is_settled(first):
+    first = _bounded(graph, cluster, problem, best, effort, known)
+    if _is_settled(first) or (known and first.value <= known.value * (1 + TOLERANCE)):
         return first
     mover = Mover(graph, cluster, problem, contiguous)
     best = _improved(graph, cluster, first, mover, effort)
     if _is_settled(best) or best.value == first.value:
         return best
-    found = _bounded(graph, cluster, problem, best, effort, floor)
+    found = _bounded(graph, cluster, problem, best, effort, known)
     return replace(found, bound=max(found.bound, best.bound))
 
 
@@ -102,11 +110,11 @@ def _bounded(
     problem: Problem,
     best: Fastest,
     effort: float,
-    floor: float | None,
+    known: Known | None,
 ) -> Fastest:
-    """The best that was found, with `floor` or else the larger of two bounds."""
-    if floor is not None:
-        return replace(best, bound=min(floor, best.value))
+    """The best that was found, with the bound that is known or else the larger of two."""
+    if known is not None:
+        return replace(best, bound=min(known.bound, best.value))
     bound = latency_bound(graph, cluster, problem)
     if bound < best.value * (1 - TOLERANCE) and len(graph.operators) <= MOST_UNITS:
         most = int(LABELS * effort)

@@ -148,7 +148,7 @@ def shares(
     """
     found: list[float] = []
     for its in flights(schedule, ranks, rounds, microbatches):
-        counts = [[flying for _, flying, _ in flight] for flight in its]
+        counts = {tuple(flying for _, flying, _ in flight): None for flight in its}
         least = max(
             min(a * (1 - share) + b * share for a, b in zip(one, two, strict=True))
             for one, two in combinations_with_replacement(counts, 2)

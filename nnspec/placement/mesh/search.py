@@ -39,8 +39,8 @@ MANY = 400_000
 """Of others those that may be better are tried, until timetables with so many parts have been made."""
 
 PATHS = 400_000
-"""Bounds of meshes with several stages on a rank are raised until timetables with so many
-parts have been made."""
+"""Bounds of meshes with several stages on a rank are raised until timetables with at most so
+many parts have been made."""
 
 AT_ONCE = 20
 """So many turns, before the mesh with the lowest bound is looked for again."""
@@ -99,7 +99,7 @@ class Search:
             if least >= self.value or least == inf:
                 break
             lines = min(lines, max(least, self._look_at(every[number], least)))
-        several = self._refined(self.waiting)
+        several = self._refined(self.waiting, lines)
         lines, several = min(lines, self.value), min(several, self.value)
         return Found(self.best, min(lines, several), lines, len(every))
 
@@ -138,14 +138,15 @@ class Search:
             self._keep(lines.cost.divided(division))
         return inf
 
-    def _refined(self, waiting: list[Waiting]) -> float:
+    def _refined(self, waiting: list[Waiting], lines: float) -> float:
         """The least bound of meshes with several stages on a rank, the lowest raised first.
 
-        Keeps divisions that are found meanwhile.
+        Until none is below `lines`, what others take at least, or the best. Keeps divisions
+        that are found meanwhile.
         """
         heapify(waiting)
-        left = PATHS if self.best is not None else 0
-        while waiting and left > 0 and waiting[0].bound < self.value:
+        left = self._worth(waiting)
+        while waiting and left > 0 and waiting[0].bound < min(lines, self.value):
             bound, number, parts, divided, answers = heappop(waiting)
             cost = divided.cost
             if answers is None:
@@ -156,6 +157,17 @@ class Search:
                 left -= parts
             heappush(waiting, Waiting(bound, number, parts, divided, answers))
         return waiting[0].bound if waiting else inf
+
+    def _worth(self, waiting: Iterable[Waiting]) -> float:
+        """The parts of timetables for which bounds are raised: less if many meshes wait.
+
+        All that are below the best have to be raised. What there is no time for
+        even to begin with keeps the least bound down, whatever becomes of the others.
+        """
+        if self.best is None:
+            return 0
+        parts = (each.parts for each in waiting if each.bound < self.value)
+        return PATHS * min(1.0, PATHS / max(1, AT_ONCE * sum(parts)))
 
     def _keep(self, divided: Divided) -> None:
         if self._excess(divided) or divided.least >= self.value:
