@@ -62,6 +62,20 @@ UNUSUAL = {
           i, j = x -> Part(1)
           output y = a + b + c + d + e + f + g + h + i + j
         }""",
+    "sizes that a loop in a loop leaves, which is written out": """
+        model Net {
+          input x: [B, 3]
+          c = x -> tanh
+          for _ in [3, 3] {
+            h = x -> Linear(4)
+            for _ in [2, 4] {
+              c, x = x, c
+              x = x -> Linear(shape(h)[1])
+            }
+          }
+          output a = x
+          output b = c -> Linear(shape(c)[1])
+        }""",
     "weights that only some uses have": """
         block Part(x: [B, C], n: int, scaled: bool = false) {
           for i in range(n) {

@@ -191,7 +191,11 @@ def require_entries(track: Track, loop: graph.Loop) -> None:
 
 
 def require_updates(track: Track, loop: graph.Loop, place: int) -> None:
-    """Sizes that the constructor counts along must be, after a turn, what the graph says."""
+    """Sizes that the constructor counts along must be, after a turn, what the graph says.
+
+    What a loop in this one leaves, which is written out, nothing counts along.
+    """
+    written_out = track.constants.keys() - track.lineage[-1].constants.keys()
     for name, history in loop.carried.items():
         after = track.function.types[history[place + 1]]
         for axis, size in enumerate(after.shape):
@@ -201,6 +205,8 @@ def require_updates(track: Track, loop: graph.Loop, place: int) -> None:
             update = settle(running.update, track.function.running).generic
             initial = settle(running.initial, track.function.running).generic
             if not (_own_sizes(update, running) and _own_sizes(initial, running)):
+                raise Unlike
+            if not written_out.isdisjoint(update.symbols()):
                 raise Unlike
             try:
                 counted = size_at(update, track.meanings)
