@@ -101,6 +101,10 @@ def _arguments(program: Program, budget: CostBudget) -> tuple[dict[str, int], Se
                 f"the size `{name}` must be an integer of at least 1",
                 hint=f"write a number, such as `{name}=8`",
             )
+        wrong = program.assumptions.fault(name, size)
+        if wrong:
+            message = f"`{name}` {wrong} by a requirement of the model, not {size}"
+            raise SpecError("E0503", message)
     return sizes, Setting.named(**names)
 
 

@@ -108,17 +108,7 @@ def _no_size(name: str) -> SpecError:
 
 
 def _check_assumed(program: Program, name: str, value: int) -> None:
-    low, high = program.assumptions.bounds.get(name, (1, None))
-    factor = program.assumptions.multiples.get(name, 1)
-    wrong = (
-        f"is at least {low}"
-        if value < low
-        else f"is at most {high}"
-        if high is not None and value > high
-        else f"is a multiple of {factor}"
-        if value % factor
-        else None
-    )
+    wrong = program.assumptions.fault(name, value)
     if wrong:
         raise SpecError(
             "E0503", f"`{name}` {wrong} by a requirement of the model, not {value}"

@@ -40,6 +40,16 @@ class Assumptions:
         """The same with `name % factor == 0` as well."""
         return Assumptions(self.bounds, {**self.multiples, name: factor})
 
+    def fault(self, name: str, size: int) -> str | None:
+        """What forbids a size of a symbol ("is at least 3"); None where nothing does."""
+        low, high = self.bounds.get(name, (1, None))
+        factor = self.multiples.get(name, 1)
+        if size < low:
+            return f"is at least {low}"
+        if high is not None and size > high:
+            return f"is at most {high}"
+        return f"is a multiple of {factor}" if size % factor else None
+
     def _with(self, name: str, bounds: tuple[int, int | None]) -> Assumptions:
         return Assumptions({**self.bounds, name: bounds}, self.multiples)
 

@@ -151,6 +151,22 @@ class Result:
 Item: TypeAlias = Step | Binding | Branch | Loop | Requirement | Result
 
 
+def walk(items: tuple[Item, ...]) -> Iterator[Item]:
+    """Every item of a structure in order, those inside branches and loops too."""
+    waiting = list(reversed(items))
+    while waiting:
+        item = waiting.pop()
+        yield item
+        match item:
+            case Branch(body=body):
+                waiting.extend(reversed(body))
+            case Loop(iterations=iterations):
+                for turn in reversed(iterations):
+                    waiting.extend(reversed(turn.body))
+            case _:
+                pass
+
+
 def nodes_in(items: Iterable[Item]) -> Iterator[int]:
     """The numbers of the nodes of items, those in branches and in all turns of loops too."""
     for item in items:

@@ -11,8 +11,16 @@ from pydantic import ValidationError
 
 from nnspec.ir import document, graph
 from nnspec.ir.assumptions import Assumptions
-from nnspec.ir.dims import Atom, Dim, DimError, Monomial, polynomial
+from nnspec.ir.dims import (
+    HIGHEST_POWER,
+    Atom,
+    Dim,
+    DimError,
+    Monomial,
+    polynomial,
+)
 from nnspec.ir.records import make_record
+from nnspec.ir.term_form import require_form
 from nnspec.ir.terms import Term
 from nnspec.ir.types import DType, TensorType
 from nnspec.ir.values import Builtin, Declared, Module, OperatorName, Recipe
@@ -141,12 +149,15 @@ class Reader:
                 return self._sum(part)
             case document.TermExpression():
                 values = tuple(self.value(value) for value in part.arguments)
+                require_form(part.operator, values)
                 return Term(part.operator, values)
 
     def _sum(self, part: document.DimExpression) -> Dim:
         terms: list[tuple[Monomial, int]] = []
         for each in part.terms:
             factors = {self._known(f.atom, Atom): f.power for f in each.factors}
+            if any(power > HIGHEST_POWER for power in factors.values()):
+                raise self._fault(f"a power is higher than {HIGHEST_POWER}")
             ordered = tuple(sorted(factors.items(), key=lambda factor: factor[0].key))
             terms.append((ordered, each.coefficient))
         value = polynomial(terms)

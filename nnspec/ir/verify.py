@@ -5,15 +5,11 @@ A violation is a fault of the compiler (or of hand-made JSON), never of a spec.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from nnspec.ir.dims import DimError
+from nnspec.ir.dims import Dim, DimError
 from nnspec.ir.graph import (
     Binding,
     Branch,
     Function,
-    Item,
-    Loop,
     Node,
     Path,
     Program,
@@ -22,8 +18,10 @@ from nnspec.ir.graph import (
     dotted,
     spread,
     values_of,
+    walk,
 )
 from nnspec.ir.types import TensorType
+from nnspec.ir.verify_names import is_name, name_faults
 from nnspec.ops.base import OpError
 
 
@@ -35,6 +33,13 @@ def verify_program(program: Program) -> None:
     """Checks every function, and the calls between them. Raises `VerificationError`."""
     if program.entry not in program.functions:
         raise VerificationError(f"there is no function `{program.entry}`, the entry")
+    if not is_name(program.name):
+        raise VerificationError(f"`{program.name}` is no name of a model")
+    for text, size in program.requirements:
+        strange = size.symbols() - set(program.symbols)
+        if strange:
+            names = ", ".join(sorted(strange))
+            raise VerificationError(f"`{text}` has the unknown size {names}")
     known: dict[str, Function] = {}
     for key, function in program.functions.items():
         if function.key != key:
@@ -74,6 +79,8 @@ class _Checker:
         self._instances()
         self._structure()
         self._symbols()
+        for message, node in name_faults(self.program, self.function):
+            raise self._fault(message, node)
 
     def _fault(self, message: str, node: Node | None = None) -> VerificationError:
         place = f"`{self.function.key}`"
@@ -217,6 +224,7 @@ class _Checker:
         known = set(self.program.symbols)
         for value, kind in self.function.types.items():
             for size in kind.shape:
+                self._scales(size)
                 strange = size.value.symbols() - known
                 if strange:
                     names = ", ".join(sorted(strange))
@@ -224,18 +232,11 @@ class _Checker:
                 if size.is_constant and int(size) < 0:
                     raise self._fault(f"value {value} has a negative size")
 
-
-def walk(items: tuple[Item, ...]) -> Iterator[Item]:
-    """Every item of a structure in order, those inside branches and loops too."""
-    waiting = list(reversed(items))
-    while waiting:
-        item = waiting.pop()
-        yield item
-        match item:
-            case Branch(body=body):
-                waiting.extend(reversed(body))
-            case Loop(iterations=iterations):
-                for turn in reversed(iterations):
-                    waiting.extend(reversed(turn.body))
-            case _:
-                pass
+    def _scales(self, size: Dim) -> None:
+        """Atoms that stand for a part of a symbol do so where it is known to be that multiple."""
+        for atom in size.value.atoms():
+            multiple = self.program.assumptions.multiples.get(atom.symbol, 1)
+            if multiple % atom.scale:
+                raise self._fault(
+                    f"a size divides {atom.symbol} by {atom.scale}, which nothing requires"
+                )

@@ -8,10 +8,10 @@ from nnspec.analysis.cost import cost
 from nnspec.diagnostics import SpecErrors
 from nnspec.elaboration.labels import assign_labels
 from nnspec.ir.dims import dim, symbol
-from nnspec.ir.graph import Branch, Loop, Requirement
+from nnspec.ir.graph import Branch, Loop, Requirement, walk
 from nnspec.ir.rename import Renaming
 from nnspec.ir.terms import Term, literal, name
-from nnspec.ir.verify import verify_program, walk
+from nnspec.ir.verify import verify_program
 from nnspec.source import Source
 from nnspec.syntax import ast
 from nnspec.syntax.parser import parse

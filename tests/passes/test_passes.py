@@ -10,9 +10,9 @@ import pytest
 
 import nnspec
 from nnspec.analysis.cost import cost
-from nnspec.ir.graph import Program
+from nnspec.ir.graph import Program, walk
 from nnspec.ir.show import show_program
-from nnspec.ir.verify import verify_program, walk
+from nnspec.ir.verify import verify_program
 from nnspec.passes import PASSES, Pass, PassError, run_passes, run_until
 from nnspec.passes.debug import report
 from nnspec.passes.rewrite import without_nodes

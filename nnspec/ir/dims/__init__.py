@@ -10,6 +10,7 @@ compute the generic form without knowing of it. Equality, hashing and ordering l
 """
 
 from nnspec.ir.dims.atoms import (
+    HIGHEST_POWER,
     LONGEST_KEY,
     Atom,
     DimError,
@@ -38,6 +39,7 @@ from nnspec.ir.dims.twins import without_twins
 from nnspec.ir.dims.witness import witnessed
 
 __all__ = [
+    "HIGHEST_POWER",
     "LONGEST_KEY",
     "MINUS_ONE",
     "ONE",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 # Bounds that keep everything fast.
 MOST_BITS = 4096
 LONGEST_KEY = 4000
+HIGHEST_POWER = 16
 
 
 class DimError(Exception):

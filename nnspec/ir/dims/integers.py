@@ -11,6 +11,7 @@ import nnspec.ir.dims.relations as relations
 import nnspec.ir.dims.twins as twins
 import nnspec.ir.dims.witness as witness
 from nnspec.ir.dims.atoms import (
+    HIGHEST_POWER,
     MOST_BITS,
     Atom,
     DimError,
@@ -448,8 +449,10 @@ def _power(left: Dim, right: Dim) -> Dim:
             raise DimError(f"`{left} ^ {right}` is not an integer")
         if left.constant is not None:
             return dim(_bounded_power(left.constant, right.constant))
-        if right.constant > 16:
-            raise DimError("a symbol may be raised to the 16th power at most")
+        if right.constant > HIGHEST_POWER:
+            raise DimError(
+                f"a symbol may be raised to the {HIGHEST_POWER}th power at most"
+            )
         result = ONE
         for _ in range(right.constant):
             result = _multiply(result, left)

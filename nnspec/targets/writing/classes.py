@@ -96,11 +96,9 @@ def signature_text(plan: ClassPlan) -> str:
         if port.values is None:
             continue
         count = len(port.values) if isinstance(port.values, tuple) else 1
-        value = plan.inputs[place]
+        kind = _type_text(plan.inputs[place], plan) if count else "none"
         place += count
-        inputs.append(
-            f"{port.name}: {'list of ' if port.listed else ''}{_type_text(value, plan)}"
-        )
+        inputs.append(f"{port.name}: {'list of ' if port.listed else ''}{kind}")
     outputs: list[str] = []
     ports = plan.function.outputs
     for port, reference in zip(ports, _results(plan), strict=True):

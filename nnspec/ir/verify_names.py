@@ -1,0 +1,170 @@
+"""Whether the names and paths of a function can be said in code, and fit what they name.
+
+`nnspec.ir.verify` asks; every fault is said in words, with the node that has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
+
+from nnspec.ir.graph import (
+    Binding,
+    Function,
+    Item,
+    Loop,
+    Node,
+    Path,
+    Program,
+    Requirement,
+    Result,
+    dotted,
+    spread,
+    walk,
+)
+from nnspec.ops.checked import fields_of
+
+Fault: TypeAlias = "tuple[str, Node | None]"
+
+_KINDS = frozenset({"int", "float", "bool", "str", "fn", "block", "dtype", "list"})
+
+
+def name_faults(program: Program, function: Function) -> Iterator[Fault]:
+    """What is wrong with the names of a function whose values and calls have been checked."""
+    for message in _of_function(function):
+        yield message, None
+    for node in function.nodes:
+        for message in _of_node(program, node):
+            yield message, node
+    for message in _of_items(program, function):
+        yield message, None
+
+
+def is_name(text: object) -> bool:
+    """Whether a text is a name of the language: ASCII letters, digits and `_`, no digit first."""
+    return isinstance(text, str) and text.isascii() and text.isidentifier()
+
+
+# ---- a function ---------------------------------------------------------------------------------------
+
+
+def _of_function(function: Function) -> Iterator[str]:
+    if not is_name(function.name):
+        yield f"`{function.name}` is no name of a block"
+    seen: set[str] = set()
+    for what, name in _declared(function):
+        if not is_name(name):
+            yield f"`{name}` is no name of {what}"
+        if name in seen:
+            yield f"the name `{name}` is given twice"
+        seen.add(name)
+    for parameter in function.parameters:
+        if parameter.kind not in _KINDS:
+            yield f"`{parameter.kind}`, the kind of `{parameter.name}`, is none"
+    for name, running in function.running.items():
+        if running.symbol != name:
+            yield f"the running size `{running.symbol}` is listed as `{name}`"
+
+
+def _declared(function: Function) -> Iterator[tuple[str, str]]:
+    """What stands in the head of a function, and its name. Outputs may be called as inputs are."""
+    for port in function.inputs:
+        yield "an input", port.name
+    for parameter in function.parameters:
+        yield "a parameter", parameter.name
+
+
+# ---- nodes --------------------------------------------------------------------------------------------
+
+
+def _of_node(program: Program, node: Node) -> Iterator[str]:
+    if not _is_path(node.path):
+        yield f"`{dotted(node.path)}` is no path: a label, and turns of loops"
+    if node.callee is None:
+        yield from _of_operator(node)
+        return
+    parameters = {each.name for each in program.functions[node.callee].parameters}
+    for name in sorted(parameters - node.arguments.keys()):
+        yield f"the argument `{name}` of `{node.callee}` is missing"
+    for name in sorted(node.arguments.keys() - parameters):
+        yield f"`{node.callee}` takes no argument `{name}`"
+    if node.terms:
+        yield f"the terms of a call stand in its arguments, not in {_named(node.terms)}"
+
+
+def _is_path(path: Path) -> bool:
+    return (
+        len(path) > 0
+        and is_name(path[0])
+        and all(isinstance(part, int) and part >= 0 for part in path[1:])
+    )
+
+
+def _of_operator(node: Node) -> Iterator[str]:
+    if node.op is None:
+        return
+    fields = fields_of(type(node.op))
+    strange = [name for name in node.terms if name not in fields]
+    if strange:
+        yield f"`{node.op.op_name()}` has no field for the terms {_named(strange)}"
+    if node.arguments:
+        yield f"an operator takes no arguments such as {_named(node.arguments)}"
+
+
+def _named(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+# ---- structure ----------------------------------------------------------------------------------------
+
+
+def _of_items(program: Program, function: Function) -> Iterator[str]:
+    for item in walk(function.structure):
+        yield from _of_item(program, function, item)
+
+
+def _of_item(program: Program, function: Function, item: Item) -> Iterator[str]:
+    match item:
+        case Binding(name=name) if not is_name(name):
+            yield f"`{name}` is no name of a value"
+        case Requirement(symbols=symbols):
+            for name in symbols:
+                if name not in program.symbols:
+                    yield f"a requirement speaks of the unknown size `{name}`"
+        case Result(values=values):
+            for value in (each for argument in values for each in spread(argument)):
+                if value not in function.types:
+                    yield f"a result is value {value}, which is none"
+        case Loop():
+            yield from _of_loop(function, item)
+        case _:
+            pass
+
+
+def _of_loop(function: Function, loop: Loop) -> Iterator[str]:
+    leaves = tuple(_leaves(loop.pattern))
+    for name in (*leaves, *loop.carried):
+        if not is_name(name):
+            yield f"`{name}` is no name in a loop"
+    variables = tuple(f"{name}@{loop.uid}" for name in leaves)
+    if loop.variables != variables:
+        yield f"the variables of a loop are {_named(variables)}, and listed as {_named(loop.variables)}"
+    for turn in loop.iterations:
+        for name in turn.values:
+            if name not in variables:
+                yield f"a turn gives a value to `{name}`, which its loop does not have"
+    for name, history in loop.carried.items():
+        if not 1 <= len(history) <= len(loop.iterations) + 1:
+            yield f"`{name}` has {len(history)} values in {len(loop.iterations)} turns"
+        for value in history:
+            if value not in function.types:
+                yield f"`{name}` is value {value} in a loop, which is none"
+
+
+def _leaves(pattern: Any) -> Iterator[str]:
+    """The names in a pattern, in order: a name, or a tuple of patterns."""
+    if isinstance(pattern, str):
+        yield pattern
+        return
+    for item in pattern:
+        yield from _leaves(item)
