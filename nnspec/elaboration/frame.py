@@ -19,6 +19,7 @@ from nnspec.ir.graph import (
     Port,
     Running,
     Step,
+    dotted,
 )
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
@@ -36,6 +37,16 @@ class NoNodes(Exception):
     """A branch that is only looked at for its term would have made a node."""
 
 
+def _clash(name: str, location: Location, other: Location) -> SpecError:
+    return SpecError(
+        "E0207",
+        f"two layers are named `{name}`",
+        location,
+        labels=[Label(other, "the other one")],
+        hint="give one of them another label",
+    )
+
+
 @dataclass(eq=False)
 class Builder:
     """The function that is being built."""
@@ -46,6 +57,9 @@ class Builder:
     running: dict[str, Running] = field(default_factory=dict[str, Running])
     paths: dict[Path, tuple[object, Location]] = field(
         default_factory=dict[Path, tuple[object, Location]]
+    )
+    depths: dict[str | int, tuple[int, Location]] = field(
+        default_factory=dict[str | int, tuple[int, Location]]
     )
     origins: dict[int, Location] = field(default_factory=dict[int, Location])
     turns: list[int] = field(default_factory=list[int])
@@ -108,14 +122,11 @@ class Builder:
         """Takes a path for an instance. Raises `SpecError` if another instance has it."""
         known = self.paths.setdefault(path, (owner, location))
         if known[0] is not owner:
-            name = ".".join(str(part) for part in path)
-            raise SpecError(
-                "E0207",
-                f"two layers are named `{name}`",
-                location,
-                labels=[Label(known[1], "the other one")],
-                hint="give one of them another label",
-            )
+            raise _clash(dotted(path), location, known[1])
+        # One name is a layer, or a list of them for a loop, or lists of lists: nothing of both.
+        depth, other = self.depths.setdefault(path[0], (len(path), location))
+        if depth != len(path):
+            raise _clash(str(path[0]), location, other)
 
     @contextmanager
     def branch(

@@ -142,6 +142,8 @@ class Reader:
                 if part.kind in ("//", "%", "^") and len(part.arguments) != 2:
                     raise self._fault(f"`{part.kind}` takes two arguments")
                 arguments = tuple(self.dim(index).value for index in part.arguments)
+                if part.kind in ("//", "%") and arguments[1] == 0:
+                    raise self._fault(f"`{part.kind}` divides by 0")
                 return Atom(part.kind, arguments)
             case document.OpaqueExpression():
                 return Atom("opaque", opaque=self.term(part.term))

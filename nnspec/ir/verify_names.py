@@ -33,9 +33,14 @@ def name_faults(program: Program, function: Function) -> Iterator[Fault]:
     """What is wrong with the names of a function whose values and calls have been checked."""
     for message in _of_function(function):
         yield message, None
+    depths: dict[str | int, int] = {}
     for node in function.nodes:
         for message in _of_node(program, node):
             yield message, node
+        if node.owns and depths.setdefault(node.path[0], len(node.path)) != len(
+            node.path
+        ):
+            yield f"`{node.path[0]}` names a layer and a list of layers", node
     for message in _of_items(program, function):
         yield message, None
 
@@ -127,7 +132,10 @@ def _of_item(program: Program, function: Function, item: Item) -> Iterator[str]:
     match item:
         case Binding(name=name) if not is_name(name):
             yield f"`{name}` is no name of a value"
-        case Requirement(symbols=symbols):
+        case Requirement(condition=condition, message=message, symbols=symbols):
+            compares = condition.kind == "compare" and condition.arguments[0] != "in"
+            if symbols and message is None and not compares:
+                yield "a requirement of sizes without a message is no comparison"
             for name in symbols:
                 if name not in program.symbols:
                     yield f"a requirement speaks of the unknown size `{name}`"

@@ -92,6 +92,8 @@ CHANGES: list[tuple[str, Callable[[Any], Any]]] = [
     ("`` is no path", lambda d: layer(d).update(path=[])),
     ("`0.linear` is no path", lambda d: layer(d).update(path=[0, "linear"])),
     ("is no path", lambda d: layer(d).update(path=["linear", -1])),
+    ("names a layer and a list", lambda d: call(d).update(path=["blocks"])),
+    ("is no comparison", lambda d: item(d, "requirement").update(condition=_term(d))),
     ("argument `width` of .* is missing", lambda d: call(d)["arguments"].pop("width")),
     ("takes no argument `depth`", lambda d: call(d)["arguments"].update(depth=3)),
     ("an operator takes no arg", lambda d: layer(d).update(arguments={"width": 3})),
@@ -106,12 +108,20 @@ CHANGES: list[tuple[str, Callable[[Any], Any]]] = [
     ("`x` is value 99", lambda d: item(d, "loop")["carried"].update(x=[99])),
     ("divides T by 8", lambda d: scaled(d).update(scale=8)),
     ("has the unknown size T", lambda d: d.update(symbols=["B"])),
+    ("`%` divides by 0", lambda d: d["expressions"].append(_remainder(d))),
     ("a power is higher than 16", lambda d: factor(d).update(power=17)),
     ("no kind of terms", lambda d: term(d, "name").update(operator="exec")),
     ("cannot have these arg", lambda d: term(d, "name").update(arguments=["a b"])),
     ("cannot have these arg", lambda d: term(d, "compare")["arguments"].pop()),
     ("cannot have these arg", lambda d: term(d, "call").update(arguments=[3])),
 ]  # fmt: skip
+
+
+def _remainder(data: Any) -> Any:
+    """An atom that divides by an empty sum."""
+    data["expressions"].append({"kind": "dim", "terms": []})
+    place = len(data["expressions"]) - 1
+    return {"kind": "%", "arguments": [place, place]}
 
 
 def _term(data: Any) -> int:

@@ -280,3 +280,22 @@ def test_a_choice_that_is_made_is_not_written(target: str) -> None:
     source = emit(net.program, target)
     assert "if True" not in source
     assert "not True" not in source
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_list_may_hold_no_tensor(target: str) -> None:
+    net = models.spec(
+        """
+        block Part(x: [B, D], rest: list[[B, D]]) { return concat([x, *rest], dim=-1) }
+        model Net { input x: [B, 4]  output y = (x, []) -> Part }
+        """
+    )
+    assert "x: [B, D], rest: list of none -> [B, D]" in emit(net.program, target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_size_may_be_required_to_be_another(target: str) -> None:
+    net = models.spec(
+        "model Net { input x: [B, 4]  require B + 1 != 0  output y = relu(x) }"
+    )
+    assert "has to be other than 0" in emit(net.program, target)

@@ -372,6 +372,7 @@ _BOUNDS = {
     ">=": "at least",
     ">": "more than",
     "==": "equal to",
+    "!=": "other than",
 }
 
 
