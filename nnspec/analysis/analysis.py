@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nnspec.analysis.figures import Figure, Measured, figure_named
@@ -51,6 +51,9 @@ class Analysis:
         from nnspec.analysis.memory.calls import Calls
 
         return Calls(self.program, modes, rolls=True)
+
+    def takes_turns(self, functions: Iterable[str]) -> None:
+        """Notes that a figure takes two turns at least of the loops of some functions for granted."""
 
     def measured(self, name: str) -> Measured:
         """A figure of the whole program. Raises `SpecError` for a name that is none."""

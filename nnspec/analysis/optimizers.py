@@ -35,10 +35,14 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """Bytes of state for a weight, and of what one step has alive at once, by the bytes of an element."""
+    """Bytes by the bytes of an element: of a weight's state, of what one step makes for it, and leaves.
+
+    What is `left` is still alive while the next weight is changed.
+    """
 
     state: Callable[[Parameter, int], Dim]
     step: Callable[[Parameter, int], Dim]
+    left: Callable[[Parameter, int], Dim]
 
 
 def state_width(policy: Policy) -> int:
@@ -64,6 +68,11 @@ def adam(parameter: Parameter, width: int) -> Dim:
 def adam_step(parameter: Parameter, width: int) -> Dim:
     """The root of the second mean, and the same divided."""
     return 2 * parameter.elements * width
+
+
+def adam_left(parameter: Parameter, width: int) -> Dim:
+    """What the update is divided by."""
+    return parameter.elements * width
 
 
 def adafactor(parameter: Parameter, width: int) -> Dim:
@@ -112,13 +121,13 @@ def _is_matrix(parameter: Parameter) -> bool:
 
 OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
     {
-        "sgd": Optimizer(nothing, nothing),
-        "momentum": Optimizer(momentum, nothing),
-        "adam": Optimizer(adam, adam_step),
-        "adamw": Optimizer(adam, adam_step),
-        "adafactor": Optimizer(adafactor, adafactor_step),
-        "adam8bit": Optimizer(adam_8_bit, nothing),
-        "muon": Optimizer(muon, muon_step),
+        "sgd": Optimizer(nothing, nothing, nothing),
+        "momentum": Optimizer(momentum, nothing, nothing),
+        "adam": Optimizer(adam, adam_step, adam_left),
+        "adamw": Optimizer(adam, adam_step, adam_left),
+        "adafactor": Optimizer(adafactor, adafactor_step, adafactor_step),
+        "adam8bit": Optimizer(adam_8_bit, nothing, nothing),
+        "muon": Optimizer(muon, muon_step, nothing),
     }
 )
 

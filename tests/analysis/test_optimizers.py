@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.memory.optimizing import steps
 from nnspec.analysis.optimizers import OPTIMIZERS, Parameter
 from nnspec.analysis.setting import Setting
 from nnspec.ir.dims import dim
 from tests.ir.models import program
+from tests.ir.models import spec as of_text
 
 SHAPES = [(64, 48), (100,), (8, 4, 3, 3)]
 
@@ -52,6 +54,59 @@ def test_states_are_those_of_pytorch(name: str, shape: tuple[int, ...]) -> None:
     kept = [value for state in optimizer.state.values() for value in state.values()]
     parameter = Parameter(tuple(map(dim, shape)))
     assert int(OPTIMIZERS[name].state(parameter, 4)) == sum(storages(kept).values())
+
+
+STEPPED = {
+    "equal layers": " for _ in range(3) { x = x -> layers: Linear(32, bias=false) }",
+    "biases between": " for _ in range(3) { x = x -> layers: Linear(32) }",
+    "lists together": """ for _ in range(2) {
+      x = x -> wide: Linear(32, bias=false)
+      x = x -> norm: RMSNorm
+    }""",
+    "own parameters first": """ x = x -> first: Linear(32, bias=false)
+    x = x -> scaled: Linear(4, bias=false)
+    x = einsum("b d, d e -> b e", x, Param([4, 90]))
+    x = x -> last: Linear(32, bias=false)""",
+    "blocks": """ for _ in range(2) { x = x -> blocks: Gated(20) }
+    x = x -> Linear(32)""",
+}
+GATED = """
+block Gated(x: [B, D], hidden: int) {
+  y = (x -> up: Linear(hidden, bias=false)) * (x -> gate: Linear(hidden, bias=false))
+  return y -> norm: LayerNorm -> down: Linear(D)
+}
+"""
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("name", ["adam", "adafactor"])
+@pytest.mark.parametrize("body", STEPPED)
+def test_what_a_step_has_alive(name: str, body: str) -> None:
+    """What the step has made for one weight is there until the next one's takes its place."""
+    from tests.analysis.counted import inputs_of
+    from tests.analysis.measured import Live, built, total
+
+    net = of_text(
+        f"{GATED}model M {{ input x: [1, 32]\n{STEPPED[body]}\n output y = x }}"
+    )
+    model, inputs = built(net), inputs_of(net, {})
+    optimizer = made(name, list(model.parameters()))
+    for _ in range(2):
+        optimizer.zero_grad()
+        total(model(*inputs)).backward()
+        live = Live()
+        states = [each for state in optimizer.state.values() for each in state.values()]
+        gradients = [each.grad for each in model.parameters()]
+        live.watch([*model.parameters(), *gradients, *states])
+        still = live.now
+        with live:
+            optimizer.step()
+    analysis = Analysis(net.program, Setting.named(optimizer=name))
+    made_by_it = max(map(int, steps(analysis)))
+    # Adafactor's means over rows and columns, and single numbers, are not counted.
+    assert made_by_it == pytest.approx(
+        live.peak - still, abs=0 if name == "adam" else 2000
+    )
 
 
 def test_states_by_policy() -> None:

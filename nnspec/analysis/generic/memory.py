@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from nnspec.analysis.generic.programs import Symbolic
 from nnspec.analysis.generic.quotients import Quotients
 from nnspec.analysis.memory.calls import Calls
 from nnspec.analysis.memory.peaks import thinned
+from nnspec.analysis.memory.rolling import Unlike
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Atom, Dim, DimError, dim, maximum, symbol, without_twins
 from nnspec.ops.base import OpError
@@ -65,6 +66,8 @@ class Running(Analysis):
         self._known = known
         self._additive = additive
         self._ran: list[Calls] = []
+        # How many turns loops must have besides, by their number.
+        self._turns: dict[Dim, int] = {}
         self._is_other = False
 
     def figure(self, name: str) -> Dim:
@@ -82,6 +85,16 @@ class Running(Analysis):
         made = Calls(self.program, modes, self._symbolic.turns)
         self._ran.append(made)
         return made
+
+    def takes_turns(self, functions: Iterable[str]) -> None:
+        """Notes that as a condition. Raises `Unlike` where the program itself takes one turn only."""
+        for name in functions:
+            for loop, turns in self._symbolic.turns.get(name, {}).items():
+                if len(loop.iterations) < 2:
+                    raise Unlike(
+                        "its loop takes one turn only", frozenset([turns.loop])
+                    )
+                self._turns[turns.count] = 2
 
     def of(self, program: Program) -> Analysis:
         """The same of another program, whose sums are the same."""
@@ -121,11 +134,8 @@ class Running(Analysis):
             is_one = size.at(self._known) == 1
             sign, bound = ("==", 1) if is_one else (">=", 2)
             yield Condition(sign, size, dim(bound), because=LAID)
-        for calls in self._ran:
-            for count, least in calls.least.items():
-                yield Condition(
-                    ">=", self._shortened(count), dim(least), because=BECAUSE
-                )
+        for count, least in self._least():
+            yield Condition(">=", self._shortened(count), dim(least), because=BECAUSE)
 
     def _axes(self) -> Iterator[Dim]:
         """The sizes of axes that hang on constants alone, each once."""
@@ -153,12 +163,17 @@ class Running(Analysis):
         """The least that each name may be, 1 where nothing says more."""
         bounds = self.program.assumptions.bounds
         lows = {name: low for name, (low, _) in bounds.items()}
-        for calls in self._ran:
-            for count, least in calls.least.items():
-                for name in count.symbols():
-                    if count - symbol(name) == 0:
-                        lows[name] = max(least, lows.get(name, 1))
+        for count, least in self._least():
+            for name in count.symbols():
+                if count - symbol(name) == 0:
+                    lows[name] = max(least, lows.get(name, 1))
         return lows
+
+    def _least(self) -> Iterator[tuple[Dim, int]]:
+        """How many turns loops must have, by their number."""
+        for calls in self._ran:
+            yield from calls.least.items()
+        yield from self._turns.items()
 
     def _shortened(self, value: Dim) -> Dim:
         return self._facts.applied(self._quotients.divided(value))

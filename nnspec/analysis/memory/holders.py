@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.memory import measures, run
 from nnspec.analysis.memory.ledger import Owner, Pass
+from nnspec.analysis.memory.optimizing import steps
 from nnspec.analysis.totals import Parts
 from nnspec.analysis.uses import Place, Site
 from nnspec.ir.dims import ZERO, Dim, Size, maximum, total
@@ -98,7 +99,7 @@ def train_parts(analysis: Analysis, sizes: Mapping[str, Size]) -> Held:
         return Held({}, {})
     states = {"optimizer state": analysis.totals("optimizer_bytes")}
     passes = backward_parts(analysis, sizes)
-    step = maximum(*(each.at(sizes) for each in measures.steps(analysis)))
+    step = maximum(*(each.at(sizes) for each in steps(analysis)))
     gradients = analysis.totals("gradient_bytes")
     still = measures.base(analysis).at(sizes) + gradients.total().at(sizes)
     if still + step <= passes.total().at(sizes):

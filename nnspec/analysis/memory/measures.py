@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from nnspec.analysis.memory import run
 from nnspec.analysis.memory.calls import Calls
+from nnspec.analysis.memory.optimizing import parameters, steps
 from nnspec.analysis.memory.peaks import reduced
 from nnspec.analysis.memory.policy import Modes
 from nnspec.analysis.memory.rolling import Unlike
-from nnspec.analysis.optimizers import OPTIMIZERS, Parameter, state_width
+from nnspec.analysis.optimizers import OPTIMIZERS, state_width
 from nnspec.analysis.setting import Policy, Setting
 from nnspec.analysis.uses import Site
 from nnspec.ir.dims import ZERO, Dim, maximum, product, total, without_twins
@@ -68,17 +69,6 @@ def optimizer_bytes(site: Site, setting: Setting) -> Dim:
     return total(
         state(each, width) + each.elements * policy.master for each in parameters(site)
     )
-
-
-def parameters(site: Site) -> Iterator[Parameter]:
-    """The trained weights of a node."""
-    if site.is_frozen:
-        return
-    assert site.node.op is not None
-    is_table = site.node.op.op_name() == "Embedding"
-    for weight in site.weights.values():
-        if weight.trainable:
-            yield Parameter(weight.shape, is_table)
 
 
 def kv_cache(site: Site, setting: Setting) -> Dim:
@@ -203,30 +193,6 @@ def train_peak(analysis: Analysis) -> Dim:
         return ZERO
     still = base(analysis) + states + analysis.figure("gradient_bytes")
     return _largest([*passes, *(still + each for each in steps(analysis))])
-
-
-def steps(analysis: Analysis) -> list[Dim]:
-    """What the optimizer makes while it changes a weight; of the largest weights, if that depends on sizes."""
-    width = state_width(analysis.setting.policy)
-    made = OPTIMIZERS[analysis.setting.optimizer].step
-    return reduced(
-        {ZERO: None} | {made(each, width): None for each in _trained(analysis)}
-    )
-
-
-def _trained(analysis: Analysis) -> Iterable[Parameter]:
-    found: dict[Parameter, None] = {}
-    waiting = [analysis.uses.main]
-    seen = set(waiting)
-    while waiting:
-        for site in analysis.uses.inside(waiting.pop()).sites:
-            if site.node.callee is None:
-                own = parameters(site) if site.node.owns else ()
-                found |= dict.fromkeys(own)
-            elif site.use not in seen:
-                seen.add(site.use)
-                waiting.append(site.use)
-    return found
 
 
 def base(analysis: Analysis) -> Dim:
