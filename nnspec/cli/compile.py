@@ -172,7 +172,10 @@ class Engine:
 
     def source(self, model: Spec) -> str:
         """The program of the plan. Raises SpecErrors and SpecError (E1012 to E1018, E103x)."""
-        return self._keras(model) if self.target == "keras" else self._torch(model)
+        from nnspec.cli.placement import plan_named
+
+        with plan_named(self.path):
+            return self._keras(model) if self.target == "keras" else self._torch(model)
 
     def _torch(self, model: Spec) -> str:
         from nnspec.diagnostics import SpecError

@@ -112,7 +112,7 @@ def place(
       nnspec place gpt2.nns:GPT2XL --cluster 2x8xh100 --mesh any B=256 T=1024
     """
     from nnspec.cli.place_mesh import place_mesh, show_mesh
-    from nnspec.cli.placement import load_cluster, load_plan_or_mesh
+    from nnspec.cli.placement import load_cluster, load_plan_or_mesh, plan_named
     from nnspec.placement.mesh.plan import MeshPlan
 
     asked = Asked(
@@ -120,7 +120,7 @@ def place(
     )
     inputs = [spec.path, *([given] if given else [])]
     files = Files(inputs, output, svg, force)
-    with spec_errors_reported(as_json):
+    with spec_errors_reported(as_json), plan_named(given):
         model = load_model(spec, settings)
         refuse_errors(model)
         wanted = None if given is None else load_plan_or_mesh(given)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nnspec.diagnostics import SpecError
+from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors
 
 if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
@@ -39,6 +41,24 @@ def load_plan_or_mesh(path: str) -> Plan | MeshPlan:
 
     text = _text(path, "E1012")
     return mesh_from_json(text) if is_mesh(text) else read_plan(text)
+
+
+@contextmanager
+def plan_named(path: str | None) -> Generator[None]:
+    """What is said of the plan of a file (E1012), with the file's name in front."""
+    try:
+        yield
+    except SpecError as error:
+        raise SpecErrors([_named(path, error.diagnostic)]) from error
+    except SpecErrors as error:
+        found = [_named(path, each) for each in error.diagnostics]
+        raise SpecErrors(found, error.suppressed) from error
+
+
+def _named(path: str | None, found: Diagnostic) -> Diagnostic:
+    if path is None or found.code != "E1012" or found.message.startswith(path):
+        return found
+    return replace(found, message=f"{path}: {found.message}")
 
 
 def _text(path: str, code: str) -> str:

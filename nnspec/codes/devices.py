@@ -84,6 +84,15 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "",
     ),
     Explanation(
+        "E1111",
+        "a measurement that the device cannot reach",
+        "The run is said to be more than a hundred times faster than the published figures of the device allow. "
+        "Caches make some runs faster than the roofline, but not so much: the seconds are in another unit, are "
+        "those of a part, or were taken before an asynchronous device had finished.",
+        "",
+        "",
+    ),
+    Explanation(
         "E1112",
         "a model that does not run on the device",
         "The emitted program failed while it was measured: out of memory, or an operator that the device does "

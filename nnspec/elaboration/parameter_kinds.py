@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nnspec.diagnostics import SpecError
 from nnspec.elaboration.builtins import elements
 from nnspec.elaboration.complaints import unquoted
 from nnspec.elaboration.frame import Frame
@@ -21,6 +22,7 @@ from nnspec.ir.values import (
     kind_of,
     term_of,
 )
+from nnspec.source import Location, Source, Span
 from nnspec.syntax import ast
 
 if TYPE_CHECKING:
@@ -40,6 +42,22 @@ def checked(
             "E0305", message, span, hint=_kind_hint(parameter.type, value)
         )
     return found
+
+
+def check_setting(model: ast.Model, name: str, value: Value, text: str) -> None:
+    """Raises `SpecError` at a setting of a model's constant that is of another kind than the constant."""
+    declared = next(each for each in model.parameters if each.name == name)
+    if isinstance(value, Range) or _of_kind(declared.type, value) is not None:
+        return
+    wanted = _kind_text(declared.type)
+    raise SpecError(
+        "E0305",
+        f"`{name}` of `{model.name}` is {wanted}, and is set to {kind_of(value)}",
+        Location(
+            Source(f"<{name}>", f"{name}={text}"), Span(0, len(name) + 1 + len(text))
+        ),
+        hint=_kind_hint(declared.type, value),
+    )
 
 
 def _listed(frame: Frame, value: Value, span: Any) -> Value:

@@ -10,6 +10,7 @@ from nnspec.diagnostics import Diagnostics, SpecError, did_you_mean
 from nnspec.elaboration import evaluate as evaluation
 from nnspec.elaboration.elaboration import Elaboration
 from nnspec.elaboration.frame import Builder, Frame
+from nnspec.elaboration.parameter_kinds import check_setting
 from nnspec.ir.dims import Dim, dim
 from nnspec.ir.graph import Program
 from nnspec.ir.values import Declared, Module, Value
@@ -39,6 +40,8 @@ def settled(
     rest: dict[str, Value] = {}
     for name, text in settings.items():
         value = _value(elaboration, name, text)
+        if name in parameters:
+            check_setting(model.node, name, value, text)
         (constants if name in parameters else rest)[name] = value
     return constants, rest
 

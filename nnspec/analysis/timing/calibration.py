@@ -25,6 +25,9 @@ from nnspec.records import dataclass
 LEAST = 4
 """Three factors, and one measurement more to tell an error."""
 
+MOST_ABOVE_PEAK = 100
+"""Caches beat the memory's published bandwidth many times over; nothing beats the device a hundredfold."""
+
 Row = tuple[float, ...]
 
 
@@ -56,7 +59,10 @@ class Fit:
 
 
 def fit(samples: Sequence[Sample], roofline: Roofline) -> Fit:
-    """Fits the factors, and once more for each sample without it. Raises `SpecError` if there are too few."""
+    """Fits the factors, and once more for each sample without it.
+
+    Raises `SpecError` if there are too few (E1109), or one is faster than the device can be (E1111).
+    """
     unlike = len({each.name for each in samples})
     if unlike < LEAST:
         raise SpecError(
@@ -66,8 +72,22 @@ def fit(samples: Sequence[Sample], roofline: Roofline) -> Fit:
             else f"{len(samples)} measurements of {unlike} models and sizes are too few to fit",
             hint=f"measure at least {LEAST} different models or sizes",
         )
+    for sample in samples:
+        _check_possible(sample, roofline)
     models = (_at_once(samples, roofline), _in_turn(samples, roofline))
     return min(models, key=lambda each: each.mean_error)
+
+
+def _check_possible(sample: Sample, roofline: Roofline) -> None:
+    least, _ = _sums(sample, roofline, lambda compute, memory: (max(compute, memory),))
+    if sample.seconds * MOST_ABOVE_PEAK >= least:
+        return
+    raise SpecError(
+        "E1111",
+        f"`{sample.name}` took {sample.seconds:.3g} s, and needs {least:.3g} s at the published figures "
+        f"of `{roofline.device.name}`",
+        hint="measurements are the seconds of one whole run, waited for until it ends",
+    )
 
 
 def _at_once(samples: Sequence[Sample], roofline: Roofline) -> Fit:
