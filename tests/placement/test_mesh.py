@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -148,6 +148,36 @@ def test_paths_come_close_to_the_best_of_all_divisions(schedule: str) -> None:
     assert max(each.bound for each in found) >= 0.8 * best
     tried = (meshes.cost(mesh).divided(each.starts).value for each in found)
     assert min(tried) <= 1.2 * best
+
+
+def test_bounds_of_many_meshes_are_raised_for_less_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where not all can be begun with: then by the share that can be. They hold all the same."""
+    meshes = Meshes(analysis(), small("4MiB"), SIZES)
+    every = [mesh for mesh in meshes.all() if mesh.rounds > 1]
+    best = mesh_search.Search(meshes).run(every).best
+    assert best is not None
+    monkeypatch.setattr(mesh_search, "FEW", 0)
+    play, turns = Paths.play, 0
+
+    def counted(
+        self: Paths, starts: Sequence[int], usable: float, target: float
+    ) -> Iterator[Answer]:
+        nonlocal turns
+        for answer in play(self, starts, usable, target):
+            turns += 1
+            yield answer
+
+    monkeypatch.setattr(Paths, "play", counted)
+    made: list[int] = []
+    for paths in (20_000, 2_000, 0):
+        monkeypatch.setattr(mesh_search, "PATHS", paths)
+        turns = 0
+        found = mesh_search.Search(meshes).run(every)
+        assert 0.7 * best.value < found.bound <= best.value * (1 + 1e-12)
+        made.append(turns)
+    assert made[0] > 20 * made[1] > 0 == made[2], made
 
 
 @pytest.mark.parametrize("memory", ["4MiB", "300KiB"])
