@@ -139,6 +139,17 @@ def test_recurrent_models(name: str) -> None:
 
 
 @pytest.mark.framework
+def test_what_one_direction_leaves_to_the_other(tmp_path: Path) -> None:
+    """Its steps stay until both are put together, its product with the inputs until the other one's stands."""
+    path = tmp_path / "directions.nns"
+    path.write_text(
+        "model M { input x: [B, T, 6]\n"
+        ' y, _ = x -> GRU(5, layers=2, bidirectional=true, returns="all")\n output z = y }'
+    )
+    compare(nnspec.load(str(path)), "configured", real=True)
+
+
+@pytest.mark.framework
 @pytest.mark.parametrize("path", ["language/gpt2.nns", "language/t5.nns"])
 def test_attention_by_matrix_products(path: str) -> None:
     compare(smallest(ROOT / "specs" / path), "configured", attention="materialised")

@@ -67,15 +67,18 @@ def recurrent(machine: Machine, layer: Layer, x: Tensor, state: Any = None) -> A
     rate = layer.option("dropout", 0)
     finals: list[tuple[Tensor, ...]] = []
     for place in range(layers):
+        left: list[Any] = []
         made = [
-            _direction(machine, layer, cell, sequence, initial, place, reverse, hidden)
+            _direction(
+                machine, layer, cell, sequence, initial, place, reverse, hidden, left
+            )
             for reverse in range(directions)
         ]
         finals.extend(states for _, states in made)
         parts = [output for output, _ in made]
         del made
         sequence = parts[0] if directions == 1 else concatenate(machine, parts, -1)
-        del parts
+        del parts, left
         if rate != 0 and place < layers - 1 and machine.drops and layer.training:
             sequence = dropped(machine, sequence)
     output = transpose(machine, sequence, 0, 1)
@@ -101,13 +104,14 @@ def _direction(
     place: int,
     reverse: int,
     hidden: Dim,
+    left: list[Any],
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     suffix = f"l{place}" + "_reverse" * reverse
     weights = [
         tensor for name, tensor in layer.weights.items() if name.endswith(f"_{suffix}")
     ]
     run = _in_onednn if _is_fused(machine, cell, x) else _by_steps
-    return run(machine, cell, x, weights, initial, hidden)
+    return run(machine, cell, x, weights, initial, hidden, left)
 
 
 def _is_fused(machine: Machine, cell: Cell, x: Tensor) -> bool:
@@ -123,6 +127,7 @@ def _in_onednn(
     weights: Sequence[Tensor],
     initial: tuple[Tensor, ...],
     hidden: Dim,
+    left: list[Any],
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Kept are input, output, states and a workspace of oneDNN."""
     steps, batch = x.shape[0], x.shape[1]
@@ -162,8 +167,12 @@ def _by_steps(
     weights: Sequence[Tensor],
     initial: tuple[Tensor, ...],
     hidden: Dim,
+    left: list[Any],
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """One product with all inputs, then for each step one with the state, and the gates."""
+    """One product with all inputs, then for each step one with the state, and the gates.
+
+    Of the direction before there is `left` the product until this one's stands, and the steps to the end.
+    """
     steps, batch = x.shape[0], x.shape[1]
     copied = contiguous_copy(machine, x)
     products = machine.empty((steps, batch, cell.gates * hidden), x.dtype)
@@ -172,6 +181,7 @@ def _by_steps(
         copied = copied if saved else x
         products = fresh(products)  # the bias is added by itself then
     x = copied
+    left[:1] = [products]
     state = batch * hidden * machine.element(x.dtype)
     kept = (steps * cell.each + (steps - 1) * cell.between) * state
     lump = Storage(machine, kept if machine.recording else steps * state)
@@ -179,6 +189,8 @@ def _by_steps(
     output = machine.empty((steps, batch, hidden), x.dtype)
     del products
     made = _recorded(machine, x, weights, initial, output, finals, saved, lump)
+    if not machine.recording:
+        left.append(lump)
     del lump
     return made
 
