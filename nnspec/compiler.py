@@ -213,9 +213,10 @@ class Spec:
 
         A program that is `placed` follows a plan, which knows of `@device`.
         """
-        from nnspec.ir.unheeded import warnings
+        from nnspec.ir import unheeded, unread
 
-        return warnings(self.program, target, placed=placed)
+        found = unheeded.warnings(self.program, target, placed=placed)
+        return (*found, *unread.warnings(self.program)) if target == "keras" else found
 
     def checkpointed(self, *blocks: str) -> Spec:
         """The model with these blocks computed again in the backward pass, as if `@checkpoint` stood there.

@@ -16,6 +16,15 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "",
     ),
     Explanation(
+        "W0602",
+        "a layer that the Keras program lacks",
+        "Keras makes weights where a layer is applied, and a model has the layers between its "
+        "inputs and outputs. No output hangs on this one: the PyTorch program has its weights, unused, "
+        "and so do the figures; the Keras program does not. Delete it, or use what it gives.",
+        "",
+        "",
+    ),
+    Explanation(
         "E0601",
         "a weight that Keras cannot share",
         "This kind of layer keeps its weight where no other Keras layer can "

@@ -1,0 +1,50 @@
+"""Layers whose results nothing reads: they have weights and no part in what a model gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nnspec.diagnostics import Diagnostic, Severity
+from nnspec.ir.graph import Function, Node, Path, Program, dotted, values_of
+
+
+def unread_layers(program: Program) -> Iterator[Node]:
+    """The first use of each layer with weights that no output of its block hangs on, by any use."""
+    for function in program.functions.values():
+        alive = _alive(function)
+        for node in function.instances():
+            if node.path not in alive and _has_weights(program, function, node):
+                yield node
+
+
+def _alive(function: Function) -> set[Path]:
+    """The paths of the layers that outputs hang on."""
+    read = set(values_of(function.outputs))
+    found: set[Path] = set()
+    for node in reversed(function.nodes):
+        if not read.isdisjoint(node.outputs):
+            read.update(node.values())
+            found.add(node.path)
+    return found
+
+
+def _has_weights(program: Program, function: Function, node: Node) -> bool:
+    if node.callee is None:
+        return bool(function.node_weights(node))
+    callee = program.functions[node.callee]
+    return any(_has_weights(program, callee, part) for part in callee.instances())
+
+
+def warnings(program: Program) -> tuple[Diagnostic, ...]:
+    """What to tell whoever compiles a program for Keras, which makes weights where a layer is applied: each place once."""
+    places = {node.location.span: node for node in reversed([*unread_layers(program)])}
+    return tuple(
+        Diagnostic(
+            "W0602",
+            f"nothing reads what `{dotted(node.path)}` gives, so the Keras program lacks its weights",
+            node.location,
+            hint="use it, or delete it",
+            severity=Severity.WARNING,
+        )
+        for node in reversed(places.values())
+    )
