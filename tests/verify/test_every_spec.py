@@ -141,18 +141,6 @@ WIDER: dict[str, tuple[str, dict[str, Any]]] = {
             "context": 32,
         },
     ),
-    "Llama3_8B": (
-        "specs/language/llama.nns",
-        {
-            "depth": 2,
-            "width": 32,
-            "heads": 4,
-            "kv_heads": 2,
-            "hidden": 48,
-            "vocab": 53,
-            "context": 32,
-        },
-    ),
     "T5Small": (
         "specs/language/t5.nns",
         {
