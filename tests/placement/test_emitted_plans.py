@@ -258,7 +258,7 @@ def test_meshes_that_keras_has_no_engine_for(
     with pytest.raises(AssertionError):
         keras_program(tmp_path, axes, options)
     assert said in capsys.readouterr().err
-    assert not (tmp_path / "keras.py").exists()
+    assert not (tmp_path / "tied_keras.py").exists()
 
 
 def test_stages_on_devices_for_keras(tmp_path: Path) -> None:
@@ -274,8 +274,8 @@ def keras_program(folder: Path, axes: str | None, options: list[str]) -> str:
         compiled(folder, ["--mesh", axes])
     command = ["compile", "--target", "keras", str(folder / "tied.nns")]
     given = ["--plan", str(folder / "plan.json"), *options]
-    assert main([*command, *given, "-o", str(folder / "keras.py")]) == 0
-    return (folder / "keras.py").read_text()
+    assert main([*command, *given, "-o", str(folder / "tied_keras.py")]) == 0
+    return (folder / "tied_keras.py").read_text()
 
 
 def test_what_stays_whole_is_told_with_the_reason(
