@@ -33,7 +33,7 @@ def specs(seed: int) -> list[Spec]:
         return []
 
 
-MODELS = [spec for seed in range(14) for spec in specs(seed)]
+MODELS = [spec for seed in range(20) for spec in specs(seed)]
 
 
 def test_there_are_loops_among_them() -> None:

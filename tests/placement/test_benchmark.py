@@ -70,7 +70,7 @@ def test_forward_and_backward_pass_are_found_by_themselves(
     ("graph", "said"),
     [
         (chain(3, maxCPUs=0, maxSizePerFPGA=50.0), "E1011: the graph does not fit"),
-        (chain(3, maxCPUs=0, maxFPGAs=0), "E1010: `0` can run on no device"),
+        (chain(3, maxCPUs=0, maxFPGAs=0), "E1002: `nodes.0.devices`"),
         (chain(3) | {"nodes": [node(0), node(1)]}, "E1007: graph.json is no graph"),
         (chain(2) | {"nodes": [node(0, size=-1), node(1)]}, "E1007: operator `0`"),
     ],
