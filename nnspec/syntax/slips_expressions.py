@@ -40,6 +40,20 @@ def equals_for_comparison(s: Situation) -> Finding | None:
     return s.finding("E0139", message, "write `==`", resume=s.replace("EQUALS"))
 
 
+def matrix_product(s: Situation) -> Finding | None:
+    """`(a @ b)`, and `return a @ b` before a brace: `@ b` reads as an annotation of what is to come.
+
+    Where something comes, `Builder` sees it.
+    """
+    message, hint = "`@` is not an operator here", "write `matmul(a, b)`"
+    if s.kind() == "AT" and s.kind(-1) in OPERAND_ENDS and s.accepts("TIMES"):
+        return s.finding("E0156", message, hint, resume=s.replace("TIMES"))
+    if s.kind() == "RIGHT_BRACE" and s.kind(-2) == "AT" and not s.new_line(-2):
+        span = s.tokens.span(s.at - 2)
+        return s.finding("E0156", message, hint, span=span, resume=s.put("NAME"))
+    return None
+
+
 def square_brackets(s: Situation) -> Finding | None:
     """`Linear[10, bias=false]`, `block F[x: int]`, and `input x: (B, 3)`."""
     opener = s.opener()
