@@ -53,11 +53,15 @@ def check_setting(model: ast.Model, name: str, value: Value, text: str) -> None:
     raise SpecError(
         "E0305",
         f"`{name}` of `{model.name}` is {wanted}, and is set to {kind_of(value)}",
-        Location(
-            Source(f"<{name}>", f"{name}={text}"), Span(0, len(name) + 1 + len(text))
-        ),
+        setting_as_written(name, text),
         hint=_kind_hint(declared.type, value),
     )
+
+
+def setting_as_written(name: str, text: str) -> Location:
+    """A setting as it was given to a command, whole."""
+    written = f"{name}={text}"
+    return Location(Source(f"<{name}>", written), Span(0, len(written)))
 
 
 def _listed(frame: Frame, value: Value, span: Any) -> Value:

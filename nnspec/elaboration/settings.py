@@ -10,12 +10,12 @@ from nnspec.diagnostics import Diagnostics, SpecError, did_you_mean
 from nnspec.elaboration import evaluate as evaluation
 from nnspec.elaboration.elaboration import Elaboration
 from nnspec.elaboration.frame import Builder, Frame
-from nnspec.elaboration.parameter_kinds import check_setting
+from nnspec.elaboration.parameter_kinds import check_setting, setting_as_written
 from nnspec.ir.dims import Dim, dim
 from nnspec.ir.graph import Program
 from nnspec.ir.values import Declared, Module, Value
 from nnspec.modules import Loader
-from nnspec.source import Location, Source
+from nnspec.source import Source
 from nnspec.syntax import ast
 
 # Integers as the language writes them, without anything that must be parsed.
@@ -59,7 +59,7 @@ def _value(elaboration: Elaboration, name: str, text: str) -> Value:
         raise SpecError(
             "E0705",
             f"`{text}` is not one value",
-            Location(source, module.file.span),
+            setting_as_written(name, text),
             hint="several values are a list, in brackets: `depths=[2,2]`",
         )
     frame = Frame(elaboration, Builder(closed=True), module, {}, {}, "file", prefix=".")
