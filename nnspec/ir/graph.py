@@ -151,9 +151,9 @@ class Result:
 Item: TypeAlias = Step | Binding | Branch | Loop | Requirement | Result
 
 
-def walk(items: tuple[Item, ...]) -> Iterator[Item]:
+def walk(items: Iterable[Item]) -> Iterator[Item]:
     """Every item of a structure in order, those inside branches and loops too."""
-    waiting = list(reversed(items))
+    waiting = list(items)[::-1]
     while waiting:
         item = waiting.pop()
         yield item
@@ -169,17 +169,7 @@ def walk(items: tuple[Item, ...]) -> Iterator[Item]:
 
 def nodes_in(items: Iterable[Item]) -> Iterator[int]:
     """The numbers of the nodes of items, those in branches and in all turns of loops too."""
-    for item in items:
-        match item:
-            case Step(node=node):
-                yield node
-            case Branch(body=body):
-                yield from nodes_in(body)
-            case Loop(iterations=iterations):
-                for turn in iterations:
-                    yield from nodes_in(turn.body)
-            case _:
-                pass
+    return (item.node for item in walk(items) if isinstance(item, Step))
 
 
 Turns: TypeAlias = tuple[tuple[int, int], ...]

@@ -31,6 +31,7 @@ from nnspec.ir.graph import (
     nodes_in,
     spread,
     values_of,
+    walk,
 )
 from nnspec.ir.names_read import names_of_function, names_of_turn
 from nnspec.ir.terms import Term, literal
@@ -337,19 +338,9 @@ def _read(main: Function) -> tuple[Parameter, ...]:
 def _bound(main: Function) -> dict[int, str]:
     """The last name of each value."""
     found = {v: port.name for port in main.inputs for v in spread(port.values)}
-    waiting = list(reversed(main.structure))
-    while waiting:
-        item = waiting.pop()
-        match item:
-            case Binding(name=name, value=value):
-                found[value] = name
-            case Branch(body=body):
-                waiting.extend(reversed(body))
-            case Loop(iterations=turns):
-                for turn in reversed(turns):
-                    waiting.extend(reversed(turn.body))
-            case _:
-                pass
+    for item in walk(main.structure):
+        if isinstance(item, Binding):
+            found[item.value] = item.name
     return found
 
 

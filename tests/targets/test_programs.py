@@ -47,7 +47,10 @@ def test_program_equals_its_graph(name: str) -> None:
 UNUSUAL = {
     "layers behind a return that only some uses reach": """
         block Part(x: [B, C], n: int, opt: [B, _] = none, ws: list[int] = [1, 2]) {
-          if n > 2 { return x -> tanh, x } else { if n == 1 { return x -> b: Linear(C), x } }
+          if n > 2 {
+            if n > 3 { return x -> d: Linear(C), x }
+            return x -> tanh, x
+          } else { if n == 1 { return x -> b: Linear(C), x } }
           if opt != none { if len(ws) == 2 { return opt, x } }
           for w in ws { x = x -> c: Linear(C) }
           x = x + Param([C], init=init.normal(1.0))
@@ -60,7 +63,8 @@ UNUSUAL = {
           e, f = x -> Part(2, opt=x)
           g, h = x -> Part(2, opt=x, ws=[1])
           i, j = x -> Part(1)
-          output y = a + b + c + d + e + f + g + h + i + j
+          k, l = x -> Part(4)
+          output y = a + b + c + d + e + f + g + h + i + j + k + l
         }""",
     "sizes that a loop in a loop leaves, which is written out": """
         model Net {

@@ -29,7 +29,8 @@ from nnspec.targets.lowering import Construct, LayerName
 from nnspec.targets.names import Names, safe_name
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.writing.carried import CarriedSizes
-from nnspec.targets.writing.deferred import Condition, Deferred, goes_on
+from nnspec.targets.writing.deferred import Deferred
+from nnspec.targets.writing.returning import Condition, goes_on
 from nnspec.targets.writing.scope import (
     ConstructorScope,
     loop_variables,

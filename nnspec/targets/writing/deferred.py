@@ -6,25 +6,18 @@ conditions on which the layers exist.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
-from nnspec.pycode.idioms import negated
 from nnspec.pycode.statements import Evaluate, For, If, Statement
 from nnspec.targets.lowering import Construct
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable
+from nnspec.targets.writing.returning import Condition
 from nnspec.targets.writing.scope import spelled
-
-Spell: TypeAlias = Callable[[Expr], Expr]
-"""Says an expression in the names of a method. Raises `Unspellable`."""
-
-Condition: TypeAlias = Callable[[Spell], Expr]
-"""A condition, to be said in the names of any method."""
 
 
 class Deferred:
@@ -125,59 +118,3 @@ def _append(statements: list[Statement], new: Statement) -> None:
     for statement in new.then:
         _append(body, statement)
     statements[-1] = If(last.condition, tuple(body))
-
-
-# ---- what is left of a body ------------------------------------------------------------------------------
-
-
-def goes_on(item: merged.Item) -> Condition | None:
-    """The condition on which a body goes on behind an item; None where it always does."""
-    ended = _ended([item])
-    return None if ended is None else lambda spell: negated(ended(spell))
-
-
-def _ended(items: Sequence[merged.Item]) -> Condition | None:
-    """The condition on which items return; None where they never do."""
-    for place, item in enumerate(items):
-        match item:
-            case merged.Result():
-                return lambda _: tree.Literal(True)
-            case merged.Branch():
-                return _ended_by(item, _ended(items[place + 1 :]))
-            case _:
-                pass
-    return None
-
-
-def _ended_by(branch: merged.Branch, rest: Condition | None) -> Condition | None:
-    arms = [(branch.then, True), (branch.otherwise, False)]
-    ways = [
-        found
-        for arm, taken in arms
-        if (found := _way(branch, taken, _ended(arm))) is not None
-    ]
-    ways += [] if rest is None else [rest]
-    return None if not ways else lambda spell: _joined("or", [w(spell) for w in ways])
-
-
-def _way(
-    branch: merged.Branch, taken: bool, ended: Condition | None
-) -> Condition | None:
-    """The condition on which a body goes one way of a branch and returns there."""
-    if ended is None:
-        return None
-
-    def found(spell: Spell) -> Expr:
-        condition = spell(branch.condition)
-        inner = ended(spell)
-        here = condition if taken else negated(condition)
-        return here if inner == tree.Literal(True) else _joined("and", [here, inner])
-
-    return found
-
-
-def _joined(operator: str, parts: list[Expr]) -> Expr:
-    found = parts[0]
-    for part in parts[1:]:
-        found = tree.Binary(operator, found, part)
-    return found
