@@ -10,7 +10,7 @@ from nnspec.elaboration import parameter_kinds
 from nnspec.elaboration.complaints import counted
 from nnspec.elaboration.foreign import foreign_dtype
 from nnspec.elaboration.frame import Frame
-from nnspec.ir.dims import Dim, symbol
+from nnspec.ir.dims import Dim, equal_if, symbol
 from nnspec.ir.predefined import DTYPES
 from nnspec.ir.types import DType, TensorType
 from nnspec.ir.values import Sequence, Tensor, Value, kind_of
@@ -270,4 +270,7 @@ def _claim_hint(wanted: Dim, size: Dim, *, binds: bool) -> str | None:
         )
     if not unknown:
         return f"if {size} is right, correct the claim"
-    return f"they are not equal for every {', '.join(unknown)}: add a `require` that makes them so"
+    return (
+        equal_if(wanted, size)
+        or f"they are not equal for every {', '.join(unknown)}: add a `require` that makes them so"
+    )

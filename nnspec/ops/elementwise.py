@@ -6,7 +6,7 @@ import abc
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, TypeAlias
 
-from nnspec.ir.dims import Dim, dim
+from nnspec.ir.dims import Dim, dim, equal_if
 from nnspec.ir.types import DType, TensorType
 from nnspec.ops.base import (
     Io,
@@ -113,12 +113,13 @@ def _cannot_broadcast(
 ) -> OpError:
     one, other = sizes
     known = one.is_constant and other.is_constant
+    named = f"if {one} and {other} are always equal, give both one name in the inputs' types"
     return OpError(
         f"{left} and {right} do not fit together: axis {axis} has {one} and {other}",
         input=input,
         hint="make the sizes equal, or one of them 1"
         if known
-        else f"if {one} and {other} are always equal, give both one name in the inputs' types",
+        else equal_if(one, other) or named,
         code="E0411",
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from nnspec.ir.dims import MINUS_ONE, ZERO, Dim, total
+from nnspec.ir.dims import MINUS_ONE, ZERO, Dim, equal_if, total
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import (
     Count,
@@ -56,7 +56,8 @@ def _require_equal(
                 f"axis {axis} must have the same size in both, not {size} and {wanted}",
                 input="xs",
                 code="E0406",
-                hint="make the sizes the same, or choose another axis",
+                hint=equal_if(size, wanted)
+                or "make the sizes the same, or choose another axis",
             )
 
 

@@ -19,6 +19,7 @@ from nnspec.ir.dims.atoms import (
     Opaque,
     Replace,
 )
+from nnspec.ir.dims.divisible import equal_if
 from nnspec.ir.dims.integers import (
     MINUS_ONE,
     ONE,
@@ -54,6 +55,7 @@ __all__ = [
     "Replace",
     "Size",
     "dim",
+    "equal_if",
     "maximum",
     "minimum",
     "opaque",
