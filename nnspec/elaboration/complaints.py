@@ -126,11 +126,12 @@ def argument(
     """An argument that is missing, or not what the operator takes."""
     name, wanted = error.name, error.reason
     if error.missing:
+        given = f"{', '.join(f'{known}=...' for known in fields)}, " if fields else ""
         return frame.error(
             "E0301",
             f"`{cls.op_name()}` needs the argument `{name}`",
             site.span,
-            hint=f"write `{cls.op_name()}({name}=...)`",
+            hint=f"write `{cls.op_name()}({given}{name}=...)`",
         )
     given = fields.get(name)
     sign = _SIGNS.get(cls.op_name())
