@@ -1,10 +1,11 @@
 """What a command costs from a cold start, as whole-process figures.
 
-Each command runs once to warm the file system and the byte code, then several times;
-the figures are the least user and system time and the largest resident memory of the
-process, as the operating system counts them, its own processes included: whatever else
-the machine does can only add to them. Other tools count ResNet-50 beside it, as
-`benchmarks/cost.py` runs them. `make bench` prints the tables; `--json` prints them for
+The commands run in rounds, each once in a round: the first warms the file system and the
+byte code, and a slow spell of the machine falls on one run of many commands, not on all
+runs of one. The figures are the least user and system time and the largest resident
+memory of the process, as the operating system counts them, its own processes included:
+whatever else the machine does can only add to them. Ratios are medians over the rounds.
+Other tools count ResNet-50 beside it, as `benchmarks/cost.py` runs them. `make bench` prints the tables; `--json` prints them for
 programs. The exit code is 1 if a goal is missed.
 """
 
@@ -19,6 +20,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
@@ -61,14 +63,17 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, *started, *arguments]
 
 
-def measure(arguments: list[str], runs: int) -> Usage:
-    """The least time and the most memory of several runs, after one that does not count."""
-    usages = [run(arguments) for _ in range(runs + 1)][1:]
-    return Usage(
-        min(usage.cpu_ms for usage in usages),
-        max(usage.memory_mb for usage in usages),
-        min(usage.wall_ms for usage in usages),
-    )
+def measure(commands: dict[str, list[str]], rounds: int) -> dict[str, list[Usage]]:
+    """What each command took in each round, after one that does not count."""
+    usages = [
+        {name: run(arguments) for name, arguments in commands.items()}
+        for _ in range(rounds + 1)
+    ][1:]
+    return {name: [each[name] for each in usages] for name in commands}
+
+
+def least_cpu(usages: list[Usage]) -> float:
+    return min(usage.cpu_ms for usage in usages)
 
 
 def run(arguments: list[str]) -> Usage:
@@ -99,60 +104,70 @@ def frameworks_imported(arguments: list[str]) -> set[str]:
     return FRAMEWORKS & set(_IMPORTED.findall(done.stderr))
 
 
-def command_figures(runs: int) -> list[Figure]:
-    commands = {
-        "check": command("check", RESNET),
-        "cost": command("cost", RESNET, "B=1"),
-        "compile --target torch": command("compile", "--target", "torch", RESNET),
-        "compile --target keras": command("compile", "--target", "keras", RESNET),
+RESNET_COMMANDS = {
+    "check": command("check", RESNET),
+    "cost": command("cost", RESNET, "B=1"),
+    "compile --target torch": command("compile", "--target", "torch", RESNET),
+    "compile --target keras": command("compile", "--target", "keras", RESNET),
+}
+GPT3_COMMANDS = {
+    "check": ("check", GPT2),
+    "cost": ("cost", GPT2),
+    "compile --target torch": ("compile", "--target", "torch", GPT2),
+    "compile --target keras": ("compile", "--target", "keras", GPT2),
+}
+
+
+def figures(rounds: int) -> list[Figure]:
+    commands = {"--help": command("--help")}
+    commands |= {f"{name} ResNet50": each for name, each in RESNET_COMMANDS.items()}
+    commands["Llama"] = command("cost", LLAMA, "B=1", "T=2048")
+    commands |= {
+        f"{name} {depth}": command(*arguments, f"depth={depth}", *GPT3)
+        for name, arguments in GPT3_COMMANDS.items()
+        for depth in (2, 96)
     }
-    figures = [
-        Figure("nnspec --help", "ms CPU", measure(command("--help"), runs).cpu_ms, 60)
+    usages = measure(commands, rounds)
+    found = [Figure("nnspec --help", "ms CPU", least_cpu(usages["--help"]), 60)]
+    for name, arguments in RESNET_COMMANDS.items():
+        label = f"{name} ResNet50"
+        found += resnet_figures(label, usages[label], arguments)
+    llama = least_cpu(usages["Llama"])
+    found.append(Figure("cost Llama-3.1-405B", "ms CPU", llama, 300))
+    return (
+        found + sweep_figures() + [depth_figure(name, usages) for name in GPT3_COMMANDS]
+    )
+
+
+def resnet_figures(
+    name: str, usages: list[Usage], arguments: list[str]
+) -> list[Figure]:
+    frameworks = len(frameworks_imported(arguments))
+    return [
+        Figure(name, "ms CPU", least_cpu(usages), 250),
+        Figure(name, "MB", max(usage.memory_mb for usage in usages), 80),
+        Figure(name, "frameworks", frameworks, 0),
     ]
-    for name, arguments in commands.items():
-        usage = measure(arguments, runs)
-        frameworks = len(frameworks_imported(arguments))
-        figures += [
-            Figure(f"{name} ResNet50", "ms CPU", usage.cpu_ms, 250),
-            Figure(f"{name} ResNet50", "MB", usage.memory_mb, 80),
-            Figure(f"{name} ResNet50", "frameworks", frameworks, 0),
-        ]
-    return figures
 
 
-def cost_figures(runs: int) -> list[Figure]:
-    """A model of 405 billion parameters, and ten thousand points of a sweep."""
-    sizes = ("B=1", "T=2048")
-    llama = measure(command("cost", LLAMA, *sizes), runs)
+def sweep_figures() -> list[Figure]:
+    """Ten thousand points of a sweep, once: it is long enough to even out by itself."""
+    name = "sweep of GPT-2, 10,000 points"
     swept = run(command("sweep", GPT2, *SWEEP, "B=1", "T=1024", "--csv"))
     return [
-        Figure("cost Llama-3.1-405B", "ms CPU", llama.cpu_ms, 300),
-        Figure("sweep of GPT-2, 10,000 points", "ms CPU", swept.cpu_ms, 5000),
-        Figure("sweep of GPT-2, 10,000 points", "ms wall", swept.wall_ms, 5000),
+        Figure(name, "ms CPU", swept.cpu_ms, 5000),
+        Figure(name, "ms wall", swept.wall_ms, 5000),
     ]
 
 
-def depth_figures(runs: int) -> list[Figure]:
-    """A transformer of 96 layers and 175 billion parameters against one of 2 layers."""
-    commands = {
-        "check": ("check", GPT2),
-        "cost": ("cost", GPT2),
-        "compile --target torch": ("compile", "--target", "torch", GPT2),
-        "compile --target keras": ("compile", "--target", "keras", GPT2),
-    }
-    figures: list[Figure] = []
-    for name, arguments in commands.items():
-        # One after the other, so that a change of the machine's pace hits both.
-        pairs = [
-            [run(command(*arguments, f"depth={depth}", *GPT3)) for depth in (2, 96)]
-            for _ in range(runs + 1)
-        ][1:]
-        flat, deep = (
-            min(each.cpu_ms for each in row) for row in zip(*pairs, strict=True)
-        )
-        ratio = deep / flat
-        figures.append(Figure(f"{name} GPT-3, 96 layers / 2", "ratio", ratio, 1.2))
-    return figures
+def depth_figure(name: str, usages: dict[str, list[Usage]]) -> Figure:
+    """A transformer of 96 layers and 175 billion parameters against one of 2 layers.
+
+    The two run one after the other, so most pairs meet one pace of the machine.
+    """
+    pairs = zip(usages[f"{name} 2"], usages[f"{name} 96"], strict=True)
+    ratio = median(deep.cpu_ms / flat.cpu_ms for flat, deep in pairs)
+    return Figure(f"{name} GPT-3, 96 layers / 2", "ratio", ratio, 1.2)
 
 
 def parameters_of_gpt3() -> int:
@@ -177,13 +192,13 @@ def peers_table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def table(figures: list[Figure]) -> str:
-    width = max(len(figure.name) for figure in figures)
+def table(rows: list[Figure]) -> str:
+    width = max(len(row.name) for row in rows)
     lines = [f"{'command':{width}}  {'figure':>8}  {'goal':>6}  unit"]
     lines += [
         f"{each.name:{width}}  {each.figure:8.4g}  {each.goal:6g}  {each.unit}"
         f"{'' if each.met else '  MISSED'}"
-        for each in figures
+        for each in rows
     ]
     return "\n".join(lines)
 
@@ -191,20 +206,19 @@ def table(figures: list[Figure]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Cold-start figures of nnspec.")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--runs", type=int, default=5, help="runs of each command")
+    parser.add_argument("--rounds", type=int, default=8, help="runs of each command")
     options = parser.parse_args()
-    figures = command_figures(options.runs) + cost_figures(options.runs)
-    figures += depth_figures(options.runs)
+    found = figures(options.rounds)
     parameters, others = parameters_of_gpt3(), peers()
     if options.json:
-        rows = [{**asdict(each), "met": each.met} for each in figures]
-        found = {"gpt3_parameters": parameters, "figures": rows, "peers": others}
-        print(json.dumps(found, indent=2))
+        rows = [{**asdict(each), "met": each.met} for each in found]
+        printed = {"gpt3_parameters": parameters, "figures": rows, "peers": others}
+        print(json.dumps(printed, indent=2))
     else:
-        print(table(figures))
+        print(table(found))
         print(f"\nGPT-3 sizes: {parameters:,} parameters\n")
         print(peers_table(others))
-    return 0 if all(figure.met for figure in figures) else 1
+    return 0 if all(figure.met for figure in found) else 1
 
 
 if __name__ == "__main__":
