@@ -297,14 +297,23 @@ class View:
 
     def _whole(self) -> str:
         from nnspec.cli.render import table
-        from nnspec.cli.shown.amounts import amount
 
         rows = [
-            (each.title, amount(self.value(each), each.unit), each.convention)
-            for each in self._shown()
+            (each.title, self._amount(each), each.convention) for each in self._shown()
         ]
         shown = table(("figure", "", "convention"), list(_on_lines(rows)))
         return shown + self._remarks()
+
+    def _amount(self, figure: Figure) -> str:
+        from nnspec.cli.shown.amounts import amount, formula
+        from nnspec.cli.shown.maxima import maximum
+
+        value = self.value(figure)
+        if not value.is_known and value.below == 1:
+            shown = maximum(value.value, self.spec.program, {}, formula)
+            if shown is not None:
+                return shown
+        return amount(value, figure.unit)
 
     def _shown(self) -> list[Figure]:
         return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.formula.tree import Number
@@ -15,12 +15,9 @@ if TYPE_CHECKING:
     from nnspec.analysis.formula.tree import Formula
     from nnspec.analysis.generic.closed import ClosedForms
     from nnspec.compiler import Spec
-    from nnspec.ir.dims import Dim
 
 FORMATS = ("text", "latex", "python", "javascript")
 EVERY = "all"
-# So many parts of a maximum are shown to a person.
-MOST_PARTS = 12
 
 
 @dataclass(frozen=True)
@@ -175,22 +172,19 @@ class Formulas:
 
     def _shown(self, value: Measured) -> list[str]:
         """The lines of a figure for a person: of a maximum that which is usually largest first."""
-        parts = largest_first(value.value, self._usual_values())
-        if len(parts) < 2 or value.below != 1:
-            return self._lines(value)
         from nnspec.analysis.formula.notation import Notation
+        from nnspec.cli.shown.maxima import maximum
 
-        texts = [Notation().write(self._formula(part)) for part in parts[:MOST_PARTS]]
-        if len(parts) > MOST_PARTS:
-            texts.append(f"... and {len(parts) - MOST_PARTS} more: see --json")
-        return [f"max({', '.join(texts)})"]
-
-    def _usual_values(self) -> dict[str, int]:
-        """The constants as they are, and sizes that are usual."""
-        from nnspec.analysis.typical import typical_sizes
-
+        if value.below != 1:
+            return self._lines(value)
         constants = {} if self.forms is None else dict(self.forms.constants)
-        return {**constants, **typical_sizes(self.spec.program)}
+        shown = maximum(
+            value.value,
+            self.spec.program,
+            constants,
+            lambda part: Notation().write(self._formula(part)),
+        )
+        return self._lines(value) if shown is None else [shown]
 
     def _lines(self, value: Measured) -> list[str]:
         """A line for each way in which a figure grows, with the sign before it."""
@@ -250,16 +244,6 @@ class Formulas:
                 self.figures, formulas, belows, strict=True
             )
         ]
-
-
-def largest_first(value: Dim, at: Mapping[str, int]) -> list[Dim]:
-    """What a maximum is the largest of, the largest at some sizes first; of others the value itself."""
-    if value.is_constant or len(value.terms) != 1:
-        return [value]
-    monomial, coefficient = value.terms[0]
-    if coefficient != 1 or len(monomial) != 1 or monomial[0][0].kind != "max":
-        return [value]
-    return sorted(monomial[0][0].arguments, key=lambda part: -int(part.at(at)))
 
 
 def rendered(found: Sequence[Formulas], notation: str) -> str:
