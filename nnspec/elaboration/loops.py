@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import field, replace
 from typing import Any
@@ -23,6 +23,7 @@ from nnspec.ir.values import (
     as_term,
     is_constant,
     plain,
+    term_of,
 )
 from nnspec.records import dataclass
 from nnspec.syntax import ast
@@ -63,6 +64,7 @@ def unrolled(frame: Frame, node: ast.For, run: Run) -> None:
     bound = assigned(node.body.statements)
     carried = [name for name in bound if name in outer and name not in own]
     loop = _Turning(frame, node, uid, outer, carried, {name: [] for name in carried})
+    before = {name: frame.names[name] for name in carried}
     repeated = frame.elaboration.repeated
     with _inside(loop):
         for element in elements:
@@ -80,6 +82,26 @@ def unrolled(frame: Frame, node: ast.For, run: Run) -> None:
             {name: tuple(values) for name, values in loop.history.items() if values},
         )
     )
+    _decide_constants(loop, before, iterable)
+
+
+def _decide_constants(
+    loop: _Turning, before: Mapping[str, Value], iterable: Value
+) -> None:
+    """Notes that what a loop makes of constants and lists hangs on its turns, which they do not name themselves."""
+    term = term_of(iterable)
+    names = loop.frame.names
+    if term is not None and any(
+        not _is_kept(before[name], names[name]) for name in loop.carried
+    ):
+        loop.frame.builder.decide(term)
+
+
+def _is_kept(before: Value, after: Value) -> bool:
+    """Whether a name means what it did before a loop, or a tensor as it did, whose sizes are running ones."""
+    if isinstance(before, Dim) and isinstance(after, Dim):
+        return before == after and before.generic == after.generic
+    return before is after or (isinstance(before, Tensor) and isinstance(after, Tensor))
 
 
 @contextmanager

@@ -235,6 +235,32 @@ COLLECTED = Sample(
     holding=0.1,
 )
 
+COUNTED_ALONG = Sample(
+    """
+    model M(depth: int = 3, more: int = 2, width: int = 4) {
+      input x: [B, width]
+      passed = []
+      widths = []
+      n = 0
+      for i in range(depth) {
+        x = x -> layers: Linear(width)
+        passed = passed + [x]
+        n = n + 1
+      }
+      for i in range(more) {
+        x = x -> wide: Linear(max(n, 4))
+        widths = widths + [width + i]
+      }
+      for y in passed { x = x -> again: Linear(width) }
+      for w in widths { x = x -> head: Linear(w) }
+      output y = x -> last: Linear(len(passed))
+    }
+    """,
+    {"depth": range(2, 5), "more": range(1, 4), "width": range(1, 9)},
+    frozenset({"depth", "more"}),
+    holding=0.02,
+)
+
 IMAGES = Sample(
     """
     block Down(x: [B, C, H, W], width: int, kernel: int) {

@@ -148,6 +148,15 @@ HEAD = "block Layer(x: [B, D], n: int) { return x + (x -> Linear(D)) }\nmodel M(
             "for _ in range(depth) { for _ in range(depth) { x = x -> layers: Layer(1) } }",
             {"depth"},
         ),
+        (
+            "n = 0\n  for _ in range(depth) {\n x = x -> layers: Layer(1)\n n = n + 1 }\n  x = x -> Linear(n)",
+            set(),
+        ),
+        (
+            "found = []\n  for _ in range(depth) {\n x = x -> layers: Layer(1)\n found = found + [x] }\n"
+            "  for y in found { x = x -> more: Layer(1) }",
+            set(),
+        ),
     ],
 )
 def test_a_count_is_nothing_else(body: str, counts: set[str]) -> None:

@@ -43,6 +43,20 @@ model M(n: int = 3) {
   output y = x -> Linear(3)
 }
 """
+COUNTED = """
+model M(n: int = 3, width: int = 5) {
+  input x: [B, width]
+  passed = []
+  turns = 0
+  for _ in range(n) {
+    x = x -> layers: Linear(width)
+    passed = passed + [x]
+    turns = turns + 1
+  }
+  for y in passed { x = x -> again: Linear(width) }
+  output y = x -> head: Linear(turns)
+}
+"""
 LONG = """
 fn rate(i: int, n: int, base: float) -> float {
   return exp(log(base) * (i + 0.5) / n) * sqrt(1 + (i + 0.5) / n) + 0.25 * log(base + i) / n
@@ -93,6 +107,12 @@ def test_an_instance_of_a_functional_model_is_made_once() -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_sizes_are_counted_along_a_loop_without_layers(target: str) -> None:
     assert "channels = 2 * channels" in emit(spec(DOUBLED).program, target)
+
+
+def test_what_a_loop_counts_along_is_built_in() -> None:
+    program = emit(spec(COUNTED).program, "torch")
+    assert "width: int = 5" in program
+    assert "n: int" not in program
 
 
 @pytest.mark.parametrize("target", TARGETS)
