@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from nnspec.analysis.generic.conditions import Condition
-from nnspec.ir.dims import Atom, Dim, Monomial, dim, polynomial, symbol
+from nnspec.ir.dims import Atom, Dim, Monomial, polynomial, symbol
 from nnspec.records import dataclass
 
 MOST_ROUNDS = 100
@@ -173,16 +173,16 @@ def _remainder(value: Dim) -> tuple[Dim, Dim] | None:
 
 
 def _rewritten(value: Dim, fact: Fact) -> Dim:
-    total = dim(0)
-    changed = False
+    """A value in which a fact has taken the place of its product, once in each term."""
+    left: list[tuple[Monomial, int]] = []
+    over: list[tuple[Monomial, int]] = []
     for monomial, coefficient in value.terms:
         rest = _without(monomial, fact.powers)
         if rest is None or coefficient % fact.factor:
-            total = total + polynomial([(monomial, coefficient)])
-            continue
-        changed = True
-        total = total + polynomial([(rest, coefficient // fact.factor)]) * fact.value
-    return total if changed else value
+            left.append((monomial, coefficient))
+        else:
+            over.append((rest, coefficient // fact.factor))
+    return polynomial(left) + polynomial(over) * fact.value if over else value
 
 
 def _without(monomial: Monomial, powers: Monomial) -> Monomial | None:

@@ -512,26 +512,45 @@ def _single_symbol(value: Dim) -> bool:
 def _substitute(value: Dim, replace: Replace) -> Dim:
     only = _single_atom(value)
     if only is not None:
-        return _replaced(only, replace)
-    result = ZERO
+        found = _replaced(only, replace)
+        return _of_atom(only) if found is None else found
+    table: Table = {}
+    known = table.get
     for monomial, coefficient in value.terms:
-        factor = dim(coefficient)
-        for atom, power in monomial:
-            found = _replaced(atom, replace)
-            raised = found if power == 1 else _power(found, dim(power))
-            factor = _multiply(factor, raised)
-        result = _add(result, factor)
-    return result
+        for one, count in _terms(_substituted(monomial, coefficient, replace)):
+            table[one] = known(one, 0) + count
+    return _of_table(table)
 
 
-def _replaced(atom: Atom, replace: Replace) -> Dim:
+def _substituted(monomial: Monomial, coefficient: int, replace: Replace) -> Dim:
+    """A term with its atoms replaced; those that stay are multiplied at once."""
+    factor = dim(coefficient)
+    staying: list[tuple[Atom, int]] = []
+    for atom, power in monomial:
+        found = _replaced(atom, replace)
+        if found is None:
+            staying.append((atom, power))
+            continue
+        raised = found if power == 1 else _power(found, dim(power))
+        factor = _multiply(factor, raised)
+    return _multiply(_of_monomial(tuple(staying)), factor) if staying else factor
+
+
+def _of_monomial(monomial: Monomial) -> Dim:
+    if relations.current:
+        return _of_table(relations.reduced({monomial: 1}))
+    return Dim(((monomial, 1),), None)
+
+
+def _replaced(atom: Atom, replace: Replace) -> Dim | None:
+    """What takes the place of an atom; None where it stays."""
     found = replace(atom)
     if found is not None:
         return found.value
     if atom.opaque is not None:
         return atom.opaque.substitute(replace)
     if not atom.arguments:
-        return _of_atom(atom)
+        return None
     arguments = [_substitute_any(a, replace) for a in atom.arguments]
     match atom.kind:
         case "//":
