@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from nnspec.cli.shown.parts import part_name, share_bar, unfolded
+
 if TYPE_CHECKING:
     from nnspec.analysis.analysis import Analysis
     from nnspec.analysis.figures import Figure
@@ -36,7 +38,6 @@ def peak_table(
     """The parts with what they hold at a peak, by kind; what belongs to no part below."""
     from nnspec.analysis.growing import thousandths
     from nnspec.analysis.summary import summary
-    from nnspec.cli.cost import part_name, share_bar, unfolded
     from nnspec.cli.render import table
 
     held = holders_of(analysis, figure, sizes)

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nnspec.cli.shown.durations import number, percent_text, seconds_text
+from nnspec.cli.shown.parts import part_name, share_bar, unfolded
 from nnspec.cli.shown.training import SCALING
 from nnspec.records import dataclass
 
@@ -34,7 +35,6 @@ BACKWARD = (
     "Backward kernels read the gradients that come in and the operands of products, no more; "
     "{optimizer} reads the gradients, and reads and writes weights and states once."
 )
-_BAR = 12
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,6 @@ class TimesView:
 
     def as_object(self, depth: int) -> dict[str, Any]:
         """Everything as JSON: seconds, what bounds them, what is assumed, the parts."""
-        from nnspec.cli.cost import unfolded
-
         setting = self.analysis.setting
         return {
             "name": self.spec.name,
@@ -194,7 +192,6 @@ class TimesView:
         return found
 
     def _parts_table(self, depth: int) -> str:
-        from nnspec.cli.cost import part_name, unfolded
         from nnspec.cli.render import table
 
         last: Mode = list(self.forecasts)[-1]
@@ -216,10 +213,7 @@ class TimesView:
 
 
 def _share(time: Fraction, whole: Fraction) -> str:
-    from nnspec.cli.render import bar
-
-    thousandths = int(time * 1000 / whole) if whole else 0
-    return f"{bar(thousandths, _BAR)} {thousandths / 10:5.1f} %"
+    return share_bar(int(time * 1000 / whole) if whole else 0)
 
 
 def _row(mode: Mode, forecast: Forecast) -> list[str]:
