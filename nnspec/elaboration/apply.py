@@ -244,6 +244,7 @@ def _made(
         tuple(arguments.positional),
         arguments.keywords,
         site.path(frame, name),
+        frame.builder.loops,
         frame.at(site.span),
         frame.marks,
     )
@@ -266,7 +267,6 @@ def _instance(
         tensors.append(value)
     keywords = {**instance.keywords, **arguments.keywords}
     merged = Arguments(tensors, list(instance.arguments), keywords, arguments.spans)
-    instance.uses += 1
     if isinstance(instance.callee, OperatorName):
         return operators.applied(frame, instance.callee, merged, site, instance)
     return _block(frame, instance.callee, merged, site, instance)
@@ -302,10 +302,7 @@ def _block(
         arguments = arguments.after(given)
     path = instance.path if instance else site.path(frame, callee.node.name)
     location = frame.at(site.span)
-    owner: object = instance or (site.node, tuple(frame.builder.turns))
-    if instance is None:
-        owner = object()
-    frame.builder.claim(path, owner, location)
+    frame.builder.claim(path, instance.settled if instance else object(), location)
     made = frame.elaboration.specialise(frame, callee, arguments, site)
     results = frame.builder.add(
         made.inputs,
@@ -313,6 +310,7 @@ def _block(
         path,
         location,
         callee=made.function.key,
+        loops=instance.loops if instance else None,
         arguments=made.constants,
         owns=True,
         marks=instance.marks if instance else frame.marks,
@@ -394,30 +392,32 @@ def _too_many_axes(
 
 def weight_of(frame: Frame, instance: Instance, node: ast.Attribute) -> Tensor:
     """`wte.weight`: a weight of an instance, as a tensor."""
-    if instance.weights is None:
+    settled = instance.settled
+    if settled.weights is None:
         operators.settle_weights(frame, instance)
-    if instance.weights is None:
+    if settled.weights is None:
         raise frame.error(
             "E0212",
             f"the shape of `{node.name}` is not known yet",
             node,
             hint="call the layer first: its weights take their shapes from what goes in",
         )
-    if node.name not in instance.weights:
-        known = ", ".join(f"`{name}`" for name in instance.weights) or "none"
+    if node.name not in settled.weights:
+        known = ", ".join(f"`{name}`" for name in settled.weights) or "none"
         message = f"this layer has no weight named `{node.name}`"
         raise frame.error(
             "E0203", message, node.name_span, hint=f"its weights are {known}"
         )
-    kind: TensorType = instance.weights[node.name]
+    kind: TensorType = settled.weights[node.name]
     (result,) = frame.builder.add(
         (),
         (kind,),
         instance.path,
         frame.at(node.span),
-        op=instance.operator,
+        loops=instance.loops,
+        op=settled.operator,
         weight=node.name,
-        terms=instance.terms,
+        terms=settled.terms,
     )
     return result
 

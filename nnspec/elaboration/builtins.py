@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from nnspec.elaboration import constants
@@ -13,7 +14,7 @@ from nnspec.elaboration.constants import ConstantError
 from nnspec.elaboration.frame import Frame
 from nnspec.elaboration.initializers import initializer
 from nnspec.ir import dims
-from nnspec.ir.dims import Dim, dim, symbol
+from nnspec.ir.dims import Dim, dim
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.values import (
     Instance,
@@ -107,8 +108,7 @@ def indexed(frame: Frame, value: Value, node: ast.Index) -> Value:
         )
     found = items[int(place)]
     if isinstance(found, Instance):
-        _decide_layer(frame, place)
-        return found
+        return _layer(frame, items, place, found)
     whole, position = term_of(value), as_term(place)
     if position is None or (whole is None and term_of(place) is None):
         return found
@@ -120,15 +120,29 @@ def indexed(frame: Frame, value: Value, node: ast.Index) -> Value:
     return evaluation.renamed(found, Term("index", (whole, position)))
 
 
-def _decide_layer(frame: Frame, place: Dim) -> None:
-    """Notes that what is shared hangs on an index, unless that is the number of a turn as it is."""
+def _layer(frame: Frame, items: list[Value], place: Dim, found: Instance) -> Instance:
+    """A layer of a list: that of a turn by the number of this; else what is shared hangs on the index."""
     term = term_of(place)
     if term is None:
-        return
-    names = place.generic.symbols()
-    is_turn = all("@" in name and place.generic == symbol(name) for name in names)
-    if not is_turn:
+        return found
+    loop, level = frame.builder.turn_of(place), _counted_level(items)
+    if loop is None or level is None:
         frame.builder.decide(term)
+        return found
+    loops = (*found.loops[:level], loop, *found.loops[level + 1 :])
+    return replace(found, loops=loops)
+
+
+def _counted_level(items: list[Value]) -> int | None:
+    """Which number of their paths counts layers from 0, in the order of their list; None if none does."""
+    paths = [item.path for item in items if isinstance(item, Instance)]
+    if len(paths) < len(items):
+        return None
+    for level in range(len(paths[0]) - 1):
+        before, behind = paths[0][: level + 1], paths[0][level + 2 :]
+        if paths == [(*before, place, *behind) for place in range(len(paths))]:
+            return level
+    return None
 
 
 def _sliced(frame: Frame, value: Value, items: list[Value], node: ast.Slice) -> Value:

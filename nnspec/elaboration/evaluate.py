@@ -160,11 +160,8 @@ def _comprehension(frame: Frame, node: ast.Comprehension) -> Value:
                     pass  # it decides how long the list is
                 if not chosen.value:
                     continue
-            frame.builder.turns.append(turn)
-            try:
+            with frame.builder.turn(None, turn):
                 items.append(evaluate(frame, node.body))
-            finally:
-                frame.builder.turns.pop()
     finally:
         frame.names.clear()
         frame.names.update(outer)

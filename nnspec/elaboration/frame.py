@@ -8,7 +8,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import Label, SpecError
-from nnspec.ir.dims import Dim
+from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.graph import (
     Argument,
     Branch,
@@ -19,6 +19,7 @@ from nnspec.ir.graph import (
     Port,
     Running,
     Step,
+    counted,
     dotted,
 )
 from nnspec.ir.terms import Term
@@ -62,7 +63,10 @@ class Builder:
         default_factory=dict[str | int, tuple[int, Location]]
     )
     origins: dict[int, Location] = field(default_factory=dict[int, Location])
-    turns: list[int] = field(default_factory=list[int])
+    # The turns around: of each loop its `uid` and the number of its turn, None and a place in a comprehension.
+    turns: tuple[tuple[int | None, int], ...] = ()
+    # The loops whose turns variables count from 0, by the variable.
+    counters: dict[str, int] = field(default_factory=dict[str, int])
     inputs: list[Port] = field(default_factory=list[Port])
     outputs: list[Port] = field(default_factory=list[Port])
     # What a caller gives a model, by the names of its inputs.
@@ -84,6 +88,7 @@ class Builder:
         path: Path,
         location: Location,
         *,
+        loops: tuple[int | None, ...] | None = None,
         op: Operator | None = None,
         callee: str | None = None,
         weight: str | None = None,
@@ -92,7 +97,7 @@ class Builder:
         arguments: Mapping[str, Any] | None = None,
         marks: Marks | None = None,
     ) -> tuple[Tensor, ...]:
-        """A new node; gives its results."""
+        """A new node; gives its results. `loops` are those of its instance; without, it is made here."""
         if self.closed:
             raise NoNodes
         outputs = tuple(self.value(type, location) for type in results)
@@ -102,6 +107,7 @@ class Builder:
             outputs=tuple(tensor.id for tensor in outputs),
             path=path,
             location=location,
+            loops=self.loops if loops is None else counted(path, loops, self.turns),
             op=op,
             callee=callee,
             weight=weight,
@@ -114,9 +120,31 @@ class Builder:
         self.items.append(Step(node.id))
         return outputs
 
+    @contextmanager
+    def turn(self, loop: int | None, number: int) -> Generator[None]:
+        """Inside, what is made is made in this turn of a loop, or in this place of a comprehension."""
+        outer, self.turns = self.turns, (*self.turns, (loop, number))
+        try:
+            yield
+        finally:
+            self.turns = outer
+
     def place(self, label: str) -> Path:
         """The path of a layer made here: its label and the turn of each enclosing loop."""
-        return (label, *self.turns)
+        return (label, *(number for _, number in self.turns))
+
+    @property
+    def loops(self) -> tuple[int | None, ...]:
+        """The loops whose turns the path of a layer counts that is made here."""
+        return tuple(loop for loop, _ in self.turns)
+
+    def turn_of(self, number: Dim) -> int | None:
+        """The loop around here whose turn has this number for any constants; None if there is none."""
+        for name in number.generic.symbols():
+            loop = self.counters.get(name)
+            if number.generic == symbol(name) and (loop, number.value) in self.turns:
+                return loop
+        return None
 
     def claim(self, path: Path, owner: object, location: Location) -> None:
         """Takes a path for an instance. Raises `SpecError` if another instance has it."""

@@ -10,12 +10,14 @@ from typing import Any
 from nnspec.elaboration import builtins, escaping
 from nnspec.elaboration import evaluate as evaluation
 from nnspec.elaboration.frame import Frame
-from nnspec.ir.dims import Dim, symbol
+from nnspec.ir.dims import ONE, ZERO, Dim, symbol
 from nnspec.ir.graph import Iteration, Loop, Running
+from nnspec.ir.terms import Term
 from nnspec.ir.terms import name as named_term
 from nnspec.ir.types import TensorType
 from nnspec.ir.values import (
     Poisoned,
+    Range,
     Sequence,
     Tensor,
     Unknown,
@@ -65,6 +67,9 @@ def unrolled(frame: Frame, node: ast.For, run: Run) -> None:
     carried = [name for name in bound if name in outer and name not in own]
     loop = _Turning(frame, node, uid, outer, carried, {name: [] for name in carried})
     before = {name: frame.names[name] for name in carried}
+    counter = _counter(node.pattern, iterable)
+    if counter is not None:
+        frame.builder.counters[f"{counter}@{uid}"] = uid
     repeated = frame.elaboration.repeated
     with _inside(loop):
         for element in elements:
@@ -127,12 +132,9 @@ def _turn(loop: _Turning, element: Value, run: Run) -> None:
     loop.known = _entering(loop)
     _enter(loop)
     values: dict[str, Any] = {}
-    builder.turns.append(len(loop.iterations))
-    try:
+    with builder.turn(loop.uid, len(loop.iterations)):
         _bind_loop(frame, loop.node.pattern, element, loop.uid, values)
         run(frame, loop.node.body)
-    finally:
-        builder.turns.pop()
     loop.iterations.append(Iteration(values, tuple(builder.items)))
     builder.items = []
     _leave(loop)
@@ -257,6 +259,18 @@ def _leaves(pattern: ast.Pattern) -> list[str]:
     if pattern.name is not None:
         return [pattern.name]
     return [leaf for item in pattern.items for leaf in _leaves(item)]
+
+
+def _counter(pattern: ast.Pattern, iterable: Value) -> str | None:
+    """The variable that counts the turns of a loop from 0, whatever the constants are."""
+    match iterable:
+        case Range(start=start, step=step):
+            counts = start.generic == ZERO and step.generic == ONE
+            return pattern.name if counts else None
+        case Sequence(term=Term("call", ("enumerate", *_))) if pattern.items:
+            return pattern.items[0].name
+        case _:
+            return None
 
 
 def _shape_of(pattern: ast.Pattern) -> Any:

@@ -73,14 +73,14 @@ def finished(
 ) -> Value:
     """The operator with these fields, applied to these inputs: a new node."""
     frame.elaboration.budget.take("nodes", 1, frame.at(site.span))
-    op = instance.operator if instance is not None else None
+    op = instance.settled.operator if instance is not None else None
     op = op or _make(frame, cls, fields, site, spans)
     results, weights = _inferred(frame, op, inputs, site, spans)
     owns = cls.op_name()[:1].isupper()
     location = frame.at(site.span)
     path = instance.path if instance else site.path(frame, cls.op_name())
     if owns:
-        frame.builder.claim(path, instance or object(), location)
+        frame.builder.claim(path, instance.settled if instance else object(), location)
         _require_known(frame, op, weights, inputs, site)
     if instance is not None:
         _settle(frame, instance, op, terms, weights, site)
@@ -92,6 +92,7 @@ def finished(
         results,
         path,
         location,
+        loops=instance.loops if instance else None,
         op=op,
         owns=owns,
         terms=terms,
@@ -172,8 +173,9 @@ def _settle(
 ) -> None:
     """Notes what the weights of an instance are; every use must agree."""
     shapes = {name: TensorType(weight.shape) for name, weight in weights.items()}
-    if instance.weights is not None and instance.weights != shapes:
-        before = ", ".join(f"{n} {s}" for n, s in instance.weights.items())
+    settled = instance.settled
+    if settled.weights is not None and settled.weights != shapes:
+        before = ", ".join(f"{n} {s}" for n, s in settled.weights.items())
         now = ", ".join(f"{n} {s}" for n, s in shapes.items())
         raise frame.error(
             "E0414",
@@ -182,8 +184,8 @@ def _settle(
             labels=(Label(instance.location, "the layer is made here"),),
             hint="one layer has one set of weights: make another layer for another width",
         )
-    instance.operator, instance.weights = op, shapes
-    instance.terms = terms
+    settled.operator, settled.weights = op, shapes
+    settled.terms = terms
 
 
 def settle_weights(frame: Frame, instance: Instance) -> None:

@@ -230,12 +230,17 @@ class OperatorPart(Part):
 
 
 class NodePart(Part):
-    """One application of an operator, one call, or one read of a weight."""
+    """One application of an operator, one call, or one read of a weight.
+
+    `loops` has an entry for each number in the path: the `uid` of the loop around the node whose turn it
+    is, whatever the constants are, or null.
+    """
 
     id: Index
     inputs: list[ArgumentPart]
     outputs: list[Index]
     path: list[str | int]
+    loops: list[int | None]
     location: LocationPart
     op: OperatorPart | None = None
     callee: str | None = None

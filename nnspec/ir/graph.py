@@ -10,7 +10,7 @@ loops and names, from which emitted code takes its shape. Nothing else reads it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -56,6 +56,10 @@ class Node:
     `inputs` follow the operator's `inputs` (or the function's): a value, several for a list input, None
     where an optional one is missing. `path` names the instance inside the function; nodes with one path
     share one instance. Operators that own nothing have a path for display only (`owns` is False).
+
+    `loops` says of each number in the path whether it is the number of a turn around the node, for any
+    constants: the `uid` of that loop, if the instance was made in this turn or chosen by its number
+    (`pool[i]`); None for a number that is what it is, as in `pool[0]`.
     """
 
     id: int
@@ -63,6 +67,7 @@ class Node:
     outputs: tuple[int, ...]
     path: Path
     location: Location
+    loops: tuple[int | None, ...] = ()
     op: Operator | None = None
     callee: str | None = None
     weight: str | None = None
@@ -193,6 +198,18 @@ def turns_around(
                 pass
 
 
+def counted(
+    path: Path,
+    loops: Iterable[int | None],
+    around: Collection[tuple[int | None, int]],
+) -> tuple[int | None, ...]:
+    """Of the loops that a path is said to count, those in whose turns `around` a place it does (`Node.loops`)."""
+    return tuple(
+        loop if loop is not None and (loop, number) in around else None
+        for loop, number in zip(loops, path[1:], strict=True)
+    )
+
+
 # ---- functions ------------------------------------------------------------------------------------
 
 
@@ -276,13 +293,17 @@ class Function:
                 yield node
 
     @cached_property
+    def around(self) -> Mapping[int, Turns]:
+        """The turns around each node, by its number."""
+        return dict(turns_around(self.structure))
+
+    @cached_property
     def _uses(self) -> Mapping[Path, list[Turns]]:
         """The turns around each use of an instance, by its path."""
-        around = dict(turns_around(self.structure))
         found: dict[Path, list[Turns]] = {}
         for node in self.nodes:
             if node.owns or node.weight is not None:
-                found.setdefault(node.path, []).append(around.get(node.id, ()))
+                found.setdefault(node.path, []).append(self.around[node.id])
         return found
 
     def stays_in_turn(self, node: Node, level: int) -> bool:

@@ -273,6 +273,7 @@ class _Writer:
             "inputs": [_argument(argument) for argument in node.inputs],
             "outputs": list(node.outputs),
             "path": list(node.path),
+            "loops": list(node.loops),
             "location": self._location(node.location),
             "op": None if node.op is None else self._operator(node.op),
             "callee": node.callee,

@@ -288,6 +288,7 @@ class Reader:
             inputs=tuple(_argument(each) for each in part.inputs),
             outputs=tuple(part.outputs),
             path=tuple(part.path),
+            loops=tuple(part.loops),
             location=self._location(part.location),
             op=None if part.op is None else self._operator(part.op),
             callee=part.callee,

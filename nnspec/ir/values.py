@@ -111,19 +111,29 @@ class Recipe:
 
 
 @dataclass(eq=False)
+class Settled:
+    """What the first use of a layer settles for all: its operator, and the shapes of its weights."""
+
+    operator: Operator | None = None
+    terms: Mapping[str, Term] = field(default_factory=dict[str, Term])
+    weights: Mapping[str, TensorType] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Instance:
-    """A layer whose every use shares its weights."""
+    """A layer whose every use shares its weights; one by `settled`, however it was come by.
+
+    `loops` are those whose turns its path counts (see `graph.Node`).
+    """
 
     callee: Declared | OperatorName
     arguments: tuple[Value, ...]
     keywords: Mapping[str, Value]
     path: Path
+    loops: tuple[int | None, ...]
     location: Location
     marks: Marks = Marks()
-    operator: Operator | None = None
-    terms: Mapping[str, Term] = field(default_factory=dict[str, Term])
-    weights: Mapping[str, TensorType] | None = None
-    uses: int = 0
+    settled: Settled = field(default_factory=Settled)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

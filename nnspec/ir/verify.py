@@ -15,6 +15,7 @@ from nnspec.ir.graph import (
     Program,
     Result,
     Step,
+    counted,
     dotted,
     spread,
     values_of,
@@ -81,6 +82,7 @@ class _Checker:
         self._symbols()
         for message, node in name_faults(self.program, self.function):
             raise self._fault(message, node)
+        self._turns()
 
     def _fault(self, message: str, node: Node | None = None) -> VerificationError:
         place = f"`{self.function.key}`"
@@ -219,6 +221,18 @@ class _Checker:
             last = last.body[-1]
         if not isinstance(last, Result) or last.values != values:
             raise self._fault("the structure does not end with the outputs")
+
+    def _turns(self) -> None:
+        """What a path is said to count is the turn of a loop around its node."""
+        around = self.function.around
+        for node in self.function.nodes:
+            if len(node.loops) != len(node.path) - 1:
+                message = f"{len(node.loops)} loops for a path of {len(node.path)}"
+                raise self._fault(message, node)
+            if counted(node.path, node.loops, around[node.id]) != node.loops:
+                raise self._fault(
+                    "its path counts turns of a loop, and it stands in another", node
+                )
 
     def _symbols(self) -> None:
         known = set(self.program.symbols)

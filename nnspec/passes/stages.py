@@ -27,9 +27,11 @@ from nnspec.ir.graph import (
     Requirement,
     Result,
     Step,
+    counted,
     dotted,
     nodes_in,
     spread,
+    turns_around,
     values_of,
     walk,
 )
@@ -135,7 +137,12 @@ class _Stage:
         """The stage as a program."""
         name = f"{self.program.name}Stage{self.number}"
         structure = (*self._items(self.main.structure), self._result())
-        nodes = tuple(self._node(node) for node in self.kept)
+        around = dict(turns_around(structure))
+        nodes = (self._node(node) for node in self.kept)
+        nodes = tuple(
+            replace(node, loops=counted(node.path, node.loops, around[node.id]))
+            for node in nodes
+        )
         kinds = {v: self.main.types[v] for v in sorted(self.known)}
         main = replace(
             self.main,
@@ -233,6 +240,7 @@ class _Stage:
             outputs=node.outputs,
             path=path,
             location=node.location,
+            loops=node.loops,
             op=param,
             owns=True,
             marks=node.marks,

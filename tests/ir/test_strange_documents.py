@@ -92,6 +92,8 @@ CHANGES: list[tuple[str, Callable[[Any], Any]]] = [
     ("`` is no path", lambda d: layer(d).update(path=[])),
     ("`0.linear` is no path", lambda d: layer(d).update(path=[0, "linear"])),
     ("is no path", lambda d: layer(d).update(path=["linear", -1])),
+    ("0 loops for a path of 2", lambda d: call(d).update(loops=[])),
+    ("counts turns of a loop", lambda d: call(d).update(loops=[7])),
     ("names a layer and a list", lambda d: call(d).update(path=["blocks"])),
     ("is no comparison", lambda d: item(d, "requirement").update(condition=_term(d))),
     ("argument `width` of .* is missing", lambda d: call(d)["arguments"].pop("width")),

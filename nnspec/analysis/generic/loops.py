@@ -338,15 +338,15 @@ class _Planned:
     def _check_instances(self, turn: int) -> None:
         """Raises `Unlike` where a turn is the first to use an instance that others use again.
 
-        The path of an instance has the turn of each loop in which it was made; a loop behind this one may go through
-        the same instances.
+        The path of an instance has the turn of each loop in which it was made, or by which it was chosen; a loop
+        behind this one may go through the same instances.
         """
         function, level = self.activation.function, self.activation.nested
         for number in nodes_in(self.loop.loop.iterations[turn].body):
             node = self.activation.sites[number].node
             if not node.owns:
                 continue
-            made = node.path[level + 1 : level + 2] == (turn,)
+            made = node.loops[level : level + 1] == (self.loop.loop.uid,)
             is_first = self.activation.sites[number].is_first
             if (is_first and not made) or (
                 made and not function.stays_in_turn(node, level)

@@ -19,6 +19,7 @@ from nnspec.ir.graph import (
     Loop,
     Node,
     Step,
+    counted,
 )
 from nnspec.ir.types import TensorType
 from nnspec.ops.attention import Attention
@@ -92,7 +93,8 @@ class _Adding:
         """The weight of a layer, read in front of a node."""
         assert layer.op is not None
         kind = TensorType(self.function.node_weights(layer)["weight"].shape)
-        read = replace(layer, inputs=(), weight="weight", owns=False)
+        loops = counted(layer.path, layer.loops, self.function.around[number])
+        read = replace(layer, inputs=(), loops=loops, weight="weight", owns=False)
         return self._put(number, read, kind)
 
     def _add(
@@ -100,7 +102,7 @@ class _Adding:
     ) -> int:
         reader = self.function.nodes[number]
         path = (type(op).__name__.lower(),)
-        node = Node(reader.id, inputs, (), path, reader.location, op)
+        node = Node(reader.id, inputs, (), path, reader.location, op=op)
         return self._put(number, node, kind)
 
     def _put(self, number: int, node: Node, kind: TensorType) -> int:

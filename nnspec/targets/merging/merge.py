@@ -251,7 +251,7 @@ class Merger:
         for track, loop in current:
             require_entries(track, loop)
             for place, iteration in enumerate(loop.iterations):
-                child = track.inside(turn, place)
+                child = track.inside(turn)
                 child.meanings.update(all_boxed(iteration.values))
                 enter(child, loop, place, carried)
                 inner.append((child, loop, place))
@@ -344,12 +344,12 @@ class Merger:
         if len(counts) > 1:
             raise Unlike
         self._fix_count(current)
-        outer = [(track.turns, track.places, set(track.names)) for track, _ in current]
+        outer = [(track.turns, set(track.names)) for track, _ in current]
         result: list[merged.Item] = []
         for place in range(counts.pop()):
             result.extend(self._turn(current, place))
-            for (track, _), (turns, places, names) in zip(current, outer, strict=True):
-                track.turns, track.places = turns, places
+            for (track, _), (turns, names) in zip(current, outer, strict=True):
+                track.turns = turns
                 for name in set(track.names) - names:
                     del track.names[name]
         for track, loop in current:
@@ -375,7 +375,6 @@ class Merger:
         for track, loop in current:
             iteration = loop.iterations[place]
             track.turns = (*track.turns, merged.Turn(place))
-            track.places = (*track.places, place)
             known = all_boxed(iteration.values)
             track.meanings.update(known)
             track.constants.update(known)

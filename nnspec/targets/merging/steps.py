@@ -68,20 +68,18 @@ class StepMerger:
         return known or node.weight is not None
 
     def _turns(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Turn, ...]:
-        count = len(nodes[0][1].path) - 1
+        first_track, first = nodes[0]
         found: list[merged.Turn] = []
-        for level in range(count):
-            numbers = [node.path[level + 1] for _, node in nodes]
-            turns = {track.turns[level : level + 1] for track, _ in nodes}
-            here = all(
-                track.places[level : level + 1] == (number,)
-                for (track, _), number in zip(nodes, numbers, strict=True)
-            )
-            if len(turns) == 1 and here:
-                found.extend(turns.pop())
-                _require_own(nodes, found[-1], level)
-            elif all(number == numbers[0] for number in numbers):
-                found.append(merged.Turn(int(numbers[0])))  # a turn of a comprehension
+        for level, loop in enumerate(first.loops):
+            numbers = {node.path[level + 1] for _, node in nodes}
+            turn = first_track.turns[level : level + 1]
+            own = all(node.loops[level] == loop for _, node in nodes)
+            if own and loop is not None and turn == (merged.Turn(None, loop),):
+                _require_own(nodes, level)
+                found.extend(turn)
+            elif len(numbers) == 1:
+                # Of a comprehension, a loop that is written out, or a layer from outside.
+                found.append(merged.Turn(int(numbers.pop())))
             else:
                 raise Unlike
         return tuple(found)
@@ -182,17 +180,15 @@ def _require_alike(nodes: list[Node]) -> None:
         raise Unlike
     if len({(type(node.op), len(node.inputs), len(node.path)) for node in nodes}) > 1:
         raise Unlike
+    if len({node.path[0] for node in nodes}) > 1:
+        raise Unlike
 
 
-def _require_own(
-    nodes: list[tuple[Track, Node]], turn: merged.Turn, level: int
-) -> None:
+def _require_own(nodes: list[tuple[Track, Node]], level: int) -> None:
     """Raises `Unlike` where what would be made in each turn of a loop is used outside of that turn, too.
 
     Another loop over the same layers may have more turns, or fewer, for other constants.
     """
-    if turn.loop is None:
-        return
     if not all(track.function.stays_in_turn(node, level) for track, node in nodes):
         raise Unlike
 

@@ -48,8 +48,6 @@ class Track:
     types: dict[int, TensorType] = field(default_factory=dict[int, TensorType])
     constants: dict[str, Any] = field(default_factory=dict[str, Any])
     turns: tuple[merged.Turn, ...] = ()
-    # The number of each enclosing turn in this trace.
-    places: tuple[int, ...] = ()
     ended: bool = False
     lineage: tuple[Track, ...] = ()
 
@@ -58,7 +56,7 @@ class Track:
         """What divides evenly by a requirement of the block, as keys of dividend and divisor."""
         return divisions(self.function)
 
-    def inside(self, turn: merged.Turn, place: int) -> Track:
+    def inside(self, turn: merged.Turn) -> Track:
         """A trace of a loop's body, which sees what this one sees."""
         return Track(
             self.function,
@@ -70,7 +68,6 @@ class Track:
             dict(self.types),
             dict(self.constants),
             (*self.turns, turn),
-            (*self.places, place),
             lineage=(*self.lineage, self),
         )
 
