@@ -469,20 +469,6 @@ def test_layers_that_two_loops_use_count_as_the_longer_one_makes_them():
     assert not forms.holds({"m": 1})
 
 
-def test_figures_that_have_a_formula_are_given_beside_those_that_have_none():
-    text = """
-    model M(layers: int = 2) {
-      input x: [B, T, 24]
-      output y = x -> lstm: LSTM(5, layers=layers)
-    }
-    """
-    figures = ["parameters", "train_peak"]
-    forms = closed_forms(Analysis(program(text)), figures, optional=figures)
-    assert list(forms.figures) == ["parameters"]
-    assert [each.diagnostic.code for each in forms.unsaid.values()] == ["E0906"]
-    assert not forms.conditions
-
-
 def test_conditions_are_texts_and_decide():
     forms = closed_forms(Analysis(program(SAMPLES["ends"].text)), SUMS)
     assert [str(each) for each in forms.conditions] == ["depth >= 2"]

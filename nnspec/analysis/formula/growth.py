@@ -12,7 +12,7 @@ from nnspec.analysis.formula.factor import (
     joined,
     raised,
 )
-from nnspec.analysis.formula.tree import Formula, Number
+from nnspec.analysis.formula.tree import Formula, Number, Product
 from nnspec.ir.dims import Atom, Dim, Monomial, dim, polynomial
 from nnspec.records import dataclass
 
@@ -48,9 +48,28 @@ def growths(value: Dim, symbols: Collection[str]) -> tuple[Growth, ...]:
 
 
 def grouped(value: Dim, symbols: Collection[str]) -> Formula:
-    """A value as the sum of its parts by growth."""
-    parts = [growth.formula for growth in growths(value, symbols)]
-    return added(parts) if parts else Number(0)
+    """A value as the sum of its parts by growth; an extreme that is a factor of all of them stands before it."""
+    before, rest = _apart(value)
+    parts = [growth.formula for growth in growths(rest, symbols)]
+    found = added(parts) if parts else Number(0)
+    return Product((*before, found)) if before else found
+
+
+def _apart(value: Dim) -> tuple[list[Formula], Dim]:
+    """The least and greatest of something that are factors of a sum, and the rest of it."""
+    if len(value.terms) < 2:
+        return [], value
+    shared = set(value.terms[0][0]).intersection(*(m for m, _ in value.terms))
+    extremes = tuple(each for each in value.terms[0][0] if _is_extreme(each, shared))
+    if not extremes:
+        return [], value
+    rest = [(tuple(f for f in m if f not in extremes), c) for m, c in value.terms]
+    powers, _ = as_formulas(extremes, 1)
+    return raised(powers), polynomial(rest)
+
+
+def _is_extreme(factor: tuple[Atom, int], shared: set[tuple[Atom, int]]) -> bool:
+    return factor[0].kind in ("min", "max") and factor in shared
 
 
 def terms_with(value: Dim) -> tuple[tuple[Monomial, int], ...]:

@@ -11,6 +11,7 @@ from nnspec.analysis.figures import Figure, figure_named
 from nnspec.analysis.generic.conditions import Condition
 from nnspec.analysis.generic.programs import Symbolic
 from nnspec.analysis.generic.quotients import Quotients
+from nnspec.analysis.generic.stacks import Fewest, Tried, amounts_of, name_bound
 from nnspec.analysis.memory.calls import Calls
 from nnspec.analysis.memory.peaks import thinned
 from nnspec.analysis.memory.rolling import Unlike
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from nnspec.ir.graph import Program
 
 BECAUSE = "fewer turns of its loop are unlike the others"
+STACKED = "fewer layers take other memory"
 LAID = "an axis of one element lies otherwise in memory"
 
 
@@ -65,7 +67,17 @@ class Running(Analysis):
         self._facts = facts
         self._known = known
         self._additive = additive
+
+        def again(more: Mapping[str, int]) -> Running:
+            more = {**numbers, **more}
+            return Running(program, setting, outcome, facts, more, known, additive)
+
+        # The same with numbers for some more names.
+        self._again = again
+        self._tried: dict[tuple[tuple[str, int], ...], Running] = {}
         self._ran: list[Calls] = []
+        # What names of numbers of layers must be at least for the figures that were found.
+        self._fewest: dict[str, int] = {}
         # How many turns loops must have besides, by their number.
         self._turns: dict[Dim, int] = {}
         self._is_other = False
@@ -82,7 +94,8 @@ class Running(Analysis):
 
     def calls(self, modes: Modes) -> Calls:
         """The functions of the program, with what is known of its loops."""
-        made = Calls(self.program, modes, self._symbolic.turns)
+        symbolic = self._symbolic
+        made = Calls(self.program, modes, symbolic.turns, symbolic.stacks)
         self._ran.append(made)
         return made
 
@@ -108,16 +121,103 @@ class Running(Analysis):
 
         Raises `Unlike` where the turns of a loop differ, and `Undecided` where names do not decide something.
         """
+        found = self._found(figure)
+        least = self._by_name()
+        if not self._holds_for_counts():
+            raise Undecided(STACKED, self._counted())
+        said = self._said(found, least)
+        return self._for_fewer_layers(figure, said, least) if least else said
+
+    def _found(self, figure: Figure) -> Dim:
+        """A figure as it comes from a run."""
         assert figure.whole is not None
         try:
             with constants_as_names(), self._quotients.holding():
                 found = figure.whole(self)
-            assert isinstance(found, Dim)
-            return self._said(found)
         except DimError as error:
             raise Undecided(f"{error}", frozenset()) from None
         except OpError as error:
             raise Undecided(error.message, self._behind(error.sizes)) from None
+        except Unlike as error:
+            any_loop = any(self._symbolic.turns.values())
+            if error.loops or (error.loops is None and any_loop):
+                raise
+            raise Undecided(str(error), self._counted()) from None
+        assert isinstance(found, Dim)
+        return found
+
+    # ---- stacks of any number of layers ------------------------------------------------------
+
+    def _counted(self) -> frozenset[str]:
+        """The constants that say how many layers stacks have."""
+        stacks = self._symbolic.stacks.values()
+        return self._behind([count for each in stacks for count in each.values()])
+
+    def _counts(self) -> Iterator[tuple[Dim, int]]:
+        """How many layers stacks must have, by their number."""
+        for calls in self._ran:
+            yield from calls.fewest.items()
+
+    def _by_name(self) -> dict[str, int]:
+        """The same by name, where one says it."""
+        found: dict[str, int] = {}
+        for count, least in self._counts():
+            name, bound = name_bound(count, least) or ("", 0)
+            if self._is_plain(name):
+                found[name] = max(bound, found.get(name, 1))
+        return found
+
+    def _is_plain(self, name: str) -> bool:
+        """Whether sizes have a constant as it is, and no product for it."""
+        return name in self._known and name not in self._quotients.products
+
+    def _by_count(self) -> Iterator[tuple[Dim, int]]:
+        """Those of which no single name says it."""
+        for count, least in self._counts():
+            name, _ = name_bound(count, least) or ("", 0)
+            if not self._is_plain(name):
+                yield count, least
+
+    def _holds_for_counts(self) -> bool:
+        known = ((self._shortened(c).at(self._known), n) for c, n in self._by_count())
+        return all(count >= least for count, least in known)
+
+    def _for_fewer_layers(
+        self, figure: Figure, said: Dim, least: Mapping[str, int]
+    ) -> Dim:
+        """A figure for as few layers as are proven, at most as many as the spec has."""
+        known = {name: int(self._known[name]) for name in least}
+        found = Fewest(
+            Tried(amounts_of(said), least),
+            self._lows({}),
+            known,
+            lambda numbers: self._with(numbers, figure),
+        )
+        few = [name for name, bound in found.bounds.items() if known[name] < bound]
+        if few:
+            raise Undecided(STACKED, frozenset(few))
+        for name, bound in found.bounds.items():
+            self._fewest[name] = max(bound, self._fewest.get(name, 1))
+        return found.value
+
+    def _with(self, numbers: Mapping[str, int], figure: Figure) -> Tried | None:
+        """A figure with numbers for some names."""
+        key = tuple(sorted(numbers.items()))
+        other = self._tried.get(key) or self._again(numbers)
+        self._tried[key] = other
+        try:
+            found = other._found(figure)
+        except (Undecided, Unlike):
+            return None
+        known = dict(self._least()) | dict(self._by_count())
+        for count, least in (*other._least(), *other._by_count()):
+            so_many = count.constant or known.get(count, 0)
+            if so_many < least:
+                return None
+        layers = other._by_name()
+        return Tried(amounts_of(other._said(found, layers)), layers)
+
+    # ---- what it holds for -------------------------------------------------------------------
 
     def _behind(self, sizes: Sequence[Dim]) -> frozenset[str]:
         """The constants of the model in some sizes."""
@@ -134,8 +234,10 @@ class Running(Analysis):
             is_one = size.at(self._known) == 1
             sign, bound = ("==", 1) if is_one else (">=", 2)
             yield Condition(sign, size, dim(bound), because=LAID)
-        for count, least in self._least():
+        for count, least in (*self._least(), *self._by_count()):
             yield Condition(">=", self._shortened(count), dim(least), because=BECAUSE)
+        for name, bound in self._fewest.items():
+            yield Condition(">=", symbol(name), dim(bound), because=STACKED)
 
     def _axes(self) -> Iterator[Dim]:
         """The sizes of axes that hang on constants alone, each once."""
@@ -149,20 +251,22 @@ class Running(Analysis):
         for size in found.values():
             yield self._shortened(size)
 
-    def _said(self, value: Dim) -> Dim:
+    def _said(self, value: Dim, layers: Mapping[str, int]) -> Dim:
         """A figure in the constants of the model again, as short as the spec allows."""
+        lows = self._lows(layers)
 
         def replace(atom: Atom) -> Dim | None:
             if atom.kind != "max":
                 return None
-            return maximum(*(self._shortened(part) for part in atom.arguments))
+            parts = (thinned(part, lows) for part in atom.arguments)
+            return maximum(*map(self._shortened, parts))
 
-        return self._shortened(thinned(value, self._lows()).substitute(replace))
+        return self._shortened(thinned(value, lows).substitute(replace))
 
-    def _lows(self) -> dict[str, int]:
+    def _lows(self, layers: Mapping[str, int]) -> dict[str, int]:
         """The least that each name may be, 1 where nothing says more."""
         bounds = self.program.assumptions.bounds
-        lows = {name: low for name, (low, _) in bounds.items()}
+        lows = {name: low for name, (low, _) in bounds.items()} | dict(layers)
         for count, least in self._least():
             for name in count.symbols():
                 if count - symbol(name) == 0:

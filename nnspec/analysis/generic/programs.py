@@ -1,7 +1,7 @@
 """A traced program as a program again, whose sizes are formulas in the constants of the model.
 
 Nodes and loops are those that elaboration left, so it has as many turns as the constants say; of loops that
-may take any number of turns it is known how many they stand for (`Turns`).
+may take any number of turns it is known how many they stand for (`Turns`), and of stacks of layers, too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from nnspec.analysis.generic.loops import ROUND, TURN
 from nnspec.analysis.generic.quotients import Quotients
 from nnspec.analysis.memory.rolling import Turns, Unlike
-from nnspec.ir.dims import Dim
+from nnspec.analysis.memory.turns import RUN
+from nnspec.ir.dims import Dim, dim
 from nnspec.ir.graph import Function, Loop, Node, Program
 from nnspec.ir.slices import Range
 from nnspec.ir.types import TensorType
@@ -23,6 +24,10 @@ from nnspec.ops.random import RandomDrop
 
 if TYPE_CHECKING:
     from nnspec.analysis.generic.trace import Outcome
+
+
+LAYERS = 1 + RUN
+"""How many layers are run of a stack of any number: one that the others may be unlike, and these."""
 
 
 class Symbolic:
@@ -43,6 +48,8 @@ class Symbolic:
         self._drops = drops
         self._functions: dict[str, Function] = {}
         self.turns: dict[str, Mapping[Loop, Turns]] = {}
+        # How many layers nodes have that are stacks of any number, by function and number of the node.
+        self.stacks: dict[str, dict[int, Dim]] = {}
         for each in outcome.reached():
             self._functions[each.name] = self._function(each)
             self.turns[each.name] = self._turns(each)
@@ -74,7 +81,25 @@ class Symbolic:
             owners = (n for n in made.function.nodes if n.path == node.path)
             owner = next((n for n in owners if n.id in made.operators), node)
         op = made.operators.get(owner.id, node.op)
-        return node if op is None else replace(node, op=self._operator(op, owner.op))
+        if op is None:
+            return node
+        said = self._operator(op, owner.op)
+        return replace(node, op=self._stacked(node, said, outcome))
+
+    def _stacked(self, node: Node, op: Operator, outcome: Outcome) -> Operator:
+        """An operator that is a stack of any number of layers, with as many as are run for them.
+
+        Not where a layer's weights are read besides: then it is not like the others.
+        """
+        name = op.stacked
+        count = None if name is None else getattr(op, name)
+        nodes = outcome.made.function.nodes
+        if not isinstance(count, Dim) or count.is_constant or name is None:
+            return op
+        if any(each.path == node.path and each.weight is not None for each in nodes):
+            return op
+        self.stacks.setdefault(outcome.name, {})[node.id] = count.value
+        return replaced(op, **{name: dim(LAYERS).named(count.generic)})
 
     def _operator(self, op: Operator, own: Operator | None) -> Operator:
         fields = {

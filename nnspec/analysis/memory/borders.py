@@ -151,7 +151,7 @@ def besides(machine: Machine, records: Sequence[Record]) -> Dim:
             _kept(records, number) + _beside(loops, loop, number)
             for number in loop.turn
         )
-        if behind - before != loop.step:
+        if behind - before != loop.kept_step:
             raise Unlike("what a loop leaves is not kept for a backward pass")
     return machine.kept_besides
 
@@ -165,7 +165,7 @@ def _kept(records: Sequence[Record], last: int) -> Dim:
 def _beside(loops: Sequence[Rolling], loop: Rolling, last: int) -> Dim:
     """What other loops left up to a number, in turns that were not run."""
     ended = [each for each in loops if each is not loop and each.numbers[-1] <= last]
-    return total(each.more * each.step for each in ended)
+    return total(each.more * each.kept_step for each in ended)
 
 
 def kept_outside(

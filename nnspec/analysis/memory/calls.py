@@ -25,6 +25,7 @@ from nnspec.analysis.memory.frame import Frame
 from nnspec.analysis.memory.gradients import run_backward
 from nnspec.analysis.memory.lowered import Lowered, lower
 from nnspec.analysis.memory.machine import Leaf, Machine, Record, Storage, Tensor
+from nnspec.analysis.memory.operations.layer import Stack
 from nnspec.analysis.memory.policy import Modes
 from nnspec.analysis.memory.rolling import Rolling, Turns, Unlike
 from nnspec.analysis.memory.situations import BackwardEffect, Behind, Context, Effect
@@ -63,6 +64,7 @@ class Calls:
         program: Program,
         modes: Modes,
         turns: Mapping[str, Mapping[Loop, Turns]] | None = None,
+        stacks: Mapping[str, Mapping[int, Dim]] | None = None,
         *,
         rolls: bool = False,
     ) -> None:
@@ -73,6 +75,9 @@ class Calls:
         # By function, and by loop; and how many turns these loops must have at least.
         self._turns = turns or {}
         self.least: dict[Dim, int] = {}
+        # The same of nodes that are stacks of layers: what they stand for, and at least must.
+        self._stacks = stacks or {}
+        self.fewest: dict[Dim, int] = {}
         self._lowered: dict[tuple[str, int], Lowered] = {}
         self._contexts: dict[Context, Context] = {}
         self._effects: dict[Context, Effect] = {}
@@ -94,7 +99,7 @@ class Calls:
 
     def turn_by_turn(self) -> Calls:
         """The same, but loops are rolled only where this was said."""
-        return Calls(self.program, self.modes, self._turns)
+        return Calls(self.program, self.modes, self._turns, self._stacks)
 
     def rolling(
         self, machine: Machine, function: Function, loop: Loop, mattering: set[int]
@@ -115,6 +120,14 @@ class Calls:
 
     def _need(self, count: Dim, least: int) -> None:
         self.least[count] = max(least, self.least.get(count, 0))
+
+    def stack(self, function: Function, node: Node) -> Stack | None:
+        """What a node stands for that is a stack of any number of layers."""
+        count = self._stacks.get(function.key, {}).get(node.id)
+        return None if count is None else Stack(count, self._need_layers)
+
+    def _need_layers(self, count: Dim, least: int) -> None:
+        self.fewest[count] = max(least, self.fewest.get(count, 0))
 
     def kept(self) -> dict[str, set[Dim]]:
         """What calls of each function, by its key, were found to keep inside."""

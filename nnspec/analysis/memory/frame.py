@@ -334,6 +334,7 @@ class Frame:
             weights,
             self.machine.training,
             frozen,
+            self.calls.stack(self.function, node),
         )
         try:
             return list(evaluation.results())

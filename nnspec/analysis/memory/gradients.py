@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import cast
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import TypeAlias, cast
 
 from nnspec.analysis.memory.groups import Groups
 from nnspec.analysis.memory.layout import elementwise, is_dense
@@ -53,6 +53,13 @@ def run_loss(machine: Machine, outputs: list[Tensor]) -> None:
         run_backward(machine, roots)
 
 
+_Buffer: TypeAlias = list[Tensor | None]
+"""The gradients of the results of an operation, as far as they have come."""
+
+FEWEST = 2
+"""So many turns have to wait for the same before it is said of all."""
+
+
 class _Engine:
     def __init__(self, machine: Machine, roots: list[tuple[Edge, Tensor]]) -> None:
         self.machine = machine
@@ -94,23 +101,37 @@ class _Engine:
             rolling.crossed(turn, self._state(rolling, turn))
 
     def _state(self, rolling: Rolling, turn: int) -> Hashable:
-        """What a turn finds on its way back: the gradients that wait, and how they lie."""
+        """What a turn finds on its way back: the gradients that wait, and how they lie.
+
+        Where as much waits for each turn before it, that is said once, for however many these are.
+        """
         groups = Groups()
-        waiting: list[tuple[str, list[Tensor | None]]] = [
-            (rolling.called(turn, record.number), buffer)
-            for record in self.records
-            if (buffer := self.buffers.get(id(record))) is not None
-        ]
-        waiting += [
-            (rolling.called(turn, leaf.key), list[Tensor | None]([leaf.gradient]))
-            for leaf in self.leaves.values()
-            if leaf.gradient is not None
-        ]
-        waiting.sort(key=lambda pair: pair[0])
-        return tuple(
-            (name, *(each and layout_of(each, groups) for each in buffer))
-            for name, buffer in waiting
-        )
+        here: list[tuple[str, _Buffer]] = []
+        before: list[tuple[int, int, _Buffer]] = []
+        for place, buffer in self._waiting():
+            found = rolling.turn_before(turn, place)
+            if found is None:
+                here.append((rolling.called(turn, place), buffer))
+            else:
+                before.append((*found, buffer))
+        here.sort(key=lambda pair: pair[0])
+        before.sort(key=lambda each: each[:2])
+        known = tuple((name, *_laid(buffer, groups)) for name, buffer in here)
+        turns: dict[int, list[Hashable]] = {}
+        for each, number, buffer in before:
+            waits = (number, *_laid(buffer, groups))
+            turns.setdefault(each, []).append(waits)
+        return known, _said_once(turns, turn - 1)
+
+    def _waiting(self) -> Iterator[tuple[Hashable, _Buffer]]:
+        """The gradients that wait for operations, by their numbers, and for leaves, by their keys."""
+        for record in self.records:
+            buffer = self.buffers.get(id(record))
+            if buffer is not None:
+                yield record.number, buffer
+        for leaf in self.leaves.values():
+            if leaf.gradient is not None:
+                yield leaf.key, [leaf.gradient]
 
     def _run(self, record: Record) -> None:
         results = _applied(record, self.buffers.pop(id(record), None))
@@ -181,6 +202,19 @@ class _Engine:
             Storage(self.machine, storage.size)
             return
         self.machine.gradients[leaf.key] = storage
+
+
+def _laid(buffer: _Buffer, groups: Groups) -> Iterator[Hashable]:
+    for gradient in buffer:
+        yield gradient and layout_of(gradient, groups)
+
+
+def _said_once(turns: Mapping[int, list[Hashable]], count: int) -> Hashable:
+    """What waits for turns, by how far they are from the next one; once, if it is the same for each of so many."""
+    looks = {tuple(each) for each in turns.values()}
+    if len(turns) == count and count >= FEWEST and len(looks) == 1:
+        return looks.pop()
+    return tuple((count - turn, *waits) for turn, waits in turns.items())
 
 
 def _applied(

@@ -14,7 +14,7 @@ from typing import Any
 
 from nnspec.analysis.memory.machine import Machine, Tensor
 from nnspec.analysis.memory.operations import OPERATIONS
-from nnspec.analysis.memory.operations.layer import Layer
+from nnspec.analysis.memory.operations.layer import Layer, Stack
 from nnspec.analysis.memory.operations.layers import LAYERS
 from nnspec.analysis.memory.operations.recurrent import RECURRENT
 from nnspec.ir.types import DType, TensorType
@@ -201,7 +201,10 @@ def lower(
 
 @dataclass
 class Evaluation:
-    """One node on the machine: its inputs in a row, and the weights of its layer by name."""
+    """One node on the machine: its inputs in a row, and the weights of its layer by name.
+
+    With a `stack` the layers of the node stand for more of them.
+    """
 
     machine: Machine
     operator: str
@@ -210,6 +213,7 @@ class Evaluation:
     weights: Mapping[str, Tensor]
     training: bool
     frozen: bool = False
+    stack: Stack | None = None
 
     def results(self) -> tuple[Any, ...]:
         """The results of the node, one expression after another."""
@@ -306,6 +310,7 @@ class Evaluation:
             self.weights,
             # Batch norms of frozen blocks keep their running statistics.
             self.training and not (self.frozen and kind in _BATCH_NORMS),
+            self.stack,
         )
 
     # ---- the rest ----

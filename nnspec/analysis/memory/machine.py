@@ -68,6 +68,13 @@ class Storage:
             self.machine.free(self.size)
 
 
+def living(machine: Machine, size: Dim) -> Storage:
+    """Bytes that live already, whose end is that of what is given here."""
+    storage = Storage(machine, size, outside=-1)
+    storage.counted = True
+    return storage
+
+
 @dataclass(eq=False, slots=True)
 class Record:
     """One operation that has a backward pass: what it keeps, and where its gradients go.

@@ -89,6 +89,9 @@ class Rolling:
         self._holds_before = False
         self._outer = machine.peaks
         self._lives: list[Dim] = []
+        # What lives of that without being kept, until the loop has ended; and what each turn adds to it.
+        self._held: list[Dim] = []
+        self.held_step = ZERO
         self._states: list[Hashable] = []
         self._names: list[Mapping[Hashable, str]] = []
         # The turn from which on all are alike, and what each adds; the same for the backward pass.
@@ -104,8 +107,11 @@ class Rolling:
 
     # ---- forward ----
 
-    def at(self, turn: int, find: Callable[[], Found]) -> None:
-        """Before a turn of the loop, and behind the last one; `find` says what the turn finds."""
+    def at(self, turn: int, find: Callable[[], Found], held: Dim = ZERO) -> None:
+        """Before a turn of the loop, and behind the last one; `find` says what the turn finds.
+
+        `held` are bytes that turns have left to whoever runs the loop, and that no operation keeps.
+        """
         place, within = divmod(turn - self.turns.first, self.turns.period)
         if within:
             return
@@ -113,6 +119,7 @@ class Rolling:
             found = find()
             self.machine.mark()
             self._lives.append(self.machine.live)
+            self._held.append(held)
             self._states.append(found.state)
             self._names.append(found.names)
             if place == 0:
@@ -139,10 +146,12 @@ class Rolling:
             self._begin()
             return
         step = self._lives[turn] - self._lives[turn - 1]
+        held = self._held[turn] - self._held[turn - 1]
         if self._alike is not None:
-            self._expect(step == self.step and self._is_regular(turn))
+            alike = step == self.step and held == self.held_step
+            self._expect(alike and self._is_regular(turn))
         elif self._states[turn - 1] == self._states[turn]:
-            self._alike, self.step = turn, step
+            self._alike, self.step, self.held_step = turn, step, held
             self._stop_in_last()
             self._spread(machine.peaks, self.count - turn, step)
             machine.peaks = Unwatched()
@@ -183,7 +192,8 @@ class Rolling:
         self.machine.peaks = self._outer
         self.machine.live = self.machine.live + self.more * self.step
         self._finish_again()
-        self.machine.kept_besides = self.machine.kept_besides + self.more * self.step
+        kept = self.more * self.kept_step
+        self.machine.kept_besides = self.machine.kept_besides + kept
         self._note(self.turns.count, self.turns.fewest(self._alike))
 
     def _finish_again(self) -> None:
@@ -197,6 +207,11 @@ class Rolling:
         elif machine.needed is not self._first_needed:
             machine.needs_unknown = True
         machine.begin([*machine.peaks.amounts, machine.live])
+
+    @property
+    def kept_step(self) -> Dim:
+        """What each turn keeps for its backward pass."""
+        return self.step - self.held_step
 
     @property
     def end(self) -> int:
@@ -219,6 +234,15 @@ class Rolling:
         if isinstance(place, int) and place > self.numbers[0]:
             return f"operation {place - self.numbers[turn]}"
         return f"before {place}"
+
+    def turn_before(self, turn: int, place: Hashable) -> tuple[int, int] | None:
+        """Where a gradient waits for a turn before the one that runs back next: that turn, and the operation in it."""
+        if not isinstance(place, int):
+            return None
+        for each in range(turn - 1):
+            if self.numbers[each] < place <= self.numbers[each + 1]:
+                return each, place - self.numbers[each]
+        return None
 
     def crossed(self, turn: int, state: Hashable) -> None:
         """The backward pass comes to a turn from behind (or, at the first one, leaves it)."""
@@ -297,7 +321,8 @@ class Rolling:
     def _expect(self, holds: bool) -> None:
         if not holds:
             message = "the turns of its loop do not leave the memory as they found it"
-            raise Unlike(message, frozenset({self.turns.loop}))
+            loop = self.turns.loop
+            raise Unlike(message, frozenset([loop] if loop else []))
 
 
 def source_of(tensor: Any) -> Hashable:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnspec.analysis.memory.machine import Tensor
+from nnspec.ir.dims import Dim
 from nnspec.records import dataclass
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Layers on each other that stand for `count` of them; `note` is told how many these must be at least."""
+
+    count: Dim
+    note: Callable[[Dim, int], None]
 
 
 @dataclass(eq=False)
 class Layer:
     """A module of the program that is run: its kind, the arguments it was made with, its weights.
 
-    `frozen` is one whose statistics are kept, and whose weights are not trained.
+    With a `stack` the layers that it is made of stand for more of them.
     """
 
     kind: str
@@ -21,6 +30,7 @@ class Layer:
     keywords: Mapping[str, Any]
     weights: Mapping[str, Tensor]
     training: bool
+    stack: Stack | None = None
 
     def option(self, name: str, default: Any = None, place: int | None = None) -> Any:
         """An argument by its name or place."""

@@ -2,7 +2,8 @@
 
 An LSTM in float32 runs in oneDNN, which keeps a workspace for each layer and direction; everything
 else is decomposed into one product and some element-wise operations for each step, and each step keeps
-its gates and states. A sequence of any length is one formula: steps are not gone through one by one.
+its gates and states. A sequence of any length is one formula: steps are not gone through one by one. Layers
+are, unless they are a `Stack` of any number: they are alike from the second one on, as turns of a loop are.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nnspec.analysis.memory.machine import Machine, Storage, Tensor
-from nnspec.analysis.memory.operations.layer import Layer
+from nnspec.analysis.memory.groups import Groups
+from nnspec.analysis.memory.machine import Machine, Storage, Tensor, living, needs
+from nnspec.analysis.memory.operations.layer import Layer, Stack
 from nnspec.analysis.memory.operations.layers import dropped
 from nnspec.analysis.memory.operations.pointwise import fresh
 from nnspec.analysis.memory.operations.views import (
@@ -21,7 +23,14 @@ from nnspec.analysis.memory.operations.views import (
     stack,
     transpose,
 )
-from nnspec.ir.dims import ZERO, Dim, dim, maximum, minimum
+from nnspec.analysis.memory.rolling import (
+    Found,
+    Rolling,
+    Turns,
+    layout_of,
+    source_of,
+)
+from nnspec.ir.dims import ZERO, Dim, dim, maximum, minimum, total
 from nnspec.ir.types import DType
 from nnspec.records import dataclass
 
@@ -59,14 +68,22 @@ def recurrent(machine: Machine, layer: Layer, x: Tensor, state: Any = None) -> A
     hidden = dim(layer.option("hidden_size", place=1))
     layers = int(layer.option("num_layers", 1))
     directions = 2 if layer.option("bidirectional", False) else 1
-    initial = _initial(machine, cell, x, state, layers * directions, hidden)
+    count = dim(layers) if layer.stack is None else layer.stack.count
+    initial = _initial(machine, cell, x, state, count * directions, hidden)
     first = transpose(machine, x, 0, 1)
     if _is_fused(machine, cell, x):
         first = contiguous_copy(machine, first)
     sequence = first
     rate = layer.option("dropout", 0)
+    drops = rate != 0 and machine.drops and layer.training
     finals: list[tuple[Tensor, ...]] = []
+    stood_for = layer.stack
+    alike = stood_for and _Alike(machine, stood_for, layers, initial)
     for place in range(layers):
+        if alike is not None:
+            alike.at(place, sequence, finals)
+        if drops and place > 0:
+            sequence = dropped(machine, sequence)
         left: list[Any] = []
         made = [
             _direction(
@@ -79,20 +96,66 @@ def recurrent(machine: Machine, layer: Layer, x: Tensor, state: Any = None) -> A
         del made
         sequence = parts[0] if directions == 1 else concatenate(machine, parts, -1)
         del parts, left
-        if rate != 0 and place < layers - 1 and machine.drops and layer.training:
-            sequence = dropped(machine, sequence)
+    if alike is not None:
+        alike.at(layers, sequence, finals)
     output = transpose(machine, sequence, 0, 1)
-    stacked = [stack(machine, [each[i] for each in finals]) for i in range(cell.states)]
+    stacked = [
+        stack(machine, [each[i] for each in finals], count=count * directions)
+        for i in range(cell.states)
+    ]
     return output, tuple(stacked) if cell.states > 1 else stacked[0]
 
 
 def _initial(
-    machine: Machine, cell: Cell, x: Tensor, state: Any, count: int, hidden: Dim
+    machine: Machine, cell: Cell, x: Tensor, state: Any, count: Dim, hidden: Dim
 ) -> tuple[Tensor, ...]:
     if state is not None:
         return tuple(listed(state))
-    shape = (dim(count), x.shape[0], hidden)
+    shape = (count, x.shape[0], hidden)
     return tuple(machine.empty(shape, x.dtype) for _ in range(cell.states))
+
+
+class _Alike:
+    """Layers of which those behind the first one stand for as many as a formula says.
+
+    Each finds the sequence that the one below has made, and the initial states; it leaves its own sequence and
+    final states. The final states of layers that are not run live, too, until all is done.
+    """
+
+    def __init__(
+        self, machine: Machine, stack: Stack, ran: int, initial: tuple[Tensor, ...]
+    ) -> None:
+        self._machine = machine
+        self._initial = initial
+        self._ran = ran
+        turns = Turns(first=1, last=0, count=stack.count)
+        self._rolling = Rolling(turns, machine, ran, shared=False, note=stack.note)
+        self._not_run: Storage | None = None
+
+    def at(
+        self, place: int, sequence: Tensor, finals: Sequence[tuple[Tensor, ...]]
+    ) -> None:
+        """Before a layer, and behind the last one."""
+        held = total(
+            each.storage.size
+            for states in finals
+            for each in states
+            if not each.storage.kept
+        )
+        self._rolling.at(place, lambda: self._found(sequence), held)
+        if place == self._ran:
+            more = self._rolling.more * self._rolling.held_step
+            self._not_run = living(self._machine, more)
+
+    def _found(self, sequence: Tensor) -> Found:
+        groups = Groups()
+        tensors = (sequence, *self._initial)
+        return Found(
+            tuple((layout_of(each, groups), needs(each)) for each in tensors),
+            {source_of(sequence): "sequence"},
+            # What the first layer keeps, too, goes with that.
+            [each.storage for each in self._initial if not each.storage.kept],
+        )
 
 
 def _direction(

@@ -323,12 +323,21 @@ def concatenate(machine: Machine, given: Sequence[Tensor], dim: Any = 0) -> Tens
     return result
 
 
-def stack(machine: Machine, given: Sequence[Tensor], dim: Any = 0) -> Tensor:
-    """Put together along a new axis; the gradients are views of the whole."""
+def stack(
+    machine: Machine,
+    given: Sequence[Tensor],
+    dim: Any = 0,
+    *,
+    count: Dim | None = None,
+) -> Tensor:
+    """Put together along a new axis; the gradients are views of the whole.
+
+    What is given may stand for more, a `count` of them.
+    """
     axis = axis_of(dim, given[0].rank + 1)
     first = given[0].shape
-    count = _size(len(given))
-    shape = (*first[:axis], count, *first[axis:])
+    size = _size(len(given)) if count is None else count
+    shape = (*first[:axis], size, *first[axis:])
     result = machine.empty(shape, given[0].dtype)
     number = len(given)
 

@@ -1,0 +1,168 @@
+"""How few layers a formula holds for that was found for stacks of any number of them.
+
+The run of a stack is a proof by induction, which takes some layers for granted. Whether the formula holds for fewer,
+too, is tried number by number: the program is run with just so many, and all other names have to say the same. Where
+it does not, as the uppermost layer is unlike those below it, what only more layers take gets a factor that is 0 there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from nnspec.analysis.memory.peaks import pruned, reduced
+from nnspec.ir.dims import ZERO, Dim, maximum, minimum, product, symbol
+from nnspec.records import dataclass
+
+Lows: TypeAlias = Mapping[str, int]
+"""What names are at least."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """The amounts of which a figure is the largest, and what the names of numbers of layers are at least for it."""
+
+    amounts: Sequence[Dim]
+    least: Lows
+
+
+Try: TypeAlias = Callable[[Mapping[str, int]], "Tried | None"]
+"""The figure where some names are these numbers; None where there is none that holds without more conditions."""
+
+
+@dataclass(frozen=True)
+class Amount:
+    """An amount that counts where each of some names is `above` a number."""
+
+    value: Dim
+    above: tuple[tuple[str, int], ...] = ()
+
+    def counts(self, numbers: Mapping[str, int]) -> bool:
+        """Whether it does where some names are these numbers."""
+        return all(numbers.get(name, low + 1) > low for name, low in self.above)
+
+    @property
+    def said(self) -> Dim:
+        """The amount where it counts, and nothing, or less, elsewhere."""
+        factors = (minimum(1, symbol(name) - low) for name, low in self.above)
+        return product(factors) * self.value
+
+
+class Fewest:
+    """A figure, and what the names of numbers of layers must be at least for it: fewer and fewer.
+
+    `lows` are the least sizes of all other names, `known` what the names are in the spec. `bounds` say which
+    numbers of layers the amounts hold for.
+    """
+
+    def __init__(self, found: Tried, lows: Lows, known: Lows, run: Try) -> None:
+        self._amounts = [Amount(each) for each in found.amounts]
+        self.bounds = dict(found.least)
+        self._lows = lows
+        self._run = run
+        for name in self.bounds:
+            while self.bounds[name] > 1 and self._lowered(name, known[name]):
+                self.bounds[name] -= 1
+
+    @property
+    def value(self) -> Dim:
+        """The figure."""
+        return maximum(*(each.said for each in self._amounts))
+
+    def _lowered(self, name: str, known: int) -> bool:
+        """Whether one layer less is said, too, by other amounts if that many are in the spec."""
+        number = self.bounds[name] - 1
+        if self._holds({name: number}):
+            return True
+        tried = self._run({name: number}) if number >= known else None
+        if tried is None:
+            return False
+        before = self._amounts
+        lows = {**self._lows, name: number + 1}
+        self._amounts = with_case(before, name, number, tried.amounts, lows)
+        if self._holds({name: number}):
+            return True
+        self._amounts = before
+        return False
+
+    def _holds(self, numbers: Mapping[str, int]) -> bool:
+        """Whether the amounts are right where some names are these numbers, and the others what they must be."""
+        tried = self._run(numbers)
+        counting = (each for each in self._amounts if each.counts(numbers))
+        amounts = [each.value.at(numbers) for each in counting]
+        amounts = [each for each in amounts if each != 0] or [ZERO]
+        if tried is None or not same(amounts, tried.amounts, self._lows):
+            return False
+        return all(
+            self._holds({**numbers, name: number})
+            for name, least in tried.least.items()
+            for number in range(self.bounds[name], least)
+        )
+
+
+def with_case(
+    amounts: Sequence[Amount], name: str, number: int, case: Sequence[Dim], lows: Lows
+) -> list[Amount]:
+    """Amounts for a name above a number, and those of the `case` that it is this number, as amounts for both.
+
+    What exceeds the case there counts above it alone; what is missing there counts everywhere if it is never the
+    largest above the number, where names are at least `lows`, as far as can be told, else for the case alone.
+    """
+    found: list[Amount] = []
+    there: list[Dim] = []
+    for each in amounts:
+        if each.counts({name: number}):
+            value = each.value.at({name: number})
+            if _is_covered(value, case, lows):
+                there.append(value)
+            else:
+                each = Amount(each.value, (*each.above, (name, number)))
+        found.append(each)
+    everywhere = [each.value for each in amounts if not each.above]
+    not_above = maximum(0, number + 1 - symbol(name))
+    for value in largest([*there, *case], lows):
+        if value not in there:
+            covered = _is_covered(value, everywhere, lows)
+            found.append(Amount(value if covered else not_above * value))
+    return found
+
+
+def _is_covered(amount: Dim, others: Sequence[Dim], lows: Lows) -> bool:
+    """Whether an amount is never more than the largest of others, as far as can be told."""
+    return amount in others or amount not in largest([*others, amount], lows)
+
+
+def same(ones: Sequence[Dim], others: Sequence[Dim], lows: Lows) -> bool:
+    """Whether the largest of some amounts is that of others at all sizes, as far as can be told.
+
+    It is, if those of all that may be the largest are on either side.
+    """
+    both = largest([*ones, *others], lows)
+    return all(each in ones and each in others for each in both)
+
+
+def largest(amounts: Sequence[Dim], lows: Lows) -> list[Dim]:
+    """The amounts without those of which it can be told that they are never the largest."""
+    return pruned(reduced(amounts, thorough=True), lows)
+
+
+def amounts_of(value: Dim) -> Sequence[Dim]:
+    """The amounts of which a figure is the largest."""
+    atoms = value.atoms() if len(value.terms) == 1 else ()
+    for atom in atoms:
+        if atom.kind == "max" and value == maximum(*atom.arguments):
+            return atom.arguments
+    return (value,)
+
+
+def name_bound(count: Dim, least: int) -> tuple[str, int] | None:
+    """The name that says a number of layers, and what it must be at least; None where more is computed of it."""
+    products = [term for term in count.terms if term[0]]
+    if len(products) != 1:
+        return None
+    ((monomial, times),) = products
+    ((atom, power), *rest) = monomial
+    if atom.kind != "symbol" or atom.scale != 1 or power != 1 or rest or times < 1:
+        return None
+    more = int(count - times * symbol(atom.symbol))
+    return atom.symbol, -((more - least) // times)
