@@ -76,13 +76,17 @@ class Site:
 
 
 def read_arguments(
-    frame: Frame, written: tuple[ast.Argument, ...], *, exact: bool = False
+    frame: Frame,
+    written: tuple[ast.Argument, ...],
+    *,
+    exact: bool = False,
+    followed: bool = False,
 ) -> Arguments:
-    """Evaluates arguments as they were written."""
+    """Evaluates arguments as they were written; lists are `followed` (see `grown`) or not."""
     found = Arguments()
     with frame.exactly(exact):
         for argument in written:
-            value = evaluation.evaluate(frame, argument.value)
+            value = evaluation.evaluate(frame, argument.value, followed=followed)
             if argument.name is None:
                 found.spans[len(found.positional)] = argument.span
                 found.positional.append(value)
@@ -174,7 +178,8 @@ def call(frame: Frame, node: ast.Call) -> Value:
     """`callee(arguments)`: applies a function or an instance; makes an instance of a layer."""
     callee = evaluation.evaluate(frame, node.callee)
     exact = isinstance(callee, Builtin) and callee.name in builtins.EXACT
-    arguments = read_arguments(frame, node.arguments, exact=exact)
+    orders = isinstance(callee, Builtin) and callee.name in builtins.ORDERING
+    arguments = read_arguments(frame, node.arguments, exact=exact, followed=orders)
     site = Site(node, frame.labels.get(node))
     if node.partial:
         return _partial(frame, callee, arguments, node)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from nnspec.elaboration import constants
+from nnspec.elaboration import constants, grown
 from nnspec.elaboration import evaluate as evaluation
 from nnspec.elaboration.complaints import counted
 from nnspec.elaboration.constants import ConstantError
@@ -266,7 +266,8 @@ def _enumerate(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
     pairs = tuple(
         Sequence((dim(i), item), is_group=True) for i, item in enumerate(items)
     )
-    return Sequence(pairs, _call_term("enumerate", arguments))
+    whole = Sequence(pairs, _call_term("enumerate", arguments))
+    return grown.computed(frame, "enumerate", whole, arguments)
 
 
 def _zip(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
@@ -277,12 +278,14 @@ def _zip(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
             "E0322", f"`zip` needs lists of one length, and these have {sizes}"
         )
     rows = tuple(Sequence(row, is_group=True) for row in zip(*columns, strict=True))
-    return Sequence(rows, _call_term("zip", arguments))
+    whole = Sequence(rows, _call_term("zip", arguments))
+    return grown.computed(frame, "zip", whole, arguments)
 
 
 def _reversed(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
     items = elements(frame, arguments[0], node)
-    return Sequence(tuple(reversed(items)), _call_term("reversed", arguments))
+    whole = Sequence(tuple(reversed(items)), _call_term("reversed", arguments))
+    return grown.computed(frame, "reversed", whole, arguments)
 
 
 def _shape(frame: Frame, arguments: list[Value], node: ast.Expr) -> Value:
@@ -448,4 +451,6 @@ _ARITY = dict.fromkeys(_FUNCTIONS, (1, 1)) | {
     "min": (1, 99),
     "max": (1, 99),
 }
+# Those that put lists into another order or side by side.
+ORDERING = frozenset({"enumerate", "zip", "reversed"})
 EXACT = frozenset({"int", "ceil", "floor"})

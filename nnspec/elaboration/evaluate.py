@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nnspec.diagnostics import SpecError
-from nnspec.elaboration import apply, builtins, constants, lookup
+from nnspec.elaboration import apply, builtins, constants, grown, lookup
 from nnspec.elaboration.constants import LARGEST_LIST, ConstantError, Quantity
 from nnspec.elaboration.frame import Frame, NoNodes
 from nnspec.elaboration.labels import children
@@ -32,13 +32,19 @@ from nnspec.ir.values import (
 from nnspec.syntax import ast
 
 
-def evaluate(frame: Frame, node: ast.Expr) -> Value:
-    """The value of an expression. Raises `SpecError`, or `Poisoned` after a fault already reported."""
+def evaluate(frame: Frame, node: ast.Expr, *, followed: bool = False) -> Value:
+    """The value of an expression. Raises `SpecError`, or `Poisoned` after a fault already reported.
+
+    How a list of tensors was made goes on with it only where that is `followed` (see `grown`).
+    """
     value = EVALUATE[type(node)](frame, node)
     if isinstance(value, Unknown):
         raise Poisoned
-    if isinstance(value, Sequence) and value.extent > LARGEST_LIST:
-        raise _too_long(frame, node)
+    if isinstance(value, Sequence):
+        if value.extent > LARGEST_LIST:
+            raise _too_long(frame, node)
+        if value.made is not None and not followed:
+            return grown.settled(frame, value)
     return value
 
 
@@ -118,15 +124,18 @@ def _name(frame: Frame, node: ast.Name) -> Value:
 def _list(frame: Frame, node: ast.ListExpr) -> Value:
     frame.elaboration.budget.take("elements", len(node.items), frame.at(node.span))
     items: list[Value] = []
+    parts: list[Value] = []
     for item in node.items:
         if isinstance(item, ast.Spread):
             value = lookup.name(frame, ast.Name(item.span, item.name))
             items.extend(builtins.elements(frame, value, item))
+            parts.append(value)
             if len(items) > LARGEST_LIST:
                 raise _too_long(frame, node)
         else:
             items.append(constants.inexact(evaluate(frame, item)))
-    return Sequence(tuple(items), _collected("list", items))
+            parts.append(Sequence((items[-1],)))
+    return grown.joined(frame, Sequence(tuple(items), _collected("list", items)), parts)
 
 
 def _group(frame: Frame, node: ast.Group) -> Value:
@@ -192,9 +201,11 @@ _INFIX = {
 def _chain(frame: Frame, node: ast.Chain) -> Value:
     if node.operators[0] in ("and", "or"):
         return _logic(frame, node)
-    result = evaluate(frame, node.operands[0])
+    joins = all(sign == "+" for sign in node.operators)
+    result = evaluate(frame, node.operands[0], followed=joins)
     for symbol, operand in zip(node.operators, node.operands[1:], strict=True):
-        result = _infix(frame, symbol, result, evaluate(frame, operand), node)
+        other = evaluate(frame, operand, followed=joins)
+        result = _infix(frame, symbol, result, other, node)
     return result
 
 
@@ -204,11 +215,13 @@ def _infix(
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         return apply.infix(frame, _INFIX[symbol], left, right, node)
     try:
-        return constants.arithmetic(symbol, left, right, exact=frame.exact)
+        found = constants.arithmetic(symbol, left, right, exact=frame.exact)
     except ConstantError as error:
         raise frame.error(error.code, error.message, node, hint=error.hint) from None
     except DimError as error:
         raise frame.error("E0329", str(error), node) from None
+    is_list = isinstance(found, Sequence)
+    return grown.joined(frame, found, [left, right]) if is_list else found
 
 
 def _logic(frame: Frame, node: ast.Chain) -> Value:

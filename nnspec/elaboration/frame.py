@@ -73,6 +73,10 @@ class Builder:
     given: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     # The sizes that the names in the types of inputs were bound to.
     dims: dict[str, Dim] = field(default_factory=dict[str, Dim])
+    # What the loops go through that lists of these names hang on (see `grown`).
+    grown: dict[str, tuple[Term, ...]] = field(
+        default_factory=dict[str, tuple[Term, ...]]
+    )
     closed: bool = False
 
     def value(self, type: TensorType, origin: Location) -> Tensor:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import field, replace
 from typing import Any
 
-from nnspec.elaboration import builtins, escaping
+from nnspec.elaboration import builtins, escaping, grown
 from nnspec.elaboration import evaluate as evaluation
 from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import ONE, ZERO, Dim, symbol
@@ -38,18 +38,25 @@ class _Turning:
     """A loop while it turns.
 
     `outer` are the names that are known before it, `carried` those of them that its body binds anew;
-    `history` is what each of these holds before each turn and behind the last, `known` what the names of
-    the loop stand for, as the outside knows it.
+    `history` is what each of these holds before each turn and behind the last, `lists` how lists of tensors were made (see
+    `graph.Loop`), `known` what the names of the loop stand for, as the outside knows it.
     """
 
     frame: Frame
     node: ast.For
     uid: int
+    iterable: Value
     outer: set[str]
     carried: list[str]
     history: dict[str, list[int]]
     iterations: list[Iteration] = field(default_factory=list[Iteration])
+    lists: dict[str, list[Term]] = field(default_factory=dict[str, "list[Term]"])
     known: dict[str, Dim] = field(default_factory=dict[str, Dim])
+
+    @property
+    def elements(self) -> Term | None:
+        """How the list of tensors was made that it goes through, if loops grew that."""
+        return self.iterable.made if isinstance(self.iterable, Sequence) else None
 
 
 MOST_REPEATED = 16
@@ -58,14 +65,15 @@ MOST_REPEATED = 16
 
 def unrolled(frame: Frame, node: ast.For, run: Run) -> None:
     """Elaborates the body of a loop (by `run`) for each element, and notes the loop as a whole."""
-    iterable = evaluation.evaluate(frame, node.iterable)
+    iterable = evaluation.evaluate(frame, node.iterable, followed=True)
     elements = builtins.elements(frame, iterable, node.iterable)
     frame.elaboration.budget.take("turns", len(elements), frame.at(node.span))
     outer, own = set(frame.names), _leaves(node.pattern)
     uid = frame.elaboration.place_number(frame, node)
     bound = assigned(node.body.statements)
     carried = [name for name in bound if name in outer and name not in own]
-    loop = _Turning(frame, node, uid, outer, carried, {name: [] for name in carried})
+    history: dict[str, list[int]] = {name: [] for name in carried}
+    loop = _Turning(frame, node, uid, iterable, outer, carried, history)
     before = {name: frame.names[name] for name in carried}
     counter = _counter(node.pattern, iterable)
     if counter is not None:
@@ -85,21 +93,32 @@ def unrolled(frame: Frame, node: ast.For, run: Run) -> None:
             as_term(iterable) if is_constant(iterable) else None,
             tuple(loop.iterations),
             {name: tuple(values) for name, values in loop.history.items() if values},
+            {name: tuple(terms) for name, terms in loop.lists.items()},
+            loop.elements,
         )
     )
-    _decide_constants(loop, before, iterable)
+    _decide_constants(loop, before)
 
 
-def _decide_constants(
-    loop: _Turning, before: Mapping[str, Value], iterable: Value
-) -> None:
+def _decide_constants(loop: _Turning, before: Mapping[str, Value]) -> None:
     """Notes that what a loop makes of constants and lists hangs on its turns, which they do not name themselves."""
-    term = term_of(iterable)
     names = loop.frame.names
-    if term is not None and any(
-        not _is_kept(before[name], names[name]) for name in loop.carried
+    if all(
+        name in loop.lists or _is_kept(before[name], names[name])
+        for name in loop.carried
     ):
-        loop.frame.builder.decide(term)
+        return
+    terms = _gone_through(loop)
+    if terms:
+        loop.frame.builder.decide(*terms)
+
+
+def _gone_through(loop: _Turning) -> tuple[Term, ...]:
+    """What decides how often a loop turns."""
+    if loop.elements is not None:
+        return grown.reasons(loop.frame.builder, loop.elements)
+    term = term_of(loop.iterable)
+    return () if term is None else (term,)
 
 
 def _is_kept(before: Value, after: Value) -> bool:
@@ -133,7 +152,7 @@ def _turn(loop: _Turning, element: Value, run: Run) -> None:
     _enter(loop)
     values: dict[str, Any] = {}
     with builder.turn(loop.uid, len(loop.iterations)):
-        _bind_loop(frame, loop.node.pattern, element, loop.uid, values)
+        _bind_loop(loop, loop.node.pattern, element, values)
         run(frame, loop.node.body)
     loop.iterations.append(Iteration(values, tuple(builder.items)))
     builder.items = []
@@ -141,6 +160,8 @@ def _turn(loop: _Turning, element: Value, run: Run) -> None:
     loop.known |= {key: size for key, size in values.items() if isinstance(size, Dim)}
     for name in loop.carried:
         value = frame.names[name]
+        if isinstance(value, Sequence) and name not in loop.lists:
+            value = grown.settled(frame, value)
         frame.names[name] = escaping.escaped(value, loop.uid, loop.known)
 
 
@@ -167,6 +188,8 @@ def _enter(loop: _Turning) -> None:
     frame, uid = loop.frame, loop.uid
     for name in loop.carried:
         value = frame.names.get(name)
+        if isinstance(value, Sequence):
+            _follow(loop, name, value)
         if not isinstance(value, Tensor):
             continue
         loop.history[name].append(value.id)
@@ -180,6 +203,17 @@ def _enter(loop: _Turning) -> None:
             shape.append(size.value.named(symbol(key)))
         kind = TensorType(tuple(shape), value.type.dtype)
         frame.names[name] = Tensor(value.id, kind, value.origin)
+
+
+def _follow(loop: _Turning, name: str, value: Sequence) -> None:
+    """A list of tensors is known by its name in the loop from now on."""
+    initial = None if loop.iterations else grown.made_of(value)
+    if initial is not None:
+        loop.lists[name] = [initial]
+        _note_reasons(loop, name)
+    if name in loop.lists:
+        made = named_term(f"{name}@{loop.uid}")
+        loop.frame.names[name] = replace(value, made=made)
 
 
 def _note_initial(frame: Frame, running: Running) -> None:
@@ -199,11 +233,22 @@ def _leave(loop: _Turning) -> None:
         value = loop.frame.names.get(name)
         if isinstance(value, Unknown):
             raise Poisoned
+        if name in loop.lists:
+            _note_list(loop, name, value)
         if not isinstance(value, Tensor):
             continue
         for axis, size in enumerate(value.type.shape):
             _note_update(loop.frame, f"{name}.{axis}@{loop.uid}", size)
     _forget(loop)
+
+
+def _note_list(loop: _Turning, name: str, value: Value | None) -> None:
+    """Notes what became of a list of tensors; it is followed no more where it is none."""
+    made = grown.made_of(value)
+    if made is None:
+        del loop.lists[name]
+    else:
+        loop.lists[name].append(made)
 
 
 def _note_update(frame: Frame, key: str, size: Dim) -> None:
@@ -223,22 +268,42 @@ def _behind(loop: _Turning) -> None:
     frame = loop.frame
     for name in loop.carried:
         value = frame.names.get(name)
+        if isinstance(value, Sequence) and name in loop.lists:
+            _list_behind(loop, name, value)
         if isinstance(value, Tensor):
             loop.history[name].append(value.id)
             kind = escaping.behind(value.type, name, loop.uid, frame.builder.running)
             frame.names[name] = Tensor(value.id, kind, value.origin)
 
 
+def _list_behind(loop: _Turning, name: str, value: Sequence) -> None:
+    """A list of tensors, behind the loop that made it, and what its length hangs on."""
+    _note_reasons(loop, name)
+    loop.frame.names[name] = replace(value, made=named_term(f"{name}@{loop.uid}"))
+
+
+def _note_reasons(loop: _Turning, name: str) -> None:
+    """Notes what the length of a list hangs on: what this loop goes through, and others in it and before it."""
+    builder, own = loop.frame.builder, f"@{loop.uid}"
+    behind = (*_gone_through(loop), *grown.reasons(builder, *loop.lists[name]))
+    builder.grown[f"{name}{own}"] = tuple(
+        term
+        for term in dict.fromkeys(behind)
+        if not any(each.endswith(own) for each in term.mentioned())
+    )
+
+
 def _bind_loop(
-    frame: Frame, pattern: ast.Pattern, value: Value, uid: int, values: dict[str, Any]
+    loop: _Turning, pattern: ast.Pattern, value: Value, values: dict[str, Any]
 ) -> None:
     """Binds loop variables; constants become known by the variable's name."""
+    frame, uid = loop.frame, loop.uid
     if pattern.name is None:
         if not isinstance(value, Sequence) or len(value.items) != len(pattern.items):
             builtins.bind_pattern(frame, pattern, value)  # raises
             return
         for item, part in zip(pattern.items, value.items, strict=True):
-            _bind_loop(frame, item, part, uid, values)
+            _bind_loop(loop, item, part, values)
         return
     if pattern.name == "_":
         return
@@ -249,7 +314,19 @@ def _bind_loop(
             value = value.value.named(symbol(unique))
         else:
             value = evaluation.renamed(value, named_term(unique))
+    elif isinstance(value, Tensor) and loop.elements is not None:
+        value = _named_sizes(value, pattern.name, uid, values)
     frame.names[pattern.name] = value
+
+
+def _named_sizes(value: Tensor, name: str, uid: int, values: dict[str, Any]) -> Tensor:
+    """An element of a list that loops grew: its sizes are those of the turn."""
+    shape: list[Dim] = []
+    for axis, size in enumerate(value.type.shape):
+        key = f"{name}.{axis}@{uid}"
+        values[key] = size
+        shape.append(size.value.named(symbol(key)))
+    return Tensor(value.id, TensorType(tuple(shape), value.type.dtype), value.origin)
 
 
 # ---- names ------------------------------------------------------------------------------------------

@@ -145,7 +145,9 @@ def _bind(frame: Frame, node: ast.Bind) -> None:
             message = f"{counted(len(node.targets), 'name')} for {counted(len(node.values), 'value')}"
             hint = "write one value for each name"
             raise frame.error("E0324", message, node, hint=hint)
-        values = [evaluation.evaluate(frame, value) for value in node.values]
+        values = [
+            evaluation.evaluate(frame, value, followed=True) for value in node.values
+        ]
     for target, value in zip(node.targets, values, strict=True):
         checked = shapes.check_claim(frame, target.name, target.type, value)
         bind(frame, target.name, checked, target)

@@ -54,7 +54,7 @@ def _loops(items: Iterable[Item]) -> Iterator[Loop]:
 
 def _turns_are_alike(function: Function, loop: Loop) -> bool:
     """Whether every turn does the same to values of the same types, and none reads which it is."""
-    if not loop.iterations:
+    if not loop.iterations or loop.lists:
         return False
     first = list(_done(function, loop.iterations[0]))
     read = set(names_of_turn(function, loop))

@@ -298,6 +298,8 @@ class LoopItem(Part):
     iterable: Index | None
     iterations: list[IterationPart]
     carried: dict[str, list[Index]]
+    lists: dict[str, list[Index]] = {}
+    elements: Index | None = None
 
 
 class RequirementItem(Part):

@@ -123,7 +123,8 @@ class Loop:
 
     `variables` are the unique names of the loop's variables in the order of `pattern`'s leaves;
     `carried` are the outer names which the body rebinds, with their values before the first turn and
-    after each.
+    after each; `lists` the same of names of lists of tensors, as terms of which `skips@uid` is the list before the
+    turn (no terms where how they were made is not known). `elements` is the list of tensors that the loop goes through, if loops grew it.
     """
 
     uid: int
@@ -132,6 +133,14 @@ class Loop:
     iterable: Term | None
     iterations: tuple[Iteration, ...]
     carried: Mapping[str, tuple[int, ...]]
+    lists: Mapping[str, tuple[Term, ...]] = field(
+        default_factory=dict[str, "tuple[Term, ...]"]
+    )
+    elements: Term | None = None
+
+    def without_lists(self) -> Loop:
+        """The same without how lists were made, which is known to hang on it all the same."""
+        return replace(self, lists=dict.fromkeys(self.lists, ()), elements=None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -346,6 +346,11 @@ class _Writer:
                 for turn in loop.iterations
             ],
             "carried": {name: list(values) for name, values in loop.carried.items()},
+            "lists": {
+                name: [self.term(term) for term in terms]
+                for name, terms in loop.lists.items()
+            },
+            "elements": None if loop.elements is None else self.term(loop.elements),
         }
 
 

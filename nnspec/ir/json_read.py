@@ -349,6 +349,11 @@ class Reader:
                 ),
             ),
             carried={name: tuple(values) for name, values in part.carried.items()},
+            lists={
+                name: tuple(self.term(index) for index in terms)
+                for name, terms in part.lists.items()
+            },
+            elements=None if part.elements is None else self.term(part.elements),
         )
 
 

@@ -42,7 +42,7 @@ def _names_of_items(items: Iterable[Item]) -> Iterator[str]:
             case Requirement(condition=condition):
                 yield from _names(condition)
             case Loop(iterations=turns, iterable=iterable):
-                if counted_by(item) is None:
+                if counted_by(item) is None or item.lists:
                     yield from _names(iterable)
                 for turn in turns:
                     yield from _names_of_items(turn.body)

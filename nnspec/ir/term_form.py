@@ -66,6 +66,10 @@ def _call(arguments: Sequence[Any]) -> bool:
     return _name(arguments[:1]) and _terms(0)(arguments[1:])
 
 
+def _value(arguments: Sequence[Any]) -> bool:
+    return len(arguments) == 1 and type(arguments[0]) is int and arguments[0] >= 0
+
+
 _FORMS: dict[str, _Form] = {
     "literal": _literal,
     "name": _name,
@@ -82,4 +86,5 @@ _FORMS: dict[str, _Form] = {
     "arithmetic": _between(_ARITHMETIC),
     "choice": _terms(3, 3),
     "call": _call,
+    "value": _value,
 }

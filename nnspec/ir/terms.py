@@ -27,7 +27,8 @@ class Term:
 
     `kind` is one of: literal (arguments: one Python value), name (one identifier), dim (one `Dim`), list,
     tuple, index (object, position), and / or / not, compare (operator, left, right), arithmetic
-    (operator, left, right), negate, choice (condition, then, otherwise), call (function name, *arguments).
+    (operator, left, right), negate, choice (condition, then, otherwise), call (function name, *arguments),
+    and, in lists of tensors, value (its number).
     """
 
     kind: str

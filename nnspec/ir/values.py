@@ -30,11 +30,15 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sequence:
-    """A list or a group of values."""
+    """A list or a group of values.
+
+    `made` says of a list of tensors that loops grow how it was made (see `elaboration.grown`).
+    """
 
     items: tuple[Value, ...]
     term: Term | None = None
     is_group: bool = False
+    made: Term | None = None
     extent: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:

@@ -159,7 +159,7 @@ def _of_loop(function: Function, loop: Loop) -> Iterator[str]:
         yield f"the variables of a loop are {_named(variables)}, and listed as {_named(loop.variables)}"
     for turn in loop.iterations:
         for name in turn.values:
-            if name not in variables:
+            if _without_axis(name) not in variables:
                 yield f"a turn gives a value to `{name}`, which its loop does not have"
     for name, history in loop.carried.items():
         if not 1 <= len(history) <= len(loop.iterations) + 1:
@@ -167,6 +167,12 @@ def _of_loop(function: Function, loop: Loop) -> Iterator[str]:
         for value in history:
             if value not in function.types:
                 yield f"`{name}` is value {value} in a loop, which is none"
+
+
+def _without_axis(name: str) -> str:
+    """`skip@7` of `skip.1@7`, the name of a size."""
+    value, _, uid = name.partition("@")
+    return f"{value.partition('.')[0]}@{uid}"
 
 
 def _leaves(pattern: Any) -> Iterator[str]:

@@ -98,7 +98,7 @@ class _Rewriting:
             for name, values in loop.carried.items()
         }
         return replace(
-            loop,
+            loop.without_lists(),
             iterations=tuple(
                 Iteration(turn.values, self.items(turn.body))
                 for turn in loop.iterations

@@ -319,7 +319,7 @@ class _Stage:
     ) -> Loop:
         first, last = here[0], here[-1] + 1
         return replace(
-            loop,
+            loop.without_lists(),
             iterable=iterable,
             iterations=tuple(
                 Iteration(loop.iterations[place].values, bodies[place])

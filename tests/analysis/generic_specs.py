@@ -165,8 +165,6 @@ NESTED = Sample(
     }
     """,
     {"stages": range(1, 6), "depth": range(1, 6), "wide": range(1, 9)},
-    frozenset({"stages"}),
-    holding=0.1,
 )
 
 SHARED = Sample(
@@ -259,6 +257,108 @@ COUNTED_ALONG = Sample(
     {"depth": range(2, 5), "more": range(1, 4), "width": range(1, 9)},
     frozenset({"depth", "more"}),
     holding=0.02,
+)
+
+GATHERED = Sample(
+    """
+    model M(depth: int = 4, more: int = 3, width: int = 4) {
+      input x: [B, 3]
+      first = []
+      last = [x]
+      later = []
+      for i in range(depth) {
+        x = x -> layers: Linear(width * 2^i)
+        first = first + [x]
+        last = [x, *last]
+        if i > 0 { later = later + [x] }
+      }
+      for i, y in enumerate(last) { x = concat([x, y], dim=1) -> back: Linear(shape(y)[1] + i) }
+      sides = []
+      for y, i in zip(reversed(first), range(depth)) {
+        y = y -> side: Linear(width + more * i)
+        sides = [y] + sides
+      }
+      for y in sides { x = (x -> fit: Linear(shape(y)[1], bias=false)) + y }
+      for y in later { x = x -> again: Linear(shape(y)[1] + more) }
+      output y = x
+    }
+    """,
+    {"depth": range(1, 7), "more": range(1, 5), "width": range(1, 7)},
+    holding=0.6,
+)
+
+CUT = Sample(
+    """
+    model M(a: int = 4, b: int = 4, c: int = 2, d: int = 3, width: int = 4) {
+      input x: [B, width]
+      short = []
+      few = []
+      both = []
+      same = []
+      for _ in range(a) {
+        x = x -> one: Linear(width)
+        short = (short + [x])[:5]
+      }
+      for _ in range(b) {
+        x = x -> two: Linear(width)
+        if len(few) < 5 { few = few + [x] }
+      }
+      for _ in range(c) {
+        x = x -> three: Linear(width)
+        both = both + [x]
+      }
+      for _ in range(c) {
+        both = both + [(x -> four: Linear(width))]
+      }
+      z = x
+      for _ in range(d) {
+        x = x -> five: Linear(width)
+        same = same + [z]
+      }
+      for y in short { x = x -> six: Linear(width) }
+      for y in few { x = x -> seven: Linear(width) }
+      for y in both { x = x -> eight: Linear(width) }
+      output y = x
+      output z = concat(same, dim=1) -> nine: Linear(width)
+    }
+    """,
+    {
+        "a": range(3, 5),
+        "b": range(3, 5),
+        "c": range(1, 3),
+        "d": range(2, 4),
+        "width": range(1, 7),
+    },
+    frozenset({"a", "b", "c", "d"}),
+    holding=0.02,
+)
+
+HALVED = Sample(
+    """
+    block Down(x: [B, C, H], width: int) {
+      return x -> conv: Conv(width, 3, stride=2, padding=1, bias=false) -> norm: BatchNorm -> relu
+    }
+    model M(depth: int = 3, more: int = 2, width: int = 4, channels: int = 5) {
+      input x: [B, channels, H]
+      require H % 2^depth == 0
+      coarser = []
+      x = x -> stem: Conv(width, 3, padding=1)
+      for i in range(depth) {
+        coarser = [x] + coarser
+        x = (x -> down: Down(width * 2^(i + 1))) + (x -> max_pool(2) -> fit: Conv(width * 2^(i + 1), 1))
+      }
+      for y in coarser {
+        x = concat([y, (x -> up: ConvTranspose(more, 2, stride=2))], dim=1) -> merge: Conv(shape(y)[1], 1)
+      }
+      output y = x -> mean(dim=2) -> head: Linear(more)
+    }
+    """,
+    {
+        "depth": range(1, 6),
+        "more": range(1, 5),
+        "width": range(1, 7),
+        "channels": range(1, 5),
+    },
 )
 
 IMAGES = Sample(

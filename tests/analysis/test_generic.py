@@ -103,6 +103,7 @@ def unet(chance: Chance) -> dict[str, Any]:
         "channels": chance.randint(1, 9),
         "classes": chance.randint(1, 9),
         "width": chance.randint(1, 40),
+        "depth": chance.randint(1, 6),
     }
 
 
@@ -379,7 +380,18 @@ FORMULAS = [
     (
         "UNet64",
         "flops",
-        "2 * width * (9 * channels + classes + 179 * width) * B * H * W",
+        "width * (width * (85 * depth + 18) + 2 * (9 * channels + classes)) * B * H * W",
+    ),
+    (
+        "UNet64",
+        "parameters",
+        "width * (13 * 2^depth + 9 * channels + classes - 9)"
+        " + (width^2 * (89 * 4^depth - 62)) // 3 + classes",
+    ),
+    (
+        "UNet64",
+        "elementwise",
+        "(classes + 44 * width) * B * H * W - 34 * width * (W // 2^depth) * B * H",
     ),
     (
         "Llama3_8B",
@@ -404,9 +416,10 @@ def test_requirements_make_formulas_shorter():
 
 
 def test_what_has_to_stay_says_why():
-    forms = forms_of("UNet64")
-    assert forms.fixed == {"depth": "the turns of its loop are unlike"}
-    assert forms.names() == ["channels", "classes", "width"]
+    forms = closed_forms(Analysis(program(SAMPLES["one_turn"].text)), SUMS)
+    because = "the turns of its loop are unlike"
+    assert forms.fixed["depth"] == because
+    assert forms.names() == ["width"]
     assert not forms.holds({"depth": 3})
     assert forms.holds({"width": 3})
 

@@ -71,6 +71,9 @@ def as_formulas(monomial: Monomial, coefficient: int) -> Term:
             powers[_ceiling(atom)] += power
             coefficient *= (-1) ** power
             continue
+        if atom.kind == "^" and atom.arguments[0].constant is not None:
+            powers[_power_of_number(atom, power)] += 1
+            continue
         if atom.kind != "symbol" or atom.scale == 1:
             powers[_atom(atom)] += power
             continue
@@ -79,6 +82,12 @@ def as_formulas(monomial: Monomial, coefficient: int) -> Term:
             coefficient //= shared
             powers[_part(name_of(atom.symbol), atom.scale // shared)] += 1
     return tuple(powers.items()), coefficient
+
+
+def _power_of_number(atom: Atom, power: int) -> Formula:
+    """`4^n` for the square of `2^n`."""
+    base, exponent = atom.arguments
+    return Power(Number(int(base) ** power), factored(exponent))
 
 
 def _part(name: Name, divisor: int) -> Formula:

@@ -43,8 +43,14 @@ def growths(value: Dim, symbols: Collection[str]) -> tuple[Growth, ...]:
         free = tuple((a, p) for a, p in monomial if _is_free(a, symbols))
         rest = tuple((a, p) for a, p in monomial if not _is_free(a, symbols))
         groups.setdefault(free, []).append((rest, coefficient))
-    ordered = sorted(groups, key=lambda free: -sum(power for _, power in free))
+    ordered = sorted(groups, key=_order)
     return tuple(_growth(free, groups[free]) for free in ordered)
+
+
+def _order(free: Monomial) -> tuple[int, int]:
+    """The highest powers first; of these, sizes as they are before quotients and the like."""
+    others = sum(power for atom, power in free if atom.kind != "symbol")
+    return -sum(power for _, power in free), others
 
 
 def grouped(value: Dim, symbols: Collection[str]) -> Formula:

@@ -121,8 +121,8 @@ class Notation:
         return self.infix("%", above, below), _PRODUCT
 
     def infix(self, sign: str, left: Formula, right: Formula) -> str:
-        """Two operands that are atoms or in parentheses, and a sign between."""
-        return f"{self.write(left, _POWER)} {sign} {self.write(right, _ATOM)}"
+        """Two operands that are atoms, powers or in parentheses, and a sign between."""
+        return f"{self.write(left, _POWER)} {sign} {self.write(right, _POWER)}"
 
     def extreme(self, kind: str, parts: Sequence[str]) -> str:
         """The least or greatest."""

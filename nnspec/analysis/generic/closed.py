@@ -11,9 +11,10 @@ from nnspec.analysis.figures import Measured, figure_named
 from nnspec.analysis.generic.conditions import Condition
 from nnspec.analysis.generic.model import LENGTH, Found, Generic, known_of
 from nnspec.analysis.generic.names import asked
+from nnspec.analysis.generic.parts import Part
 from nnspec.analysis.setting import Setting
 from nnspec.diagnostics import SpecError
-from nnspec.ir.dims import ONE, Dim, Size
+from nnspec.ir.dims import ONE, Dim, Size, symbol
 from nnspec.ir.graph import Parameter, Program
 from nnspec.records import dataclass
 
@@ -29,7 +30,7 @@ class ClosedForms:
     `depths[0]`, the length of one as `len(depths)`. `fixed` are those that were asked for and have to
     stay numbers, each with the reason; `kept` are those that one figure alone needs besides. The formulas hold
     for all constants of at least 1 (or as they are, if less) that satisfy the `conditions`. `unsaid` are figures
-    that have no formula, each with the error that says why.
+    that have no formula, each with the error that says why. `parts` are free sizes that have to be multiples of powers.
     """
 
     name: str
@@ -42,6 +43,16 @@ class ClosedForms:
     kept: Mapping[str, Mapping[str, str]] = field(
         default_factory=dict[str, Mapping[str, str]]
     )
+    parts: tuple[Part, ...] = ()
+
+    def multiples(self) -> list[str]:
+        """What free sizes in the formulas have to be multiples of, as requirements."""
+        used = {n for each in self.figures.values() for n in each.value.symbols()}
+        return [
+            f"{symbol(part.size) % part.divisor} == 0"
+            for part in self.parts
+            if part.size in used and part.divisor.symbols().isdisjoint(self.fixed)
+        ]
 
     def names(self) -> list[str]:
         """The constants that formulas may have as names."""
@@ -60,8 +71,14 @@ class ClosedForms:
         return stay and all(condition.holds(values) for condition in self.conditions)
 
     def at(self, name: str, constants: Mapping[str, Size]) -> Measured:
-        """A figure with names replaced by values."""
-        return self.figures[name].at(constants)
+        """A figure with names replaced by values; a size is known as the multiple that it then has to be."""
+        found = self.figures[name].at(constants)
+        multiples: dict[str, Dim] = {}
+        for part in self.parts:
+            divisor = part.divisor.at(constants).constant
+            if divisor is not None:
+                multiples[part.size] = symbol(part.size, divisor)
+        return found.at(multiples) if multiples else found
 
 
 def closed_forms(
@@ -140,7 +157,10 @@ class _Search:
         self._analysis = analysis
         self._figures = figures
         self._constants = constants
+        multiples = analysis.program.assumptions.multiples
+        self._multiples = {name: symbol(name, m) for name, m in multiples.items()}
         self._optional = optional
+        self._parts: tuple[Part, ...] = ()
         self._first: Found | None = None
         self._found: dict[str, Found] = {}
         self._errors: dict[str, SpecError] = {}
@@ -159,10 +179,11 @@ class _Search:
             except SpecError as error:
                 self._unsaid(name, error)
         found = generic.forms(values)
+        self._parts = self._parts or generic.parts
         self._first = self._first or found
         for name, value in found.figures.items():
             known = self._analysis.measured(name)
-            error = _wrong(name, value, self._constants, known)
+            error = _wrong(name, value, self._constants, self._multiples, known)
             if error is None:
                 self._found[name] = found.of(name)
             else:
@@ -194,6 +215,7 @@ class _Search:
             self._analysis.program.symbols,
             {name: self._errors[name] for name in self.missing},
             {figure: names for figure, names in kept.items() if names},
+            self._parts,
         )
 
     def _unsaid(self, name: str, error: SpecError) -> None:
@@ -225,10 +247,14 @@ class _Asked:
 
 
 def _wrong(
-    name: str, found: Measured, constants: Mapping[str, int], known: Measured
+    name: str,
+    found: Measured,
+    constants: Mapping[str, int],
+    multiples: Mapping[str, Dim],
+    known: Measured,
 ) -> SpecError | None:
     """What there is to say of a formula that does not give the number that is known; None if it does."""
-    value = found.at(constants)
+    value = found.at(constants).at(multiples)
     if value.below == known.below and _agree(value.value, known.value):
         return None
     if figure_named(name).whole is not None:

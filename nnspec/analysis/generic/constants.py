@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
 
 from nnspec.analysis.generic.conditions import OPPOSITE, Condition
+from nnspec.analysis.generic.parts import Part
+from nnspec.analysis.generic.powers import quotients
 from nnspec.analysis.generic.reals import Real, zero_of
 from nnspec.ir import dims
 from nnspec.ir.assumptions import Assumptions
@@ -47,13 +49,21 @@ class Progression:
 class Constants:
     """Reads sizes and terms of blocks; `conditions` are the comparisons that were decided on the way.
 
-    `known` are the values of the model's constants, `least` what numbers of turns are at least.
+    `known` are the values of the model's constants, `least` what numbers of turns are at least, and `now` what they
+    are while a turn is gone through. Free sizes may be said by `parts`.
     """
 
-    def __init__(self, assumptions: Assumptions, known: Mapping[str, Dim]) -> None:
+    def __init__(
+        self,
+        assumptions: Assumptions,
+        known: Mapping[str, Dim],
+        parts: tuple[Part, ...] = (),
+    ) -> None:
         self.assumptions = assumptions
         self.known = known
         self.least: dict[str, int] = {}
+        self.now: dict[str, int] = {}
+        self.parts = parts
         self.conditions: list[Condition] = []
 
     @contextmanager
@@ -65,6 +75,16 @@ class Constants:
             yield found
         finally:
             self.conditions = outer
+
+    @contextmanager
+    def turning(self, turn: str, number: int) -> Generator[None]:
+        """Inside, the number of a turn is this one."""
+        outer = self.now
+        self.now = {**outer, turn: number}
+        try:
+            yield
+        finally:
+            self.now = outer
 
     @contextmanager
     def counting(self, turn: str, least: int) -> Generator[None]:
@@ -82,12 +102,22 @@ class Constants:
         """A size of a block in the constants of the model; without its twin where it cannot be said."""
         twin = value.generic
         if twin is value:
-            return value
+            return self._by_parts(value) if self.parts else value
         try:
             return value.value.named(self.generic(twin, names))
         except (Unsaid, DimError):
             self.fix_names({n for atom in twin.atoms() for n in _names(atom)}, names)
             return value.value
+
+    def _by_parts(self, value: Dim) -> Dim:
+        """A size of the model itself, which has no twin."""
+        names = value.symbols()
+        multiples = self.assumptions.multiples
+        found = value
+        for part in self.parts:
+            if part.size in names:
+                found = part.said(found, multiples[part.size])
+        return value.named(found)
 
     def generic(self, twin: Dim, names: Names) -> Dim:
         """A twin in the constants of the model. Raises `Unsaid`."""
@@ -102,7 +132,22 @@ class Constants:
                 return _integer(self.term(atom.opaque, names)).generic
             return None
 
-        return twin.substitute(replace)
+        return self.plain(twin.substitute(replace))
+
+    def plain(self, generic: Dim) -> Dim:
+        """A size in the constants of the model, powers of numbers in one form and without quotients by those numbers."""
+        return quotients(generic, self._is_at_least)
+
+    def _is_at_least(self, exponent: Dim, least: int) -> bool:
+        """Whether an exponent is at least a number, which is noted: as constants are, and in the turn that is gone through.
+
+        Where none is, it has to be so in every turn.
+        """
+        found = exponent.at({**self.known, **self.now})
+        if found.constant is not None and found.constant < least:
+            return False
+        self.note(">=", exponent, dim(least))
+        return True
 
     # ---- other constants ---------------------------------------------------------------------
 
@@ -156,6 +201,12 @@ class Constants:
             except (Unsaid, DimError):
                 return None
         return found.zero if isinstance(found, Real) else None
+
+    def call(self, name: str, *values: Any) -> Any:
+        """A function of constants. Raises `Unsaid` for one that no formula says."""
+        if name not in _CALLS:
+            raise Unsaid(name)
+        return _CALLS[name](self, *values)
 
     # ---- decisions ---------------------------------------------------------------------------
 
@@ -399,10 +450,7 @@ def _computed(sign: str, left: Any, right: Any) -> Any:
 
 def _called(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
     name, *parts = arguments
-    values = [constants.term(part, names) for part in parts]
-    if name not in _CALLS:
-        raise Unsaid(name)
-    return _CALLS[name](constants, *values)
+    return constants.call(name, *(constants.term(part, names) for part in parts))
 
 
 _READERS: dict[str, Callable[[Constants, tuple[Any, ...], Names], Any]] = {

@@ -172,6 +172,15 @@ def _remainder(value: Dim) -> tuple[Dim, Dim] | None:
     return above, below
 
 
+def rewritten(value: Dim, fact: Fact) -> Dim:
+    """A value in which a fact is applied to every term that has its product, as often as it does."""
+    while True:
+        found = _rewritten(value, fact)
+        if found == value:
+            return value
+        value = found
+
+
 def _rewritten(value: Dim, fact: Fact) -> Dim:
     """A value in which a fact has taken the place of its product, once in each term."""
     left: list[tuple[Monomial, int]] = []

@@ -10,16 +10,27 @@ something else, two of them are taken as one (`PERIODS`), for loops whose turns 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.generic.bodies import Body, Part, Repeated
 from nnspec.analysis.generic.conditions import Condition, Turns, remaining
 from nnspec.analysis.generic.constants import Progression, Unsaid
-from nnspec.analysis.generic.powers import canonical
+from nnspec.analysis.generic.courses import (
+    Course,
+    Grown,
+    Guess,
+    Supposed,
+    Unlike,
+    arithmetic,
+    geometric,
+)
+from nnspec.analysis.generic.gathered import Element, Lists, Open, elements_of
+from nnspec.analysis.generic.powers import canonical, ratio_of
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Dim, DimError, dim, symbol
 from nnspec.ir.graph import Loop, nodes_in
+from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
 from nnspec.records import dataclass
 
@@ -36,16 +47,6 @@ TURN, ROUND = "turn@", "round@"
 """Symbols of the number of a turn, and of several that are taken as one, begin so."""
 
 UNLIKE = "the turns of its loop are unlike"
-
-Course: TypeAlias = Callable[[Dim], Dim]
-"""A size before a turn, by the number of that."""
-
-Guess: TypeAlias = Callable[[Dim, Dim, int], Course]
-"""A course from a size before a turn, behind it, and the number of that turn."""
-
-
-class Unlike(Exception):
-    """The turns of a loop are not alike."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,13 @@ class Turning:
         self.constants = activation.constants
         self.tracer = activation.tracer
         self.loop = loop
+        self.lists = Lists(activation)
         self.turns = len(loop.iterations)
         self.key = ".".join(map(str, (loop.uid, *activation.outer)))
 
     def run(self) -> list[Part]:
         """The parts of all turns."""
+        self.note_lists(0)
         iterable = self._iterable()
         if isinstance(iterable, Progression) and self._may_be_alike(iterable):
             found = self._planned(iterable)
@@ -149,7 +152,7 @@ class Turning:
 
     def _plans(self) -> Iterator[Plan]:
         for period in PERIODS:
-            for guess in (_arithmetic, _geometric):
+            for guess in (arithmetic, geometric):
                 for first, last in PLANS:
                     plan = Plan(first, last, period, guess)
                     if plan.rounds(self.turns) is not None:
@@ -157,19 +160,51 @@ class Turning:
 
     def _may_be_alike(self, range_: Progression) -> bool:
         is_generic = not range_.count.generic.is_constant
-        return is_generic and self.key not in self.tracer.unrolled
+        is_known = all(self.loop.lists.values())
+        return is_generic and is_known and self.key not in self.tracer.unrolled
 
     def _iterable(self) -> Any:
-        """What the loop goes through; None where its elements are tensors."""
+        """What the loop goes through; None where its elements are tensors that no loop made."""
+        if self.loop.elements is not None:
+            return self._elements(self.loop.elements)
         if self.loop.iterable is None:
             return None
         return self.constants.term_or(self.loop.iterable, self.activation.names, None)
+
+    def _elements(self, term: Term) -> Any:
+        """The elements of a list that loops grew. Raises `Unrolled` where its length is not known."""
+        from nnspec.analysis.generic.trace import Unrolled
+
+        try:
+            return self.lists.spelled(self.lists.read(term))
+        except Open:
+            raise
+        except Unsaid:
+            for loop, repeated in self.activation.repeated.items():
+                if loop.lists:
+                    raise Unrolled(repeated.loop) from None
+            raise
+
+    # ---- lists of tensors ----------------------------------------------------------------------
+
+    def note_lists(self, turn: int) -> None:
+        """Notes what the lists are that the loop carries, before a turn."""
+        for name, terms in self.loop.lists.items():
+            if terms:
+                self.activation.lists[self.list_key(name)] = self.lists.read(
+                    terms[turn]
+                )
+
+    def list_key(self, name: str) -> str:
+        """What the terms of lists call a list that the loop carries."""
+        return f"{name}@{self.loop.uid}"
 
     # ---- turn by turn ------------------------------------------------------------------------
 
     def _one_by_one(self, iterable: Any) -> list[Part]:
         self.activation.repeated.pop(self.loop, None)
         elements = None
+        self.lists.fixed = True
         if iterable is not None:
             because = self.tracer.unrolled.get(self.key, UNLIKE)
             elements = self.constants.elements(iterable, because)
@@ -187,20 +222,33 @@ class Turning:
         for name, values in self.loop.carried.items():
             for axis, size in enumerate(self.activation.type_of(values[turn]).shape):
                 names[f"{name}.{axis}@{self.loop.uid}"] = size
+        hidden = dict(self.activation.hidden)
         self.activation.nested += 1
         self.activation.outer = outer if is_one_of_many else (*outer, turn)
         try:
-            return self.activation.run(self.loop.iterations[turn].body)
+            self._show(element)
+            parts = self.activation.run(self.loop.iterations[turn].body)
+            self.note_lists(turn + 1)
+            return parts
         finally:
             self.activation.nested -= 1
             self.activation.outer = outer
+            self.activation.hidden |= hidden
 
     def _bind(self, turn: int, element: Any) -> None:
         names = self.activation.names
         for name, value in self.loop.iterations[turn].values.items():
-            names[name] = dim(value) if type(value) is int else value
+            known = dim(value) if type(value) is int else value
+            if isinstance(known, Dim):
+                known = self.constants.size(known, names)
+            names[name] = known
         if element is not None:
             _bind_pattern(self.loop.pattern, element, self.loop.uid, names)
+
+    def _show(self, element: Any) -> None:
+        """The tensors of a list that are bound in a turn may be read in it."""
+        for each in elements_of(element):
+            self.activation.show(each.value, each.kind)
 
     # ---- turns that are alike ----------------------------------------------------------------
 
@@ -213,7 +261,7 @@ class Turning:
 
         try:
             with self.constants.collecting() as conditions:
-                planned = _Planned(self, range_, plan)
+                planned = Planned(self, range_, plan)
                 with self.constants.counting(planned.turn, plan.begin):
                     parts = planned.parts()
         except (Unlike, Missing, Unsaid, DimError):
@@ -229,14 +277,16 @@ class _Start:
         self._activation = activation
         self._types, self._names = dict(activation.types), dict(activation.names)
         self._hidden = dict(activation.hidden)
+        self._lists = dict(activation.lists)
 
     def again(self) -> None:
         """Forgets what the plan has found."""
         self._activation.types, self._activation.names = self._types, self._names
         self._activation.hidden = self._hidden
+        self._activation.lists = self._lists
 
 
-class _Planned:
+class Planned:
     """A loop by one plan."""
 
     def __init__(self, loop: Turning, range_: Progression, plan: Plan) -> None:
@@ -255,8 +305,9 @@ class _Planned:
         for turn in range(plan.first):
             parts += self.loop.turn(turn, self.range.element(dim(turn)))
         kept = dict(activation.types)
-        supposed = Supposed(self, self._courses())
-        middle = self._middle(supposed)
+        grown = Grown(self)
+        supposed = Supposed(self, self._courses(grown))
+        middle = self._middle(supposed, grown)
         stop = plan.end(count).generic
         self._note(middle, stop)
         key = f"turns:{self.turn}:{plan.begin}:{stop.key}:{middle.key}"
@@ -268,6 +319,7 @@ class _Planned:
         made = activation.types
         activation.types = kept
         supposed.give(turns - plan.last, stop)
+        grown.give(plan.end(count))
         for turn in range(turns - plan.last, turns):
             parts += self.loop.turn(turn, self.range.element(count - turns + turn))
         for value in made.keys() - activation.types.keys():
@@ -285,10 +337,11 @@ class _Planned:
             rest = (count - fewest) % plan.period
             self.constants.note("==", rest.generic, dim(0), UNLIKE)
 
-    def _courses(self) -> dict[str, tuple[Course, ...]]:
+    def _courses(self, grown: Grown) -> dict[str, tuple[Course, ...]]:
         """What each carried size is supposed to be before a round, by the number of that."""
         plan = self.plan
         starts = self._carried(plan.first)
+        grown.hold()
         with self.constants.collecting():
             self._round(plan.begin)
         ends = self._carried(plan.first + plan.period)
@@ -298,12 +351,12 @@ class _Planned:
             if ends[name].rank != start.rank or ends[name].dtype != start.dtype:
                 raise Unlike
             sizes = zip(start.shape, ends[name].shape, strict=True)
-            multiplied |= any(_factor(one.generic, two.generic) for one, two in sizes)
+            multiplied |= any(ratio_of(one.generic, two.generic) for one, two in sizes)
             found[name] = tuple(
                 self._course(before.generic, after.generic)
                 for before, after in zip(start.shape, ends[name].shape, strict=True)
             )
-        if plan.guess is _geometric and not multiplied:
+        if plan.guess is geometric and not multiplied:
             raise Unlike
         return found
 
@@ -330,9 +383,10 @@ class _Planned:
         for place in range(self.plan.period):
             turn = self.plan.number(dim(number).named(symbol(self.turn)), place)
             self._check_instances(int(turn.value))
-            parts += self.loop.turn(
-                int(turn.value), self.range.element(turn), is_one_of_many=True
-            )
+            with self.constants.turning(self.turn, number):
+                parts += self.loop.turn(
+                    int(turn.value), self.range.element(turn), is_one_of_many=True
+                )
         return parts
 
     def _check_instances(self, turn: int) -> None:
@@ -368,7 +422,7 @@ class _Planned:
             if len({(site.again, site.ends) for site in sites}) > 1:
                 raise Unlike
 
-    def _middle(self, supposed: Supposed) -> Body:
+    def _middle(self, supposed: Supposed, grown: Grown) -> Body:
         """One body that all rounds have. Raises `Unlike`."""
         plan = self.plan
         found: Body | None = None
@@ -377,9 +431,11 @@ class _Planned:
             turn = int(plan.number(dim(number), 0))
             self.activation.types = dict(start)
             supposed.give(turn, symbol(self.turn))
+            grown.hold()
             with self.constants.collecting() as conditions:
                 parts = self._round(number)
             supposed.check(turn + plan.period)
+            grown.note()
             self._check_gradients(turn)
             body = Body(tuple(parts), tuple(conditions))
             if found is not None and body.key != found.key:
@@ -389,75 +445,17 @@ class _Planned:
         return found
 
 
-class Supposed:
-    """What a loop is supposed to carry into each round: sizes by the number of the round."""
-
-    def __init__(
-        self, loop: _Planned, courses: Mapping[str, tuple[Course, ...]]
-    ) -> None:
-        self._loop = loop
-        self._carried = loop.loop.loop.carried
-        self._activation = loop.activation
-        self._courses = courses
-
-    def give(self, turn: int, number: Dim) -> None:
-        """Gives the carried values of a turn their types, the number of its round being said as `number`."""
-        for name, values in self._carried.items():
-            self._activation.types[values[turn]] = self._type(
-                name, values[turn], number
-            )
-
-    def check(self, turn: int) -> None:
-        """Whether the round before left what this turn is supposed to find. Raises `Unlike`."""
-        for name, values in self._carried.items():
-            found = self._activation.type_of(values[turn])
-            wanted = self._type(name, values[turn], symbol(self._loop.turn) + 1)
-            if found.dtype != wanted.dtype or _sizes(found) != _sizes(wanted):
-                raise Unlike
-
-    def _type(self, name: str, value: int, number: Dim) -> TensorType:
-        own = self._activation.function.types[value]
-        shape = tuple(
-            size.value.named(course(number))
-            for size, course in zip(own.shape, self._courses[name], strict=True)
-        )
-        return TensorType(shape, own.dtype)
-
-
-def _arithmetic(before: Dim, after: Dim, first: int) -> Course:
-    """A size that grows by the same amount in each turn."""
-    return lambda number: before + (after - before) * (number - first)
-
-
-def _geometric(before: Dim, after: Dim, first: int) -> Course:
-    """A size that grows by the same factor in each turn."""
-    ratio = _factor(before, after)
-    if ratio is None:
-        return _arithmetic(before, after, first)
-    return lambda number: canonical(before * dim(ratio) ** (number - first))
-
-
-def _factor(before: Dim, after: Dim) -> int | None:
-    """The number of at least 2 that a size is multiplied by."""
-    if before == 0:
-        return None
-    ratio = (after // before).constant
-    return (
-        ratio if ratio is not None and ratio > 1 and before * ratio == after else None
-    )
-
-
 def _hold_for_any_number(conditions: Iterable[Condition]) -> bool:
     """Whether turns are what they are said to be however many there are."""
     return not remaining((each for each in conditions if each.turns), Assumptions())
 
 
-def _sizes(kind: TensorType) -> list[Dim]:
-    return [canonical(size.generic) for size in kind.shape]
-
-
 def _bind_pattern(pattern: Any, element: Any, uid: int, names: dict[str, Any]) -> None:
-    """Binds the variables of a loop to what they are in the constants of the model."""
+    """Binds the variables of a loop to what they are in the constants of the model; of tensors, their sizes."""
+    if isinstance(element, Element):
+        for axis, size in enumerate(element.kind.shape):
+            names[f"{pattern}.{axis}@{uid}"] = size
+        return
     if isinstance(pattern, str):
         if pattern != "_":
             names[f"{pattern}@{uid}"] = element

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import Figure, figure_named
 from nnspec.analysis.generic.conditions import Condition
-from nnspec.analysis.generic.programs import Symbolic
+from nnspec.analysis.generic.programs import Symbolic, Undecided
 from nnspec.analysis.generic.quotients import Quotients
 from nnspec.analysis.generic.stacks import Fewest, Tried, amounts_of, name_bound
 from nnspec.analysis.memory.calls import Calls
@@ -30,14 +30,6 @@ if TYPE_CHECKING:
 BECAUSE = "fewer turns of its loop are unlike the others"
 STACKED = "fewer layers take other memory"
 LAID = "an axis of one element lies otherwise in memory"
-
-
-class Undecided(Exception):
-    """What the program does hangs on the values of some constants, the `names`."""
-
-    def __init__(self, message: str, names: frozenset[str]) -> None:
-        super().__init__(message)
-        self.names = names
 
 
 class Running(Analysis):
@@ -62,7 +54,10 @@ class Running(Analysis):
         self._quotients = Quotients.of(facts, numbers, known)
         with self._quotients.holding():
             drops = setting.dropout == "configured"
-            self._symbolic = Symbolic(program, outcome, self._quotients, drops=drops)
+            parts = [part.at(numbers) for part in outcome.made.constants.parts]
+            self._symbolic = Symbolic(
+                program, outcome, self._quotients, parts, drops=drops
+            )
         super().__init__(self._symbolic.program, setting)
         self._facts = facts
         self._known = known

@@ -12,6 +12,7 @@ from nnspec.analysis.generic.conditions import Condition, fixed_by, remaining
 from nnspec.analysis.generic.constants import Constants
 from nnspec.analysis.generic.loops import UNLIKE
 from nnspec.analysis.generic.names import items_of
+from nnspec.analysis.generic.parts import Part, parts_of, restored
 from nnspec.analysis.generic.sums import Sums
 from nnspec.analysis.generic.trace import Activation, Outcome, Tracer, Unrolled
 from nnspec.analysis.setting import Setting
@@ -64,6 +65,7 @@ class Generic:
         self._asked = asked
         self._named = named
         self._known = known_of(named)
+        self.parts = parts_of(program, self._known.keys())
         self._unrolled = dict(unrolled)
         self._ran: tuple[Outcome, Running] | None = None
         self._tracer, self._outcome = self._traced()
@@ -144,7 +146,7 @@ class Generic:
                 self._tracer, self._outcome = self._traced()
                 continue
             self._conditions += found.conditions
-            return self._tracer.facts.applied(found.value)
+            return self._tracer.facts.applied(found.quotient)
 
     @property
     def _body(self) -> Body:
@@ -152,7 +154,8 @@ class Generic:
 
     def _traced(self) -> tuple[Tracer, Outcome]:
         while True:
-            constants = Constants(self._program.assumptions, self._known)
+            assumptions = self._program.assumptions
+            constants = Constants(assumptions, self._known, self.parts)
             tracer = Tracer(self._uses, constants, self._unrolled)
             try:
                 outcome = self._run(tracer)
@@ -164,7 +167,7 @@ class Generic:
             return tracer, outcome
 
     def _run(self, tracer: Tracer) -> Outcome:
-        names = _names(self._program, self._named)
+        names = _names(self._program, self._named, self.parts)
         entry = Activation(tracer, self._uses.main, dict(names))
         inputs = tuple(
             entry.own_type(port.values) if isinstance(port.values, int) else None
@@ -189,7 +192,7 @@ class Generic:
         kept = (n for n in known if n not in self._known and not n.startswith(LENGTH))
         fixed = {name: because for name, (_, because) in pinned.items()}
         return Found(
-            {name: _put(value, numbers) for name, value in figures.items()},
+            {n: _put(value, numbers, self.parts) for n, value in figures.items()},
             dict.fromkeys(kept, UNDECIDED) | fixed,
             rest,
         )
@@ -200,8 +203,16 @@ class Generic:
         return [*own, *running, *_lengths(self._named), *_lengths(self._asked)]
 
 
-def _put(value: Measured, numbers: Mapping[str, int]) -> Measured:
+def _put(
+    value: Measured, numbers: Mapping[str, int], parts: Iterable[Part]
+) -> Measured:
     """A figure with numbers for names, and what these make plain left out of its maxima."""
+    if parts:
+        known = [each.at(numbers) for each in parts]
+        sides = (
+            restored(side.at(numbers), known) for side in (value.value, value.below)
+        )
+        value = Measured(*sides)
     if not numbers:
         return value
     from nnspec.analysis.memory.peaks import thinned
@@ -223,10 +234,13 @@ def known_of(asked: Sequence[Parameter]) -> dict[str, Dim]:
     return found
 
 
-def _names(program: Program, asked: Sequence[Parameter]) -> dict[str, Any]:
+def _names(
+    program: Program, asked: Sequence[Parameter], parts: Iterable[Part]
+) -> dict[str, Any]:
     """What the names of the model mean: those that were asked for by themselves, the rest by value."""
     multiples = program.assumptions.multiples
     names: dict[str, Any] = {s: symbol(s, multiples.get(s, 1)) for s in program.symbols}
+    names |= {part.size: names[part.size].named(part.product) for part in parts}
     names |= {each.name: each.value for each in program.main.parameters}
     for each in asked:
         items = items_of(each)

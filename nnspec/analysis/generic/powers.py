@@ -1,9 +1,11 @@
-"""Powers of numbers whose exponents speak of the turn of a loop: what grows geometrically, and its sum."""
+"""Powers of numbers whose exponents speak of the turn of a loop: what grows or shrinks geometrically, and its sum."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from fractions import Fraction
-from math import comb
+from functools import cache
+from math import comb, gcd, lcm
 
 from nnspec.ir.dims import Atom, Dim, Monomial, dim, polynomial, symbol, total
 from nnspec.records import dataclass
@@ -13,50 +15,73 @@ MOST_TIMES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
-    """`ratio` to the power of a turn's number, times `rest` and a `factor`."""
+class Powers:
+    """A product: numbers to some exponents, each number once, times what is no such power."""
 
-    ratio: int
-    factor: Fraction
+    exponents: dict[int, Dim]
     rest: Monomial
+
+    @staticmethod
+    def of(monomial: Monomial) -> Powers:
+        """A product with the powers of each number joined: 2^n * 4^n is 2^(3 * n)."""
+        exponents: dict[int, Dim] = {}
+        rest: list[tuple[Atom, int]] = []
+        for atom, power in monomial:
+            base = _base(atom)
+            if base is None:
+                rest.append((atom, power))
+                continue
+            root, times = _root(base)
+            more = atom.arguments[1] * (power * times)
+            exponents[root] = exponents.get(root, dim(0)) + more
+        return Powers(exponents, tuple(rest))
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """`ratios` to so many times the number of a turn, times a product without that."""
+
+    ratios: dict[int, int]
+    besides: Powers
+
+    @property
+    def ratio(self) -> Fraction:
+        """What one turn multiplies by."""
+        found = Fraction(1)
+        for base, times in self.ratios.items():
+            found *= Fraction(base) ** times
+        return found
 
 
 def growth_of(monomial: Monomial, turn: str) -> Growth | None:
     """A product as powers of the number of a turn; None where its exponents are no multiples of that number."""
-    ratio, factor = 1, Fraction(1)
-    rest: list[tuple[Atom, int]] = []
-    for atom, power in monomial:
-        if all(turn not in each.symbols() for each in atom.arguments):
-            rest.append((atom, power))
-            continue
-        found = _exponential(atom, turn)
-        if found is None:
+    powers = Powers.of(monomial)
+    if any(turn in a.symbols() for atom, _ in powers.rest for a in atom.arguments):
+        return None
+    ratios: dict[int, int] = {}
+    besides: dict[int, Dim] = {}
+    for base, exponent in powers.exponents.items():
+        times = _times(exponent, turn)
+        if times is None:
             return None
-        base, times, besides = found
-        ratio *= base ** (times * power)
-        factor *= Fraction(base) ** (besides * power)
-    return Growth(ratio, factor, tuple(rest))
+        if times:
+            ratios[base] = times
+        besides[base] = exponent - symbol(turn) * times
+    return Growth(ratios, Powers(besides, powers.rest))
 
 
-def _exponential(atom: Atom, turn: str) -> tuple[int, int, int] | None:
-    """The base of a power, how often its exponent has a turn's number, and what it has besides."""
-    if atom.kind != "^":
-        return None
-    base, exponent = atom.arguments
-    linear = exponent - symbol(turn)
-    times = 1
-    while turn in linear.symbols() and times < MOST_TIMES:
-        linear = linear - symbol(turn)
-        times += 1
-    if base.constant is None or base.constant < 2 or linear.constant is None:
-        return None
-    return base.constant, times, linear.constant
+def _times(exponent: Dim, turn: str) -> int | None:
+    """How often the number of a turn stands in an exponent; None if it stands there otherwise."""
+    ((own, _),) = symbol(turn).terms
+    times = dict(exponent.terms).get(own, 0)
+    rest = exponent - symbol(turn) * times
+    return None if turn in rest.symbols() or abs(times) > MOST_TIMES else times
 
 
-def power_sum(ratio: int, power: int) -> tuple[Fraction, ...]:
+def power_sum(ratio: Fraction, power: int) -> tuple[Fraction, ...]:
     """The coefficients of a polynomial P with P(n) r^n - P(m) r^m = sum of t^p r^t over t from m to below n.
 
-    From r P(n + 1) - P(n) = n^p, the highest power first.
+    From r P(n + 1) - P(n) = n^p, the lowest power first.
     """
     found = [Fraction(0)] * (power + 1)
     for place in range(power, -1, -1):
@@ -69,33 +94,205 @@ def power_sum(ratio: int, power: int) -> tuple[Fraction, ...]:
     return tuple(found)
 
 
-def raised(ratio: int, exponent: Dim) -> tuple[Fraction, Dim]:
-    """A power of a number as a factor, and a power without a number in its exponent."""
-    if exponent.constant is not None:
-        return Fraction(ratio) ** exponent.constant, dim(1)
-    besides = dict(exponent.terms).get((), 0)
-    return Fraction(ratio) ** besides, dim(ratio) ** (exponent - besides)
+# ---- written in one way ---------------------------------------------------------------------------
 
 
 def canonical(value: Dim) -> Dim:
-    """A size with the powers of a number joined: 2 * 2^(n - 1) is 2^n."""
-    return polynomial(_joined(*term) for term in value.terms) if value.terms else value
+    """A size with the powers of each number joined: 2 * 2^(n - 1) is 2^n."""
+    if all(atom.kind != "^" for atom in value.atoms()):
+        return value
+    return total(_joined(*term) for term in value.terms) if value.terms else value
 
 
-def _joined(monomial: Monomial, coefficient: int) -> tuple[Monomial, int]:
-    powers = [each for each in monomial if _is_power(each[0])]
-    bases = {int(atom.arguments[0]) for atom, _ in powers}
-    if len(bases) != 1:
-        return monomial, coefficient
-    (base,) = bases
-    exponent = total(atom.arguments[1] * power for atom, power in powers)
-    while coefficient % base == 0:
-        coefficient //= base
-        exponent = exponent + 1
-    rest = [each for each in monomial if not _is_power(each[0])]
-    ((joined, _),) = (dim(base) ** exponent).terms
-    return tuple(sorted((*rest, *joined), key=lambda each: each[0].key)), coefficient
+def _joined(monomial: Monomial, coefficient: int) -> Dim:
+    powers = Powers.of(monomial)
+    found = polynomial([(powers.rest, 1)])
+    for base, exponent in powers.exponents.items():
+        while coefficient % base == 0 and exponent.constant is None:
+            coefficient //= base
+            exponent = exponent + 1
+        found = found * dim(base) ** exponent
+    return found * coefficient
 
 
-def _is_power(atom: Atom) -> bool:
-    return atom.kind == "^" and (atom.arguments[0].constant or 0) > 1
+def spread(terms: Iterable[tuple[Fraction, Powers]]) -> tuple[Dim, int]:
+    """A sum without numbers in exponents, and what divides it without remainder: 2^(n + 1) + 4^n is 2 * 2^n + (2^n)^2.
+
+    Products that are the same are written in the same way, so that what cancels is gone.
+    """
+    found: dict[Monomial, Fraction] = {}
+    for factor, powers in terms:
+        monomial, number = _without_numbers(powers)
+        found[monomial] = found.get(monomial, Fraction(0)) + factor * number
+    scale = lcm(*(each.denominator for each in found.values()), 1)
+    return polynomial((m, int(c * scale)) for m, c in found.items()), scale
+
+
+def scaled(value: Dim) -> tuple[Monomial, Fraction]:
+    """A product as one without numbers in exponents, and a factor."""
+    ((monomial, coefficient),) = value.terms
+    found, number = _without_numbers(Powers.of(monomial))
+    return found, number * coefficient
+
+
+def expanded(value: Dim, below: int = 1) -> Dim:
+    """A value over what divides it without remainder, without numbers in exponents."""
+    if all(atom.kind != "^" for atom in value.atoms()):
+        return divided(value, below)
+    whole, scale = spread((Fraction(c), Powers.of(m)) for m, c in value.terms)
+    return divided(whole, scale * below)
+
+
+def _without_numbers(powers: Powers) -> tuple[Monomial, Fraction]:
+    number = Fraction(1)
+    found = polynomial([(powers.rest, 1)])
+    for base, exponent in powers.exponents.items():
+        besides = exponent.constant
+        if besides is None:
+            besides = dict(exponent.terms).get((), 0)
+        number *= Fraction(base) ** besides
+        rest = exponent - besides
+        if all(times > 0 for _, times in rest.terms):
+            for monomial, times in rest.terms:
+                found = found * _repeated(
+                    dim(base) ** polynomial([(monomial, 1)]), times
+                )
+        else:
+            found = found * dim(base) ** rest
+    ((monomial, _),) = found.terms or (((), 1),)
+    return monomial, number
+
+
+def _repeated(value: Dim, times: int) -> Dim:
+    ((monomial, _),) = value.terms
+    return polynomial([(tuple((atom, power * times) for atom, power in monomial), 1)])
+
+
+def divided(value: Dim, divisor: int) -> Dim:
+    """A value that divides without remainder, whatever its names are."""
+    if value.is_constant:
+        return dim(int(value) // divisor)
+    shared = gcd(divisor, *(coefficient for _, coefficient in value.terms))
+    reduced = polynomial((m, c // shared) for m, c in value.terms)
+    return reduced // (divisor // shared)
+
+
+# ---- quotients ------------------------------------------------------------------------------------
+
+
+def ratio_of(before: Dim, after: Dim) -> tuple[int, int] | None:
+    """A number and the power of it that the second size is times the first; None where there is none."""
+    if len(before.terms) != 1 or len(after.terms) != 1:
+        return None
+    (one, factor), (other, number) = before.terms[0], after.terms[0]
+    old, new = Powers.of(one), Powers.of(other)
+    if sorted(old.rest) != sorted(new.rest):
+        return None
+    found = Fraction(number, factor)
+    for base in {*old.exponents, *new.exponents}:
+        zero = dim(0)
+        more = new.exponents.get(base, zero) - old.exponents.get(base, zero)
+        if more.constant is None:
+            return None
+        found *= Fraction(base) ** more.constant
+    return _power_of(found)
+
+
+def _power_of(ratio: Fraction) -> tuple[int, int] | None:
+    if ratio == 1 or 1 not in (ratio.numerator, ratio.denominator) or ratio < 0:
+        return None
+    base, times = _root(max(ratio.numerator, ratio.denominator))
+    return base, times if ratio > 1 else -times
+
+
+def times_power(value: Dim, base: int, exponent: Dim) -> Dim:
+    """A size times a power of a number, which may have a negative exponent where the size is a multiple."""
+    return total(
+        _raised(monomial, coefficient, base, exponent)
+        for monomial, coefficient in (value.terms or (((), int(value)),))
+    )
+
+
+def _raised(monomial: Monomial, coefficient: int, base: int, exponent: Dim) -> Dim:
+    powers = Powers.of(monomial)
+    exponents = dict(powers.exponents)
+    exponents[base] = exponents.get(base, dim(0)) + exponent
+    found = polynomial([(powers.rest, 1)])
+    for each, raised in exponents.items():
+        while coefficient % each == 0 and coefficient and raised.constant != 0:
+            coefficient //= each
+            raised = raised + 1
+        found = found * dim(each) ** raised
+    return found * coefficient
+
+
+def quotients(value: Dim, is_at_least: Callable[[Dim, int], bool]) -> Dim:
+    """A size without quotients by numbers of whose powers its terms are multiples: (h * 2^n - 1) // 2 is h * 2^(n - 1) - 1.
+
+    It is asked of exponents whether they are at least a number, where that matters.
+    """
+
+    def replace(atom: Atom) -> Dim | None:
+        if atom.kind != "//":
+            return None
+        above, below = atom.arguments
+        if below.constant is None or below.constant < 2:
+            return None
+        return _over(quotients(above, is_at_least), below.constant, is_at_least)
+
+    if all(atom.kind != "^" for atom in value.atoms()):
+        return value
+    return canonical(value.substitute(replace))
+
+
+def _over(
+    above: Dim, below: int, is_at_least: Callable[[Dim, int], bool]
+) -> Dim | None:
+    whole, rest = dim(0), dim(0)
+    for monomial, coefficient in above.terms:
+        found = _term_over(monomial, coefficient, below, is_at_least)
+        if found is None:
+            rest = rest + polynomial([(monomial, coefficient)])
+        else:
+            whole = whole + found
+    return None if whole == 0 else whole + rest // below
+
+
+def _term_over(
+    monomial: Monomial,
+    coefficient: int,
+    below: int,
+    is_at_least: Callable[[Dim, int], bool],
+) -> Dim | None:
+    shared = gcd(coefficient, below)
+    base, times = _root(below // shared)
+    powers = Powers.of(monomial)
+    if below == shared or base not in powers.exponents:
+        return None
+    exponent = powers.exponents[base]
+    if exponent.constant is not None or not is_at_least(exponent, times):
+        return None
+    value = polynomial([(monomial, coefficient // shared)])
+    return times_power(value, base, dim(-times))
+
+
+# ---- numbers --------------------------------------------------------------------------------------
+
+
+def _base(atom: Atom) -> int | None:
+    """The number of at least 2 that a power is one of."""
+    if atom.kind != "^":
+        return None
+    base = atom.arguments[0].constant
+    return base if base is not None and base > 1 else None
+
+
+@cache
+def _root(number: int) -> tuple[int, int]:
+    """The least number of which this one is a power, and the exponent."""
+    for times in range(number.bit_length(), 1, -1):
+        root = round(number ** (1 / times)) if number.bit_length() < 1000 else 0
+        for each in (root - 1, root, root + 1):
+            if each > 1 and each**times == number:
+                return each, times
+    return number, 1

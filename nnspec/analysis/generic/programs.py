@@ -6,11 +6,12 @@ may take any number of turns it is known how many they stand for (`Turns`), and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.generic.loops import ROUND, TURN
+from nnspec.analysis.generic.parts import Part, restored
 from nnspec.analysis.generic.quotients import Quotients
 from nnspec.analysis.memory.rolling import Turns, Unlike
 from nnspec.analysis.memory.turns import RUN
@@ -30,6 +31,14 @@ LAYERS = 1 + RUN
 """How many layers are run of a stack of any number: one that the others may be unlike, and these."""
 
 
+class Undecided(Exception):
+    """What the program does hangs on the values of some constants, the `names`."""
+
+    def __init__(self, message: str, names: frozenset[str]) -> None:
+        super().__init__(message)
+        self.names = names
+
+
 class Symbolic:
     """The program of an outcome, and the loops that stand for more turns than they take.
 
@@ -41,10 +50,12 @@ class Symbolic:
         program: Program,
         outcome: Outcome,
         quotients: Quotients,
+        parts: Sequence[Part],
         *,
         drops: bool,
     ) -> None:
         self._quotients = quotients
+        self._parts = parts
         self._drops = drops
         self._functions: dict[str, Function] = {}
         self.turns: dict[str, Mapping[Loop, Turns]] = {}
@@ -59,6 +70,10 @@ class Symbolic:
 
     def _function(self, outcome: Outcome) -> Function:
         made = outcome.made
+        listed = [r.loop for loop, r in made.repeated.items() if loop.lists]
+        listed += [r.loop for loop, r in made.repeated.items() if loop.elements]
+        if listed:
+            raise Unlike("what its turns make is in a list", frozenset(listed))
         for node, loops in made.unsteady.items():
             if self._drops or not isinstance(made.operators[node], RandomDrop):
                 raise Unlike("a rate is 0 in some turns of its loop", loops)
@@ -126,7 +141,11 @@ class Symbolic:
         if turns:
             loops = frozenset(name.partition("@")[2] for name in turns)
             raise Unlike("a size changes from turn to turn of its loop", loops)
-        return found
+        for part in self._parts:
+            if part.symbol in found.symbols() and part.divisor.constant is None:
+                names = frozenset(part.divisor.symbols())
+                raise Undecided("a size is a multiple of a power", names)
+        return restored(found, self._parts)
 
 
 def mapped(value: Any, own: Any, change: Callable[[Dim], Dim]) -> Any:

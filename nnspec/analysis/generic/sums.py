@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
-from math import comb, gcd, lcm
+from math import comb, lcm
 
 from nnspec.analysis.generic.bodies import (
     Body,
@@ -17,11 +18,19 @@ from nnspec.analysis.generic.bodies import (
 )
 from nnspec.analysis.generic.conditions import Condition, Turns, remaining
 from nnspec.analysis.generic.constants import RULED, Constants
-from nnspec.analysis.generic.powers import growth_of, power_sum, raised
+from nnspec.analysis.generic.powers import (
+    Growth,
+    Powers,
+    expanded,
+    growth_of,
+    power_sum,
+    spread,
+)
 from nnspec.analysis.generic.trace import Unrolled
 from nnspec.analysis.totals import Additive
 from nnspec.ir.assumptions import Assumptions
-from nnspec.ir.dims import ZERO, Atom, Dim, dim, polynomial, total, witnessed
+from nnspec.ir.dims import ZERO, Atom, Dim, dim, total, witnessed
+from nnspec.ir.dims.polynomials import multiplied_monomials as multiplied
 from nnspec.ops.base import OpError, replaced
 from nnspec.records import dataclass
 
@@ -41,16 +50,17 @@ class Sums:
     def counted(self, body: Body) -> Counted:
         """A body with all that is in it. Raises `Unrolled` for turns that do not add up to a formula."""
         if body.key not in self._made:
-            counts: dict[str, tuple[Dim, int]] = {}
+            counts: dict[str, tuple[Counted, int]] = {}
             conditions: list[Condition] = []
             for part in body.parts:
                 found = self._part(part)
-                key = found.value.key
-                counts[key] = (found.value, counts.get(key, (found.value, 0))[1] + 1)
+                key = f"{found.value.key}/{found.below}"
+                counts[key] = (found, counts.get(key, (found, 0))[1] + 1)
                 conditions += found.conditions
-            whole = total(value * count for value, count in counts.values())
             unique = {each.key: each for each in conditions}
-            self._made[body.key] = Counted(whole, tuple(unique.values()))
+            self._made[body.key] = Counted.total(
+                counts.values(), tuple(unique.values())
+            )
         return self._made[body.key]
 
     def _part(self, part: Part) -> Counted:
@@ -73,7 +83,7 @@ class Sums:
         ):
             value = self._stacked(site)
             if value is None:
-                value = self._quantity.rule(site).generic
+                value = self._constants.plain(self._quantity.rule(site).generic)
             for name in site.uncertain:
                 self._check_either(site, name, value)
         return Counted(value, tuple(conditions))
@@ -119,53 +129,78 @@ class Sums:
             inner = self.counted(part.body)
         except Unsteady:
             raise Unrolled(part.loop) from None
-        found = added_up(inner.value, part.turn, part.first, part.stop)
+        found = summed(inner.value, part.turn, part.first, part.stop)
         turns = Turns(part.turn, part.first, part.stop)
         conditions = [condition.within(turns) for condition in inner.conditions]
         rest = remaining((c for c in conditions if c.turns), Assumptions())
         if found is None or rest:
             raise Unrolled(part.loop)
-        return Counted(found, tuple(c for c in conditions if not c.turns))
+        value, below = found
+        outer = tuple(c for c in conditions if not c.turns)
+        return Counted(value, outer, below * inner.below)
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A sum, and the conditions under which it is right."""
+    """A sum over what divides it without remainder, and the conditions under which it is right."""
 
     value: Dim
     conditions: tuple[Condition, ...] = ()
+    below: int = 1
+
+    @staticmethod
+    def total(
+        parts: Collection[tuple[Counted, int]], conditions: tuple[Condition, ...]
+    ) -> Counted:
+        """Sums, each so often."""
+        below = lcm(*(part.below for part, _ in parts), 1)
+        whole = total(p.value * (n * (below // p.below)) for p, n in parts)
+        return Counted(whole, conditions, below)
+
+    @property
+    def quotient(self) -> Dim:
+        """The sum as one formula."""
+        return expanded(self.value, self.below)
 
 
 def added_up(value: Dim, turn: str, first: int, stop: Dim) -> Dim | None:
-    """The sum of a value over the turns from `first` to below `stop`.
+    """The sum of a value over the turns from `first` to below `stop`, if it has a formula (see `summed`)."""
+    found = summed(value, turn, first, stop)
+    return None if found is None else expanded(*found)
+
+
+def summed(value: Dim, turn: str, first: int, stop: Dim) -> tuple[Dim, int] | None:
+    """The sum of a value over the turns from `first` to below `stop`, and what divides it without remainder.
 
     None unless it is a sum of powers of a turn's number, times powers of numbers with it in their exponents.
     """
-    summands: list[tuple[Fraction, Dim]] = []
+    summands: list[tuple[Fraction, Powers]] = []
     for monomial, coefficient in value.terms or (((), int(value)),):
         power = sum(p for atom, p in monomial if _is_turn(atom, turn))
         others = tuple((a, p) for a, p in monomial if not _is_turn(a, turn))
         growth = growth_of(others, turn)
         if growth is None:
             return None
-        scale, rest = coefficient * growth.factor, polynomial([(growth.rest, 1)])
-        for number, sign in ((stop, 1), (dim(first), -1)):
-            for factor, amount in _summed(power, growth.ratio, number):
-                summands.append((sign * scale * factor, rest * amount))
-    scale = lcm(*(factor.denominator for factor, _ in summands), 1)
-    return _divided(total(amount * int(f * scale) for f, amount in summands), scale)
+        summands += _summed(power, growth, stop, coefficient)
+        summands += _summed(power, growth, dim(first), -coefficient)
+    return spread(summands)
 
 
-def _summed(power: int, ratio: int, number: Dim) -> list[tuple[Fraction, Dim]]:
-    """The sum of t^p r^t over t up to below a number, up to what is the same for all numbers."""
-    if ratio == 1:
-        return [(c, number**e) for e, c in enumerate(_power_sum(power)) if c]
-    factor, raised_to = raised(ratio, number)
-    return [
-        (c * factor, number**e * raised_to)
-        for e, c in enumerate(power_sum(ratio, power))
-        if c
-    ]
+def _summed(
+    power: int, growth: Growth, number: Dim, factor: int
+) -> Iterator[tuple[Fraction, Powers]]:
+    """The sum of t^p r^t over t up to below a number, up to what is the same for all numbers, times a factor."""
+    exponents = dict(growth.besides.exponents)
+    for base, times in growth.ratios.items():
+        exponents[base] = exponents[base] + times * number
+    coefficients = (
+        power_sum(growth.ratio, power) if growth.ratio != 1 else _power_sum(power)
+    )
+    for place, coefficient in enumerate(coefficients):
+        amount = number**place
+        for monomial, inner in amount.terms or (((), int(amount)),):
+            rest = multiplied(growth.besides.rest, monomial)
+            yield coefficient * inner * factor, Powers(exponents, rest)
 
 
 def _is_turn(atom: Atom, turn: str) -> bool:
@@ -188,12 +223,3 @@ def _bernoulli(index: int) -> Fraction:
         return Fraction(1)
     rest = sum((comb(index + 1, k) * _bernoulli(k) for k in range(index)), Fraction(0))
     return -rest / (index + 1)
-
-
-def _divided(value: Dim, divisor: int) -> Dim:
-    """A value that divides without remainder, whatever its names are."""
-    if value.is_constant:
-        return dim(int(value) // divisor)
-    shared = gcd(divisor, *(coefficient for _, coefficient in value.terms))
-    reduced = polynomial((m, c // shared) for m, c in value.terms)
-    return reduced // (divisor // shared)

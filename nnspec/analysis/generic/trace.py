@@ -42,6 +42,7 @@ from nnspec.ops.checked import fields_of
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
+    from nnspec.analysis.generic.gathered import Listed
     from nnspec.analysis.generic.loops import Repetition
 
 SPLITTING = frozenset({"rearrange", "reshape", "split"})
@@ -127,7 +128,7 @@ class Tracer:
 
 
 class Activation:
-    """One function being run: its names, and the types of its values in the constants of the model.
+    """One function being run: its names, its `lists` of tensors, and the types of its values in the constants of the model.
 
     `given`, `operators` and `called` are what values, nodes and calls came to at last, and `repeated` the
     loops of which one turn was said for all. `sites` are the nodes by number, `nested` says in how many loops it is, `outer` in
@@ -147,6 +148,7 @@ class Activation:
         self.operators: dict[int, Operator] = {}
         self.called: dict[int, Outcome] = {}
         self.repeated: dict[Loop, Repetition] = {}
+        self.lists: dict[str, Listed] = {}
         self.nested = 0
         self.outer: tuple[int, ...] = ()
         self.unsteady: dict[int, frozenset[str]] = {}
@@ -183,6 +185,11 @@ class Activation:
         own = self.function.types[value]
         sizes = tuple(self.constants.size(size, self.names) for size in own.shape)
         return TensorType(sizes, own.dtype)
+
+    def show(self, value: int, kind: TensorType) -> None:
+        """Gives a value that a loop keeps to itself the type that it has as an element of a list."""
+        self.types[value] = kind
+        self.hidden.pop(value, None)
 
     # ---- statements --------------------------------------------------------------------------
 
@@ -267,6 +274,7 @@ class Activation:
     def _note_stretching(self, op: Operator, given: tuple[Any, ...]) -> None:
         """Notes what broadcasting hangs on, free sizes apart: they are never taken for 1."""
         free = set(self.tracer.uses.program.symbols)
+        free |= {part.symbol for part in self.constants.parts}
         for sign, size in decisions(op, given, self.tracer.facts):
             if not size.symbols() & free:
                 self.constants.note(sign, size, ONE, STRETCHED)
@@ -315,6 +323,12 @@ class Activation:
             return {name: self._field(item) for name, item in pairs.items()}
         return value
 
+    def _plain(self, kind: TensorType) -> TensorType:
+        sizes = (
+            size.value.named(self.constants.plain(size.generic)) for size in kind.shape
+        )
+        return TensorType(tuple(sizes), kind.dtype)
+
     def _inferred(
         self, op: Operator, given: tuple[Any, ...], node: Node
     ) -> tuple[TensorType, ...]:
@@ -324,6 +338,7 @@ class Activation:
         except (OpError, DimError):
             return tuple(self.own_type(value) for value in node.outputs)
         results = found if isinstance(found, tuple) else (found,)
+        results = tuple(self._plain(kind) for kind in results)
         if op.op_name() in SPLITTING and not _quotients(given):
             for above, below in _quotients(results):
                 self.tracer.facts.divides(above, below)

@@ -98,8 +98,9 @@ class Formulas:
             for name, because in self.forms.fixed.items()
         ]
         found += self._kept()
-        if self.forms.conditions:
-            found.append(f"holds where {', '.join(map(str, self.forms.conditions))}")
+        holds = [*map(str, self.forms.conditions), *self.forms.multiples()]
+        if holds:
+            found.append(f"holds where {', '.join(holds)}")
         found += self.unsaid().values()
         if self.left_out:
             names = ",".join(each.name for each in self.left_out)

@@ -220,6 +220,9 @@ class Merger:
         if not any(loop.iterations for _, loop in current):
             return []
         uid = current[0][1].uid
+        for track, loop in current:
+            if loop.lists and loop.iterable is not None:
+                self._decided([track], localised(track, loop.iterable))
         may_roll = self._may_roll and uid not in self._written_out
         if may_roll and all(rolls(track, loop) for track, loop in current):
             made, joining = dict(self._steps.made), dict(self._joiner.joining)
