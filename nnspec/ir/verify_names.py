@@ -22,6 +22,7 @@ from nnspec.ir.graph import (
     spread,
     walk,
 )
+from nnspec.ir.terms import Term
 from nnspec.ops.checked import fields_of
 
 Fault: TypeAlias = "tuple[str, Node | None]"
@@ -167,6 +168,27 @@ def _of_loop(function: Function, loop: Loop) -> Iterator[str]:
         for value in history:
             if value not in function.types:
                 yield f"`{name}` is value {value} in a loop, which is none"
+    yield from _of_lists(function, loop)
+
+
+def _of_lists(function: Function, loop: Loop) -> Iterator[str]:
+    for name, history in loop.lists.items():
+        if not is_name(name):
+            yield f"`{name}` is no name in a loop"
+        if history and len(history) != len(loop.iterations) + 1:
+            yield f"the list `{name}` is {len(history)} lists in {len(loop.iterations)} turns"
+        for term in history:
+            yield from _of_term(function, term)
+    if loop.elements is not None:
+        yield from _of_term(function, loop.elements)
+
+
+def _of_term(function: Function, term: Term) -> Iterator[str]:
+    if term.kind == "value" and term.arguments[0] not in function.types:
+        yield f"a list holds value {term.arguments[0]}, which is none"
+    for part in term.arguments:
+        if isinstance(part, Term):
+            yield from _of_term(function, part)
 
 
 def _without_axis(name: str) -> str:

@@ -119,6 +119,41 @@ CHANGES: list[tuple[str, Callable[[Any], Any]]] = [
 ]  # fmt: skip
 
 
+LISTED = """
+model Net(depth: int = 2) {
+  input x: [B, 4]
+  found = []
+  for _ in range(depth) { x = x -> layers: Linear(4)
+    found = found + [x] }
+  for y in found { x = x + y }
+  output y = x
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "change"),
+    [
+        ("holds value 99", lambda d: term(d, "value").update(arguments=[99])),
+        (
+            "cannot have these arg",
+            lambda d: term(d, "value").update(arguments=["x"]),
+        ),
+        ("2 lists in 2 turns", lambda d: item(d, "loop")["lists"]["found"].pop()),
+        (
+            "`a b` is no name in a loop",
+            lambda d: item(d, "loop")["lists"].update({"a b": []}),
+        ),
+    ],
+)
+def test_how_lists_were_made_is_refused_where_it_cannot_be(message, change):
+    data = program_to_json(program(LISTED))
+    assert program_to_json(program_from_json(data, OPS)) == data
+    change(data)
+    with pytest.raises(ProgramError, match=message):
+        program_from_json(data, OPS)
+
+
 def _remainder(data: Any) -> Any:
     """An atom that divides by an empty sum."""
     data["expressions"].append({"kind": "dim", "terms": []})

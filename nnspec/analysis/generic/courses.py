@@ -69,6 +69,8 @@ class Grown:
         self._activation = loop.activation
         self._keys = [loop.loop.list_key(name) for name in loop.loop.loop.lists]
         lists = self._activation.lists
+        if not all(key in lists for key in self._keys):
+            raise Unlike
         self._starts = {key: lists[key] for key in self._keys}
         self._rounds: dict[str, list[Joined]] = {key: [] for key in self._keys}
 
@@ -80,7 +82,7 @@ class Grown:
     def note(self) -> None:
         """A round is over. Raises `Unlike` where it did something else with a list than to put one tensor before it or behind it."""
         for key, rounds in self._rounds.items():
-            found = self._activation.lists[key]
+            found = self._activation.lists.get(key)
             if not isinstance(found, Joined) or found.middle != Held(key):
                 raise Unlike
             rounds.append(found)
@@ -167,8 +169,12 @@ class Grown:
         return found[0].kind if step < 0 else found[-1].kind
 
 
-def _kinds(items: Iterable[Element]) -> list[str]:
-    return [key_of(each.kind) for each in items]
+def _kinds(items: Iterable[Any]) -> list[str]:
+    """The types of tensors. Raises `Unlike` for anything else in a list."""
+    found = list(items)
+    if not all(isinstance(each, Element) for each in found):
+        raise Unlike
+    return [key_of(each.kind) for each in found]
 
 
 def arithmetic(before: Dim, after: Dim, first: int) -> Course:

@@ -80,7 +80,7 @@ class Lists:
         """The list that a term means. Raises `Unsaid`."""
         match term.kind:
             case "name":
-                return self._activation.lists[term.arguments[0]]
+                return self._known(term.arguments[0])
             case "list":
                 return tuple(self._element(part) for part in term.arguments)
             case "arithmetic":
@@ -90,6 +90,12 @@ class Lists:
                 return self._constants.call(name, *map(self._argument, parts))
             case _:
                 raise Unsaid(term.kind)
+
+    def _known(self, name: str) -> Listed:
+        found = self._activation.lists.get(name)
+        if found is None:
+            raise Unsaid(name)
+        return found
 
     def _element(self, term: Term) -> Element:
         (value,) = term.arguments

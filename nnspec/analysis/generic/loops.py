@@ -172,7 +172,10 @@ class Turning:
         return self.constants.term_or(self.loop.iterable, self.activation.names, None)
 
     def _elements(self, term: Term) -> Any:
-        """The elements of a list that loops grew. Raises `Unrolled` where its length is not known."""
+        """The elements of a list that loops grew; None where these are gone through turn by turn, all of them.
+
+        Raises `Unrolled` where others are, and how long the list is cannot be said.
+        """
         from nnspec.analysis.generic.trace import Unrolled
 
         try:
@@ -183,17 +186,25 @@ class Turning:
             for loop, repeated in self.activation.repeated.items():
                 if loop.lists:
                     raise Unrolled(repeated.loop) from None
-            raise
+            return None
 
     # ---- lists of tensors ----------------------------------------------------------------------
 
     def note_lists(self, turn: int) -> None:
-        """Notes what the lists are that the loop carries, before a turn."""
+        """Notes what the lists are that the loop carries, before a turn, as far as that can be said."""
+        lists = self.activation.lists
         for name, terms in self.loop.lists.items():
-            if terms:
-                self.activation.lists[self.list_key(name)] = self.lists.read(
-                    terms[turn]
-                )
+            key = self.list_key(name)
+            try:
+                found = self.lists.read(terms[turn]) if terms else None
+            except Open:
+                raise
+            except Unsaid:
+                found = None
+            if found is None:
+                lists.pop(key, None)
+            else:
+                lists[key] = found
 
     def list_key(self, name: str) -> str:
         """What the terms of lists call a list that the loop carries."""
