@@ -97,6 +97,10 @@ def indexed(frame: Frame, value: Value, node: ast.Index) -> Value:
         raise frame.error("E0322", "a list has one axis", node)
     subscript = node.subscripts[0]
     if isinstance(subscript, ast.Slice):
+        if isinstance(value, Sequence) and value.made is not None:
+            if _is_backwards(frame, subscript):
+                return _reversed(frame, [value], node)
+            value = grown.settled(frame, value)
         return _sliced(frame, value, items, subscript)
     place = evaluation.integer(frame, subscript)
     if not place.is_constant or not -len(items) <= int(place) < len(items):
@@ -107,6 +111,8 @@ def indexed(frame: Frame, value: Value, node: ast.Index) -> Value:
             hint=f"the first is 0, the last {len(items) - 1}" if items else None,
         )
     found = items[int(place)]
+    if isinstance(value, Sequence) and value.made is not None:
+        return grown.element(frame, value, found, place, node)
     if isinstance(found, Instance):
         return _layer(frame, items, place, found)
     whole, position = term_of(value), as_term(place)
@@ -118,6 +124,14 @@ def indexed(frame: Frame, value: Value, node: ast.Index) -> Value:
     if whole is None or isinstance(found, Tensor):
         return found
     return evaluation.renamed(found, Term("index", (whole, position)))
+
+
+def _is_backwards(frame: Frame, node: ast.Slice) -> bool:
+    """Whether a slice is `[::-1]`."""
+    if node.start is not None or node.stop is not None or node.step is None:
+        return False
+    step = evaluation.integer(frame, node.step)
+    return step == -1 and step.generic is step
 
 
 def _layer(frame: Frame, items: list[Value], place: Dim, found: Instance) -> Instance:

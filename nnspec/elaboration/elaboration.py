@@ -95,7 +95,7 @@ class Elaboration:
         )
         self.repeated += len(self.diagnostics.found) == known
 
-    def place_number(self, frame: Frame, node: ast.Stmt) -> int:
+    def place_number(self, frame: Frame, node: ast.Node) -> int:
         """A number for a place of a text, different from those of all other texts."""
         source = frame.module.file.source
         number = self._sources.setdefault(source, len(self._sources))

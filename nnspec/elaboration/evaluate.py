@@ -403,7 +403,7 @@ def _attribute(frame: Frame, node: ast.Attribute) -> Value:
 
 
 def _index(frame: Frame, node: ast.Index) -> Value:
-    value = evaluate(frame, node.object)
+    value = evaluate(frame, node.object, followed=True)
     if isinstance(value, Tensor):
         return apply.slicing(frame, value, node)
     if isinstance(value, Instance):

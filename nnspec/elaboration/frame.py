@@ -19,6 +19,7 @@ from nnspec.ir.graph import (
     Port,
     Running,
     Step,
+    Taken,
     counted,
     dotted,
 )
@@ -76,6 +77,10 @@ class Builder:
     # What the loops go through that lists of these names hang on (see `grown`).
     grown: dict[str, tuple[Term, ...]] = field(
         default_factory=dict[str, tuple[Term, ...]]
+    )
+    # The elements of such lists that were taken, with their types, in each of the turns that are gone through.
+    taken: list[dict[int, tuple[Taken, TensorType]]] = field(
+        default_factory=list["dict[int, tuple[Taken, TensorType]]"]
     )
     closed: bool = False
 

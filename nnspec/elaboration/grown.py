@@ -11,9 +11,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from nnspec.elaboration.frame import Builder, Frame
-from nnspec.ir.dims import DimError
+from nnspec.ir.dims import Dim, DimError, symbol
+from nnspec.ir.graph import Taken
 from nnspec.ir.terms import Term
+from nnspec.ir.types import TensorType
 from nnspec.ir.values import Sequence, Tensor, Value, as_term
+from nnspec.syntax import ast
 
 
 def made_of(value: Value | None) -> Term | None:
@@ -70,6 +73,33 @@ def computed(
     if made is not None:
         return replace(whole, made=made)
     return _lost(frame, whole, arguments)
+
+
+def element(
+    frame: Frame, whole: Sequence, found: Value, place: Dim, node: ast.Index
+) -> Value:
+    """An element of a list, which a turn of a loop may take once at a place of the text.
+
+    Its sizes are those of the place, whichever that is.
+    """
+    taken, position = frame.builder.taken, as_term(place)
+    uid = frame.elaboration.place_number(frame, node)
+    can_follow = whole.made is not None and position is not None and bool(taken)
+    if not can_follow or not isinstance(found, Tensor) or uid in taken[-1]:
+        settled(frame, whole)
+        return found
+    assert whole.made is not None
+    assert position is not None
+    taken[-1][uid] = Taken(uid, found.id, whole.made, position), found.type
+    shape = tuple(
+        size.value.named(symbol(key)) for key, size in sizes_at(uid, found.type).items()
+    )
+    return Tensor(found.id, TensorType(shape, found.type.dtype), found.origin)
+
+
+def sizes_at(uid: int, kind: TensorType) -> dict[str, Dim]:
+    """The sizes of an element that is taken at a place of the text, by their names."""
+    return {f"at.{axis}@{uid}": size for axis, size in enumerate(kind.shape)}
 
 
 def _lost(frame: Frame, whole: Sequence, parts: Iterable[Value]) -> Sequence:

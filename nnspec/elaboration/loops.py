@@ -151,10 +151,17 @@ def _turn(loop: _Turning, element: Value, run: Run) -> None:
     loop.known = _entering(loop)
     _enter(loop)
     values: dict[str, Any] = {}
-    with builder.turn(loop.uid, len(loop.iterations)):
-        _bind_loop(loop, loop.node.pattern, element, values)
-        run(frame, loop.node.body)
-    loop.iterations.append(Iteration(values, tuple(builder.items)))
+    builder.taken.append({})
+    try:
+        with builder.turn(loop.uid, len(loop.iterations)):
+            _bind_loop(loop, loop.node.pattern, element, values)
+            run(frame, loop.node.body)
+    finally:
+        taken = tuple(builder.taken.pop().values())
+    for each, kind in taken:
+        values |= grown.sizes_at(each.uid, kind)
+    elements = tuple(each for each, _ in taken)
+    loop.iterations.append(Iteration(values, tuple(builder.items), elements))
     builder.items = []
     _leave(loop)
     loop.known |= {key: size for key, size in values.items() if isinstance(size, Dim)}

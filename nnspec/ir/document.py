@@ -280,6 +280,16 @@ class IterationPart(Part):
 
     values: dict[str, Value]
     body: list[Item]
+    taken: list[TakenPart] = []
+
+
+class TakenPart(Part):
+    """An element of a list of tensors that loops grew."""
+
+    uid: int
+    value: Index
+    elements: Index
+    place: Index
 
 
 class PatternPart(Part):

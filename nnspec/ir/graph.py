@@ -110,11 +110,25 @@ class Branch:
 
 
 @dataclass(frozen=True, eq=False)
+class Taken:
+    """An element of a list of tensors that loops grew: the `value` at a `place` of `elements`.
+
+    Its sizes are known as `at.0@uid`, ... in the turn in which it is taken.
+    """
+
+    uid: int
+    value: int
+    elements: Term
+    place: Term
+
+
+@dataclass(frozen=True, eq=False)
 class Iteration:
-    """One turn of a loop: the constants that its variables meant, and what was done."""
+    """One turn of a loop: the constants that its variables meant, what was done, and which elements of lists were taken in it."""
 
     values: Mapping[str, Any]
     body: tuple[Item, ...]
+    taken: tuple[Taken, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -331,6 +331,14 @@ class _Writer:
             case graph.Loop():
                 return self._loop(item)
 
+    def _taken(self, taken: graph.Taken) -> dict[str, Any]:
+        return {
+            "uid": taken.uid,
+            "value": taken.value,
+            "elements": self.term(taken.elements),
+            "place": self.term(taken.place),
+        }
+
     def _loop(self, loop: graph.Loop) -> dict[str, Any]:
         return {
             "kind": "loop",
@@ -342,6 +350,7 @@ class _Writer:
                 {
                     "values": self._values(turn.values),
                     "body": [self._item(inner) for inner in turn.body],
+                    "taken": [self._taken(each) for each in turn.taken],
                 }
                 for turn in loop.iterations
             ],

@@ -335,6 +335,10 @@ class Reader:
             case document.LoopItem():
                 return self._loop(part)
 
+    def _taken(self, part: document.TakenPart) -> graph.Taken:
+        elements, place = self.term(part.elements), self.term(part.place)
+        return graph.Taken(part.uid, part.value, elements, place)
+
     def _loop(self, part: document.LoopItem) -> graph.Loop:
         return graph.Loop(
             uid=part.uid,
@@ -345,7 +349,9 @@ class Reader:
                 "iterations",
                 part.iterations,
                 lambda turn: graph.Iteration(
-                    self._values(turn.values), self._each("body", turn.body, self._item)
+                    self._values(turn.values),
+                    self._each("body", turn.body, self._item),
+                    self._each("taken", turn.taken, self._taken),
                 ),
             ),
             carried={name: tuple(values) for name, values in part.carried.items()},

@@ -159,8 +159,9 @@ def _of_loop(function: Function, loop: Loop) -> Iterator[str]:
     if loop.variables != variables:
         yield f"the variables of a loop are {_named(variables)}, and listed as {_named(loop.variables)}"
     for turn in loop.iterations:
+        known = {*variables, *(f"at@{each.uid}" for each in turn.taken)}
         for name in turn.values:
-            if _without_axis(name) not in variables:
+            if _without_axis(name) not in known:
                 yield f"a turn gives a value to `{name}`, which its loop does not have"
     for name, history in loop.carried.items():
         if not 1 <= len(history) <= len(loop.iterations) + 1:
@@ -181,6 +182,9 @@ def _of_lists(function: Function, loop: Loop) -> Iterator[str]:
             yield from _of_term(function, term)
     if loop.elements is not None:
         yield from _of_term(function, loop.elements)
+    for each in (each for turn in loop.iterations for each in turn.taken):
+        yield from _of_term(function, Term("value", (each.value,)))
+        yield from _of_term(function, each.elements)
 
 
 def _of_term(function: Function, term: Term) -> Iterator[str]:

@@ -287,14 +287,39 @@ GATHERED = Sample(
     holding=0.6,
 )
 
+INDEXED = Sample(
+    """
+    model M(depth: int = 3, more: int = 2, width: int = 4) {
+      input x: [B, width]
+      kept = [x]
+      for i in range(depth) {
+        x = x -> layers: Linear(width * 2^(i + 1))
+        kept = kept + [x]
+      }
+      for i in range(depth) {
+        y = kept[depth - 1 - i]
+        x = (x -> back: Linear(shape(y)[1])) + y
+      }
+      for i in reversed(range(depth)) {
+        x = concat([x, kept[i]], dim=1) -> again: Linear(shape(kept[-1 - i])[1] + more)
+      }
+      for y in kept[::-1] { x = x -> once: Linear(shape(y)[1] + more) }
+      output y = x -> head: Linear(more)
+    }
+    """,
+    {"depth": range(1, 7), "more": range(1, 5), "width": range(1, 7)},
+    holding=0.6,
+)
+
 CUT = Sample(
     """
-    model M(a: int = 4, b: int = 4, c: int = 2, d: int = 3, width: int = 4) {
+    model M(a: int = 4, b: int = 4, c: int = 2, d: int = 3, e: int = 2, width: int = 4) {
       input x: [B, width]
       short = []
       few = []
       both = []
       same = []
+      far = []
       for _ in range(a) {
         x = x -> one: Linear(width)
         short = (short + [x])[:5]
@@ -315,6 +340,11 @@ CUT = Sample(
         x = x -> five: Linear(width)
         same = same + [z]
       }
+      for i in range(e) {
+        x = x -> ten: Linear(width + i)
+        far = far + [x]
+      }
+      for i in range(e) { x = x -> eleven: Linear(shape(far[max(1 - i, 0)])[1]) }
       for y in short { x = x -> six: Linear(width) }
       for y in few { x = x -> seven: Linear(width) }
       for y in both { x = x -> eight: Linear(width) }
@@ -327,10 +357,11 @@ CUT = Sample(
         "b": range(3, 5),
         "c": range(1, 3),
         "d": range(2, 4),
+        "e": range(2, 4),
         "width": range(1, 7),
     },
-    frozenset({"a", "b", "c", "d"}),
-    holding=0.02,
+    frozenset({"a", "b", "c", "d", "e"}),
+    holding=0.0,
 )
 
 HALVED = Sample(

@@ -126,6 +126,7 @@ model Net(depth: int = 2) {
   for _ in range(depth) { x = x -> layers: Linear(4)
     found = found + [x] }
   for y in found { x = x + y }
+  for i in range(depth) { x = x + found[i] }
   output y = x
 }
 """

@@ -50,7 +50,8 @@ class Constants:
     """Reads sizes and terms of blocks; `conditions` are the comparisons that were decided on the way.
 
     `known` are the values of the model's constants, `least` what numbers of turns are at least, and `now` what they
-    are while a turn is gone through. Free sizes may be said by `parts`.
+    are while a turn is gone through. Free sizes may be said by `parts`. `attempts` says how many ways to say loops are being
+    tried, one inside of another.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Constants:
         self.known = known
         self.least: dict[str, int] = {}
         self.now: dict[str, int] = {}
+        self.attempts = 0
         self.parts = parts
         self.conditions: list[Condition] = []
 

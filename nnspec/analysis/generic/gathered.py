@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from nnspec.analysis.generic.constants import Constants, Progression, Unsaid
+from nnspec.analysis.generic.constants import PLACED, Constants, Progression, Unsaid
 from nnspec.ir.dims import Dim, dim
+from nnspec.ir.graph import Taken
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
 from nnspec.records import dataclass
@@ -117,6 +118,27 @@ class Lists:
             value.middle.count + (len(value.before) + len(value.after)),
             lambda number: self._at(value, number),
         )
+
+    def element(self, taken: Taken) -> Element:
+        """An element that a turn takes. Raises `Unsaid`."""
+        place = self._constants.term(taken.place, self._activation.names)
+        found = self.spelled(self.read(taken.elements))
+        if not isinstance(place, Dim):
+            raise Unsaid("no place of a list")
+        if isinstance(found, tuple):
+            self._constants.note("==", place.generic, place.value, PLACED)
+            return self._checked(found[int(place)], taken)
+        if place.falls_below(0):
+            place = found.count + place
+        self._constants.note(">=", place.generic, dim(0))
+        self._constants.note("<", place.generic, found.count.generic)
+        return self._checked(found.element(place), taken)
+
+    @staticmethod
+    def _checked(found: Any, taken: Taken) -> Element:
+        if not isinstance(found, Element) or found.value != taken.value:
+            raise Unsaid("another element")
+        return found
 
     def _at(self, value: Joined, number: Dim) -> Any:
         """An element by its number, which is counted from the start, from the end, or in what a loop made."""

@@ -176,17 +176,23 @@ class Turning:
 
         Raises `Unrolled` where others are, and how long the list is cannot be said.
         """
-        from nnspec.analysis.generic.trace import Unrolled
-
         try:
             return self.lists.spelled(self.lists.read(term))
         except Open:
             raise
         except Unsaid:
-            for loop, repeated in self.activation.repeated.items():
-                if loop.lists:
-                    raise Unrolled(repeated.loop) from None
+            self._unroll_lists()
             return None
+
+    def _unroll_lists(self) -> None:
+        """Raises `Unrolled` for a loop that makes a list and is not gone through turn by turn; `Unsaid` in an attempt."""
+        from nnspec.analysis.generic.trace import Unrolled
+
+        if self.constants.attempts:
+            raise Unsaid("a list")
+        for loop, repeated in self.activation.repeated.items():
+            if loop.lists:
+                raise Unrolled(repeated.loop)
 
     # ---- lists of tensors ----------------------------------------------------------------------
 
@@ -205,6 +211,22 @@ class Turning:
                 lists.pop(key, None)
             else:
                 lists[key] = found
+
+    def _take(self, turn: int) -> None:
+        """Notes which elements of lists a turn takes, and what their sizes are."""
+        from nnspec.analysis.generic.trace import Missing
+
+        for taken in self.loop.iterations[turn].taken:
+            try:
+                found = self.lists.element(taken)
+            except Open:
+                raise
+            except (Unsaid, Missing):
+                self._unroll_lists()
+                continue
+            self.activation.show(found.value, found.kind)
+            for axis, size in enumerate(found.kind.shape):
+                self.activation.names[f"at.{axis}@{taken.uid}"] = size
 
     def list_key(self, name: str) -> str:
         """What the terms of lists call a list that the loop carries."""
@@ -238,6 +260,7 @@ class Turning:
         self.activation.outer = outer if is_one_of_many else (*outer, turn)
         try:
             self._show(element)
+            self._take(turn)
             parts = self.activation.run(self.loop.iterations[turn].body)
             self.note_lists(turn + 1)
             return parts
@@ -270,6 +293,7 @@ class Turning:
         start = _Start(self.activation)
         from nnspec.analysis.generic.trace import Missing
 
+        self.constants.attempts += 1
         try:
             with self.constants.collecting() as conditions:
                 planned = Planned(self, range_, plan)
@@ -278,6 +302,8 @@ class Turning:
         except (Unlike, Missing, Unsaid, DimError):
             start.again()
             return None
+        finally:
+            self.constants.attempts -= 1
         return parts, conditions
 
 
