@@ -81,8 +81,8 @@ def _methods(plan: ClassPlan) -> list[Statement]:
     made = constructor.write()
     forward_names = Names("keras", {"self"})
     tensors = tensor_parameters(plan, forward_names)
-    forward = Forward(plan, dialect, forward_names)
-    body = forward.write(tensors.expressions)
+    forward = Forward(plan, dialect, forward_names, tensors.expressions)
+    body = forward.write()
     options = tree.Star(Name("options"), double=True)
     opening = Evaluate(
         tree.Call(Name("super")().attribute("__init__"), (options,), _autocast(plan))

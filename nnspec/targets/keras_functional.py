@@ -6,8 +6,8 @@ from another layer (a functional model would lose the tie when it is saved), no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import field
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 
 import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim
@@ -15,8 +15,7 @@ from nnspec.ir.graph import Program
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
 from nnspec.pycode.idioms import negated
-from nnspec.pycode.statements import Assign, Function, If, Raise, Return
-from nnspec.records import dataclass
+from nnspec.pycode.statements import Assign, Function, If, Raise, Return, Statement
 from nnspec.targets.contents import (
     bound_names,
     branches_of,
@@ -27,6 +26,7 @@ from nnspec.targets.lowering import Anchor, RunTimeSize
 from nnspec.targets.names import Names, function_name, safe_local
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable
+from nnspec.targets.writing.body import Body
 from nnspec.targets.writing.classes import (
     constructor_arguments,
     documentation,
@@ -36,10 +36,16 @@ from nnspec.targets.writing.classes import (
     tensor_parameters,
 )
 from nnspec.targets.writing.constructor import Constructor
-from nnspec.targets.writing.forward import Forward, expression_width
+from nnspec.targets.writing.dialect import ForwardDialect
+from nnspec.targets.writing.environment import Environment
+from nnspec.targets.writing.results import Results
+from nnspec.targets.writing.variables import Variables, expression_width
+from nnspec.targets.writing.written import Written
 
 keras = Namespace("keras")
 NONE = Literal(None)
+WIDEST_WITH_LAYERS = 56
+"""Into a line with layers no expression is written that makes them wider than so many characters together."""
 
 
 def is_functional(plan: ClassPlan) -> bool:
@@ -96,25 +102,20 @@ def _is_static(step: merged.Step, allowed: set[str]) -> bool:
     return True
 
 
-@dataclass(eq=False)
-class FunctionalBody(Forward):
-    """The body of such a function: a forward pass in which each layer is made where it is applied."""
+class AppliedLayers:
+    """Layers that are made where they are applied, and lie in no lists."""
 
-    maker: Constructor | None = None
-    _layers: dict[str, Name] = field(default_factory=dict[str, Name])
+    def __init__(
+        self, plan: ClassPlan, names: Names, maker: Constructor, written: Written
+    ) -> None:
+        self._plan = plan
+        self._names = names
+        self._maker = maker
+        self._written = written
+        # The variables of layers that are applied more than once.
+        self._variables: dict[str, Name] = {}
 
-    def _the_maker(self) -> Constructor:
-        assert self.maker is not None
-        return self.maker
-
-    def _spelled(self, expression: Expr) -> Expr:
-        return self._the_maker().scope.spelled(expression)
-
-    def _step(self, step: merged.Step, items: list[merged.Item], place: int) -> None:
-        self._make_ahead(step)
-        super()._step(step, items, place)
-
-    def _make_ahead(self, step: merged.Step) -> None:
+    def prepare(self, step: merged.Step) -> None:
         """Gives a variable to a layer that is applied more than once, or is frozen."""
         for construct in step.constructs:
             uses = sum(
@@ -124,95 +125,122 @@ class FunctionalBody(Forward):
             )
             if uses < 2 and not step.frozen and not self._is_shared(step):
                 continue
-            name = Name(self.names.free(step.label + construct.suffix))
-            self._layers[self._key(step, construct.suffix)] = name
-            value = self._the_maker().made(step, construct)
-            self.statements.append(Assign((name,), value))
+            name = Name(self._names.free(step.label + construct.suffix))
+            self._variables[_key(step, construct.suffix)] = name
+            self._written.add(Assign((name,), self._maker.made(step, construct)))
             if step.frozen:
-                self.statements.append(
-                    Assign((name.attribute("trainable"),), Literal(False))
-                )
+                trainable = name.attribute("trainable")
+                self._written.add(Assign((trainable,), Literal(False)))
 
-    def _too_long(self, step: merged.Step, pending: Expr) -> bool:
+    def module(self, step: merged.Step, suffix: str) -> Expr:
+        """The variable of a layer, or what makes it."""
+        known = self._variables.get(_key(step, suffix))
+        if known is not None:
+            return known
+        construct = next(c for c in step.constructs if c.suffix == suffix)
+        return self._maker.made(step, construct)
+
+    def crowds(self, step: merged.Step, pending: Expr) -> bool:
         """A line holds one or two layers, as long as it stays a line."""
-        made = [
-            self._the_maker().made(step, construct) for construct in step.constructs
-        ]
+        made = [self._maker.made(step, construct) for construct in step.constructs]
         layers = sum(expression_width(expression) for expression in made)
-        if layers + expression_width(pending) > 56:
-            return True
-        return super()._too_long(step, pending)
+        return layers + expression_width(pending) > WIDEST_WITH_LAYERS
 
-    def _returns_next(self, value: merged.Value) -> bool:
-        return False  # a model's outputs have names
+    def is_made(self, branch: merged.Branch) -> Expr | None:
+        """The branch itself makes its layers."""
+
+    def flattens(self, loop: merged.Loop) -> bool:
+        """Every loop makes layers."""
+        return False
+
+    def begin(self, loop: merged.Loop) -> None:
+        """The sizes that a loop carries."""
+        self._written.statements.extend(self._maker.carried.begin(loop))
+
+    def opened(self, loop: merged.Loop) -> tuple[Expr, Expr]:
+        """The target and the iterable of a loop."""
+        return self._maker.head(loop, _read_names(loop))
+
+    def take(self, loop: merged.Loop) -> None:
+        """A turn makes its layers."""
+
+    def end_turn(self, loop: merged.Loop) -> None:
+        """The sizes that the next turn starts with."""
+        self._written.statements.extend(self._maker.carried.turn(loop))
+
+    @contextmanager
+    def inside(self) -> Generator[None]:
+        """Layers of a turn have their variables behind the loop, too."""
+        yield
 
     def _is_shared(self, step: merged.Step) -> bool:
         return any(
             other.shares and other.label == step.label and other.turns == step.turns
-            for other in steps_of(self.plan.items)
+            for other in steps_of(self._plan.items)
         )
 
-    def _key(self, step: merged.Step, suffix: str) -> str:
-        return f"{step.label}{suffix}:{step.turns}"
 
-    def _module(self, step: merged.Step, suffix: str) -> Expr:
-        known = self._layers.get(self._key(step, suffix))
-        if known is not None:
-            return known
-        construct = next(c for c in step.constructs if c.suffix == suffix)
-        return self._the_maker().made(step, construct)
+def _key(step: merged.Step, suffix: str) -> str:
+    return f"{step.label}{suffix}:{step.turns}"
 
-    def _branch_condition(self, item: merged.Branch) -> Expr:
-        return self._spelled(item.condition)
 
-    def _flattens(self, loop: merged.Loop) -> bool:
-        return False
+def _read_names(loop: merged.Loop) -> set[str]:
+    """The names that the results inside a loop speak of."""
+    found = {n for s in steps_of(loop.body) for r in s.results for n in names_in(r)}
+    return found | {n for b in branches_of(loop.body) for n in names_in(b.condition)}
 
-    def _begin_streams(self, loop: merged.Loop) -> None:
-        """Layers are made where they are applied, and lie in no lists."""
 
-    def _enter_loop(self, loop: merged.Loop) -> None:
-        super()._enter_loop(loop)
-        self.statements.extend(self._the_maker().carried.begin(loop))
+class FunctionalBody(Body):
+    """The body of such a function: a forward pass in which each layer is made where it is applied."""
 
-    def _open_loop(self, loop: merged.Loop) -> tuple[Expr, Expr]:
-        return self._the_maker().head(loop, self._read_names(loop))
+    def __init__(
+        self,
+        plan: ClassPlan,
+        dialect: ForwardDialect,
+        names: Names,
+        maker: Constructor,
+        given: Sequence[Name],
+    ) -> None:
+        """`given` are the variables of the inputs; the model is made of them at the end, so they stay what they are."""
+        inputs = dict(zip(plan.inputs, given, strict=True))
+        written = Written(indent=1)
+        environment = Environment(names, kept={name.id for name in given})
+        variables = Variables(plan, environment, written)
+        layers = AppliedLayers(plan, names, maker, written)
+        scope = maker.scope
+        results = Results(plan, dialect, scope, layers, variables, inputs)
+        super().__init__(plan, written, environment, variables, scope, layers, results)
+        for value, name in inputs.items():
+            environment.hold(value, name)
+        self._maker = maker
+        self._given = given
 
-    def _close_loop(self, loop: merged.Loop) -> None:
-        self.statements.extend(self._the_maker().carried.turn(loop))
-
-    def _read_names(self, loop: merged.Loop) -> set[str]:
-        """The names that the results inside a loop speak of."""
-        found = {n for s in steps_of(loop.body) for r in s.results for n in names_in(r)}
-        return found | {
-            n for b in branches_of(loop.body) for n in names_in(b.condition)
-        }
+    def write(self) -> list[Statement]:
+        """The statements behind those that make the inputs."""
+        self.items(self.plan.items)
+        return self.written.statements
 
     def _requirement(self, item: merged.Requirement) -> None:
-        condition = self._spelled(item.condition)
+        condition = self.scope.spelled(item.condition)
         message = item.message or "a requirement of the model is not met"
         error = Name("ValueError")(Literal(message))
-        self.statements.append(If(negated(condition), (Raise(error),)))
+        self.written.add(If(negated(condition), (Raise(error),)))
 
     def _guard(self, item: merged.Guard) -> None:
-        self.statements.extend(self._the_maker().guard(item))
+        self.written.statements.extend(self._maker.refusals.guard(item))
 
-    def _is_free(self, wanted: str) -> bool:
-        # The model is made of its inputs at the end, so their variables stay what they are.
-        given = {name.id for name in self._given}
-        return safe_local(wanted, "keras") not in given and super()._is_free(wanted)
+    def _returns(self, value: merged.Value) -> bool:
+        return False  # a model's outputs have names
 
     def _result(self, item: merged.Result) -> None:
-        values = [self._read(reference) for reference in item.values]
+        values = [self.variables.read(value) for value in item.values]
         inputs = list(self._given)
         made = keras.Model(
             inputs[0] if len(inputs) == 1 else inputs,
             values[0] if len(values) == 1 else list(values),
             name=self.plan.name,
         )
-        self.statements.append(Return((made,)))
-
-    _given: list[Name] = field(default_factory=list[Name])
+        self.written.add(Return((made,)))
 
 
 def write_function(plan: ClassPlan) -> Function:
@@ -223,15 +251,13 @@ def write_function(plan: ClassPlan) -> Function:
     names = Names("keras", {p.name for p in plan.parameters})
     tensors = tensor_parameters(plan, names)
     maker = Constructor(plan, dialect, names, applies=True)
-    body = FunctionalBody(plan, dialect, names, maker=maker)
-    body._indent = 1  # pyright: ignore[reportPrivateUsage]
     given = [_input_variable(plan, Name(name), names) for name in tensors.names]
-    body._given.extend(given)  # pyright: ignore[reportPrivateUsage]
+    body = FunctionalBody(plan, dialect, names, maker, given)
     inputs = [
         Assign((name,), _input(value, name, maker))
         for name, value in zip(given, plan.inputs, strict=True)
     ]
-    written = body.write(given)
+    written = body.write()
     return Function(
         plan.name,
         tuple(constructor_arguments(plan)),

@@ -83,8 +83,8 @@ def _methods(plan: ClassPlan) -> list[Statement]:
     made = constructor.write()
     forward_names = Names("torch", {"self"})
     tensors = tensor_parameters(plan, forward_names)
-    forward = Forward(plan, dialect, forward_names)
-    body = forward.write(tensors.expressions)
+    forward = Forward(plan, dialect, forward_names, tensors.expressions)
+    body = forward.write()
     stored = _stored(plan, [*forward.stored, *constructor.deferred.names])
     if any(_mentions(statement, ANCHOR) for statement in body):
         made = [*made, _anchor()]

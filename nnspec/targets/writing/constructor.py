@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field
-from typing import Protocol
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.idioms import negated, text_of
-from nnspec.pycode.statements import Assign, Evaluate, For, If, Raise, Statement
-from nnspec.pycode.writer import expression_text
+from nnspec.pycode.statements import Assign, Evaluate, For, If, Statement
 from nnspec.records import dataclass
 from nnspec.targets.contents import (
     branches_of,
@@ -30,40 +28,12 @@ from nnspec.targets.names import Names, safe_name
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.writing.carried import CarriedSizes
 from nnspec.targets.writing.deferred import Deferred
+from nnspec.targets.writing.dialect import ConstructorDialect
+from nnspec.targets.writing.refusals import Refusals
 from nnspec.targets.writing.returning import Condition, goes_on
-from nnspec.targets.writing.scope import (
-    ConstructorScope,
-    loop_variables,
-)
-from nnspec.targets.writing.turns import Lists, counted_loop, element, nested
-
-
-class Dialect(Lists, Protocol):
-    """How a target says the few things that the two say differently."""
-
-    @property
-    def target(self) -> str: ...
-
-    @property
-    def nested_lists(self) -> bool: ...
-
-    def generated(self, element: Expr, target: Expr, iterable: Expr) -> Expr:
-        """A list of submodules by a comprehension."""
-        ...
-
-
-@dataclass(eq=False)
-class _Lists:
-    """Where the turns of a loop put their layers, by label, and the statements for that.
-
-    Lists are made before the loop (`opening`). Where lists lie in lists, each turn begins a row (`before`)
-    and appends it at its end (`after`).
-    """
-
-    containers: dict[str, Expr] = field(default_factory=dict[str, Expr])
-    opening: list[Statement] = field(default_factory=list[Statement])
-    before: list[Statement] = field(default_factory=list[Statement])
-    after: list[Statement] = field(default_factory=list[Statement])
+from nnspec.targets.writing.rows import rows_of
+from nnspec.targets.writing.scope import ConstructorScope, loop_variables
+from nnspec.targets.writing.turns import counted_loop, element, nested
 
 
 @dataclass(eq=False)
@@ -71,16 +41,20 @@ class Constructor:
     """Writes the statements that make a class's layers."""
 
     plan: ClassPlan
-    dialect: Dialect
+    dialect: ConstructorDialect
     names: Names
     builds_late: bool = False
     # Whether layers are applied where they are made, so that all of the model's sizes are known there.
     applies: bool = False
     statements: list[Statement] = field(default_factory=list[Statement])
+    # The numbers of turns, by loop, and the layers that only some turns make, each with its key in their table.
+    turn_names: dict[int, Expr] = field(default_factory=dict[int, Expr])
+    keyed: dict[str, Expr] = field(default_factory=dict[str, Expr])
 
     def __post_init__(self) -> None:
         self.deferred = Deferred(self.plan, self.dialect.target)
         self.scope = ConstructorScope(self.plan, self.names)
+        self.refusals = Refusals(self.scope)
         used = {
             name
             for item in constructs_of(self.plan.items)
@@ -94,39 +68,10 @@ class Constructor:
 
     def write(self) -> list[Statement]:
         """The statements, requirements first."""
-        self.statements.extend(self._requirements(self.plan.items))
+        self.statements.extend(self.refusals.of(self.plan.items))
         self._fixed_lists(self.plan.items)
         self.statements.extend(self._body(self.plan.items, 0, {}))
         return self.statements
-
-    # ---- requirements ----
-
-    def _requirements(self, items: list[merged.Item]) -> Iterator[Statement]:
-        for item in items:
-            match item:
-                case merged.Requirement(symbols=()):
-                    condition = self.scope.spelled(item.condition)
-                    message = item.message or f"needs {expression_text(condition)}"
-                    error = Name("ValueError")(Literal(message))
-                    yield If(negated(condition), (Raise(error),))
-                case merged.Guard():
-                    yield from self.guard(item)
-                case merged.Loop():
-                    yield from self._requirements(item.body)
-                case _:
-                    pass
-
-    def guard(self, item: merged.Guard) -> Iterator[Statement]:
-        """Refuses constants for which the class would have to look otherwise."""
-        if any(self.plan.parameter(name) is None for name in names_in(item.condition)):
-            return
-        condition = self.scope.spelled(item.condition)
-        refused = negated(condition) if item.taken else condition
-        covered = "only" if item.taken else "not"
-        message = f"{covered} written for {expression_text(condition)}"
-        if message not in self.guarded:
-            self.guarded.add(message)
-            yield If(refused, (Raise(Name("ValueError")(Literal(message))),))
 
     # ---- layers in lists whose turns are written out ----
 
@@ -273,8 +218,6 @@ class Constructor:
         else:
             yield built
 
-    guarded: set[str] = field(default_factory=set[str])
-
     def _make_late(
         self, step: merged.Step, construct: Construct, attribute: Expr
     ) -> None:
@@ -327,10 +270,6 @@ class Constructor:
             condition, then, otherwise = negated(condition), otherwise, []
         yield If(condition, tuple(then), tuple(otherwise))
 
-    turn_names: dict[int, Expr] = field(default_factory=dict[int, Expr])
-    # Layers that only some turns make, each with its key in the table of its label.
-    keyed: dict[str, Expr] = field(default_factory=dict[str, Expr])
-
     def head(
         self, loop: merged.Loop, used: set[str] | None = None
     ) -> tuple[Expr, Expr]:
@@ -369,43 +308,13 @@ class Constructor:
             return
         for key in keyed_in(loop):
             self.keyed[key] = Name("str")(self.turn_names[loop.uid])
-        lists = self._lists(own, depth, containers)
-        yield from lists.opening
-        body = self._body(loop.body, depth + 1, lists.containers)
+        rows = rows_of(own, depth, containers, self.keyed, self.dialect, self.names)
+        yield from rows.opening
+        body = self._body(loop.body, depth + 1, rows.containers)
         updates = list(self.carried.turn(loop))
-        turn = (*lists.before, *body, *lists.after, *updates)
+        turn = (*rows.before, *body, *rows.after, *updates)
         if turn:
             yield For(target, iterable, turn)
-
-    def _lists(
-        self,
-        own: list[tuple[merged.Step, Construct]],
-        depth: int,
-        outer: dict[str, Expr],
-    ) -> _Lists:
-        """The lists of the layers that the turns of a loop make, one for each label."""
-        lists = _Lists()
-        for step, construct in own:
-            key = step.label + construct.suffix
-            if key in lists.containers:
-                continue
-            levels = len(step.turns) - depth if self.dialect.nested_lists else 1
-            container = outer.get(key)
-            if container is None:
-                container = tree.Attribute(
-                    Name("self"), safe_name(key, self.dialect.target)
-                )
-                new = self.dialect.keyed if key in self.keyed else self.dialect.listing
-                empty = new([], construct.is_parameter and levels == 1)
-                lists.opening.append(Assign((container,), empty))
-            lists.containers[key] = container
-            if levels > 1:
-                row = Name(self.names.free("stage"))
-                empty = self.dialect.listing([], construct.is_parameter and levels == 2)
-                lists.before.append(Assign((row,), empty))
-                lists.after.append(Evaluate(container.method("append", row)))
-                lists.containers[key] = row
-        return lists
 
     def _comprehension(
         self,

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import cast
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
 from nnspec.targets.names import Names
-from nnspec.targets.writing.scope import (
-    pattern_target,
-)
-
-
-class Lists(Protocol):
-    """How a target makes lists of layers."""
-
-    def listing(self, items: Sequence[Expr], parameters: bool = False) -> Expr:
-        """A list of submodules, or of bare parameters."""
-        ...
-
-    def keyed(
-        self, entries: Sequence[tuple[str, Expr]], parameters: bool = False
-    ) -> Expr:
-        """A table of submodules (or parameters) by the turn of a loop."""
-        ...
+from nnspec.targets.writing.dialect import Lists
+from nnspec.targets.writing.scope import pattern_target
 
 
 def counted_loop(

@@ -1,4 +1,4 @@
-"""Which variable of a forward pass holds what, and what is still only an expression.
+"""Gives values their variables, and the statements for that.
 
 The spec's names become variables. A variable that is written again while its old value is still needed
 is saved first, so that the statements mean what the graph means.
@@ -6,135 +6,122 @@ is saved first, so that the statements mean what the graph means.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import field
-from typing import Protocol, TypeAlias
+from collections.abc import Mapping, Sequence
 
 import nnspec.targets.merged as merged
-from nnspec.ir.dims import Dim, symbol
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
-from nnspec.pycode.inlining import TEMPORARIES, WIDEST
-from nnspec.pycode.statements import Assign, Statement
+from nnspec.pycode.inlining import FARTHEST_NAME, WIDEST
+from nnspec.pycode.statements import Assign
 from nnspec.pycode.writer import expression_text
-from nnspec.records import dataclass
-from nnspec.targets.contents import reads_in, written_names
+from nnspec.targets.contents import reads_in, steps_of, written_names
 from nnspec.targets.lowering import Anchor, RunTimeSize
-from nnspec.targets.names import Names, safe_local
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable
-
-WIDEST_COMMENT = 40
-
-
-class ForwardDialect(Protocol):
-    """How a target says the few things that the two say differently."""
-
-    @property
-    def target(self) -> str: ...
-
-    @property
-    def nested_lists(self) -> bool: ...
-
-    @property
-    def traces_sizes(self) -> bool:
-        """Whether a size may be a tensor of a traced graph, which no `if` can decide on."""
-        ...
-
-    def shape(self, tensor: Expr) -> Expr:
-        """All the sizes of a tensor."""
-        ...
-
-    def tensor(self, parameter: Expr) -> Expr:
-        """A parameter as a tensor."""
-        ...
+from nnspec.targets.writing.comments import shape_comment
+from nnspec.targets.writing.environment import Environment
+from nnspec.targets.writing.written import Written
 
 
-@dataclass(eq=False)
 class Variables:
-    """The variables of a forward pass, and the statements that give them their values."""
+    """Writes what gives variables their values, and keeps the environment true."""
 
-    plan: ClassPlan
-    dialect: ForwardDialect
-    names: Names
-    statements: list[Statement] = field(default_factory=list[Statement])
-    # What is written for a value: the variable that holds it, or the expression still to be written.
-    _held: dict[merged.Value, Expr] = field(default_factory=dict[merged.Value, Expr])
-    _pending: dict[merged.Value, Expr] = field(default_factory=dict[merged.Value, Expr])
-    _variables: dict[str, Name] = field(default_factory=dict[str, Name])
-    _holders: dict[str, list[merged.Value]] = field(
-        default_factory=dict[str, list[merged.Value]]
-    )
-    _aliases: dict[merged.Value, str] = field(default_factory=dict[merged.Value, str])
-    _pinned: set[merged.Value] = field(default_factory=set[merged.Value])
-    _left: dict[merged.Value, int] = field(default_factory=dict[merged.Value, int])
-    _sizes: dict[str, Expr] = field(default_factory=dict[str, Expr])
-    _hints: dict[merged.Value, str] = field(default_factory=dict[merged.Value, str])
-    # Lists of layers that inner loops take one by one, by their labels.
-    _streams: dict[str, Name] = field(default_factory=dict[str, Name])
-    _elements: dict[str, Expr] = field(default_factory=dict[str, Expr])
-    _loop_names: dict[str, Expr] = field(default_factory=dict[str, Expr])
-    _counts: dict[int, Expr] = field(default_factory=dict[int, Expr])
-    _used_sizes: dict[str, None] = field(default_factory=dict[str, None])
-    _used_attributes: dict[str, None] = field(default_factory=dict[str, None])
-    _indent: int = 2
-    _input_names: dict[merged.Value, Expr] = field(
-        default_factory=dict[merged.Value, Expr]
-    )
-    _raised: list[Statement] = field(default_factory=list[Statement])
-    _carried_names: set[str] = field(default_factory=set[str])
-    _entries: dict[str, merged.Value] = field(default_factory=dict[str, merged.Value])
+    def __init__(
+        self, plan: ClassPlan, environment: Environment, written: Written
+    ) -> None:
+        self._plan = plan
+        self._known = environment
+        self._written = written
+        # The spec's names for values: those that they are on their way to, and those besides their variable's.
+        self._hints = _destinations(plan.items)
+        self._aliases: dict[merged.Value, str] = {}
 
-    def _hold(self, value: merged.Value, given: Expr) -> None:
-        self._held[value] = given
-        self._left.setdefault(value, value.uses)
-        self._input_names.setdefault(value, given)
-        if isinstance(given, Name):
-            self._holders.setdefault(given.id, []).append(value)
-            if value.name is not None and given.id == safe_local(
-                value.name, self.dialect.target
-            ):
-                self._variables[value.name] = given
+    # ---- values ----
 
-    def _read(self, reference: merged.Value) -> Expr:
-        if reference in self._pending:
-            if reference.uses == 1 or reference.name is None:
-                return self._pending.pop(reference)
-            self._settle_as(reference.name, reference)
-        if reference not in self._held:  # the block is then written out as it is
-            raise Unspellable(reference.name or "a value")
-        self._left[reference] = self._left.get(reference, reference.uses) - 1
-        return self._held[reference]
+    def wait(self, value: merged.Value, expression: Expr) -> None:
+        """A value is an expression that is written where it is read; at once if it is read twice and has no name."""
+        self._known.pending[value] = expression
+        if value.uses > 1 and value.name is None:
+            self.settle(value)
 
-    def _variable(self, name: str) -> Name:
-        if name not in self._variables:
-            local = safe_local(name, self.dialect.target)
-            self.names.taken.add(local)
-            self._variables[name] = Name(local)
-        return self._variables[name]
+    def waiting(self, value: merged.Value) -> Expr | None:
+        """The expression of a value that is still to be written."""
+        return self._known.pending.get(value)
+
+    def read(self, value: merged.Value) -> Expr:
+        """What a reader of a value says. Raises `Unspellable` where nothing holds it."""
+        known = self._known
+        if value in known.pending:
+            if value.uses == 1 or value.name is None:
+                return known.pending.pop(value)
+            self._settle_as(value.name, value)
+        if value not in known.held:  # the block is then written out as it is
+            raise Unspellable(value.name or "a value")
+        known.read_once(value)
+        return known.held[value]
+
+    def bind(self, name: str, value: merged.Value) -> None:
+        """Gives a value that is only an expression so far the variable of a name."""
+        self._assign_pending(self._known.variable(name), value)
+
+    def alias(self, name: str, value: merged.Value) -> None:
+        """Notes a name for a value that has a variable: it is for a copy, should there be one."""
+        if value in self._known.held:
+            self._aliases[value] = name
+
+    def bind_all(
+        self,
+        values: Sequence[merged.Value],
+        names: Mapping[merged.Value, str],
+        result: Expr,
+    ) -> None:
+        """`q, k, v = ...`: a variable for each value of a result, by its name where it has one."""
+        known = self._known
+        targets: list[Name] = []
+        for value in values:
+            if not value.uses:
+                targets.append(Name("_"))
+                continue
+            wanted = names.get(value)
+            name = known.variable(wanted) if wanted else None
+            if name is None or name in targets:
+                name = known.temporary(targets)
+            self._save(name, result)
+            targets.append(name)
+        self._written.add(Assign(tuple(targets), result))
+        for value, target in zip(values, targets, strict=True):
+            if value.uses:
+                known.put(value, target)
+                known.left[value] = value.uses
+
+    def settle(self, value: merged.Value) -> None:
+        """Gives a value that is only an expression so far a variable of its own."""
+        known = self._known
+        wanted = self._hints.get(value)
+        if wanted in self._output_names():
+            wanted = self._source_of(known.pending[value])
+        if wanted is not None and known.is_free(wanted):
+            name = known.variable(wanted)
+        else:
+            name = known.temporary()
+        self._assign_pending(name, value)
+
+    def settle_all(self) -> None:
+        """What is still to be written stands before a branch or loop."""
+        for value in list(self._known.pending):
+            if value in self._known.pending:
+                self.settle(value)
 
     def _settle_as(self, name: str, value: merged.Value) -> None:
         """Gives a value that is read before its name is bound its variable already."""
-        if self._is_free(name):
-            self._assign(self._variable(name), self._pending.pop(value), value)
+        if self._known.is_free(name):
+            self._assign_pending(self._known.variable(name), value)
         else:
-            self._settle(value)
-
-    def _settle(self, value: merged.Value) -> Name:
-        """Gives a value that is only an expression so far a variable of its own."""
-        wanted = self._hints.get(value)
-        if wanted in self._output_names():
-            wanted = self._source_of(self._pending[value])
-        if wanted is not None and self._is_free(wanted):
-            name = self._variable(wanted)
-        else:
-            name = self._temporary()
-        self._assign(name, self._pending.pop(value), value)
-        return name
+            self.settle(value)
 
     def _output_names(self) -> set[str]:
         """Names that only a finished result should have."""
-        function = self.plan.function
+        function = self._plan.function
         return (
             {port.name for port in function.outputs}
             if function.kind == "model"
@@ -143,137 +130,97 @@ class Variables:
 
     def _source_of(self, expression: Expr) -> str | None:
         """The spec's variable that an expression starts from, unless it is an input; else `x`."""
-        inputs = {value.name for value in self.plan.inputs}
+        known = self._known
+        inputs = {value.name for value in self._plan.inputs}
         for part in tree.walk(expression):
-            for name, variable in self._variables.items():
-                if part == variable and name not in inputs and self._is_free(name):
+            for name, variable in known.variables.items():
+                if part == variable and name not in inputs and known.is_free(name):
                     return name
         return "x"
 
-    def _is_free(self, wanted: str) -> bool:
-        """Whether the variable of that name holds nothing that is still needed."""
-        name = self._variables.get(wanted)
-        if name is None:
-            return safe_local(wanted, self.dialect.target) not in self.names.taken
-        if wanted in self._carried_names:
-            return False
-        return not any(self._needed(value) for value in self._holders.get(name.id, ()))
+    # ---- writing to a variable ----
 
-    def _needed(self, value: merged.Value) -> bool:
-        return value in self._pinned or self._left.get(value, 0) > 0
-
-    def _temporary(self, apart: Sequence[Expr] = ()) -> Name:
-        for candidate in TEMPORARIES:
-            known = self._variables.get(candidate)
-            if known is None and candidate not in self.names.taken:
-                self.names.taken.add(candidate)
-                self._variables[candidate] = Name(candidate)
-                return Name(candidate)
-            if known is not None and known not in apart and self._is_free(candidate):
-                return known
-        return Name(self.names.free("y"))
-
-    def _assign(self, name: Name, expression: Expr, value: merged.Value) -> None:
+    def _assign_pending(self, name: Name, value: merged.Value) -> None:
         """`name = expression`, once whatever the name holds is safe."""
+        known, expression = self._known, self._known.pending.pop(value)
         self._save(name, expression)
         if expression != name:
-            comment = self._comment(
-                value, len(name.id) + 3 + expression_width(expression)
-            )
-            self.statements.append(Assign((name,), expression, comment))
-        self._holders[name.id] = []
-        self._held[value] = name
-        self._left.setdefault(value, value.uses)
-        self._holders[name.id].append(value)
+            width = len(name.id) + 3 + expression_width(expression)
+            comment = shape_comment(self._plan, value, self._written.indent, width)
+            self._written.add(Assign((name,), expression, comment))
+        known.put(value, name)
+        known.left.setdefault(value, value.uses)
 
     def _save(self, name: Name, expression: Expr) -> None:
         """Keeps what a variable holds, if it is needed after the variable is written."""
-        for value, pending in list(self._pending.items()):
+        known = self._known
+        for value, pending in list(known.pending.items()):
             if _reads(pending, name):
-                kept = Name(self.names.free(value.name or f"{name.id}_then"))
-                self.statements.append(Assign((kept,), self._pending.pop(value)))
-                self._held[value] = kept
-                self._left[value] = value.uses
-                self._holders.setdefault(kept.id, []).append(value)
-        for value in self._holders.get(name.id, ()):
-            if expression == name or self._held.get(value) != name:
+                kept = Name(known.names.free(value.name or f"{name.id}_then"))
+                self._written.add(Assign((kept,), known.pending.pop(value)))
+                known.put_too(value, kept)
+                known.left[value] = value.uses
+        for value in known.holders.get(name.id, ()):
+            if expression == name or known.held.get(value) != name:
                 continue
-            if not self._needed(value):
+            if not known.needs(value):
                 continue
-            other = self._other_holder(value, name)
+            other = known.in_another(value, name)
             if other is not None:
-                self._held[value] = other
+                known.held[value] = other
             else:
                 self._keep(value, name)
 
-    def _other_holder(self, value: merged.Value, name: Name) -> Name | None:
-        """Another variable that holds the same."""
-        for known, values in self._holders.items():
-            if known != name.id and value in values:
-                return Name(known)
-        return None
-
     def _keep(self, value: merged.Value, variable: Name) -> None:
         """Copies what a variable holds to one that nothing else writes."""
-        kept = Name(self.names.free(self._aliases.get(value, f"{variable.id}_before")))
-        self.statements.append(Assign((kept,), variable))
-        self._held[value] = kept
-        self._holders.setdefault(kept.id, []).append(value)
+        wanted = self._aliases.get(value, f"{variable.id}_before")
+        kept = Name(self._known.names.free(wanted))
+        self._written.add(Assign((kept,), variable))
+        self._known.put_too(value, kept)
 
-    def _lies_in(self, name: str, value: merged.Value) -> None:
+    # ---- branches and loops ----
+
+    def lies_in(self, name: str, value: merged.Value) -> None:
         """Sees to it that a value lies in the variable of a name."""
-        variable = self._variable(name)
-        if value in self._pending:
-            self._assign(variable, self._pending.pop(value), value)
-        elif value not in self._holders.get(variable.id, ()):
-            if value not in self._held:
+        known = self._known
+        variable = known.variable(name)
+        if value in known.pending:
+            self._assign_pending(variable, value)
+        elif value not in known.holders.get(variable.id, ()):
+            if value not in known.held:
                 raise Unspellable(name)
-            held = self._held[value]
-            self._save(variable, held)
-            self.statements.append(Assign((variable,), self._held[value]))
-            self._holders[variable.id] = [value]
-        self._left[value] = self._left.get(value, value.uses) - 1
+            self._save(variable, known.held[value])
+            self._written.add(Assign((variable,), known.held[value]))
+            known.holders[variable.id] = [value]
+        known.read_once(value)
 
-    def _is_in(self, name: str, value: merged.Value) -> None:
-        """Notes that a value, which is one or another, lies in the variable of a name."""
-        variable = self._variable(name)
-        self._held[value] = variable
-        self._left.setdefault(value, value.uses)
-        self._holders.setdefault(variable.id, []).append(value)
+    def place_ahead(self, branch: merged.Branch) -> None:
+        """`y = x` before an `if` that may give `y` another value, instead of an `else`."""
+        known = self._known
+        for join in branch.joins:
+            value, variable = join.otherwise, known.variable(join.name)
+            inside = known.holders.get(variable.id, ())
+            if value is None or value not in known.held or value in inside:
+                continue
+            if join.value.uses and not any(map(known.needs, inside)):
+                self._written.add(Assign((variable,), known.held[value]))
+                known.holders[variable.id] = [value]
 
-    def _state(self) -> _State:
-        holders = {name: list(values) for name, values in self._holders.items()}
-        return dict(self._held), dict(self._left), holders
+    def protect(self, items: Sequence[merged.Item], *, again: bool = False) -> None:
+        """Saves what is needed behind a branch or loop from being written over inside it.
 
-    def _restore(self, state: _State) -> None:
-        held, left, holders = state
-        self._held, self._left = dict(held), dict(left)
-        self._holders = {name: list(values) for name, values in holders.items()}
-        self._pending = {}
-
-    def _spent(self, items: Sequence[merged.Item]) -> None:
-        """Counts what was read inside."""
-        for value, count in reads_in(items).items():
-            if value in self._left:
-                self._left[value] -= count
-
-    def _settle_all(self) -> None:
-        """What is still to be written stands before a branch or loop."""
-        for value in list(self._pending):
-            if value in self._pending:
-                self._settle(value)
-
-    def _protect(self, items: Sequence[merged.Item], *, again: bool = False) -> None:
-        """Saves what is needed behind a branch or loop from being written over inside it."""
+        `again`: what they read is needed for as long as the loop turns.
+        """
+        known = self._known
         inside = reads_in([] if again else items)
         for name in dict.fromkeys(written_names(items)):
-            variable = self._variables.get(name)
+            variable = known.variables.get(name)
             if variable is None:
                 continue
-            for value in list(self._holders.get(variable.id, ())):
-                behind = self._left.get(value, 0) > inside[value]
-                if self._held.get(value) == variable and (
-                    behind or value in self._pinned
+            for value in list(known.holders.get(variable.id, ())):
+                behind = known.left.get(value, 0) > inside[value]
+                if known.held.get(value) == variable and (
+                    behind or value in known.pinned
                 ):
                     self._move(value, variable, items)
 
@@ -281,39 +228,52 @@ class Variables:
         self, value: merged.Value, variable: Name, items: Sequence[merged.Item]
     ) -> None:
         """Finds what a variable holds another one that items do not write, or makes one."""
-        names = (self._variables.get(name) for name in written_names(items))
+        names = (self._known.variables.get(name) for name in written_names(items))
         written = {name.id for name in names if name is not None}
-        other = self._other_holder(value, variable)
+        other = self._known.in_another(value, variable)
         if other is not None and other.id not in written:
-            self._held[value] = other
+            self._known.held[value] = other
         else:
             self._keep(value, variable)
 
-    def _comment(self, value: merged.Value, width: int) -> str | None:
-        """The shape of a value, where it says something in few words and fits behind the statement."""
-        if value.type.rank < 2:
-            return None
-        sizes = [self._size_text(value.type.shape[axis]) for axis in value.order]
-        text = f"[{', '.join(sizes)}]"
-        room = 88 - 4 * self._indent - width - 4
-        fits = len(text) <= min(WIDEST_COMMENT, room)
-        return text if fits and "_" not in sizes else None
+    def enter(self, loop: merged.Loop) -> None:
+        """What a loop carries lies in its variables before it begins."""
+        self.settle_all()
+        for name, carried in loop.carried.items():
+            self.lies_in(name, carried.initial)
+        self.protect([loop], again=True)
+        for name, carried in loop.carried.items():
+            self._known.is_in(name, carried.entry)
 
-    def _size_text(self, size: Dim) -> str:
-        """A size as the constructor spells it, where it takes sizes by the same names."""
-        twin = size.generic
-        if any(atom.opaque is not None for atom in twin.atoms()):
-            return "_"
-        known = {p.symbol: symbol(p.name) for p in self.plan.parameters if p.is_size}
-        known.pop("C", None)
-        text = str(twin.at(known)) if known else str(twin)
-        return "_" if "@" in twin.key or "?" in twin.key else text.replace("^", "**")
+    def end_turn(self, loop: merged.Loop) -> None:
+        """What a loop carries on lies in its variables at the end of a turn."""
+        for name, carried in loop.carried.items():
+            assert carried.final is not None
+            self.lies_in(name, carried.final)
 
 
-_State: TypeAlias = tuple[
-    dict[merged.Value, Expr], dict[merged.Value, int], dict[str, list[merged.Value]]
-]
-"""What each value is written as, how often it is still read, and what each variable holds."""
+def _destinations(items: Sequence[merged.Item]) -> dict[merged.Value, str]:
+    """The name that each value is on its way to: that which the end of its pipe is bound to."""
+    consumers: dict[merged.Value, merged.Step] = {}
+    for step in steps_of(items):
+        for reference in step.inputs:
+            consumers[reference] = step
+    found: dict[merged.Value, str] = {}
+    for step in steps_of(items):
+        for output in step.outputs:
+            value, seen = output, 0
+            while value.name is None and value in consumers and seen < FARTHEST_NAME:
+                following = consumers[value]
+                if len(following.outputs) != 1:
+                    break
+                value, seen = following.outputs[0], seen + 1
+            if value.name is not None:
+                found[output] = value.name
+    return found
+
+
+def _reads(expression: Expr, name: Name) -> bool:
+    return any(part == name for part in tree.walk(expression))
 
 
 def expression_width(expression: Expr) -> int:
@@ -339,7 +299,3 @@ def _printable(expression: Expr) -> Expr:
     return tree.transform(
         expression, lambda part: Name("xx") if isinstance(part, kinds) else None
     )
-
-
-def _reads(expression: Expr, name: Name) -> bool:
-    return any(part == name for part in tree.walk(expression))
