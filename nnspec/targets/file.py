@@ -6,9 +6,6 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 
-import nnspec.targets.keras as keras
-import nnspec.targets.keras_functional as keras_functional
-import nnspec.targets.torch as torch
 from nnspec.analysis.analysis import Analysis
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Dim, symbol
@@ -19,14 +16,17 @@ from nnspec.pycode import safety, statements, writer
 from nnspec.pycode.expressions import Literal, Name
 from nnspec.records import dataclass
 from nnspec.targets.distinct import require_distinct
-from nnspec.targets.keras_functional import is_functional
 from nnspec.targets.layout import Permutation, layouts
 from nnspec.targets.merging.planner import Planner
-from nnspec.targets.names import helper_texts
+from nnspec.targets.names import function_name, helper_texts, safe_local
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.probes import Probed, Probes
 from nnspec.targets.spelling import Unspellable
-from nnspec.targets.writing.classes import factory_arguments, factory_name
+from nnspec.targets.writing.classes import (
+    factory_arguments,
+    factory_name,
+    write_factory,
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,6 @@ class Engine:
 
 
 _ABSTRACT = ("Callable", "Iterable", "Mapping", "Sequence")
-_MODULES = {"torch": torch, "keras": keras}
 _ALLOWED = {
     "torch": {
         "collections.abc",
@@ -199,29 +198,66 @@ def _body(
 ) -> list[statements.Statement]:
     """The classes and factories. Raises `_Nameless`."""
     body: list[statements.Statement] = []
-    functional = [plan for plan in plans if target == "keras" and is_functional(plan)]
+    functional = _functional(plans) if target == "keras" else []
     for plan in functional:
         plan.name = planner.names.free(_function_name(plan, programs))
     for plan in plans:
+        write = _write_function if plan in functional else _write_class
         try:
-            body.append(
-                keras_functional.write_function(plan)
-                if plan in functional
-                else _class(plan, programs[0], target)
-            )
+            body.append(write(plan, programs[0], target))
         except Unspellable as error:
             raise _Nameless(plan, str(error)) from None
     for place, program in enumerate(programs):
         plan = planner.class_of[place, program.entry]
-        module = keras_functional if plan in functional else _MODULES[target]
-        factory = module.write_factory(program, plan, _factory_doc(program))
+        write = _write_own_factory if plan in functional else write_factory
+        factory = write(program, plan, _factory_doc(program))
         body.extend(() if factory is None else (factory,))
     return body
 
 
+# A program of one target is written without loading the other's writers.
+
+
+def _functional(plans: Sequence[ClassPlan]) -> list[ClassPlan]:
+    """The models of Keras that are written as functions."""
+    from nnspec.targets.keras_functional import is_functional
+
+    return [plan for plan in plans if is_functional(plan)]
+
+
+def _write_function(
+    plan: ClassPlan, program: Program, target: str
+) -> statements.Statement:
+    from nnspec.targets.keras_functional import write_function
+
+    return write_function(plan)
+
+
+def _write_class(
+    plan: ClassPlan, program: Program, target: str
+) -> statements.Statement:
+    if target == "torch":
+        import nnspec.targets.torch as torch
+
+        return torch.write_class(plan)
+    import nnspec.targets.keras as keras
+
+    stem = program.source_name.rpartition("/")[2].partition(".")[0]
+    package = "".join(c if c.isalnum() and c.isascii() else "_" for c in stem)
+    return keras.write_class(plan, f"nnspec.{package}")
+
+
+def _write_own_factory(
+    program: Program, plan: ClassPlan, doc: str
+) -> statements.Statement | None:
+    from nnspec.targets.keras_functional import write_factory
+
+    return write_factory(program, plan, doc)
+
+
 def _function_name(plan: ClassPlan, programs: Sequence[Program]) -> str:
     """The function of a model; another name than that of a factory that calls it with constants."""
-    name = keras_functional.maker_name(plan)
+    name = safe_local(function_name(plan.function.name), "keras")
     called = any(
         factory_name(program) == name and factory_arguments(program, plan)
         for program in programs
@@ -250,18 +286,7 @@ def emitted(program: Program, target: str) -> Emitted:
 def is_function(program: Program) -> bool:
     """Whether the Keras model is made by a function, so that its name stands in no variable's path."""
     planner, _, _ = _written([program], "keras")
-    return is_functional(planner.class_of[0, program.entry])
-
-
-def _class(plan: ClassPlan, program: Program, target: str) -> statements.Class:
-    if target == "torch":
-        return torch.write_class(plan)
-    stem = program.source_name.rpartition("/")[2].partition(".")[0]
-    package = "".join(c if c.isalnum() and c.isascii() else "_" for c in stem)
-    return keras.write_class(plan, f"nnspec.{package}")
-
-
-# ---- documentation ----------------------------------------------------------------------------------
+    return bool(_functional([planner.class_of[0, program.entry]]))
 
 
 def _header(programs: Sequence[Program], target: str) -> str:

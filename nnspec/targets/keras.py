@@ -26,7 +26,6 @@ from nnspec.targets.writing.classes import (
     frozen_parts,
     is_refusal,
     tensor_parameters,
-    write_factory,
 )
 from nnspec.targets.writing.constructor import Constructor
 from nnspec.targets.writing.forward import Forward
@@ -174,4 +173,4 @@ def _frozen(plan: ClassPlan) -> list[Statement]:
     ]
 
 
-__all__ = ["KerasDialect", "write_class", "write_factory"]
+__all__ = ["KerasDialect", "write_class"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim
@@ -23,7 +24,7 @@ from nnspec.targets.contents import (
     steps_of,
 )
 from nnspec.targets.lowering import Anchor, RunTimeSize
-from nnspec.targets.names import Names, function_name, safe_local
+from nnspec.targets.names import Names, safe_local
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable
 from nnspec.targets.writing.body import Body
@@ -36,11 +37,13 @@ from nnspec.targets.writing.classes import (
     tensor_parameters,
 )
 from nnspec.targets.writing.constructor import Constructor
-from nnspec.targets.writing.dialect import ForwardDialect
 from nnspec.targets.writing.environment import Environment
 from nnspec.targets.writing.results import Results
 from nnspec.targets.writing.variables import Variables, expression_width
 from nnspec.targets.writing.written import Written
+
+if TYPE_CHECKING:
+    from nnspec.targets.writing.interfaces import ForwardDialect
 
 keras = Namespace("keras")
 NONE = Literal(None)
@@ -296,11 +299,6 @@ def write_factory(program: Program, plan: ClassPlan, doc: str) -> Function | Non
         return None
     made = instance(program, plan)
     return Function(name, (), keras.Model, (Return((made,)),), doc=doc)
-
-
-def maker_name(plan: ClassPlan) -> str:
-    """`ResNet` -> `resnet`"""
-    return safe_local(function_name(plan.function.name), "keras")
 
 
 def _input_size(size: Dim, maker: Constructor) -> Expr:

@@ -26,7 +26,6 @@ from nnspec.targets.writing.classes import (
     frozen_parts,
     is_refusal,
     tensor_parameters,
-    write_factory,
 )
 from nnspec.targets.writing.constructor import Constructor
 from nnspec.targets.writing.forward import Forward
@@ -187,4 +186,4 @@ def _mentions(statement: Statement, wanted: Expr) -> bool:
     )
 
 
-__all__ = ["TorchDialect", "write_class", "write_factory"]
+__all__ = ["TorchDialect", "write_class"]

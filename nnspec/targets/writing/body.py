@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
@@ -19,10 +20,12 @@ from nnspec.pycode.statements import For, If, Return, Statement
 from nnspec.targets.contents import does_anything
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.writing.environment import Environment
-from nnspec.targets.writing.layers import Layers
-from nnspec.targets.writing.results import Results, Scope
+from nnspec.targets.writing.results import Results
 from nnspec.targets.writing.variables import Variables
 from nnspec.targets.writing.written import Written
+
+if TYPE_CHECKING:
+    from nnspec.targets.writing.interfaces import Layers, Scope
 
 
 class Body(ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
@@ -28,12 +29,14 @@ from nnspec.targets.names import Names, safe_name
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.writing.carried import CarriedSizes
 from nnspec.targets.writing.deferred import Deferred
-from nnspec.targets.writing.dialect import ConstructorDialect
 from nnspec.targets.writing.refusals import Refusals
 from nnspec.targets.writing.returning import Condition, goes_on
 from nnspec.targets.writing.rows import rows_of
 from nnspec.targets.writing.scope import ConstructorScope, loop_variables
 from nnspec.targets.writing.turns import counted_loop, element, nested
+
+if TYPE_CHECKING:
+    from nnspec.targets.writing.interfaces import ConstructorDialect
 
 
 @dataclass(eq=False)

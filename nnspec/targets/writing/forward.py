@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
@@ -12,15 +13,16 @@ from nnspec.pycode.statements import If, Raise, Return, Statement
 from nnspec.targets.names import Names
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.writing.body import Body, is_own_parameter
-from nnspec.targets.writing.comments import shape_comment
-from nnspec.targets.writing.dialect import ForwardDialect
 from nnspec.targets.writing.environment import Environment
 from nnspec.targets.writing.layers import StoredLayers
 from nnspec.targets.writing.results import Results
 from nnspec.targets.writing.scope import spelled
 from nnspec.targets.writing.sizes import ForwardScope
 from nnspec.targets.writing.variables import Variables, expression_width
-from nnspec.targets.writing.written import Written
+from nnspec.targets.writing.written import Written, shape_comment
+
+if TYPE_CHECKING:
+    from nnspec.targets.writing.interfaces import ForwardDialect
 
 
 class Forward(Body):

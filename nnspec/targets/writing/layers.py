@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
@@ -24,7 +24,6 @@ from nnspec.targets.contents import (
 )
 from nnspec.targets.names import Names, safe_name
 from nnspec.targets.plan import ClassPlan
-from nnspec.targets.writing.dialect import Target
 from nnspec.targets.writing.scope import loop_variables
 from nnspec.targets.writing.sizes import ForwardScope
 from nnspec.targets.writing.turns import (
@@ -35,50 +34,8 @@ from nnspec.targets.writing.turns import (
 )
 from nnspec.targets.writing.written import Written
 
-
-class Layers(Protocol):
-    """How a body comes by its layers: they lie in the instance, or are made where they are applied."""
-
-    def prepare(self, step: merged.Step) -> None:
-        """Writes what has to stand before the step that applies layers."""
-        ...
-
-    def module(self, step: merged.Step, suffix: str) -> Expr:
-        """A layer of a step, by its suffix."""
-        ...
-
-    def crowds(self, step: merged.Step, pending: Expr) -> bool:
-        """Whether the layers of a step leave no room on a line for an expression."""
-        ...
-
-    def is_made(self, branch: merged.Branch) -> Expr | None:
-        """A condition on the layer that a branch alone makes; None where its own condition is to be asked."""
-        ...
-
-    def flattens(self, loop: merged.Loop) -> bool:
-        """Whether a loop is written as the one inside it, over one flat list."""
-        ...
-
-    def begin(self, loop: merged.Loop) -> None:
-        """Writes what has to stand before a loop."""
-        ...
-
-    def opened(self, loop: merged.Loop) -> tuple[Expr, Expr]:
-        """The target and the iterable of a loop."""
-        ...
-
-    def take(self, loop: merged.Loop) -> None:
-        """Writes what has to stand at the start of a turn."""
-        ...
-
-    def end_turn(self, loop: merged.Loop) -> None:
-        """Writes what has to stand at the end of a turn."""
-        ...
-
-    @contextmanager
-    def inside(self) -> Generator[None]:
-        """Inside is a loop: behind it, its turns have no layers any more."""
-        ...
+if TYPE_CHECKING:
+    from nnspec.targets.writing.interfaces import Target
 
 
 class StoredLayers:

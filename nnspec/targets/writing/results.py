@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
@@ -19,17 +19,10 @@ from nnspec.targets.lowering import Anchor, RunTimeSize, moved_once, transposed
 from nnspec.targets.names import safe_local, safe_name
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable
-from nnspec.targets.writing.dialect import ForwardDialect
-from nnspec.targets.writing.layers import Layers
 from nnspec.targets.writing.variables import Variables, expression_width
 
-
-class Scope(Protocol):
-    """What the names of the spec are called in a body."""
-
-    def spelled(self, expression: Expr) -> Expr:
-        """An expression with its sizes and constants spelled. Raises `Unspellable`."""
-        ...
+if TYPE_CHECKING:
+    from nnspec.targets.writing.interfaces import ForwardDialect, Layers, Scope
 
 
 class Results:

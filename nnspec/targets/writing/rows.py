@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
@@ -12,7 +13,9 @@ from nnspec.pycode.statements import Assign, Evaluate, Statement
 from nnspec.records import dataclass
 from nnspec.targets.lowering import Construct
 from nnspec.targets.names import Names, safe_name
-from nnspec.targets.writing.dialect import ConstructorDialect
+
+if TYPE_CHECKING:
+    from nnspec.targets.writing.interfaces import ConstructorDialect
 
 
 @dataclass(eq=False)

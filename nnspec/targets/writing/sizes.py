@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim
@@ -11,9 +12,11 @@ from nnspec.pycode.expressions import Expr, Name
 from nnspec.pycode.statements import Assign, Statement
 from nnspec.targets.names import Names, size_name
 from nnspec.targets.plan import ClassPlan
-from nnspec.targets.writing.dialect import ForwardDialect
 from nnspec.targets.writing.environment import Environment
 from nnspec.targets.writing.scope import spelled
+
+if TYPE_CHECKING:
+    from nnspec.targets.writing.interfaces import ForwardDialect
 
 
 class ForwardScope:
@@ -33,6 +36,9 @@ class ForwardScope:
         self._names = names
         self._environment = environment
         self._inputs = inputs
+        self._of_inputs = {
+            symbol_of(size) for value in plan.inputs for size in value.type.shape
+        }
         self.loop_variables: dict[str, Expr] = {}
         self._sizes: dict[str, Name] = {}
         self._attributes: dict[str, None] = {}
@@ -50,7 +56,7 @@ class ForwardScope:
         """The expression for a name or size symbol of the spec."""
         if key in self.loop_variables:
             return self.loop_variables[key]
-        if key in self._sizes or self._is_of_input(key):
+        if key in self._of_inputs:
             return self._size(key)
         parameter = self._plan.parameter(key)
         if parameter is not None and not parameter.is_size:
@@ -65,13 +71,6 @@ class ForwardScope:
         if key not in self._sizes:
             self._sizes[key] = Name(self._names.free(size_name(key)))
         return self._sizes[key]
-
-    def _is_of_input(self, key: str) -> bool:
-        return any(
-            symbol_of(size) == key
-            for value in self._plan.inputs
-            for size in value.type.shape
-        )
 
     def _carried(self, running: merged.Running) -> Expr | None:
         """A size that a loop carries, while a variable holds what has it."""

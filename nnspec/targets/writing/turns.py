@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
 from nnspec.targets.names import Names
-from nnspec.targets.writing.dialect import Lists
 from nnspec.targets.writing.scope import pattern_target
+
+if TYPE_CHECKING:
+    from nnspec.targets.writing.interfaces import Lists
 
 
 def counted_loop(

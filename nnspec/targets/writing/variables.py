@@ -18,9 +18,8 @@ from nnspec.targets.contents import reads_in, steps_of, written_names
 from nnspec.targets.lowering import Anchor, RunTimeSize
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable
-from nnspec.targets.writing.comments import shape_comment
 from nnspec.targets.writing.environment import Environment
-from nnspec.targets.writing.written import Written
+from nnspec.targets.writing.written import Written, shape_comment
 
 
 class Variables:

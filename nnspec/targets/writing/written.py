@@ -1,11 +1,17 @@
-"""The statements of a body as they are written, block by block."""
+"""The statements of a body as they are written, block by block, and the shapes behind them."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
 
+import nnspec.targets.merged as merged
+from nnspec.ir.dims import Dim, symbol
 from nnspec.pycode.statements import Statement
+from nnspec.targets.plan import ClassPlan
+
+WIDEST_COMMENT = 40
+LINE = 88
 
 
 class Written:
@@ -29,3 +35,27 @@ class Written:
         finally:
             self.statements = outer
             self.indent -= 1
+
+
+def shape_comment(
+    plan: ClassPlan, value: merged.Value, indent: int, width: int
+) -> str | None:
+    """The shape of a value, where it says something in few words and fits behind a statement of that width."""
+    if value.type.rank < 2:
+        return None
+    sizes = [_size_text(plan, value.type.shape[axis]) for axis in value.order]
+    text = f"[{', '.join(sizes)}]"
+    room = LINE - 4 * indent - width - 4
+    fits = len(text) <= min(WIDEST_COMMENT, room)
+    return text if fits and "_" not in sizes else None
+
+
+def _size_text(plan: ClassPlan, size: Dim) -> str:
+    """A size as the constructor spells it, where it takes sizes by the same names."""
+    twin = size.generic
+    if any(atom.opaque is not None for atom in twin.atoms()):
+        return "_"
+    known = {p.symbol: symbol(p.name) for p in plan.parameters if p.is_size}
+    known.pop("C", None)
+    text = str(twin.at(known)) if known else str(twin)
+    return "_" if "@" in twin.key or "?" in twin.key else text.replace("^", "**")
