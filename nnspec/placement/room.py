@@ -44,7 +44,7 @@ def _enough_memory(cluster: Cluster, least: float) -> list[str]:
         return [f"if each device had {least:.4g} times the usable memory"]
     kind = cluster.kinds[kinds.pop()]
     memory = ceil(least * kind.usable * (1 - 1e-12)) + kind.reserved
-    return [f"with {in_bytes(memory)} on each device"]
+    return [f"with {to_the_byte(memory)} on each device"]
 
 
 def _enough_devices(graph: WeightedGraph, cluster: Cluster, share: Share) -> list[str]:
@@ -102,3 +102,9 @@ def in_bytes(amount: float) -> str:
         if amount >= size:
             return f"{ceil(amount / size * 100) / 100:g} {unit}"
     return f"{amount:g} B"
+
+
+def to_the_byte(amount: float) -> str:
+    """The same with all bytes, as a cluster's file can say it: 3.21 GiB (3446711910 B)."""
+    whole = ceil(amount)
+    return in_bytes(whole) if whole < 1024 else f"{in_bytes(whole)} ({whole} B)"

@@ -18,12 +18,15 @@ from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors
 from nnspec.ir.dims import Size
 from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.clusters.file import cluster_of, preset
+from nnspec.placement.mesh import least_room as mesh_least_room
+from nnspec.placement.mesh import place as mesh_place
 from nnspec.placement.mesh import search as mesh_search
 from nnspec.placement.mesh.candidates import Meshes
 from nnspec.placement.mesh.chain import Chain
 from nnspec.placement.mesh.check import check_mesh
 from nnspec.placement.mesh.collectives import Wire
 from nnspec.placement.mesh.cost import Divided, MeshCost
+from nnspec.placement.mesh.least_room import least_room
 from nnspec.placement.mesh.paths import Answer, Paths
 from nnspec.placement.mesh.pipelines import SCHEDULES, SEVERAL
 from nnspec.placement.mesh.place import best_mesh
@@ -205,31 +208,114 @@ def test_no_bound_is_above_any_division(memory: str) -> None:
     assert len(tried) >= (6 if memory == "4MiB" else 5)
 
 
-def test_the_least_memory_that_is_named_is_enough_and_less_is_not() -> None:
+NARROW: tuple[dict[str, int | str], ...] = (
+    {},
+    {"rounds": 2},
+    {"rounds": 2, "pipeline": 4},
+    {"rounds": 3, "pipeline": 2},
+    {"rounds": 4},
+    {"schedule": "ZBVZeroBubble"},
+    {"schedule": "InterleavedZeroBubble", "rounds": 1},
+    {"schedule": "GPipe"},
+    {"pipeline": 2, "rounds": 2, "microbatches": 4, "sharded": "states"},
+)
+"""What is fixed of meshes where memory is short."""
+
+
+@pytest.mark.parametrize("fixed", NARROW, ids=str)
+def test_the_least_memory_that_is_named_is_enough_and_less_is_not(
+    fixed: dict[str, int | str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mesh_place, "MOST_DEVICES", 0)
     with pytest.raises(SpecError) as caught:
-        best_mesh(analysis(), small("60KiB"), SIZES)
+        best_mesh(analysis(), small("60KiB"), SIZES, fixed)
     assert caught.value.diagnostic.code == "E1011"
     hint = caught.value.diagnostic.hint or ""
-    amount = float(hint.split(" with ")[1].split()[0]) * 1024
-    assert best_mesh(analysis(), small(f"{amount:.0f}B"), SIZES).value > 0
-    lines = {"schedule": "1F1B"}
-    with pytest.raises(SpecError):
-        best_mesh(analysis(), small(f"{amount - 100:.0f}B"), SIZES, lines)
+    named = int(hint.split("(")[1].split()[0])
+    found = best_mesh(analysis(), small(f"{named}B"), SIZES, fixed)
+    assert found.bound <= found.value
+    with pytest.raises(SpecError, match="fits"):
+        best_mesh(analysis(), small(f"{named - 1}B"), SIZES, fixed)
 
 
-@pytest.mark.parametrize("memory", ["100KiB", "150KiB", "200KiB"])
+@pytest.mark.parametrize("fixed", NARROW, ids=str)
+def test_no_division_needs_less_memory(fixed: dict[str, int | str]) -> None:
+    meshes = Meshes(analysis(), small("60KiB"), SIZES)
+    every = [
+        mesh
+        for mesh in meshes.all()
+        if all(getattr(mesh, name) == value for name, value in fixed.items())
+    ]
+    divisions = (each for mesh in every for each in every_division(meshes, mesh))
+    least = min(max(divided.peaks) for divided in divisions)
+    room = least_room(meshes, every)
+    assert room.is_least
+    assert room.bytes == pytest.approx(least, rel=1e-12)
+    assert least_room(meshes, every, enough=least).bytes <= least
+    assert least_room(meshes, every, enough=least * (1 - 1e-9)).divided is None
+
+
+@pytest.mark.parametrize("depth", [3, 5])
+@pytest.mark.parametrize("order", ["linear -> relu", "relu -> linear"])
+def test_no_division_of_unlike_operators_needs_less_memory(
+    depth: int, order: str
+) -> None:
+    """A wide part, a run of equal ones, and narrow ones, with one stage or several on a rank."""
+    parts = {"linear": "Linear(64)", "relu": "relu"}
+    wide = " -> ".join(parts[each] for each in order.split(" -> "))
+    alike = " -> ".join(["Linear(16)"] * depth)
+    source = f"""
+    model Uneven {{
+      input x: [B, 8]
+      output z = x -> {wide} -> Linear(16) -> {alike} -> relu -> Linear(200) -> Linear(2)
+    }}
+    """
+    (spec,) = load_source(Source("uneven.nns", source), ["Uneven"], {})
+    meshes = Meshes(Analysis(spec.program, Setting()), small("60KiB"), {"B": 8})
+    for rounds in (1, 2, 3):
+        every = [mesh for mesh in meshes.all() if mesh.rounds == rounds]
+        divisions = (each for mesh in every for each in every_division(meshes, mesh))
+        least = min(max(divided.peaks) for divided in divisions)
+        room = least_room(meshes, every)
+        assert room.bytes == pytest.approx(least, rel=1e-12)
+        assert room.is_least
+
+
+def test_what_was_not_looked_at_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mesh_least_room, "MOST_STEPS", 0)
+    monkeypatch.setattr(mesh_place, "MOST_DEVICES", 0)
+    with pytest.raises(SpecError) as caught:
+        best_mesh(analysis(), small("60KiB"), SIZES, {"rounds": 2, "pipeline": 4})
+    hint = caught.value.diagnostic.hint or ""
+    assert "surely not with less than" in hint
+    most, least = (int(each.split()[0]) for each in hint.split("(")[1:])
+    assert least < 248_668 <= most  # what the least of all divisions needs
+
+
+@pytest.mark.parametrize(
+    ("memory", "fixed"),
+    [
+        ("100KiB", {}),
+        ("150KiB", {}),
+        ("200KiB", {}),
+        ("150KiB", {"schedule": "ZBVZeroBubble"}),
+        ("240KiB", {"rounds": 2, "pipeline": 4}),
+    ],
+    ids=str,
+)
 def test_the_number_of_devices_that_is_named_is_enough_and_none_less_is(
-    memory: str,
+    memory: str, fixed: dict[str, int | str]
 ) -> None:
     with pytest.raises(SpecError) as caught:
-        best_mesh(analysis(), small(memory), SIZES)
+        best_mesh(analysis(), small(memory), SIZES, fixed)
     hint = caught.value.diagnostic.hint or ""
     count = int(hint.split(" or on ")[1].split()[0])
-    assert best_mesh(analysis(), small(memory, nodes=count // 2), SIZES).value > 0
+    enough = small(memory, nodes=count // 2)
+    assert best_mesh(analysis(), enough, SIZES, fixed).value > 0
     for nodes in range(3, count // 2):
         with pytest.raises(SpecError) as caught:
-            best_mesh(analysis(), small(memory, nodes=nodes), SIZES)
-        assert caught.value.diagnostic.code in ("E1011", "E1016")
+            best_mesh(analysis(), small(memory, nodes=nodes), SIZES, fixed)
+        assert caught.value.diagnostic.code in ("E1011", "E1016", "E1020")
 
 
 def test_one_device_takes_all_kernels_and_all_bytes() -> None:

@@ -19,7 +19,7 @@ from nnspec.placement.mesh.pipelines import refusal, refusal_of_shards
 from nnspec.placement.mesh.plan import Mesh, MeshPlan
 from nnspec.placement.mesh.result import Result, Verdict
 from nnspec.placement.mesh.search import mean_bound
-from nnspec.placement.room import in_bytes
+from nnspec.placement.room import in_bytes, to_the_byte
 from nnspec.placement.stages import stages_of_mesh
 
 PROOF = (
@@ -150,6 +150,6 @@ def _too_full(
                 f"the mesh does not fit: {_span(group[0].name, group[-1].name)} "
                 f"{'needs' if len(group) == 1 else 'need'} {in_bytes(peak)}, and "
                 f"{in_bytes(meshes.usable)} can be used",
-                hint=f"it would fit with {in_bytes(max(peaks) + reserved)} on each device; "
+                hint=f"it would fit with {to_the_byte(max(peaks) + reserved)} on each device; "
                 "shard more, take smaller micro-batches, or move operators",
             )

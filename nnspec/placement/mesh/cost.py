@@ -33,6 +33,9 @@ from nnspec.placement.mesh.plan import SHARDED, Mesh
 from nnspec.placement.mesh.timetable import StageTimes, Timetable
 from nnspec.records import dataclass
 
+ROUNDED = 1e-12
+"""The share by which sums of bytes may be rounded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -199,18 +202,45 @@ class MeshCost:
         found += chain.gradients.whole / (data if self.level >= 2 else 1)
         return found + chain.weights.whole / (data if self.level >= 3 else 1)
 
-    def has_room(self, usable: float) -> bool:
-        """Whether all ranks together may have room for the model, wherever it is cut.
+    @property
+    def weights_of_each(self) -> float:
+        """That of the mean rank, which the fullest one has at least."""
+        return self.lying_of_all / self.mesh.pipeline
+
+    @cached_property
+    def lying_upto(self) -> tuple[float, ...]:
+        """The bytes of `lying_of_all` for the first n operators, for each n, without what several share."""
+        chain, data, level = self.chain, self.mesh.data, self.level
+        parts = zip(
+            chain.states.upto, chain.gradients.upto, chain.weights.upto, strict=True
+        )
+        return tuple(
+            states / (data if level >= 1 else 1)
+            + gradients / (data if level >= 2 else 1)
+            + weights / (data if level >= 3 else 1)
+            for states, gradients, weights in parts
+        )
+
+    @cached_property
+    def keeps_in_a_byte(self) -> tuple[float, ...]:
+        """For each rank how much its stages keep of a micro-batch at most, in a byte of room."""
+        mesh = self.mesh
+        return shares(mesh.schedule, mesh.pipeline, mesh.rounds, mesh.microbatches)
+
+    @cached_property
+    def room_of_all(self) -> float:
+        """What the fullest rank has in use at least, in bytes, wherever the model is cut.
 
         A rank that keeps at most so much of micro-batches at any moment holds a share of
-        the model's values that the moments bound (`nnspec.placement.pipelines.shares`).
+        the model's values that the moments bound (`nnspec.placement.mesh.pipelines.shares`).
         """
-        mesh, whole = self.mesh, self.lying_of_all
-        if usable == inf:
-            return True
-        each = shares(mesh.schedule, mesh.pipeline, mesh.rounds, mesh.microbatches)
-        room = usable * sum(each) - whole * min(each)
-        return whole <= usable * mesh.pipeline and self.chain.kept.whole <= room
+        each, whole = self.keeps_in_a_byte, self.lying_of_all
+        kept = (self.chain.kept.whole + whole * min(each)) / sum(each)
+        return max(self.weights_of_each, kept)
+
+    def has_room(self, usable: float) -> bool:
+        """Whether all ranks together may have room for the model, wherever it is cut."""
+        return self.room_of_all <= usable * (1 + ROUNDED)
 
     # ---- all of them ---------------------------------------------------------------------
 

@@ -123,13 +123,17 @@ Flight = tuple[tuple[int, int, int], ...]
 """At one moment: stages, for how many micro-batches each keeps values, and how many are between halves."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def flights(
     schedule: Schedule | None, ranks: int, rounds: int, microbatches: int
 ) -> tuple[tuple[Flight, ...], ...]:
     """For each rank the moments at which it can have most in use: none that another exceeds."""
+    if rounds == 1 and schedule not in HALVES:
+        counts = (flight(schedule, rank, ranks, microbatches) for rank in range(ranks))
+        return tuple((((rank, count, 0),),) for rank, count in enumerate(counts))
     found: list[tuple[Flight, ...]] = []
-    for order in orders(schedule, ranks, rounds, microbatches):
+    some = _as_many_in_flight(schedule, ranks, microbatches)
+    for order in orders(schedule, ranks, rounds, some):
         stages = sorted({action.stage for action in order})
         moments = dict.fromkeys(_moments(order, stages))
         kept = [one for one in moments if not _is_exceeded(one, moments)]
@@ -137,7 +141,19 @@ def flights(
     return tuple(found)
 
 
-@lru_cache(maxsize=256)
+def _as_many_in_flight(schedule: Schedule | None, ranks: int, microbatches: int) -> int:
+    """A number of micro-batches for which as many are in flight: later ones come where earlier ones go.
+
+    There and back, one more than fill all ranks is enough. Round after round, a rank has
+    less than two turns more to go forward than back, so four turns have a whole one between.
+    """
+    if schedule == "ZBVZeroBubble":
+        return min(microbatches, 2 * ranks)
+    turns = max(1, microbatches // ranks)
+    return microbatches // turns * min(turns, 4)
+
+
+@lru_cache(maxsize=1024)
 def shares(
     schedule: Schedule | None, ranks: int, rounds: int, microbatches: int
 ) -> tuple[float, ...]:

@@ -6,23 +6,21 @@ one that a person wrote (`nnspec.placement.mesh.check`). Both give the same kind
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from math import inf
 
 from nnspec.analysis.analysis import Analysis
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
 from nnspec.placement.clusters.cluster import Cluster, Device, Link
 from nnspec.placement.mesh.candidates import Meshes
+from nnspec.placement.mesh.least_room import MOST_STEPS, Room, least_room
 from nnspec.placement.mesh.pipelines import MOST_MICROBATCHES
 from nnspec.placement.mesh.plan import Mesh, MeshPlan
 from nnspec.placement.mesh.result import Result, Verdict
-from nnspec.placement.mesh.search import Found, Lines, Search
-from nnspec.placement.room import in_bytes
+from nnspec.placement.mesh.search import Found, Search
+from nnspec.placement.room import in_bytes, to_the_byte
 
-FEW_PARTS = 100
-"""With more stages times micro-batches, meshes with several stages on each rank are not tried."""
 MOST_DEVICES = 1024
 """Beyond so many, the number that would do is not looked for."""
 
@@ -52,7 +50,11 @@ def best_mesh(
         raise _none_as_fixed(meshes, wanted)
     found = Search(meshes).run(every)
     if found.best is None:
-        raise _does_not_fit(meshes, every, wanted)
+        room = least_room(meshes, every)
+        if room.divided is None or room.bytes > meshes.usable:
+            raise _does_not_fit(meshes, room, wanted)
+        found = Search(meshes).run(every, room.divided)
+    assert found.best is not None
     verdict = Verdict(found.bound, _proof(found), METHOD, len(every))
     return Result(meshes, found.best).plan(verdict)
 
@@ -98,12 +100,10 @@ def _none_as_fixed(meshes: Meshes, fixed: Mapping[str, int | str]) -> SpecError:
 
 
 def _does_not_fit(
-    meshes: Meshes, every: Sequence[Mesh], fixed: Mapping[str, int | str]
+    meshes: Meshes, room: Room, fixed: Mapping[str, int | str]
 ) -> SpecError:
-    least = least_memory(meshes, every) + meshes.cluster.kind(0).reserved
-    ways = [f"with {in_bytes(least)} on each device"] if least < inf else []
-    more = enough_devices(meshes, fixed)
-    ways += [f"on {more} devices of this size"] if more is not None else []
+    ways = list(_enough_memory(meshes, room))
+    ways += _enough_devices(meshes, fixed)
     return SpecError(
         "E1011",
         f"no mesh of {meshes.count} devices fits: each has {in_bytes(meshes.usable)} to use",
@@ -111,60 +111,29 @@ def _does_not_fit(
     )
 
 
-def least_memory(meshes: Meshes, every: Sequence[Mesh], enough: float = 0.0) -> float:
-    """The least room on each device with which a mesh would fit, in bytes.
-
-    Where a room is `enough`, any below it, or infinity if there surely is none.
-
-    Of meshes that differ in nothing else, those with smaller micro-batches take less. Only those with one stage on each rank are looked at.
-    """
-    lines = [mesh for mesh in every if mesh.rounds == 1]
-    most: dict[tuple[int, int], tuple[int, bool]] = {}
-    for mesh in lines:
-        key = (mesh.tensor, mesh.pipeline)
-        most[key] = max(most.get(key, (0, False)), _thrift(mesh))
-    least = inf
-    for mesh in lines:
-        if _thrift(mesh) == most[mesh.tensor, mesh.pipeline]:
-            cost = meshes.cost(mesh)
-            if enough and cost.lying_of_all > enough * mesh.pipeline:
-                continue
-            found = Lines(cost, inf).least_memory(least)
-            least = least if found is None else found[0]
-            if least <= enough:
-                break
-    return least
+def _enough_memory(meshes: Meshes, room: Room) -> Iterator[str]:
+    """The least memory of each device with which a mesh fits."""
+    if room.divided is None:
+        return
+    reserved = meshes.cluster.kind(0).reserved
+    enough = f"with {to_the_byte(room.bytes + reserved)} on each device"
+    bound = to_the_byte(room.bound + reserved)
+    yield enough if room.is_least else f"{enough}, surely not with less than {bound}"
 
 
-def _thrift(mesh: Mesh) -> tuple[int, bool]:
-    return mesh.microbatches, mesh.schedule in (None, "1F1B")
-
-
-def enough_devices(meshes: Meshes, fixed: Mapping[str, int | str]) -> int | None:
+def _enough_devices(meshes: Meshes, fixed: Mapping[str, int | str]) -> Iterator[str]:
     """The least number of devices that would do, of whole nodes, more than there are."""
-    node = meshes.wires.node
+    node, surely, steps = meshes.wires.node, True, MOST_STEPS
     for nodes in range(meshes.count // node + 1, MOST_DEVICES // node + 1):
         larger = meshes.on(_of_nodes(meshes.cluster, nodes))
         every = [mesh for mesh in larger.all() if _is_as_fixed(mesh, fixed)]
-        if _fits_any(larger, every):
-            return larger.count
-    return None
-
-
-def _fits_any(meshes: Meshes, every: Sequence[Mesh]) -> bool:
-    """Whether one of some meshes fits; with several stages on a rank only short schedules."""
-    if least_memory(meshes, every, meshes.usable) <= meshes.usable:
-        return True
-    able = [mesh for mesh in every if mesh.rounds > 1 and _is_short(meshes, mesh)]
-    return bool(able) and Search(meshes).run(able).best is not None
-
-
-def _is_short(meshes: Meshes, mesh: Mesh) -> bool:
-    if mesh.microbatches * mesh.pipeline * mesh.rounds > FEW_PARTS:
-        return False
-    cost = meshes.cost(mesh)
-    has_weights = cost.lying_of_all <= meshes.usable * mesh.pipeline
-    return has_weights and cost.has_room(meshes.usable)
+        room = least_room(larger, every, meshes.usable, steps)
+        steps = max(0, room.steps)
+        if room.divided is not None:
+            most = "" if surely else "at most "
+            yield f"on {most}{larger.count} devices of this size"
+            return
+        surely = surely and room.is_least
 
 
 def _of_nodes(cluster: Cluster, count: int) -> Cluster:

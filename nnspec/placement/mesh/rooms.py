@@ -108,14 +108,5 @@ class Rooms:
     @cached_property
     def _upto(self) -> tuple[Sequence[float], ...]:
         """What the first n operators have of each, for each n."""
-        chain, level, data = self.cost.chain, self.cost.level, self.cost.mesh.data
-        parts = zip(
-            chain.states.upto, chain.gradients.upto, chain.weights.upto, strict=True
-        )
-        lying = [
-            states / (data if level >= 1 else 1)
-            + gradients / (data if level >= 2 else 1)
-            + weights / (data if level >= 3 else 1)
-            for states, gradients, weights in parts
-        ]
-        return lying, chain.kept.upto, chain.between_halves.upto
+        chain = self.cost.chain
+        return self.cost.lying_upto, chain.kept.upto, chain.between_halves.upto

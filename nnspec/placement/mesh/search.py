@@ -26,6 +26,7 @@ from typing import NamedTuple
 from nnspec.placement.mesh.candidates import Meshes
 from nnspec.placement.mesh.chain import Chain
 from nnspec.placement.mesh.cost import Divided, MeshCost
+from nnspec.placement.mesh.cuts import equal_shares, neighbours
 from nnspec.placement.mesh.paths import Answer, Paths
 from nnspec.placement.mesh.pipelines import HALVES, flight
 from nnspec.placement.mesh.plan import Mesh
@@ -89,8 +90,10 @@ class Search:
         self.value = inf
         self.waiting: list[Waiting] = []
 
-    def run(self, every: Sequence[Mesh]) -> Found:
-        """Looks at all of them."""
+    def run(self, every: Sequence[Mesh], known: Divided | None = None) -> Found:
+        """Looks at all of them, from a division on that is known, if there is one."""
+        if known is not None:
+            self._keep(known)
         costs = map(self.meshes.cost, every)
         bounds = (mean_bound(cost, self.usable) for cost in costs)
         ordered = sorted((bound, number) for number, bound in enumerate(bounds))
@@ -189,7 +192,7 @@ class Search:
             moved = at.least < self.value and found[0] < NEARLY * self.usable
         while moved and left > 0:
             moved = False
-            for starts in _neighbours(at.starts):
+            for starts in neighbours(at.starts):
                 other = at.cost.divided(starts)
                 if self._excess(other) > found[0] or other.least >= found[1]:
                     continue
@@ -212,20 +215,7 @@ def _balanced(cost: MeshCost) -> tuple[int, ...]:
     """Cuts where the work in front of them is nearest to the share of the stages there."""
     chain = cost.chain
     work = [f + b for f, b in zip(chain.forward.upto, chain.backward.upto, strict=True)]
-    starts = [0]
-    for stage in range(1, cost.stages):
-        wanted = work[-1] * stage / cost.stages
-        last = chain.count - (cost.stages - stage)
-        places = range(starts[-1] + 1, last + 1)
-        starts.append(min(places, key=lambda place: abs(work[place] - wanted)))
-    return (*starts, chain.count)
-
-
-def _neighbours(starts: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    for place in range(1, len(starts) - 1):
-        for moved in (starts[place] - 1, starts[place] + 1):
-            if starts[place - 1] < moved < starts[place + 1]:
-                yield (*starts[:place], moved, *starts[place + 1 :])
+    return equal_shares(work, cost.stages)
 
 
 # ---- bounds ------------------------------------------------------------------------------
@@ -287,7 +277,7 @@ class Lines:
 
         Exact, by dynamic programming over the first operators and stages.
         """
-        found = self._through(most, self.seconds)
+        found = self._through(most)
         return (most, None) if found is None else found
 
     def every(self, most: Callable[[], float]) -> Iterator[tuple[int, ...]]:
@@ -330,15 +320,7 @@ class Lines:
             if value < most():
                 yield from self._along(ends, (*starts, last), most)
 
-    def least_memory(self, most: float) -> tuple[float, Sequence[int]] | None:
-        """The least room that the fullest rank needs, below `most`, and where stages start."""
-        return self._through(most, self.memory)
-
-    def _through(
-        self,
-        most: float,
-        measure: Callable[[int, int, int, float], float | None],
-    ) -> tuple[float, Sequence[int]] | None:
+    def _through(self, most: float) -> tuple[float, Sequence[int]] | None:
         count, stages = self.chain.count, self.cost.stages
         best: dict[int, float] = {0: 0.0}
         cuts: list[dict[int, int]] = []
@@ -347,7 +329,7 @@ class Lines:
             came: dict[int, int] = {}
             for first, before in best.items():
                 for last in self._ends(stage, first):
-                    value = measure(stage, first, last, most)
+                    value = self.seconds(stage, first, last, most)
                     if value is None:
                         break
                     value = max(value, before)
@@ -367,12 +349,6 @@ class Lines:
         return (count,) if not left else range(first + 1, count - left + 1)
 
     # ---- measures of a stage -------------------------------------------------------------
-
-    def memory(self, stage: int, first: int, last: int, most: float) -> float | None:
-        """The most bytes in use on the rank of a stage; None if more operators have no room."""
-        if self.flights[stage] * self.chain.kept.between(first, last) > most:
-            return None
-        return self._room(stage, first, last)
 
     def _room(self, stage: int, first: int, last: int) -> float:
         kept = self.chain.kept.between(first, last) + self.chain.cuts[first]

@@ -1,0 +1,151 @@
+"""What the fullest rank of a mesh has in use at least, by how many operators its ranks can hold.
+
+Of each rank is asked how many operators its stages can hold, wherever they stand, before more
+is in use; all ranks together have to hold all. Operators that take little are not counted,
+and stages that hold nothing else are no more than there are of those.
+Where a model repeats one block, that is about all that matters, and a division is made of it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import accumulate
+from math import inf
+
+from nnspec.placement.mesh.uses import Bytes, Use, Uses
+
+LITTLE = 0.5
+"""Operators that take less than this share of the mean are not counted."""
+
+Load = tuple[int, int]
+"""How many operators a rank holds, and how many of its stages hold none."""
+
+Counts = tuple[int, ...]
+"""How many operators each stage of a rank holds."""
+
+
+class Cover:
+    """How many operators the ranks of a mesh can hold, with less than `most` bytes in use."""
+
+    def __init__(self, uses: Uses, most: float) -> None:
+        self.uses = uses
+        self.most = most
+        sizes = [uses.grown(place, place + 1) for place in range(uses.count)]
+        enough = LITTLE * sum(sizes) / len(sizes)
+        self.upto = list(accumulate((size >= enough for size in sizes), initial=0))
+        self.steps = uses.count**2 // 8
+        """What making this takes, in steps of `nnspec.placement.mesh.packing`, about."""
+        self.uncounted = len(sizes) - self.upto[-1]
+        self._least: dict[object, Mapping[int, Bytes]] = {}
+
+    @cached_property
+    def bound(self) -> float:
+        """What the fullest rank has in use at least; `most` if that or more."""
+        rooms = sorted({use for rank in self._ranks for use, _ in rank.values()})
+        place = bisect_left(rooms, True, key=lambda room: self._hold_all(room))
+        return rooms[place] if place < len(rooms) else self.most
+
+    def starts(self) -> Sequence[int] | None:
+        """A division with the numbers of operators behind the bound, if there is one."""
+        if self.bound >= self.most:
+            return None
+        chosen = list(self._chosen(self.bound))
+        surplus = sum(count for count, _ in chosen) - self.upto[-1]
+        for place, rank in enumerate(self._ranks):
+            count, empty = chosen[place]
+            while surplus and rank.get((count - 1, empty), (inf,))[0] <= self.bound:
+                count, surplus = count - 1, surplus - 1
+            chosen[place] = count, empty
+        return None if surplus else self._cut(chosen)
+
+    def _hold_all(self, room: float) -> bool:
+        return sum(count for count, _ in self._chosen(room)) >= self.upto[-1]
+
+    def _chosen(self, room: float) -> Sequence[Load]:
+        """What ranks hold that hold most together, with no more empty stages than there can be."""
+        best: dict[int, tuple[int, tuple[Load, ...]]] = {0: (0, ())}
+        for rank in self._ranks:
+            able: dict[int, int] = {}
+            for (count, more), (use, _) in rank.items():
+                if use <= room:
+                    able[more] = max(count, able.get(more, 0))
+            reached: dict[int, tuple[int, tuple[Load, ...]]] = {}
+            for empty, (held, loads) in best.items():
+                for more, count in able.items():
+                    mine = held + count, (*loads, (count, more))
+                    if empty + more <= self.uncounted:
+                        before = reached.get(empty + more, mine)
+                        reached[empty + more] = max(before, mine)
+            best = reached
+        return max(best.values(), default=(0, ()))[1]
+
+    def _cut(self, chosen: Sequence[Load]) -> Sequence[int] | None:
+        """Cuts as early as can be behind so many operators of each rank."""
+        held: dict[int, int] = {}
+        for stages, rank, load in zip(
+            self.uses.stages, self._ranks, chosen, strict=True
+        ):
+            held.update(zip(stages, rank[load][1], strict=True))
+        starts, count = [0], 0
+        for stage in range(len(held) - 1):
+            count += held[stage]
+            starts.append(max(self.upto.index(count), starts[-1] + 1))
+        last = self.uses.count
+        return (*starts, last) if starts[-1] < last else None
+
+    # ---- one rank ------------------------------------------------------------------------
+
+    @cached_property
+    def _ranks(self) -> list[Mapping[Load, tuple[float, Counts]]]:
+        """For each rank and load the least in use, and how many operators are on each stage."""
+        found: list[Mapping[Load, tuple[float, Counts]]] = []
+        for stages in self.uses.stages:
+            best: dict[Load, tuple[float, Counts]] = {}
+            for counts, use in self._choices(stages, (), ()):
+                load, mine = (sum(counts), counts.count(0)), (max(use), counts)
+                best[load] = min(mine, best.get(load, mine))
+            found.append(best)
+        return found
+
+    def _choices(
+        self, stages: Sequence[int], counts: Counts, use: Use
+    ) -> Iterator[tuple[Counts, Use]]:
+        if len(counts) == len(stages):
+            yield counts, use
+            return
+        stage = stages[len(counts)]
+        for count, amounts in self._least_of(stage).items():
+            more = self.uses.at_moments(stage, amounts)
+            self.steps += 1 + len(more) // 8
+            if counts:
+                more = tuple(map(float.__add__, use, more))
+            if max(more) < self.most:
+                yield from self._choices(stages, (*counts, count), more)
+
+    # ---- one stage -----------------------------------------------------------------------
+
+    def _least_of(self, stage: int) -> Mapping[int, Bytes]:
+        """The least bytes of each kind for each number of operators, wherever the stage stands."""
+        cost, last = self.uses.cost, self.uses.cost.stages - 1
+        key = not stage, stage == last, cost.moves(stage), cost.moves(stage + 1)
+        if key not in self._least:
+            self._least[key] = self._least_anywhere(stage)
+        return self._least[key]
+
+    def _least_anywhere(self, stage: int) -> Mapping[int, Bytes]:
+        count, last = self.uses.count, self.uses.cost.stages - 1
+        found: dict[int, Bytes] = {}
+        for first in range(1, count) if stage else (0,):
+            for end in range(first + 1, count) if stage < last else (count,):
+                if self.uses.grown(first, end) >= self.most:
+                    break
+                amounts = self.uses.bytes(stage, first, end)
+                number = self.upto[end] - self.upto[first]
+                found[number] = _least(amounts, found.get(number, amounts))
+        return found
+
+
+def _least(one: Bytes, other: Bytes) -> Bytes:
+    return min(one[0], other[0]), min(one[1], other[1]), min(one[2], other[2])
