@@ -6,8 +6,9 @@ settled; its methods are the stages behind.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from nnspec.diagnostics import (
@@ -68,6 +69,8 @@ class Spec:
     program: Program
     symbols: Mapping[str, int] = field(default_factory=dict[str, int])
     warnings: tuple[Diagnostic, ...] = ()
+    # The same model with other settings. Raises `SpecErrors`.
+    again: Callable[[Mapping[str, str]], Spec] | None = field(default=None, repr=False)
 
     def check(self) -> Report:
         """What there is to say of a spec whose program is right: warnings, and budgets exceeded."""
@@ -136,7 +139,23 @@ class Spec:
         from nnspec.analysis.analysis import Analysis
         from nnspec.analysis.generic.closed import closed_forms
 
-        return closed_forms(Analysis(self.program, setting), figures, constants)
+        analysis = Analysis(self.program, setting)
+        return closed_forms(analysis, figures, constants, made=self.program_with)
+
+    def program_with(self, numbers: Mapping[str, int]) -> Program | None:
+        """The program with other numbers for some constants, an element of a list as `depths[0]`.
+
+        None if the spec refuses them, or if they are not known to be settings of the model.
+        """
+        from nnspec.analysis.generic.names import with_numbers
+
+        if self.again is None:
+            return None
+        values = with_numbers(self.program, numbers)
+        try:
+            return self.again({n: spelled(v) for n, v in values.items()}).program
+        except SpecErrors:
+            return None
 
     def summary(self, *figures: str, **symbols: Size) -> SummaryTree:
         """The layers by path, with shapes and costs; symbols that are not given stay.
@@ -226,7 +245,15 @@ class Spec:
         from nnspec.passes import run_passes
         from nnspec.passes.checkpoint import Checkpoint
 
-        return replace(self, program=run_passes(self.program, [Checkpoint(blocks)]))
+        def again(more: Mapping[str, str]) -> Spec:
+            assert self.again is not None
+            return self.again(more).checkpointed(*blocks)
+
+        return replace(
+            self,
+            program=run_passes(self.program, [Checkpoint(blocks)]),
+            again=None if self.again is None else again,
+        )
 
     def program_after(self, name: str) -> Program:
         """The program as it is after the pass of that name."""
@@ -367,8 +394,21 @@ class SpecFile:
                 self._module, declared, settings, self._operators, diagnostics
             )
             if spec is not None:
-                specs.append(replace(spec, warnings=tuple(self._remarks)))
+                again = partial(self._again, declared, settings)
+                remarks = tuple(self._remarks)
+                specs.append(replace(spec, warnings=remarks, again=again))
         return specs, _in_order(self._remarks, diagnostics)
+
+    def _again(
+        self, declared: Declared, settings: Mapping[str, str], more: Mapping[str, str]
+    ) -> Spec:
+        """A model with some other settings. Raises `SpecErrors`."""
+        found = Diagnostics()
+        given = {**settings, **more}
+        spec = _elaborated(self._module, declared, given, self._operators, found)
+        found.raise_errors()
+        assert spec is not None
+        return spec
 
 
 def _in_order(remarks: Diagnostics, found: Diagnostics) -> Diagnostics:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from nnspec.analysis.generic.conditions import Condition
+from nnspec.analysis.generic.reals import Real
 from nnspec.analysis.uses import Site
 from nnspec.ir.dims import Dim
 from nnspec.ir.slices import Range
@@ -113,6 +114,9 @@ def key_of(value: Any) -> str:
     """
     if isinstance(value, float):
         return "real" if value else "0.0"
+    if isinstance(value, Real):
+        names = ",".join(sorted(value.names))
+        return f"{key_of(value.value)}({names};{key_of(value.zero)})"
     if isinstance(value, Dim):
         return value.generic.key
     if isinstance(value, TensorType):

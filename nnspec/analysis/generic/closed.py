@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 from math import lcm
 
@@ -10,7 +10,7 @@ from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import Measured, figure_named
 from nnspec.analysis.generic.conditions import Condition
 from nnspec.analysis.generic.model import LENGTH, Found, Generic, known_of
-from nnspec.analysis.generic.names import asked
+from nnspec.analysis.generic.names import asked, differs_only
 from nnspec.analysis.generic.parts import Part
 from nnspec.analysis.setting import Setting
 from nnspec.diagnostics import SpecError
@@ -44,6 +44,8 @@ class ClosedForms:
         default_factory=dict[str, Mapping[str, str]]
     )
     parts: tuple[Part, ...] = ()
+    # Writes a formula so that those are equal which are equal by what the spec requires.
+    plain: Callable[[Dim], Dim] = field(default=lambda value: value, repr=False)
 
     def multiples(self) -> list[str]:
         """What free sizes in the formulas have to be multiples of, as requirements."""
@@ -87,12 +89,42 @@ def closed_forms(
     constants: Collection[str] | None = None,
     *,
     optional: Collection[str] = (),
+    made: Callable[[Mapping[str, int]], Program | None] | None = None,
 ) -> ClosedForms:
     """Figures of a program in its constants: those of the names given, or all that are integers.
 
-    Raises `SpecError` for a name that is no integer constant of the model, and for a figure that has no
-    formula, unless it is `optional`.
+    With `made`, which gives the same model with other numbers for some names, loops of few turns may be compared
+    with more of them. Raises `SpecError` for a name that is no integer constant of the model, and for a figure that
+    has no formula, unless it is `optional`.
     """
+    found = _closed(analysis, figures, constants, optional)
+    if made is None:
+        return found
+    from nnspec.analysis.generic.turns import few_turns, with_more_turns
+
+    wanted = [name for name in found.figures if few_turns(found, name)]
+    known: dict[tuple[tuple[str, int], ...], ClosedForms | None] = {}
+
+    def closed(numbers: Mapping[str, int]) -> ClosedForms | None:
+        if all(found.constants[name] == number for name, number in numbers.items()):
+            return found
+        key = tuple(sorted(numbers.items()))
+        if key not in known:
+            other = made(numbers)
+            alike = other and differs_only(other, analysis.program, numbers)
+            made_so = Analysis(other, analysis.setting) if other and alike else None
+            known[key] = made_so and _closed(made_so, wanted, constants, wanted)
+        return known[key]
+
+    return with_more_turns(found, closed)
+
+
+def _closed(
+    analysis: Analysis,
+    figures: Sequence[str],
+    constants: Collection[str] | None,
+    optional: Collection[str],
+) -> ClosedForms:
     program = analysis.program
     names = asked(program, constants)
     known = {name: int(value) for name, value in known_of(names).items()}
@@ -216,6 +248,7 @@ class _Search:
             {name: self._errors[name] for name in self.missing},
             {figure: names for figure, names in kept.items() if names},
             self._parts,
+            ways[0].plain,
         )
 
     def _unsaid(self, name: str, error: SpecError) -> None:

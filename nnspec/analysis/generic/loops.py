@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 PLANS = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 0))
 """How many turns at the start and at the end may be unlike the others, as they are tried."""
 
-PERIODS = (1, 2)
-"""After how many turns a loop may do the same again, as they are tried."""
+PERIODS = {1: PLANS, 2: ((0, 0), (1, 0), (2, 0), (0, 1), (1, 1))}
+"""After how many turns a loop may do the same again, each with the plans for it."""
 
 TURN, ROUND = "turn@", "round@"
 """Symbols of the number of a turn, and of several that are taken as one, begin so."""
@@ -151,9 +151,9 @@ class Turning:
         return parts
 
     def _plans(self) -> Iterator[Plan]:
-        for period in PERIODS:
+        for period, plans in PERIODS.items():
             for guess in (arithmetic, geometric):
-                for first, last in PLANS:
+                for first, last in plans:
                     plan = Plan(first, last, period, guess)
                     if plan.rounds(self.turns) is not None:
                         yield plan

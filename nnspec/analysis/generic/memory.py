@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nnspec.ir.graph import Program
 
 BECAUSE = "fewer turns of its loop are unlike the others"
+ONE_TURN = "its loop takes one turn only"
 STACKED = "fewer layers take other memory"
 LAID = "an axis of one element lies otherwise in memory"
 
@@ -99,9 +100,7 @@ class Running(Analysis):
         for name in functions:
             for loop, turns in self._symbolic.turns.get(name, {}).items():
                 if len(loop.iterations) < 2:
-                    raise Unlike(
-                        "its loop takes one turn only", frozenset([turns.loop])
-                    )
+                    raise Unlike(ONE_TURN, frozenset([turns.loop]))
                 self._turns[turns.count] = 2
 
     def of(self, program: Program) -> Analysis:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.figures import Figure, Measured, as_measured, figure_named
@@ -13,6 +14,7 @@ from nnspec.analysis.generic.constants import Constants
 from nnspec.analysis.generic.loops import UNLIKE
 from nnspec.analysis.generic.names import items_of
 from nnspec.analysis.generic.parts import Part, parts_of, restored
+from nnspec.analysis.generic.quotients import Quotients
 from nnspec.analysis.generic.sums import Sums
 from nnspec.analysis.generic.trace import Activation, Outcome, Tracer, Unrolled
 from nnspec.analysis.setting import Setting
@@ -32,11 +34,15 @@ UNDECIDED = "what is done in memory hangs on its value"
 
 @dataclass(frozen=True)
 class Found:
-    """Figures in constants, what has to stay a number for them (with the reason), and what else they hold for."""
+    """Figures in constants, what has to stay a number for them (with the reason), and what else they hold for.
+
+    `plain` writes a formula in one way that values are equal in which are equal by what the spec requires.
+    """
 
     figures: Mapping[str, Measured]
     fixed: Mapping[str, str]
     conditions: tuple[Condition, ...]
+    plain: Callable[[Dim], Dim]
 
     def of(self, name: str) -> Found:
         """One figure alone."""
@@ -195,7 +201,16 @@ class Generic:
             {n: _put(value, numbers, self.parts) for n, value in figures.items()},
             dict.fromkeys(kept, UNDECIDED) | fixed,
             rest,
+            self._plain,
         )
+
+    @cached_property
+    def _quotients(self) -> Quotients:
+        return Quotients.of(self._tracer.facts, {}, self._known)
+
+    def _plain(self, value: Dim) -> Dim:
+        with self._quotients.holding():
+            return self._quotients.multiplied(value)
 
     def _every_condition(self) -> list[Condition]:
         running = self._ran[1].conditions() if self._runs and self._ran else ()

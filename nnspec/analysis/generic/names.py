@@ -63,3 +63,36 @@ def items_of(parameter: Parameter) -> tuple[Dim, ...] | None:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, Dim) and value.is_constant
+
+
+def with_numbers(program: Program, numbers: Mapping[str, int]) -> dict[str, Any]:
+    """The constants that have other numbers, those in lists named as formulas name them (`depths[0]`)."""
+    found: dict[str, Any] = {}
+    for each in program.main.parameters:
+        items = items_of(each)
+        names = [each.name] if items is None else _elements(each.name, len(items))
+        if numbers.keys().isdisjoint(names):
+            continue
+        known = [each.value] if items is None else items
+        values = [numbers.get(n, v) for n, v in zip(names, known, strict=True)]
+        plain = list(map(int, values))
+        found[each.name] = plain[0] if items is None else plain
+    return found
+
+
+def differs_only(other: Program, program: Program, numbers: Mapping[str, int]) -> bool:
+    """Whether another program has the same constants but for these numbers, and free sizes of the same multiples."""
+    if other.assumptions.multiples != program.assumptions.multiples:
+        return False
+    mine, others = (
+        {each.name: each.value for each in one.main.parameters}
+        for one in (program, other)
+    )
+    changed = with_numbers(program, numbers)
+    return with_numbers(other, numbers) == changed and all(
+        mine[name] == value for name, value in others.items() if name not in changed
+    )
+
+
+def _elements(name: str, count: int) -> list[str]:
+    return [f"{name}[{place}]" for place in range(count)]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from nnspec.analysis.generic.trace import Outcome
 
 
+RATES = "a rate is 0 in some turns of its loop"
+
 LAYERS = 1 + RUN
 """How many layers are run of a stack of any number: one that the others may be unlike, and these."""
 
@@ -76,7 +78,7 @@ class Symbolic:
             raise Unlike("what its turns make is in a list", frozenset(listed))
         for node, loops in made.unsteady.items():
             if self._drops or not isinstance(made.operators[node], RandomDrop):
-                raise Unlike("a rate is 0 in some turns of its loop", loops)
+                raise Unlike(RATES, loops)
         function = made.function
         types = {v: self._said(k, function.types[v]) for v, k in made.given.items()}
         return replace(

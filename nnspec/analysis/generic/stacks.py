@@ -8,9 +8,11 @@ it does not, as the uppermost layer is unlike those below it, what only more lay
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from types import MappingProxyType
 from typing import TypeAlias
 
-from nnspec.analysis.memory.peaks import pruned, reduced
+from nnspec.analysis.memory.peaks import exceeding
 from nnspec.ir.dims import ZERO, Dim, maximum, minimum, product, symbol
 from nnspec.records import dataclass
 
@@ -52,34 +54,53 @@ class Fewest:
     """A figure, and what the names of numbers of layers must be at least for it: fewer and fewer.
 
     `lows` are the least sizes of all other names, `known` what the names are in the spec. `bounds` say which
-    numbers of layers the amounts hold for.
+    numbers of layers the amounts hold for. Numbers below the `lowest` are not tried, nor those that other conditions
+    do not allow.
     """
 
-    def __init__(self, found: Tried, lows: Lows, known: Lows, run: Try) -> None:
+    def __init__(
+        self,
+        found: Tried,
+        lows: Lows,
+        known: Lows,
+        run: Try,
+        *,
+        lowest: Lows = MappingProxyType({}),
+        allows: Callable[[str, int], bool] = lambda name, number: True,
+        plain: Callable[[Dim], Dim] = lambda value: value,
+    ) -> None:
         self._amounts = [Amount(each) for each in found.amounts]
         self.bounds = dict(found.least)
         self._lows = lows
         self._run = run
+        self._allows = allows
+        self._plain = cache(plain)
         for name in self.bounds:
-            while self.bounds[name] > 1 and self._lowered(name, known[name]):
-                self.bounds[name] -= 1
+            right = self.bounds[name]
+            while self.bounds[name] > lowest.get(name, 1):
+                number = self.bounds[name] - 1
+                if allows(name, number):
+                    if not self._holds_below(name, number, known[name], right):
+                        break
+                    right = number
+                self.bounds[name] = number
 
     @property
     def value(self) -> Dim:
         """The figure."""
         return maximum(*(each.said for each in self._amounts))
 
-    def _lowered(self, name: str, known: int) -> bool:
-        """Whether one layer less is said, too, by other amounts if that many are in the spec."""
-        number = self.bounds[name] - 1
+    def _holds_below(self, name: str, number: int, known: int, right: int) -> bool:
+        """Whether fewer layers than were `right` are said, too, by other amounts if that many are in the spec."""
         if self._holds({name: number}):
             return True
         tried = self._run({name: number}) if number >= known else None
         if tried is None:
             return False
         before = self._amounts
-        lows = {**self._lows, name: number + 1}
-        self._amounts = with_case(before, name, number, tried.amounts, lows)
+        lows = {**self._lows, name: right}
+        plain = self._plain
+        self._amounts = with_case(before, name, number, tried.amounts, lows, plain)
         if self._holds({name: number}):
             return True
         self._amounts = before
@@ -90,60 +111,57 @@ class Fewest:
         tried = self._run(numbers)
         counting = (each for each in self._amounts if each.counts(numbers))
         amounts = [each.value.at(numbers) for each in counting]
-        amounts = [each for each in amounts if each != 0] or [ZERO]
-        if tried is None or not same(amounts, tried.amounts, self._lows):
+        amounts = [self._plain(each) for each in amounts if each != 0] or [ZERO]
+        if tried is None:
+            return False
+        if not same(amounts, list(map(self._plain, tried.amounts)), self._lows):
             return False
         return all(
             self._holds({**numbers, name: number})
             for name, least in tried.least.items()
             for number in range(self.bounds[name], least)
+            if self._allows(name, number)
         )
 
 
 def with_case(
-    amounts: Sequence[Amount], name: str, number: int, case: Sequence[Dim], lows: Lows
+    amounts: Sequence[Amount],
+    name: str,
+    number: int,
+    case: Sequence[Dim],
+    lows: Lows,
+    plain: Callable[[Dim], Dim] = lambda value: value,
 ) -> list[Amount]:
     """Amounts for a name above a number, and those of the `case` that it is this number, as amounts for both.
 
     What exceeds the case there counts above it alone; what is missing there counts everywhere if it is never the
     largest above the number, where names are at least `lows`, as far as can be told, else for the case alone.
     """
-    found: list[Amount] = []
-    there: list[Dim] = []
-    for each in amounts:
-        if each.counts({name: number}):
-            value = each.value.at({name: number})
-            if _is_covered(value, case, lows):
-                there.append(value)
-            else:
-                each = Amount(each.value, (*each.above, (name, number)))
-        found.append(each)
-    everywhere = [each.value for each in amounts if not each.above]
+    cases = {plain(each): each for each in case}
+    values = [
+        plain(each.value.at({name: number})) if each.counts({name: number}) else None
+        for each in amounts
+    ]
+    there = [each for each in values if each is not None]
+    too_much = set(exceeding(there, [*cases], lows))
+    found = [
+        Amount(each.value, (*each.above, (name, number))) if value in too_much else each
+        for each, value in zip(amounts, values, strict=True)
+    ]
+    there = [each for each in there if each not in too_much]
+    missing = exceeding(cases, there, lows)
+    everywhere = [plain(each.value) for each in amounts if not each.above]
+    alone = set(exceeding(missing, everywhere, lows))
     not_above = maximum(0, number + 1 - symbol(name))
-    for value in largest([*there, *case], lows):
-        if value not in there:
-            covered = _is_covered(value, everywhere, lows)
-            found.append(Amount(value if covered else not_above * value))
+    for each in missing:
+        value = cases[each]
+        found.append(Amount(not_above * value if each in alone else value))
     return found
 
 
-def _is_covered(amount: Dim, others: Sequence[Dim], lows: Lows) -> bool:
-    """Whether an amount is never more than the largest of others, as far as can be told."""
-    return amount in others or amount not in largest([*others, amount], lows)
-
-
 def same(ones: Sequence[Dim], others: Sequence[Dim], lows: Lows) -> bool:
-    """Whether the largest of some amounts is that of others at all sizes, as far as can be told.
-
-    It is, if those of all that may be the largest are on either side.
-    """
-    both = largest([*ones, *others], lows)
-    return all(each in ones and each in others for each in both)
-
-
-def largest(amounts: Sequence[Dim], lows: Lows) -> list[Dim]:
-    """The amounts without those of which it can be told that they are never the largest."""
-    return pruned(reduced(amounts, thorough=True), lows)
+    """Whether the largest of some amounts is that of others at all sizes, as far as can be told."""
+    return not exceeding(ones, others, lows) and not exceeding(others, ones, lows)
 
 
 def amounts_of(value: Dim) -> Sequence[Dim]:

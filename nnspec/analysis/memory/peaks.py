@@ -131,6 +131,44 @@ def _outside(amounts: list[Dim], trial: Trial) -> list[Dim]:
     return found
 
 
+# Among so few amounts any two may be asked whether a third lies between them.
+FEW_OTHERS = 16
+
+
+def exceeding(
+    amounts: Iterable[Dim], others: Sequence[Dim], lows: Mapping[str, int]
+) -> list[Dim]:
+    """The amounts of which it cannot be told that they are never more than the largest of others.
+
+    Sizes are at least their `lows`, 1 if not given.
+    """
+    known = set(others)
+    open_ = [each for each in dict.fromkeys(amounts) if each not in known]
+    if not open_:
+        return []
+    trial = Trial([*others, *open_], thorough=len(others) <= FEW_OTHERS)
+    shifted = [_shifted(each, lows) for each in others]
+    return [
+        each for each in open_ if not _is_reached(each, others, shifted, trial, lows)
+    ]
+
+
+def _is_reached(
+    amount: Dim,
+    others: Sequence[Dim],
+    shifted: Sequence[Mapping[Monomial, int] | None],
+    trial: Trial,
+    lows: Mapping[str, int],
+) -> bool:
+    if any(trial.at_least(each, amount) for each in others):
+        return True
+    own = _shifted(amount, lows)
+    if any(_exceeds(each, own) for each in shifted):
+        return True
+    pairs = trial.covering(amount, others)
+    return any(trial.between(amount, one, other) for one, other in pairs)
+
+
 def pruned(amounts: Sequence[Dim], lows: Mapping[str, int]) -> list[Dim]:
     """The amounts without those that another one exceeds at all sizes from their least on (1 if not given).
 

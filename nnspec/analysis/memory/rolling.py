@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from nnspec.analysis.memory.machine import Machine
 
 
+UNSTEADY = "the turns of its loop do not leave the memory as they found it"
+
+
 class Unlike(Exception):
     """The turns of a loop do not do the same in memory: of one of the `loops`, by what they are called, if that is known."""
 
@@ -320,9 +323,8 @@ class Rolling:
 
     def _expect(self, holds: bool) -> None:
         if not holds:
-            message = "the turns of its loop do not leave the memory as they found it"
             loop = self.turns.loop
-            raise Unlike(message, frozenset([loop] if loop else []))
+            raise Unlike(UNSTEADY, frozenset([loop] if loop else []))
 
 
 def source_of(tensor: Any) -> Hashable:

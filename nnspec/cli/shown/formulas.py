@@ -56,7 +56,8 @@ class Formulas:
         if constants != EVERY:
             names = [name.strip() for name in constants.split(",")]
         asked = [each.name for each in wanted]
-        forms = closed_forms(analysis, asked, names, optional=asked)
+        made = spec.program_with
+        forms = closed_forms(analysis, asked, names, optional=asked, made=made)
         if forms.unsaid and not forms.figures:
             raise next(iter(forms.unsaid.values()))
         said = [each for each in wanted if each.name in forms.figures]

@@ -1,0 +1,191 @@
+"""Loops of too few turns to tell that turns are alike: the same model with more turns tells it.
+
+Swin's first stage has one round of two layers, and the first layer of all drops nothing. The formula is found for
+the model with a few more turns, and holds from some number of turns on. Whether it holds for as few as the spec has
+is tried number by number, as for stacks of layers (see `stacks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from nnspec.analysis.figures import Measured
+from nnspec.analysis.generic.conditions import Condition, lower_bound, remaining
+from nnspec.analysis.generic.memory import ONE_TURN
+from nnspec.analysis.generic.programs import RATES
+from nnspec.analysis.generic.stacks import Fewest, Tried, amounts_of
+from nnspec.analysis.memory.rolling import UNSTEADY
+from nnspec.ir.assumptions import Assumptions
+from nnspec.ir.dims import dim, symbol
+
+if TYPE_CHECKING:
+    from nnspec.analysis.generic.closed import ClosedForms
+
+MORE = 4
+"""So many more turns are enough for two rounds behind one that is unlike them, and keep even numbers even."""
+MOST = 6
+"""Loops of more turns tell by themselves what they are."""
+FEW = (RATES, ONE_TURN, UNSTEADY)
+"""Why the number of turns stays what it is where more of them may tell otherwise."""
+
+Closed: TypeAlias = "Callable[[Mapping[str, int]], ClosedForms | None]"
+"""The formulas of the model with other numbers for some names; None if there is no such model."""
+
+
+def needs(forms: ClosedForms, figure: str) -> Mapping[str, str]:
+    """The constants that stay numbers in a figure, each with the reason."""
+    return {**forms.fixed, **forms.kept.get(figure, {})}
+
+
+def few_turns(forms: ClosedForms, figure: str) -> dict[str, int]:
+    """The numbers of turns that stay what they are in a figure because they are few.
+
+    So they do, too, where it is a condition for each turn that it is like the others.
+    """
+    reasons = needs(forms, figure).items()
+    names = [name for name, because in reasons if because in FEW]
+    for each in forms.conditions:
+        names += [name for turns in each.turns for name in turns.stop.symbols()]
+    known = forms.constants
+    return {n: known[n] for n in names if known.get(n, MOST + 1) <= MOST}
+
+
+def with_more_turns(forms: ClosedForms, closed: Closed) -> ClosedForms:
+    """The formulas, in numbers of turns too where these only stay numbers because they are few."""
+    few = {n: v for f in forms.figures for n, v in few_turns(forms, f).items()}
+    more = closed({name: turns + MORE for name, turns in few.items()}) if few else None
+    if more is None or more.parts != forms.parts:
+        return forms
+    found: dict[str, _Extended] = {}
+    for figure in forms.figures:
+        if few_turns(forms, figure):
+            extended = _Extended(figure, forms, more, few, closed)
+            if extended.is_found:
+                found[figure] = extended
+    return _joined(forms, found) if found else forms
+
+
+class _Extended:
+    """One figure in numbers of turns that stayed what they are, from the model with more of them."""
+
+    def __init__(
+        self,
+        figure: str,
+        forms: ClosedForms,
+        more: ClosedForms,
+        few: Mapping[str, int],
+        closed: Closed,
+    ) -> None:
+        self._figure = figure
+        self._forms = forms
+        self._few = few
+        self._closed = closed
+        self._allowed = needs(forms, figure).keys() - few.keys()
+        self._rest, least = _bounds(more.conditions, few)
+        self.is_found = False
+        value = more.figures.get(figure)
+        if (
+            value is None
+            or value.below != 1
+            or needs(more, figure).keys() - self._allowed
+        ):
+            return
+        fewest = Fewest(
+            Tried(amounts_of(value.value), least),
+            {},
+            few,
+            self._run,
+            lowest=few,
+            allows=self._allows,
+            plain=more.plain,
+        )
+        self.value = Measured(fewest.value)
+        self.still = needs(more, figure)
+        self.conditions = [*self._rest]
+        for name, bound in fewest.bounds.items():
+            self.conditions.append(Condition(">=", symbol(name), dim(bound)))
+        known = forms.constants
+        self.is_found = all(each.holds(known) for each in self.conditions)
+
+    def _allows(self, name: str, number: int) -> bool:
+        """Whether the formula may hold for a number of turns, whatever other names are."""
+        alone = (each for each in self._rest if _names(each) == {name})
+        return all(each.holds({name: number}) for each in alone)
+
+    def _run(self, numbers: Mapping[str, int]) -> Tried | None:
+        others = {n: turns + MORE for n, turns in self._few.items() if n not in numbers}
+        forms = self._closed({**others, **numbers})
+        value = None if forms is None else forms.figures.get(self._figure)
+        if forms is None or value is None or value.below != 1:
+            return None
+        if forms.parts != self._forms.parts:
+            return None
+        if needs(forms, self._figure).keys() - self._allowed - numbers.keys():
+            return None
+        at = (each.at(numbers) for each in forms.conditions)
+        rest, least = _bounds(remaining(at, _at_least(self._forms)), others)
+        known = {each.at(numbers).key for each in self._rest}
+        if any(each.key not in known for each in rest):
+            return None
+        return Tried(amounts_of(value.value.at(numbers)), least)
+
+
+def _bounds(
+    conditions: Collection[Condition], few: Collection[str]
+) -> tuple[list[Condition], dict[str, int]]:
+    """What some names must be at least, and all other conditions."""
+    least = dict.fromkeys(few, 1)
+    rest: list[Condition] = []
+    for each in conditions:
+        name, bound = lower_bound(each) or ("", 0)
+        if name in least:
+            least[name] = max(bound, least[name])
+        else:
+            rest.append(each)
+    return rest, least
+
+
+def _at_least(forms: ClosedForms) -> Assumptions:
+    """What constants are at least: 1, or as they are, if less."""
+    return Assumptions({n: (min(1, v), None) for n, v in forms.constants.items()})
+
+
+def _names(condition: Condition) -> set[str]:
+    return condition.left.symbols() | condition.right.symbols()
+
+
+def _joined(forms: ClosedForms, found: Mapping[str, _Extended]) -> ClosedForms:
+    """The formulas with some figures in more names."""
+    still = {name: dict(needs(forms, name)) for name in forms.figures}
+    for figure, extended in found.items():
+        still[figure] = {
+            n: why for n, why in still[figure].items() if n in extended.still
+        }
+    fixed = {
+        name: because
+        for name, because in forms.fixed.items()
+        if all(name in each for each in still.values())
+    }
+    kept = {
+        figure: {n: why for n, why in names.items() if n not in fixed}
+        for figure, names in still.items()
+    }
+    every = [*_conditions(found)]
+    if found.keys() != forms.figures.keys():
+        every += forms.conditions
+    return replace(
+        forms,
+        figures={
+            n: found[n].value if n in found else v for n, v in forms.figures.items()
+        },
+        fixed=fixed,
+        kept={figure: names for figure, names in kept.items() if names},
+        conditions=remaining(every, _at_least(forms)),
+    )
+
+
+def _conditions(found: Mapping[str, _Extended]) -> Iterator[Condition]:
+    for each in found.values():
+        yield from each.conditions

@@ -1,0 +1,163 @@
+"""Formulas in numbers of turns that are too few to tell what turns do: against models of such numbers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+import nnspec
+from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.generic.bodies import key_of
+from nnspec.analysis.generic.closed import ClosedForms, closed_forms
+from nnspec.analysis.generic.names import differs_only, with_numbers
+from nnspec.analysis.generic.reals import Real
+from nnspec.compiler import Spec
+from nnspec.ir.dims import dim, symbol
+from tests.ir.models import program, spec
+
+SWIN = f"{Path(__file__).parents[2]}/specs/vision/swin.nns"
+FIGURES = ("saved_bytes", "inference_peak", "train_peak")
+
+LAYER = """
+block Layer(x: [B, T, C], drop: float, shift: int = 0) {
+  y = x -> norm: LayerNorm -> roll([shift], dim=[1]) -> fc: Linear(4 * C) -> gelu
+  return x + (y -> out: Linear(C) -> DropPath(drop))
+}
+"""
+
+GROWING = LAYER + (
+    """
+    model M(depth: int = 2, width: int = 6) {
+      input x: [B, T, 4]
+      x = x -> enter: Linear(width)
+      for i in range(depth) { x = x -> layers: Layer(0.1 * i / (depth + 1)) }
+      output y = x
+    }
+    """
+)
+
+ALTERNATING = LAYER + (
+    """
+    model M(depth: int = 2) {
+      input x: [B, T, 6]
+      for i in range(depth) {
+        x = x -> layers: Layer(0.01 * i, shift=2 if i % 2 == 1 else 0)
+      }
+      output y = x -> head: Linear(3)
+    }
+    """
+)
+
+STAGES = LAYER + (
+    """
+    model M(one: int = 2, two: int = 3) {
+      input x: [B, T, 6]
+      for i in range(one) { x = x -> first: Layer(0.01 * i) }
+      x = x -> merge: Linear(8)
+      for i in range(two) { x = x -> second: Layer(0.01 * (i + one)) }
+      output y = x
+    }
+    """
+)
+
+
+def assert_exact(
+    forms: ClosedForms, made: Spec, constants: Mapping[str, int], sizes: Sequence[str]
+) -> bool:
+    """Whether the formulas hold for some constants; they then give what the model made with these takes."""
+    if not forms.holds(constants):
+        return False
+    known = Analysis(made.program)
+    for figure in forms.figures:
+        found = forms.at(figure, {**forms.constants, **constants}).value
+        value = known.figure(figure)
+        for number in (1, 3, 200):
+            at = dict.fromkeys(sizes, number)
+            assert found.at(at) == value.at(at), (figure, constants, number)
+    return True
+
+
+@pytest.mark.parametrize("text", [GROWING, ALTERNATING], ids=["growing", "alternating"])
+def test_a_rate_that_is_0_in_the_first_turn(text):
+    forms = spec(text).closed_forms(*FIGURES, constants=["depth"])
+    assert not forms.fixed
+    assert not forms.kept
+    held = [
+        depth
+        for depth in range(1, 9)
+        if assert_exact(forms, spec(text, depth=str(depth)), {"depth": depth}, "BT")
+    ]
+    assert held == ([2, 4, 6, 8] if text is ALTERNATING else [*range(2, 9)])
+
+
+def test_without_other_numbers_it_stays_what_it_is():
+    found = spec(ALTERNATING)
+    forms = closed_forms(Analysis(found.program), ["saved_bytes"], ["depth"])
+    assert not forms.holds({"depth": 4})
+    assert found.closed_forms("saved_bytes", constants=["depth"]).holds({"depth": 4})
+    found = spec(GROWING)
+    forms = closed_forms(Analysis(found.program), ["train_peak"], ["depth"])
+    assert set(forms.fixed) == {"depth"}
+
+
+def test_two_loops():
+    forms = spec(STAGES).closed_forms("saved_bytes", "train_peak")
+    chance = random.Random("stages")
+    held = 0
+    for _ in range(12):
+        constants = {"one": chance.randint(2, 6), "two": chance.randint(2, 6)}
+        texts = {name: str(value) for name, value in constants.items()}
+        held += assert_exact(forms, spec(STAGES, **texts), constants, "BT")
+    assert held >= 3
+
+
+def swin(depths: list[int]) -> Spec:
+    return nnspec.load(SWIN, "Swin", depths=depths, heads=[2, 4], width=8)
+
+
+def test_every_stage_of_swin():
+    forms = swin([2, 2]).closed_forms("saved_bytes", constants=["depths"])
+    assert not forms.fixed
+    for depths in ([2, 2], [4, 2], [6, 4]):
+        made = swin(depths)
+        constants = {f"depths[{i}]": depth for i, depth in enumerate(depths)}
+        assert assert_exact(forms, made, constants, "B")
+    assert not forms.holds({"depths[0]": 3})
+
+
+def test_constants_that_would_change_with_others_are_not_taken_for_the_same():
+    text = GROWING.replace("width: int = 6", "width: int = 3 * depth")
+    whole = spec(text)
+    assert with_numbers(whole.program, {"depth": 6}) == {"depth": 6}
+    more = whole.program_with({"depth": 6})
+    assert more is not None
+    assert not differs_only(more, whole.program, {"depth": 6})
+    assert differs_only(program(GROWING, depth="6"), program(GROWING), {"depth": 6})
+    forms = whole.closed_forms("train_peak", constants=["depth"])
+    assert set(forms.fixed) == {"depth"}
+
+
+def test_numbers_that_a_spec_refuses_leave_formulas_as_they_are():
+    text = GROWING.replace("input x", "require depth <= 3\n input x")
+    found = spec(text)
+    assert found.program_with({"depth": 6}) is None
+    forms = found.closed_forms("train_peak", constants=["depth"])
+    assert set(forms.fixed) == {"depth"}
+
+
+def test_elements_of_lists_have_other_numbers():
+    found = nnspec.load(SWIN, "SwinT")
+    assert with_numbers(found.program, {"depths[2]": 8}) == {"depths": [2, 2, 8, 2]}
+
+
+def test_numbers_that_are_0_elsewhere_are_not_the_same():
+    names = frozenset({"depth"})
+    turn = symbol("turn")
+    one = Real(0.2, names, dim(2).named(2 * turn))
+    assert key_of(one) == key_of(Real(0.4, names, dim(4).named(2 * turn)))
+    assert key_of(one) != key_of(Real(0.2, names, dim(2).named(2 * turn + 2)))
+    assert key_of(one) != key_of(Real(0.0, names, dim(0).named(2 * turn)))
+    assert key_of(one) != key_of(Real(0.2, frozenset(), dim(2).named(2 * turn)))
