@@ -98,6 +98,22 @@ def test_the_layer_of_a_turn_is_known_by_its_loop(loop: str) -> None:
     assert "for " in emit(found.program, "torch").partition("def forward")[2]
 
 
+NESTED = "for j in range(m) { for i in range(n) { x = pool[i](x) } }"
+
+
+def test_layers_that_an_inner_loop_alone_counts_are_written_out() -> None:
+    """With one turn of it, all turns of the outer loop apply the first layer; with two, they would apply two."""
+    found = spec(model(NESTED), m="2")
+    agree(found)
+    for target in TARGETS:
+        made = emit(found.program, target)
+        assert "range(m)" in made.replace("self.m", "m")
+        assert "n: int" not in made
+    text = model(NESTED).replace("  for j", "  x = pool[0](x)\n  for j")
+    forms = spec(text, m="2").closed_forms("parameters", constants=["n", "m"])
+    assert "n" in forms.fixed
+
+
 @pytest.mark.parametrize("loop", FIXED)
 def test_a_layer_from_outside_counts_no_turns_and_stays_so_in_json(loop: str) -> None:
     program = spec(model(loop)).program

@@ -437,7 +437,10 @@ class Planned:
             node = self.activation.sites[number].node
             if not node.owns:
                 continue
-            made = node.loops[level : level + 1] == (self.loop.loop.uid,)
+            uid = self.loop.loop.uid
+            made = node.loops[level : level + 1] == (uid,)
+            if uid in node.loops and not made:
+                raise Unlike
             is_first = self.activation.sites[number].is_first
             if (is_first and not made) or (
                 made and not function.stays_in_turn(node, level)

@@ -68,15 +68,18 @@ class StepMerger:
         return known or node.weight is not None
 
     def _turns(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Turn, ...]:
-        first_track, first = nodes[0]
+        track, first = nodes[0]
+        rolled = {turn.loop for turn in track.turns if turn.loop is not None}
         found: list[merged.Turn] = []
-        for level, loop in enumerate(first.loops):
+        for level in range(len(first.loops)):
             numbers = {node.path[level + 1] for _, node in nodes}
-            turn = first_track.turns[level : level + 1]
-            own = all(node.loops[level] == loop for _, node in nodes)
-            if own and loop is not None and turn == (merged.Turn(None, loop),):
+            counted = {node.loops[level] for _, node in nodes}
+            if counted & rolled:
+                # Lists lie in lists as the loops do that count them.
+                if {turn.loop for turn in track.turns[level : level + 1]} != counted:
+                    raise Unlike
                 _require_own(nodes, level)
-                found.extend(turn)
+                found.append(track.turns[level])
             elif len(numbers) == 1:
                 # Of a comprehension, a loop that is written out, or a layer from outside.
                 found.append(merged.Turn(int(numbers.pop())))
