@@ -183,6 +183,29 @@ def test_bounds_of_many_meshes_are_raised_for_less_time(
     assert made[0] > 20 * made[1] > 0 == made[2], made
 
 
+@pytest.mark.parametrize("memory", ["236KiB", "250KiB", "280KiB"])
+def test_meshes_that_have_no_room_do_not_keep_the_bound_down(
+    memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where not all divisions are tried, and several stages on a rank would be faster, but do not fit."""
+    meshes = Meshes(analysis(), small(memory), SIZES)
+    every = [mesh for mesh in meshes.all() if mesh.pipeline == 2]
+    best = min(
+        divided.value
+        for mesh in every
+        for divided in every_division(meshes, mesh)
+        if max(divided.peaks) <= meshes.usable
+    )
+    monkeypatch.setattr(mesh_search, "FEW", 0)
+    found = mesh_search.Search(meshes).run(every)
+    monkeypatch.setattr(mesh_search, "ROOMS", 0)
+    without = mesh_search.Search(meshes).run(every)
+    assert without.bound < 0.95 * best
+    assert found.bound == pytest.approx(best, rel=1e-12)
+    assert found.best is not None
+    assert found.best.value == pytest.approx(best, rel=1e-12)
+
+
 @pytest.mark.parametrize("memory", ["4MiB", "300KiB"])
 def test_no_bound_is_above_any_division(memory: str) -> None:
     meshes = Meshes(analysis(), small(memory), SIZES)

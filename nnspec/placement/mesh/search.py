@@ -25,12 +25,15 @@ from typing import NamedTuple
 
 from nnspec.placement.mesh.candidates import Meshes
 from nnspec.placement.mesh.chain import Chain
-from nnspec.placement.mesh.cost import Divided, MeshCost
+from nnspec.placement.mesh.cost import ROUNDED, Divided, MeshCost
+from nnspec.placement.mesh.cover import Cover
 from nnspec.placement.mesh.cuts import equal_shares, neighbours
+from nnspec.placement.mesh.packing import Packing, Unfinished
 from nnspec.placement.mesh.paths import Answer, Paths
 from nnspec.placement.mesh.pipelines import HALVES, flight
 from nnspec.placement.mesh.plan import Mesh
 from nnspec.placement.mesh.timetable import StageTimes
+from nnspec.placement.mesh.uses import Uses
 from nnspec.records import dataclass
 
 FEW = 100_000
@@ -42,6 +45,9 @@ MANY = 400_000
 PATHS = 400_000
 """Bounds of meshes with several stages on a rank are raised until timetables with at most so
 many parts have been made."""
+
+ROOMS = 200_000
+"""Whether ranks can hold the model is looked at in so many steps (`nnspec.placement.mesh.cover`)."""
 
 AT_ONCE = 20
 """So many turns, before the mesh with the lowest bound is looked for again."""
@@ -147,6 +153,7 @@ class Search:
         Until none is below `lines`, what others take at least, or the best. Keeps divisions
         that are found meanwhile.
         """
+        waiting = self._with_room(waiting, lines)
         heapify(waiting)
         left = self._worth(waiting)
         while waiting and left > 0 and waiting[0].bound < min(lines, self.value):
@@ -160,6 +167,35 @@ class Search:
                 left -= parts
             heappush(waiting, Waiting(bound, number, parts, divided, answers))
         return waiting[0].bound if waiting else inf
+
+    def _with_room(self, waiting: Iterable[Waiting], lines: float) -> list[Waiting]:
+        """Without those whose ranks cannot hold the model, as far as that is soon seen."""
+        found: list[Waiting] = []
+        left = ROOMS if self.usable < inf else 0
+        for each in sorted(waiting):
+            may_be_better = each.bound < min(lines, self.value) < inf
+            if left > 0 and may_be_better:
+                has_room, steps = self._may_have_room(each.divided.cost)
+                left -= steps
+                if not has_room:
+                    continue
+            found.append(each)
+        return found
+
+    def _may_have_room(self, cost: MeshCost) -> tuple[bool, int]:
+        """Whether ranks may hold the model, and in how many steps that was seen. Keeps a division that has room."""
+        uses, most = Uses(cost), self.usable * (1 + ROUNDED)
+        cover = Cover(uses, most)
+        if cover.bound >= most:
+            return False, cover.steps
+        packing = Packing(uses, most, ROOMS // 8)
+        try:
+            starts = packing.least()
+        except Unfinished:
+            return True, cover.steps + packing.taken
+        if starts is not None:
+            self._keep(cost.divided(starts))
+        return starts is not None, cover.steps + packing.taken
 
     def _worth(self, waiting: Iterable[Waiting]) -> float:
         """The parts of timetables for which bounds are raised: less if many meshes wait.
