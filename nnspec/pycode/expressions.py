@@ -16,7 +16,7 @@ from dataclasses import field, replace
 from typing import Any, Self, cast
 
 from nnspec.ir.dims import Dim
-from nnspec.ir.terms import Traced
+from nnspec.ir.terms import Term, Traced
 from nnspec.records import dataclass
 
 
@@ -128,9 +128,13 @@ class Name(Expr):
 
 @dataclass(frozen=True)
 class Literal(Expr):
-    """None, a bool, a number or a string."""
+    """None, a bool, a number or a string.
+
+    `given` are those that an operator is used with: another use of it may have a name there.
+    """
 
     value: Any
+    given: bool = field(default=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,13 @@ class Shape(Expr):
 
     def rebuilt(self, children: Sequence[Expr]) -> Expr:
         return Shape(children[0], self.axis)
+
+
+@dataclass(frozen=True)
+class Anchor(Expr):
+    """A tensor or parameter at hand whose device (and float type) created tensors take."""
+
+    floating: bool = False
 
 
 @dataclass(frozen=True)
@@ -441,6 +452,17 @@ def expression(value: Any) -> Expr:
     if value is None or isinstance(value, bool | int | float | str):
         return Literal(value)
     raise TypeError(f"no expression for {value!r}")
+
+
+def argument(value: Any, term: Term | None) -> Expr:
+    """What an operator is used with, and the term that it came from."""
+    if term is not None and (term.kind != "dim" or isinstance(value, float)):
+        return Constant(Traced(value, term))
+
+    def change(part: Expr) -> Expr | None:
+        return Literal(part.value, given=True) if isinstance(part, Literal) else None
+
+    return transform(expression(value), change)
 
 
 def default(value: Any, otherwise: Any) -> Default:

@@ -16,6 +16,7 @@ from nnspec.ir.graph import Program
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
 from nnspec.pycode.idioms import negated
+from nnspec.pycode.inlining import WIDEST
 from nnspec.pycode.statements import Assign, Function, If, Raise, Return, Statement
 from nnspec.targets.contents import (
     bound_names,
@@ -23,7 +24,7 @@ from nnspec.targets.contents import (
     names_in,
     steps_of,
 )
-from nnspec.targets.lowering import Anchor, RunTimeSize
+from nnspec.targets.lowering import RunTimeSize
 from nnspec.targets.names import Names, safe_local
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable
@@ -93,7 +94,7 @@ def _is_static(step: merged.Step, allowed: set[str]) -> bool:
         return False
     for result in step.results:
         if any(
-            isinstance(part, Anchor | tree.Helper | tree.Shape)
+            isinstance(part, tree.Anchor | tree.Helper | tree.Shape)
             for part in tree.walk(result)
         ):
             return False
@@ -147,7 +148,9 @@ class AppliedLayers:
         """A line holds one or two layers, as long as it stays a line."""
         made = [self._maker.made(step, construct) for construct in step.constructs]
         layers = sum(expression_width(expression) for expression in made)
-        return layers + expression_width(pending) > WIDEST_WITH_LAYERS
+        widest = max(map(expression_width, step.results), default=0)
+        width = expression_width(pending)
+        return layers + width > WIDEST_WITH_LAYERS or width + widest > WIDEST
 
     def is_made(self, branch: merged.Branch) -> Expr | None:
         """The branch itself makes its layers."""

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from nnspec.ir.graph import Function, Node
-from nnspec.ir.terms import Term, Traced
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Io, OpError, Weight
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Namespace
+from nnspec.pycode.inlining import weight_of
 from nnspec.records import dataclass
 from nnspec.targets.layout import FunctionLayout, Permutation, logical, moved_for_free
 
@@ -103,13 +103,7 @@ class NodeIo(Io):
         return [tree.Input(first + i) for i in range(len(self._types[name]))]
 
     def arg(self, field: str) -> Expr:
-        value = getattr(self._op, field)
-        term: Term | None = self._node.terms.get(field)
-        if term is None:
-            return tree.expression(value)
-        if term.kind == "dim" and not isinstance(value, float):
-            return tree.expression(value)
-        return tree.Constant(Traced(value, term))
+        return tree.argument(getattr(self._op, field), self._node.terms.get(field))
 
     def module(
         self, function: Expr, *arguments: Any, suffix: str = "", **keywords: Any
@@ -175,7 +169,7 @@ class NodeIo(Io):
     def device(self, *, floating: bool = False) -> Mapping[str, Expr]:
         if self.target == "keras":
             return {}
-        anchor = Anchor(floating)
+        anchor = tree.Anchor(floating)
         found: dict[str, Expr] = {"device": anchor.attribute("device")}
         return found | ({"dtype": anchor.attribute("dtype")} if floating else {})
 
@@ -207,13 +201,6 @@ class LayerName(Expr):
     """The name of the Keras layer that is being made: its label, with the turns of the loops around it."""
 
     suffix: str = ""
-
-
-@dataclass(frozen=True)
-class Anchor(Expr):
-    """A tensor or parameter at hand whose device (and float type) created tensors take."""
-
-    floating: bool = False
 
 
 @dataclass(frozen=True)
@@ -263,11 +250,9 @@ def lower_operator(
 def _read_weight(node: Node, target: str) -> Lowered:
     assert node.op is not None
     assert node.weight is not None
-    module = tree.Module("")
     if target == "torch":
-        value = module.attribute(node.weight) if node.weight else module
-    else:
-        value = node.op.keras_parameter(node.weight, module)
+        return Lowered((), (weight_of(node),), 1)
+    value = node.op.keras_parameter(node.weight, tree.Module(""))
     return Lowered((), (value,), 1)
 
 
@@ -310,7 +295,6 @@ def _transposition(part: Expr) -> tuple[Expr, tuple[int, ...]] | None:
 
 
 __all__ = [
-    "Anchor",
     "Construct",
     "LayerName",
     "Lowered",

@@ -63,7 +63,8 @@ class Turn:
 class Step:
     """A node: what the constructor makes for it, and the expression of its results.
 
-    `nodes` are those that it stands for, each with the key of its function.
+    `nodes` are those that it stands for, each with the key of its function; `drafts` are the results of the
+    first of them, before all were brought to the same names.
     """
 
     label: str
@@ -73,6 +74,7 @@ class Step:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     owns: bool
+    drafts: tuple[Expr, ...] = ()
     frozen: bool = False
     calls: Any = None
     shares: bool = False

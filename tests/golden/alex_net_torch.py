@@ -39,11 +39,11 @@ class AlexNet(nn.Module):
         self.head = nn.Linear(hidden, classes, **options)
 
     def forward(self, image: Tensor) -> Tensor:
-        x = F.relu(self.conv1(image))  # [B, 64, 55, 55]
-        x = F.relu(self.conv2(F.max_pool2d(x, 3, stride=2)))  # [B, 192, 27, 27]
-        x = F.relu(self.conv3(F.max_pool2d(x, 3, stride=2)))  # [B, 384, 13, 13]
-        x = self.conv5(F.relu(self.conv4(x)))  # [B, 256, 13, 13]
-        x = F.max_pool2d(F.relu(x), 3, stride=2)  # [B, 256, 6, 6]
+        x = F.max_pool2d(F.relu(self.conv1(image)), 3, stride=2)  # [B, 64, 27, 27]
+        x = F.max_pool2d(F.relu(self.conv2(x)), 3, stride=2)  # [B, 192, 13, 13]
+        x = self.conv4(F.relu(self.conv3(x)))  # [B, 256, 13, 13]
+        x = F.relu(self.conv5(F.relu(x)))  # [B, 256, 13, 13]
+        x = F.max_pool2d(x, 3, stride=2)  # [B, 256, 6, 6]
         x = self.hidden1(self.dropout(x.flatten(1)))  # [B, hidden]
         x = self.hidden2(self.dropout_2(F.relu(x)))  # [B, hidden]
         return self.head(F.relu(x))  # [B, classes]

@@ -78,7 +78,8 @@ class SelfAttention(layers.Layer):
         )
         q, k, v = ops.unstack(y, 3, axis=0)
         y = attention(q, k, v, mask=mask, dropout=self.attention_dropout)
-        return self.proj(ops.reshape(ops.transpose(y, (0, 2, 1, 3)), (-1, time, width)))
+        y = ops.reshape(ops.transpose(y, (0, 2, 1, 3)), (-1, time, width))
+        return self.proj(y)  # [B, T, width]
 
     def get_config(self) -> dict:
         return super().get_config() | {

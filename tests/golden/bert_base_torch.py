@@ -43,7 +43,8 @@ class SelfAttention(nn.Module):
         self.proj = nn.Linear(width, width, bias=bias, **options)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        y = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        y = self.qkv(x)  # [B, T, 3 * width]
+        y = y.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         q, k, v = y.unbind(0)
         y = F.scaled_dot_product_attention(
             q,

@@ -139,10 +139,8 @@ class GoogLeNet(nn.Module):
         if breadth % 32:
             raise ValueError("the image is halved five times")
         x = self.stem1(image)  # [B, 64, H // 2, W // 2]
-        x = self.stem2(
-            F.max_pool2d(F.pad(x, (0, 1, 0, 1), value=-math.inf), 3, stride=2)
-        )
-        x = self.stem3(x)  # [B, 192, H // 4, W // 4]
+        x = F.max_pool2d(F.pad(x, (0, 1, 0, 1), value=-math.inf), 3, stride=2)
+        x = self.stem3(self.stem2(x))  # [B, 192, H // 4, W // 4]
         for stage_2 in self.layers:
             x = F.max_pool2d(F.pad(x, (0, 1, 0, 1), value=-math.inf), 3, stride=2)
             for layer in stage_2:

@@ -78,8 +78,8 @@ class Block(layers.Layer):
         )
         q, k, v = ops.unstack(y, 3, axis=0)
         y = attention(q, k, v, causal=True)  # [B, heads, T, width // heads]
-        y = self.proj(ops.reshape(ops.transpose(y, (0, 2, 1, 3)), (-1, time, width)))
-        x = x + y  # [B, T, width]
+        y = ops.reshape(ops.transpose(y, (0, 2, 1, 3)), (-1, time, width))
+        x = x + self.proj(y)  # [B, T, width]
         y = ops.gelu(self.fc(self.layer_norm_2(x)), approximate=True)
         return x + self.out(y)  # [B, T, width]
 

@@ -270,10 +270,9 @@ class Llama(keras.Model):
             raise ValueError(
                 f"T is {tokens.shape[1]}, and has to be at most {self.context}"
             )
-        s = ops.arange(self.width // (2 * self.heads), dtype="int64")
-        s = ops.cast(s, "float32") * (
-            -2 * math.log(self.base) / (self.width // self.heads)
-        )
+        s = ops.cast(
+            ops.arange(self.width // (2 * self.heads), dtype="int64"), "float32"
+        ) * (-2 * math.log(self.base) / (self.width // self.heads))
         s_then = ops.exp(s)
         s = ops.cast(ops.arange(time, dtype="int64"), "float32")
         s = ops.einsum("t,d->td", s, s_then)  # [T, width // (2 * heads)]

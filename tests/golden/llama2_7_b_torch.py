@@ -144,11 +144,10 @@ class Llama(nn.Module):
         time = tokens.shape[1]
         if time > self.context:
             raise ValueError(f"T is {time}, and has to be at most {self.context}")
-        s = torch.arange(self.width // (2 * self.heads), device=tokens.device)
-        s = s.to(torch.float32) * (
-            -2 * math.log(self.base) / (self.width // self.heads)
+        s = torch.arange(self.width // (2 * self.heads), device=tokens.device).to(
+            torch.float32
         )
-        s_then = torch.exp(s)
+        s_then = torch.exp(s * (-2 * math.log(self.base) / (self.width // self.heads)))
         s = torch.arange(time, device=tokens.device).to(torch.float32)
         s = torch.einsum("t,d->td", s, s_then)  # [T, width // (2 * heads)]
         s = torch.cat([s, s], dim=-1)  # [T, 2 * (width // (2 * heads))]

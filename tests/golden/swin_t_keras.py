@@ -208,14 +208,16 @@ class SwinBlock(layers.Layer):
                 channels,
             ),
         )
-        z = ops.arange(height, dtype="int64") >= height - self.window
-        z_then = ops.cast(z, "int64")
-        z = ops.arange(height, dtype="int64") >= height - self.shift
-        z_then_2 = z_then + ops.cast(z, "int64")
-        z = ops.arange(breadth, dtype="int64") >= breadth - self.window
-        z_then_3 = ops.cast(z, "int64")
-        z = ops.arange(breadth, dtype="int64") >= breadth - self.shift
-        z = 3 * ops.expand_dims(z_then_2, axis=1) + (z_then_3 + ops.cast(z, "int64"))
+        z = ops.cast(
+            ops.arange(height, dtype="int64") >= height - self.window, "int64"
+        ) + ops.cast(ops.arange(height, dtype="int64") >= height - self.shift, "int64")
+        z_then = 3 * ops.expand_dims(z, axis=1)
+        z = ops.cast(
+            ops.arange(breadth, dtype="int64") >= breadth - self.window, "int64"
+        ) + ops.cast(
+            ops.arange(breadth, dtype="int64") >= breadth - self.shift, "int64"
+        )
+        z = z_then + z  # [H, W]
         z = ops.reshape(
             ops.transpose(
                 ops.reshape(

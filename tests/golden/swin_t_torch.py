@@ -75,10 +75,11 @@ class WindowAttention(nn.Module):
         column = torch.arange(length, device=x.device) % self.window
         place = (row.unsqueeze(1) - row.unsqueeze(0) + self.window - 1) * (
             2 * self.window - 1
-        )
-        place = place + (column.unsqueeze(1) - column.unsqueeze(0)) + self.window - 1
+        ) + (column.unsqueeze(1) - column.unsqueeze(0))
+        place = place + self.window - 1  # [L, L]
         bias = self.table[place].permute(2, 0, 1).unsqueeze(0).unsqueeze(1)
-        y = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)
+        y = self.qkv(x)  # [B, N, L, 3 * C]
+        y = y.unflatten(-1, (3, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)
         q, k, v = y.unbind(0)
         y = mask.unsqueeze(0).unsqueeze(2)  # [1, N, 1, L, L]
         y = F.scaled_dot_product_attention(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from nnspec.analysis.memory.groups import Groups
@@ -227,6 +227,11 @@ def backward_effect(
     return BackwardEffect(machine.peaks.settled(), tuple(found), parameters)
 
 
+def reference_to(storage: Storage) -> Callable[[], Storage | None]:
+    """Finds a storage again if anybody holds it; what this machine does not count, somebody outside holds."""
+    return weakref.ref(storage) if storage.counted else lambda: storage
+
+
 class Tokens:
     """The storages of gradients that are handed over, and whether anybody else holds them."""
 
@@ -236,7 +241,7 @@ class Tokens:
             if tensor is not None:
                 self._groups.number(tensor.storage)
         storages = self._groups.storages
-        self.references = [weakref.ref(each) for each in storages]
+        self.references = [reference_to(each) for each in storages]
         self.sizes = [each.size for each in storages]
         self.made: dict[int, Storage] = {}
 

@@ -7,8 +7,8 @@ for them all. A call adds what one run of the function came to: its peaks, what 
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 from nnspec.analysis.memory.borders import (
     Tokens,
@@ -19,8 +19,10 @@ from nnspec.analysis.memory.borders import (
     inside,
     kept_outside,
     leave,
+    reference_to,
     unrecorded,
 )
+from nnspec.analysis.memory.forks import forks_of, leaves_by_name
 from nnspec.analysis.memory.frame import Frame
 from nnspec.analysis.memory.gradients import run_backward
 from nnspec.analysis.memory.lowered import Lowered, lower
@@ -42,7 +44,10 @@ from nnspec.ir.graph import (
     Program,
     Step,
 )
+from nnspec.ir.handed_on import hands_on_by_name
 from nnspec.ir.types import DType
+from nnspec.pycode.expressions import Expr
+from nnspec.pycode.inlining import call_of, weight_of
 from nnspec.records import dataclass
 
 
@@ -79,6 +84,7 @@ class Calls:
         self._stacks = stacks or {}
         self.fewest: dict[Dim, int] = {}
         self._lowered: dict[tuple[str, int], Lowered] = {}
+        self._written_out: dict[Loop, bool] = {}
         self._contexts: dict[Context, Context] = {}
         self._effects: dict[Context, Effect] = {}
         self._behind: dict[Behind, BackwardEffect] = {}
@@ -93,9 +99,33 @@ class Calls:
         if key not in self._lowered:
             assert node.op is not None
             self._lowered[key] = lower(
-                node.op, function.node_types(node), function.results(node)
+                node.op,
+                function.node_types(node),
+                function.results(node),
+                node.terms,
             )
         return self._lowered[key]
+
+    def written(self, function: Function, node: Node) -> tuple[Expr, ...]:
+        """What the results of a node are written as, before its inputs are put in."""
+        if node.callee is not None:
+            return (call_of(node, recomputes=self.program.recomputes(node)),)
+        if node.weight is not None:
+            return (weight_of(node),)
+        return self.lowered(function, node).results
+
+    def is_written_out(self, function: Function, loop: Loop) -> bool:
+        """Whether the emitted program has the turns of a loop one after another."""
+        if loop not in self._written_out:
+            known = loop.iterable is not None and loop.iterable.comparable
+            rolls = hands_on_by_name(function, loop) and leaves_by_name(function, loop)
+            self._written_out[loop] = not (known and rolls)
+        return self._written_out[loop]
+
+    @cached_property
+    def forks(self) -> set[Branch]:
+        """The branches that are an `if` in the emitted program."""
+        return forks_of(self.program, self.is_written_out)
 
     def turn_by_turn(self) -> Calls:
         """The same, but loops are rolled only where this was said."""
@@ -258,7 +288,7 @@ class Calls:
             base = self._again(machine, context, base) if flows else base
             kept = self._unshared(context)
         else:
-            kept = [weakref.ref(tensor.storage) for tensor in record.saved]
+            kept = [reference_to(tensor.storage) for tensor in record.saved]
         record.saved, record.lump, record.call = (), None, None
         tokens.release()
         if not flows:

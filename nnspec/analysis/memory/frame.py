@@ -16,6 +16,7 @@ from nnspec.analysis.memory.layout import contiguous
 from nnspec.analysis.memory.lowered import Evaluation, NoRule
 from nnspec.analysis.memory.machine import Leaf, Machine, Storage, Tensor, needs
 from nnspec.analysis.memory.rolling import Found, Rolling, layout_of, source_of
+from nnspec.analysis.memory.variables import Expression, Plan, Variables
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import (
     Binding,
@@ -30,13 +31,15 @@ from nnspec.ir.graph import (
     values_of,
 )
 from nnspec.ir.types import DType, TensorType
+from nnspec.pycode.expressions import Expr, Module
 from nnspec.pycode.inlining import (
-    FARTHEST_NAME,
-    MOST_NESTED_CALLS,
-    TEMPORARIES,
-    WIDEST,
+    VARIABLE,
+    Extent,
+    extent,
+    inputs_read,
+    is_too_long,
+    times_read,
 )
-from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.analysis.memory.calls import Calls
@@ -58,14 +61,14 @@ class Frame:
         self.function = function
         self.frozen = frozen
         self.outputs = values_of(function.outputs)
-        self.plan = _Plan(function)
+        self.plan = Plan(function)
         self.mattering = _mattering(function, self.outputs, used)
-        self.left = dict(self.plan.uses)
+        self.variables = Variables(function, self.plan)
+        self.left = self.variables.left
         self.tensors: dict[int, Tensor] = {}
         # Expressions: those that nothing reads yet, and those that stand inside others.
-        self.pending: dict[int, _Expression] = {}
+        self.pending: dict[int, Expression] = {}
         self.inside: dict[int, Node] = {}
-        self.variables: dict[str, int] = {}
         self.leaves: dict[tuple[Path, str], Leaf] = {}
 
     def run(self, given: Sequence[Tensor]) -> list[Tensor]:
@@ -74,11 +77,10 @@ class Frame:
         self.tensors.update(zip(inputs, given, strict=True))
         for port in self.function.inputs:
             if isinstance(port.values, int):
-                self.variables[port.name] = port.values
+                self.variables.hold(port.name, port.values)
         self._items(self.function.structure)
         results = [self._returned(value) for value in self.outputs]
         self.tensors.clear()
-        self.variables.clear()
         return results
 
     # ---- statements ----
@@ -91,26 +93,56 @@ class Frame:
                 case Binding(name=name, value=value):
                     if value in self.pending:
                         self._bind(name, value)
-                case Branch(body=()):
-                    pass
+                    else:
+                        self.variables.aliases[value] = name
                 case Branch(body=body):
-                    self._settle_all()
+                    forks = item in self.calls.forks
+                    if forks:
+                        self._settle_all()
                     self._items(body)
-                    self._settle_all()
+                    if forks:
+                        self._settle_all()
                 case Loop():
-                    self._settle_all()
                     self._loop(item)
                 case _:
                     pass
 
     def _loop(self, loop: Loop) -> None:
         rolling = self.calls.rolling(self.machine, self.function, loop, self.mattering)
+        if rolling is None and self.calls.is_written_out(self.function, loop):
+            for turn in loop.iterations:
+                self._items(turn.body)
+            return
+        self._settle_all()
+        self._carry(loop, 0)
+        outer = self.variables.enter(loop.carried, self._read_from_outside(loop))
         if rolling is not None:
             self._roll(loop, rolling)
-            return
-        for turn in loop.iterations:
-            self._items(turn.body)
+        else:
+            for turn in range(len(loop.iterations)):
+                self._turn(loop, turn)
+        self.variables.leave(outer)
+
+    def _turn(self, loop: Loop, turn: int) -> None:
+        body = loop.iterations[turn].body
+        with self.variables.turn(loop.uid, min(nodes_in(body), default=0)):
+            self._items(body)
             self._settle_all()
+            self._carry(loop, turn + 1)
+
+    def _carry(self, loop: Loop, turn: int) -> None:
+        """Before a turn, and behind the last one, what a loop carries lies in its variables."""
+        for name, values in loop.carried.items():
+            value = values[turn]
+            if value in self.tensors and self.variables.values.get(name) != value:
+                self._assign(name, value, self.tensors[value])
+
+    def _read_from_outside(self, loop: Loop) -> set[int]:
+        """The values of outside that turns read, besides those that the first one is handed."""
+        numbers = (n for turn in loop.iterations for n in nodes_in(turn.body))
+        read = {v for n in numbers for v in self.function.nodes[n].values()}
+        initial = {values[0] for values in loop.carried.values()}
+        return {value for value in read - initial if value in self.tensors}
 
     def _roll(self, loop: Loop, rolling: Rolling) -> None:
         """Some of the turns of a loop, which stand for all."""
@@ -120,8 +152,7 @@ class Frame:
             rolling.at(number, lambda: self._found(loop))
             if number == rolling.end:
                 self._skip(loop, skipped)
-            self._items(loop.iterations[turn].body)
-            self._settle_all()
+            self._turn(loop, turn)
         rolling.at(len(turns), lambda: self._found(loop))
         if len(turns) == rolling.end:
             self._skip(loop, skipped)
@@ -140,14 +171,14 @@ class Frame:
             self.tensors.pop(values[start], None)
         for name, value, tensor in left:
             self.tensors[value] = tensor
-            self.variables[name] = value
+            self.variables.hold(name, value)
 
     def _found(self, loop: Loop) -> Found:
         """What a turn of a loop finds: its variables, and how their tensors lie."""
         groups = Groups()
         tensors = {
             name: self.tensors[value]
-            for name, value in sorted(self.variables.items())
+            for name, value in sorted(self.variables.values.items())
             if value in self.tensors
         }
         names: dict[Hashable, str] = {}
@@ -172,116 +203,106 @@ class Frame:
         if self.plan.uses[value] > 1 and value not in self.plan.names:
             self._settle(value)
 
-    def _expression(self, node: Node) -> _Expression:
+    def _expression(self, node: Node) -> Expression:
         """A node with what it reads: variables, and expressions that go into it."""
-        calls = self._calls(node)
+        results, label = self.calls.written(self.function, node), str(node.path[0])
         for place, value in enumerate(node.values()):
             known = self.pending.get(value)
-            if known is None:
-                continue
-            if (
-                (known.depth >= MOST_NESTED_CALLS and calls)
-                or known.width + self._width(node) > WIDEST
-                or self._twice(node, place)
-                or self.plan.uses[value] > 1  # its name is given only after this use
+            if known is not None and (
+                times_read(results, place) > 1
+                or is_too_long(known.extent, results, label)
             ):
                 self._settle(value)
-        depth, width = 0, self._width(node)
-        reads: set[int] = set()
+        operands: list[Extent] = []
         for value in node.values():
+            if value in self.pending and self.plan.is_shared(value):
+                name = self.variables.name_of(value, self.pending[value])
+                self._assign_pending(name, value)
             known = self.pending.get(value)
-            if known is None:
-                if value in self.left:
-                    self.left[value] -= 1
-                reads.add(value)
-                width += len(self.plan.names.get(value, "y")) - 2
-            else:
+            operands.append(VARIABLE if known is None else known.extent)
+        reads = self._reads(node, results)
+        for value in node.values():
+            if value in self.pending:
                 self.inside[value] = self.pending.pop(value).node
-                depth = max(depth, known.depth)
-                width += known.width - 2
-                reads |= known.reads
-        if node.owns:
-            width += len(f"self.{node.path[0]}") - 2
-        return _Expression(node, depth + calls, width, reads)
+            elif value in self.left:
+                self.left[value] -= 1
+        return Expression(node, extent(results, label, operands), reads)
 
-    def _twice(self, node: Node, place: int) -> bool:
-        if node.callee is not None or node.weight is not None:
-            return False
-        return self.calls.lowered(self.function, node).reads(place) > 1
-
-    def _width(self, node: Node) -> int:
-        """How wide a node is written, with two letters for whatever is filled in."""
-        if node.callee is not None:
-            return 4 + 4 * len(node.inputs)
-        if node.weight is not None:
-            return 2 + 1 + len(node.weight)
-        return self.calls.lowered(self.function, node).width
-
-    def _calls(self, node: Node) -> int:
-        if node.callee is not None:
-            return 1
-        if node.weight is not None:
-            return 0
-        return self.calls.lowered(self.function, node).calls
+    def _reads(self, node: Node, results: Sequence[Expr]) -> tuple[int, ...]:
+        """The values in variables that an expression reads, from left to right."""
+        given, found = list(node.values()), list[int]()
+        for place in inputs_read(results):
+            known = self.pending.get(given[place])
+            found += [given[place]] if known is None else known.reads
+        return tuple(found)
 
     def _several(self, node: Node, following: Sequence[Item]) -> None:
-        results = self._evaluated(node)
-        names = {
-            item.value: item.name for item in following if isinstance(item, Binding)
-        }
-        for value, tensor in zip(node.outputs, results, strict=True):
+        """`q, k, v = ...`: the names are those that the spec gives the results next."""
+        bindings = following[: len(node.outputs)]
+        wanted = {b.value: b.name for b in bindings if isinstance(b, Binding)}
+        names = dict.fromkeys(node.outputs, "_")  # which keeps what nobody reads, too
+        for value in node.outputs:
             if self.plan.uses.get(value):
-                name = names.get(value) or self._temporary()
-                self._save(name, value)
-                self._assign(name, value, tensor)
+                name = wanted.get(value)
+                if name is None or name in names.values():
+                    name = self.variables.temporary(value, names.values())
+                self._save(name)
+                names[value] = name
+        results = self._evaluated(node)
+        for value, tensor in zip(node.outputs, results, strict=True):
+            self._assign(names[value], value, tensor)
 
     def _bind(self, name: str, value: int) -> None:
-        if self.plan.uses.get(value) == 1 and (value,) == self.outputs:
-            return
-        self._save(name, value)
-        self._assign(name, value, self._force(value))
+        node = self.pending[value].node
+        if self._is_own_parameter(node):
+            self.tensors[value] = self._force(value)
+        elif not self._returns_next(value):
+            self._assign_pending(name, value)
+
+    def _returns_next(self, value: int) -> bool:
+        """Whether an expression is all that the function gives back."""
+        last = not self.variables.in_loop and (value,) == tuple(self.outputs)
+        return last and self.plan.uses.get(value) == 1
+
+    def _is_own_parameter(self, node: Node) -> bool:
+        """Whether a value is an attribute of the module, which needs no variable."""
+        (result, *_) = self.calls.written(self.function, node)
+        return isinstance(result, Module) and len(node.path) == 1
 
     def _settle(self, value: int) -> None:
-        hint = self.plan.hint(value)
-        name = hint if hint is not None and self._is_free(hint) else self._temporary()
-        self._save(name, value)
-        self._assign(name, value, self._force(value))
+        self._assign_pending(self.variables.name_for(value, self.pending[value]), value)
 
-    def _save(self, name: str, value: int) -> None:
+    def _assign_pending(self, name: str, value: int) -> None:
+        """Gives an expression a variable."""
+        expression = self.pending.pop(value)
+        self._save(name)
+        self._assign(name, value, self._computed(expression.node))
+
+    def _save(self, name: str) -> None:
         """Evaluates what reads a variable before it is written."""
-        written = self.variables.get(name)
+        written = self.variables.values.get(name)
         for other, expression in list(self.pending.items()):
-            if other != value and written in expression.reads:
-                self._assign(f"{name}{len(self.variables)}", other, self._force(other))
+            if written in expression.reads:
+                kept = self.plan.names.get(other, f"{name}_then")
+                kept = self.variables.own(kept, other)
+                self._assign(kept, other, self._force(other))
 
     def _settle_all(self) -> None:
         for value in list(self.pending):
             if value in self.pending:
                 self._settle(value)
 
-    # ---- variables ----
-
     def _assign(self, name: str, value: int, tensor: Tensor) -> None:
-        before = self.variables.get(name)
+        before = self.variables.values.get(name)
         self.tensors[value] = tensor
-        self.variables[name] = value
-        if before is None or before == value or self._is_needed(before):
+        self.variables.hold(name, value)
+        if before is None or before in self.variables.values.values():
             return
-        if before not in self.variables.values():
+        if self.variables.is_needed(before):
+            kept = self.variables.aliases.get(before, f"{name}_before")
+            self.variables.hold(self.variables.own(kept, before), before)
+        else:
             self.tensors.pop(before, None)
-
-    def _is_needed(self, value: int) -> bool:
-        return self.left.get(value, 0) > 0
-
-    def _is_free(self, name: str) -> bool:
-        value = self.variables.get(name)
-        return value is None or not self._is_needed(value)
-
-    def _temporary(self) -> str:
-        for name in TEMPORARIES:
-            if self._is_free(name):
-                return name
-        return f"y{len(self.variables)}"
 
     # ---- values ----
 
@@ -290,14 +311,16 @@ class Frame:
 
     def _force(self, value: int) -> Tensor:
         """What an expression comes to."""
-        (found,) = self._evaluated(self.pending.pop(value).node)
+        return self._computed(self.pending.pop(value).node)
+
+    def _computed(self, node: Node) -> Tensor:
+        (found,) = self._evaluated(node)
         return found
 
     def _read(self, value: int) -> Tensor:
         if value not in self.inside:
             return self.tensors[value]
-        (found,) = self._evaluated(self.inside.pop(value))
-        return found
+        return self._computed(self.inside.pop(value))
 
     def _evaluated(self, node: Node) -> list[Tensor]:
         given = [self._read(value) for value in node.values()]
@@ -361,56 +384,6 @@ class Frame:
                 self.leaves[key] = Leaf(key, True, kind.shape, strides)
             tensor.source = self.leaves[key]
         return tensor
-
-
-@dataclass(frozen=True)
-class _Expression:
-    """A node that is not evaluated yet, how deep and how wide it is written, and the values that it reads."""
-
-    node: Node
-    depth: int
-    width: int
-    reads: set[int]
-
-
-class _Plan:
-    """What is read how often in a function, and under which name."""
-
-    def __init__(self, function: Function) -> None:
-        self.uses: dict[int, int] = {}
-        self.consumers: dict[int, Node] = {}
-        for node in function.nodes:
-            for value in node.values():
-                self.uses[value] = self.uses.get(value, 0) + 1
-                self.consumers[value] = node
-        for value in values_of(function.outputs):
-            self.uses[value] = self.uses.get(value, 0) + 1
-        self.names: dict[int, str] = {}
-        self._name(function.structure)
-
-    def _name(self, items: Sequence[Item]) -> None:
-        for item in items:
-            match item:
-                case Binding(name=name, value=value):
-                    self.names.setdefault(value, name)
-                case Branch(body=body):
-                    self._name(body)
-                case Loop(iterations=iterations):
-                    for turn in iterations:
-                        self._name(turn.body)
-                case _:
-                    pass
-
-    def hint(self, value: int) -> str | None:
-        """The name that a value is on its way to."""
-        for _ in range(FARTHEST_NAME):
-            if value in self.names:
-                return self.names[value]
-            following = self.consumers.get(value)
-            if following is None or len(following.outputs) != 1:
-                return None
-            (value,) = following.outputs
-        return None
 
 
 def _mattering(

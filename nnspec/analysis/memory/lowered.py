@@ -17,11 +17,11 @@ from nnspec.analysis.memory.operations import OPERATIONS
 from nnspec.analysis.memory.operations.layer import Layer, Stack
 from nnspec.analysis.memory.operations.layers import LAYERS
 from nnspec.analysis.memory.operations.recurrent import RECURRENT
+from nnspec.ir.terms import Term
 from nnspec.ir.types import DType, TensorType
 from nnspec.ops.base import Io, Operator
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
-from nnspec.pycode.inlining import nested_calls, times_read
 from nnspec.records import dataclass
 
 _DTYPES = {
@@ -58,62 +58,11 @@ class Lowered:
     results: tuple[Expr, ...]
 
     @cached_property
-    def width(self) -> int:
-        """How wide its (widest) result is written, with two letters for what is filled in."""
-        return max(written_width(each) for each in self.results)
-
-    @cached_property
-    def calls(self) -> int:
-        """How deeply the calls of its (first) result are nested."""
-        return nested_calls(self.results[0])
-
-    @cached_property
     def operations(self) -> int:
         """How many of PyTorch's operations it is; those of helpers are not known, and count as 2."""
         kinds = (tree.Call, tree.Binary, tree.Unary, tree.Subscript, tree.Helper)
         parts = [part for result in self.results for part in tree.walk(result)]
         return sum(isinstance(part, kinds) for part in parts)
-
-    def reads(self, place: int) -> int:
-        """How often an input is read."""
-        return times_read(self.results, place)
-
-
-def written_width(expression: Expr) -> int:
-    """About how many characters an expression takes on one line."""
-    match expression:
-        case tree.Name(id=name):
-            return len(name)
-        case tree.Literal(value=value):
-            return len(repr(value))
-        case tree.Attribute(object=object, name=name):
-            return written_width(object) + 1 + len(name)
-        case tree.Default(value=value):
-            return written_width(value)
-        case tree.Call(function=function, arguments=arguments, keywords=keywords):
-            widths = [written_width(each) for each in arguments]
-            widths += [
-                written_width(each) + len(name) + 1
-                for name, each in keywords
-                if not _is_left_out(each)
-            ]
-            inside = sum(widths) + 2 * max(0, len(widths) - 1)
-            return written_width(function) + 2 + inside
-        case tree.Binary(operator=operator, left=left, right=right):
-            return written_width(left) + written_width(right) + len(operator) + 2
-        case tree.Display(items=items):
-            return sum(written_width(each) + 2 for each in items)
-        case tree.Subscript(object=object, subscript=subscript):
-            return written_width(object) + written_width(subscript) + 2
-        case _:
-            return 2
-
-
-def _is_left_out(value: Expr) -> bool:
-    """Whether a keyword is not written, since it says the default."""
-    if not isinstance(value, tree.Default) or not isinstance(value.value, tree.Literal):
-        return False
-    return value.value.value == value.default
 
 
 @dataclass
@@ -123,6 +72,7 @@ class _Place(Io):
     operator: Operator
     given: Mapping[str, Any]
     results: tuple[TensorType, ...]
+    terms: Mapping[str, Term]
     target: str = "torch"
     layers: dict[str, tree.Call] = field(default_factory=dict[str, tree.Call])
 
@@ -151,7 +101,7 @@ class _Place(Io):
         return count
 
     def arg(self, field: str) -> Expr:
-        return tree.expression(getattr(self.operator, field))
+        return tree.argument(getattr(self.operator, field), self.terms.get(field))
 
     def module(
         self, function: Expr, *arguments: Any, suffix: str = "", **keywords: Any
@@ -160,22 +110,21 @@ class _Place(Io):
         return tree.Module(suffix)
 
     def parameter(self, name: str) -> Expr:
-        return tree.Attribute(tree.Module(""), name)
+        return tree.Module(f"_{name}" if name else "")
 
     def helper(self, name: str) -> Expr:
         return tree.Helper(name)
 
     def device(self, *, floating: bool = False) -> Mapping[str, Expr]:
-        found: dict[str, Expr] = {"device": tree.Attribute(_ANCHOR, "device")}
-        return found | ({"dtype": tree.Attribute(_ANCHOR, "dtype")} if floating else {})
+        anchor = tree.Anchor(floating)
+        found: dict[str, Expr] = {"device": anchor.attribute("device")}
+        return found | ({"dtype": anchor.attribute("dtype")} if floating else {})
 
     def axis(self, axis: int, name: str | None = None) -> int:
         return axis
 
     def size(self, axis: int, name: str | None = None) -> Expr:
-        given = self.given[name or next(iter(self.given))]
-        first: TensorType = given if isinstance(given, TensorType) else given[0]
-        return tree.Size(first.shape[axis])
+        return tree.Shape(self[name or next(iter(self.given))], axis)
 
 
 def _count(given: Any) -> int:
@@ -185,16 +134,15 @@ def _count(given: Any) -> int:
     return len(given)
 
 
-_ANCHOR = tree.Name("xx")
-"""The tensor that says the device and the type of what is made from nothing."""
-
-
 def lower(
-    operator: Operator, inputs: Sequence[Any], results: tuple[TensorType, ...]
+    operator: Operator,
+    inputs: Sequence[Any],
+    results: tuple[TensorType, ...],
+    terms: Mapping[str, Term],
 ) -> Lowered:
-    """An operator in PyTorch, for inputs of some types."""
+    """An operator in PyTorch, for inputs of some types; `terms` are those that its fields came from."""
     given = dict(zip(operator.inputs, inputs, strict=True))
-    place = _Place(operator, given, results)
+    place = _Place(operator, given, results, terms)
     made = operator.torch(place)
     return Lowered(place.layers, made if isinstance(made, tuple) else (made,))
 
@@ -261,7 +209,8 @@ class Evaluation:
             case tree.Ellipsis_():
                 return ...
             case tree.Module(suffix=suffix):
-                return self._layer(suffix)
+                bare = suffix not in self.lowered.layers
+                return self.weights[suffix[1:]] if bare else self._layer(suffix)
             case tree.Shape(input=input, axis=axis):
                 return self.value(input).shape[axis]
             case tree.Choice(condition=condition, then=then, otherwise=otherwise):
@@ -318,10 +267,8 @@ class Evaluation:
     def _attribute(self, attribute: tree.Attribute) -> Any:
         name = attribute.name
         path = dotted(attribute)
-        if path == "xx.dtype":
-            return DType.FLOAT
-        if path == "xx.device":
-            return None
+        if isinstance(attribute.object, tree.Anchor):
+            return DType.FLOAT if name == "dtype" else None
         if path == "math.inf":
             return float("inf")
         if path is not None and path.startswith("torch.") and name in _DTYPES:

@@ -135,4 +135,4 @@ def _is_bare(site: Site) -> bool:
     operator = site.node.op
     if operator is None or len(site.node.path) > 1:
         return False
-    return not lower(operator, site.types, site.results).layers
+    return not lower(operator, site.types, site.results, {}).layers

@@ -40,8 +40,8 @@ def turns_alike(function: Function, loop: Loop, mattering: Set[int]) -> Turns | 
     `mattering` are the values that gradients may come from.
     """
     count = len(loop.iterations)
-    if count < FEWEST:
-        return None
+    if count < FEWEST or any(len(v) <= count for v in loop.carried.values()):
+        return None  # a name that is no tensor at first
     looks = [_Turn(function, loop, turn, mattering).look for turn in range(count)]
     usual = looks[count // 2]
     first = last = count // 2

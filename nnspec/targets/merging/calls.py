@@ -10,6 +10,7 @@ from nnspec.ir.graph import Function, Node
 from nnspec.ir.terms import Traced
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
+from nnspec.pycode.inlining import call_of, tensors_of
 from nnspec.targets.lowering import Construct, LayerName, Lowered
 from nnspec.targets.merging.agreement import localised
 from nnspec.targets.merging.traces import Track, Unlike
@@ -34,13 +35,14 @@ def lower_call(
     unsaid = _mentioned(track, node, plan.built_in)
     made = _made(track, node, callee, plan, target, recomputes)
     construct = Construct("", made)
-    given = _tensors(node)
-    if target == "keras" and plan.is_entry and len(given) > 1:
+    if target == "torch":
+        call = call_of(node, recomputes=recomputes)
+        return Lowered((construct,), (call,), len(node.outputs), unsaid)
+    given = tensors_of(node)
+    if plan.is_entry and len(given) > 1:
         # A Keras model takes its inputs as one.
         given = (tree.Display("list", given),)
     call = tree.Call(tree.Module(""), given)
-    if target == "torch" and recomputes:
-        call = tree.Helper("recomputed")(tree.Module(""), *given)
     return Lowered((construct,), (call,), len(node.outputs), unsaid)
 
 
@@ -125,21 +127,3 @@ def _mentioned(track: Track, node: Node, parameters: frozenset[str]) -> frozense
 def _default_of(parameter: ClassParameter) -> Any:
     value = parameter.default
     return int(value) if isinstance(value, Dim) and value.is_constant else value
-
-
-def _tensors(node: Node) -> tuple[Expr, ...]:
-    """The tensors of a call, lists as lists; optional ones that are missing are left out."""
-    found: list[Expr] = []
-    place = 0
-    for argument in node.inputs:
-        if argument is None:
-            continue
-        count = len(argument) if isinstance(argument, tuple) else 1
-        given = [tree.Input(place + i) for i in range(count)]
-        found.append(
-            tree.Display("list", tuple(given))
-            if isinstance(argument, tuple)
-            else given[0]
-        )
-        place += count
-    return tuple(found)

@@ -43,6 +43,7 @@ class StepMerger:
             inputs=inputs,
             outputs=self._outputs(nodes),
             owns=first.owns,
+            drafts=lowered[0].results,
             frozen=first.marks.frozen,
             calls=first.callee,
             reads_weight=first.weight is not None,

@@ -9,17 +9,18 @@ import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.inlining import (
-    MOST_NESTED_CALLS,
-    WIDEST,
-    nested_calls,
+    VARIABLE,
+    Extent,
+    extent,
+    is_too_long,
     times_read,
 )
 from nnspec.targets.contents import steps_of
-from nnspec.targets.lowering import Anchor, RunTimeSize, moved_once, transposed
+from nnspec.targets.lowering import RunTimeSize, moved_once, transposed
 from nnspec.targets.names import safe_local, safe_name
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable
-from nnspec.targets.writing.variables import Variables, expression_width
+from nnspec.targets.writing.variables import Variables
 
 if TYPE_CHECKING:
     from nnspec.targets.writing.interfaces import ForwardDialect, Layers, Scope
@@ -44,6 +45,8 @@ class Results:
         self._layers = layers
         self._variables = variables
         self._inputs = inputs
+        # How much is written for values as long as they have no variables.
+        self._extents: dict[merged.Value, Extent] = {}
 
     def of(self, step: merged.Step) -> list[Expr]:
         """A step's results, each of which tells what it is."""
@@ -66,8 +69,13 @@ class Results:
             pending = self._variables.waiting(reference)
             if pending is None:
                 continue
-            if times_read(step.results, place) > 1 or self._too_long(step, pending):
+            if (
+                times_read(step.drafts, place) > 1
+                or self._layers.crowds(step, pending)
+                or is_too_long(self._extents[reference], step.drafts, step.label)
+            ):
                 self._variables.settle(reference)
+        self._measure(step)
         found: list[Expr] = []
         for place, reference in enumerate(step.inputs):
             if place in listed:
@@ -80,18 +88,13 @@ class Results:
             )
         return found
 
-    def _too_long(self, step: merged.Step, pending: Expr) -> bool:
-        if self._layers.crowds(step, pending):
-            return True
-        adds = any(
-            isinstance(part, tree.Call)
-            for result in step.results
-            for part in tree.walk(result)
-        )
-        if adds and nested_calls(pending) >= MOST_NESTED_CALLS:
-            return True
-        widest = max((expression_width(result) for result in step.results), default=0)
-        return expression_width(pending) + widest > WIDEST
+    def _measure(self, step: merged.Step) -> None:
+        operands = [
+            self._extents[each] if self._variables.is_inlined(each) else VARIABLE
+            for each in step.inputs
+        ]
+        found = extent(step.drafts, step.label, operands)
+        self._extents |= dict.fromkeys(step.outputs, found)
 
     # ---- what is put in ----
 
@@ -104,7 +107,7 @@ class Results:
                     return inputs[index]
                 case tree.Module(suffix=suffix):
                     return self._layers.module(step, suffix)
-                case Anchor():
+                case tree.Anchor():
                     return self._anchor(part)
                 case RunTimeSize():
                     return self._run_time_size(part, change)
@@ -135,7 +138,7 @@ class Results:
             tensor = tree.transform(part.input, change)
             return self._dialect.shape(tensor)[part.axis]
 
-    def _anchor(self, part: Anchor) -> Expr:
+    def _anchor(self, part: tree.Anchor) -> Expr:
         for value, name in self._inputs.items():
             if value.type.dtype.is_float or not part.floating:
                 return name

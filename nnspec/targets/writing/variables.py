@@ -15,7 +15,7 @@ from nnspec.pycode.inlining import FARTHEST_NAME, WIDEST
 from nnspec.pycode.statements import Assign
 from nnspec.pycode.writer import expression_text
 from nnspec.targets.contents import reads_in, steps_of, written_names
-from nnspec.targets.lowering import Anchor, RunTimeSize
+from nnspec.targets.lowering import RunTimeSize
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable
 from nnspec.targets.writing.environment import Environment
@@ -46,6 +46,11 @@ class Variables:
     def waiting(self, value: merged.Value) -> Expr | None:
         """The expression of a value that is still to be written."""
         return self._known.pending.get(value)
+
+    def is_inlined(self, value: merged.Value) -> bool:
+        """Whether an expression is written where it is read; one with a name is that of all its readers."""
+        once = value.uses == 1 or value.name is None
+        return once and value in self._known.pending
 
     def read(self, value: merged.Value) -> Expr:
         """What a reader of a value says. Raises `Unspellable` where nothing holds it."""
@@ -292,7 +297,7 @@ def _printable(expression: Expr) -> Expr:
         tree.Module,
         tree.Helper,
         tree.Shape,
-        Anchor,
+        tree.Anchor,
         RunTimeSize,
     )
     return tree.transform(

@@ -74,11 +74,11 @@ def linear(
     if x.rank == 2:
         return product_of(machine, x, turned, bias)
     shape = (*x.shape[:-1], weight.shape[0])
+    if bias is not None and not x.is_contiguous:
+        # The product gives back its copy of `x` before the bias is added.
+        return add(machine, _matrices(machine, x, turned), bias)
     rows = to_shape(machine, x, (volume(x.shape[:-1]), x.shape[-1]))
-    if bias is None or x.is_contiguous:
-        return to_shape(machine, product_of(machine, rows, turned, bias), shape)
-    made = to_shape(machine, product_of(machine, rows, turned), shape)
-    return add(machine, made, bias)
+    return to_shape(machine, product_of(machine, rows, turned, bias), shape)
 
 
 def matmul(machine: Machine, x: Tensor, y: Tensor) -> Tensor:

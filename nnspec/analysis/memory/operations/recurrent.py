@@ -247,7 +247,8 @@ def _by_steps(
     left[:1] = [products]
     state = batch * hidden * machine.element(x.dtype)
     kept = (steps * cell.each + (steps - 1) * cell.between) * state
-    lump = Storage(machine, kept if machine.recording else steps * state)
+    # The last of the states is a result.
+    lump = Storage(machine, kept if machine.recording else (steps - 1) * state)
     finals = tuple(machine.empty((batch, hidden), x.dtype) for _ in initial)
     output = machine.empty((steps, batch, hidden), x.dtype)
     del products

@@ -9,7 +9,6 @@ from nnspec.analysis.memory.layout import Sizes, expanded
 from nnspec.analysis.memory.machine import Gradients, Machine, Tensor
 from nnspec.analysis.memory.operations.pointwise import (
     INPUT,
-    OUTPUT,
     chain,
     clamp,
     divide,
@@ -199,6 +198,17 @@ def ordered(
     return values, places
 
 
+def softmax(machine: Machine, x: Tensor, **_: Any) -> Tensor:
+    """Result and gradient lie in the order of their axes, however the input lies."""
+    result = machine.empty(x.shape, x.dtype)
+
+    def backward(grad: Tensor, kept: Tensor) -> tuple[Tensor]:
+        return (machine.empty(kept.shape, grad.dtype),)
+
+    machine.record((x,), (result,), (result,), backward)
+    return result
+
+
 REDUCTIONS: dict[str, Callable[..., Any]] = {
     "Tensor.sum": reduction(_of_sum),
     "Tensor.mean": mean,
@@ -213,8 +223,8 @@ REDUCTIONS: dict[str, Callable[..., Any]] = {
     "Tensor.argmin": reduction(_of_nothing, result_type=DType.I64),
     "torch.logsumexp": reduction(_of_logsumexp, "input output"),
     "torch.linalg.vector_norm": norm,
-    "F.softmax": OUTPUT,
-    "F.log_softmax": OUTPUT,
+    "F.softmax": softmax,
+    "F.log_softmax": softmax,
     "F.normalize": normalize,
     "torch.cumsum": cumulated,
     "F.glu": glu,
