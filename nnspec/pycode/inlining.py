@@ -50,10 +50,12 @@ def extent(results: Sequence[Expr], label: str, operands: Sequence[Extent]) -> E
 
 def is_too_long(operand: Extent, results: Sequence[Expr], label: str) -> bool:
     """Whether results would be hard to read with that expression in them."""
-    calls = any(isinstance(part, Call) for each in results for part in walk(each))
-    if calls and operand.calls >= MOST_NESTED_CALLS:
+    if operand.calls >= MOST_NESTED_CALLS and any(
+        isinstance(part, Call) for each in results for part in walk(each)
+    ):
         return True
-    return operand.width + extent(results, label, ()).width > WIDEST
+    widest = max((_width(each, label, ()) for each in results), default=0)
+    return operand.width + widest > WIDEST
 
 
 def times_read(results: Iterable[Expr], place: int) -> int:
