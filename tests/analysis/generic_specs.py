@@ -605,6 +605,27 @@ DIVIDING = Sample(
     holding=0.3,
 )
 
+SUMMED = Sample(
+    """
+    model M(a: int = 6, b: int = 10, c: int = 3, heads: int = 4) {
+      input x: [B, T, a]
+      input z: [B, T, b]
+      require (a + b) % heads == 0
+      x = concat([x, z], dim=-1)
+      q, k, v = x -> qkv: Linear(3 * (a + b))
+        -> rearrange("b n (k h d) -> k b h n d", k=3, h=heads) -> unstack(dim=0)
+      x = x + (attention(q, k, v) -> rearrange("b h n d -> b n (h d)") -> proj: Linear(a + b))
+      output y = x -> norm: LayerNorm -> head: Linear(c)
+    }
+    """,
+    {
+        "a": range(2, 13),
+        "b": range(2, 13),
+        "c": range(2, 9),
+        "heads": range(2, 7),
+    },
+)
+
 SAMPLES = {
     name.lower(): sample
     for name, sample in globals().items()

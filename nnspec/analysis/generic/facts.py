@@ -111,6 +111,15 @@ class Facts:
                     if dividend == above and _is_product(below):
                         yield above, below
 
+    def sums(self) -> Iterator[tuple[Dim, Dim]]:
+        """Sums that something divides without remainder: dividend, divisor (a product of names)."""
+        for fact in self._found.values():
+            for atom, _ in fact.powers:
+                if atom.kind == "//" and len(fact.value.terms) > 1:
+                    above, below = atom.arguments
+                    if above == fact.value and _is_product(below):
+                        yield above, below
+
     def quotients(self) -> Iterator[tuple[Dim, Dim]]:
         """What a name divides without remainder, a product or a number, and the name."""
         for fact in self._found.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from math import gcd, lcm
@@ -64,6 +64,16 @@ class Quotients:
             name = f"{above}//{below}"
             products[above] = below * symbol(name)
             meanings[name] = symbol(above) // below
+        for whole, below in facts.sums():
+            name = _summand(whole, below, known.keys() - {*products, *numbers})
+            if name is not None and not any(
+                known.get(each) == 0 or _leads(products, each, name)
+                for each in {*whole.symbols(), *below.symbols()} - {name}
+            ):
+                quotient = f"({whole})//{below}"
+                rest = whole - symbol(name)
+                products[name] = below * symbol(quotient) - rest
+                meanings[quotient] = whole // below
         for name, scale in scales.items():
             if name not in products and name not in numbers and scale > 0:
                 products[name] = symbol(name, scale)
@@ -177,6 +187,20 @@ def _in_steps(
         for key, group in found.items()
         if dividing.isdisjoint(atom.symbol for atom, _ in key[1])
     ]
+
+
+def _summand(whole: Dim, below: Dim, names: Set[str]) -> str | None:
+    """The name that is said by the others of a sum that is a multiple of something: it stands there once, by itself.
+
+    None unless there are no other names in either than some `names`.
+    """
+    atoms = [*whole.atoms(), *below.atoms()]
+    if any(each.kind != "symbol" or each.symbol not in names for each in atoms):
+        return None
+    for name in sorted(whole.symbols() - below.symbols(), reverse=True):
+        if name not in (whole - symbol(name)).symbols():
+            return name
+    return None
 
 
 def _leads(products: Mapping[str, Dim], start: str, target: str) -> bool:
