@@ -311,6 +311,20 @@ INDEXED = Sample(
     holding=0.6,
 )
 
+SHRINKING = Sample(
+    """
+    model M(depth: int = 3, width: int = 4) {
+      input x: [B, width]
+      for i in range(depth) { x = x -> fc: Linear(width * 2^(5 - i)) -> relu }
+      x = x -> mid: Linear(3)
+      for _ in range(depth) { x = concat([x, x], dim=1) }
+      output y = x -> head: Linear(2)
+    }
+    """,
+    {"depth": range(1, 9), "width": [1, 3, 5]},
+    holding=0.9,
+)
+
 CUT = Sample(
     """
     model M(a: int = 4, b: int = 4, c: int = 2, d: int = 3, e: int = 2, width: int = 4) {
@@ -360,7 +374,7 @@ CUT = Sample(
         "e": range(2, 4),
         "width": range(1, 7),
     },
-    frozenset({"a", "b", "c", "d", "e"}),
+    frozenset({"a", "b", "c", "d"}),
     holding=0.0,
 )
 

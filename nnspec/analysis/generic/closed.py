@@ -8,13 +8,13 @@ from math import lcm
 
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import Measured, figure_named
-from nnspec.analysis.generic.conditions import Condition
+from nnspec.analysis.generic.conditions import Condition, tightest
 from nnspec.analysis.generic.model import LENGTH, Found, Generic, known_of
 from nnspec.analysis.generic.names import asked, differs_only
 from nnspec.analysis.generic.parts import Part
 from nnspec.analysis.setting import Setting
 from nnspec.diagnostics import SpecError
-from nnspec.ir.dims import ONE, Dim, Size, symbol
+from nnspec.ir.dims import ONE, Dim, DimError, Size, symbol
 from nnspec.ir.graph import Parameter, Program
 from nnspec.records import dataclass
 
@@ -243,7 +243,7 @@ class _Search:
             {n: self._found[n].figures[n] for n in self._figures if n in self._found},
             self._constants,
             fixed,
-            tuple(conditions.values()),
+            tightest(conditions.values()),
             self._analysis.program.symbols,
             {name: self._errors[name] for name in self.missing},
             {figure: names for figure, names in kept.items() if names},
@@ -287,7 +287,11 @@ def _wrong(
     known: Measured,
 ) -> SpecError | None:
     """What there is to say of a formula that does not give the number that is known; None if it does."""
-    value = found.at(constants).at(multiples)
+    try:
+        value = found.at(constants).at(multiples)
+    except DimError as error:
+        message = f"`{name}` has no formula in constants: {error}"
+        return SpecError("E0906", message, hint="ask for it in the free sizes alone")
     if value.below == known.below and _agree(value.value, known.value):
         return None
     if figure_named(name).whole is not None:

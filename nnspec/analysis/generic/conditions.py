@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from nnspec.ir.assumptions import Assumptions
-from nnspec.ir.dims import Atom, Dim, Size, dim, symbol
+from nnspec.ir.dims import Atom, Dim, DimError, Size, dim, symbol
 from nnspec.records import dataclass
 
 OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
@@ -60,16 +60,21 @@ class Condition:
     def holds(self, values: Mapping[str, Size]) -> bool:
         """Whether it holds for these values of all names."""
         if not self.turns:
-            known = Assumptions()
-            return bool(
-                known.holds(self.operator, self.left.at(values), self.right.at(values))
-            )
+            return self._holds_now(values)
         turns, *rest = self.turns
         inner = replace(self, turns=tuple(rest))
         stop = int(turns.stop.at(values))
         return all(
             inner.holds({**values, turns.symbol: t}) for t in range(turns.first, stop)
         )
+
+    def _holds_now(self, values: Mapping[str, Size]) -> bool:
+        """The same without turns; of sizes that have no value (a power with a negative exponent), nothing holds."""
+        try:
+            left, right = self.left.at(values), self.right.at(values)
+        except DimError:
+            return False
+        return bool(Assumptions().holds(self.operator, left, right))
 
     def at(self, values: Mapping[str, Size]) -> Condition:
         """The condition with some names replaced by values."""
@@ -188,6 +193,30 @@ def lower_bound(condition: Condition) -> tuple[str, int] | None:
     if not rest.is_constant:
         return None
     return name, -int(rest) + (1 if sign == ">" else 0)
+
+
+def at_least_zero(size: Dim, because: str) -> Condition:
+    """The condition that a size is not negative, as a bound of the one name in it if it is one."""
+    names = size.symbols()
+    constant = dict(size.terms).get((), 0)
+    for name in names if len(names) == 1 else ():
+        times = (constant - size) // symbol(name)
+        if times.constant is not None and times * symbol(name) == constant - size:
+            bound = dim(constant // times.constant)
+            return Condition("<=", symbol(name), bound, because=because)
+    return Condition(">=", size, dim(0), because=because)
+
+
+def tightest(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+    """The conditions without upper bounds of names that others are below."""
+    found: dict[object, Condition] = {}
+    for each in conditions:
+        is_bound = each.operator == "<=" and each.right.is_constant and not each.turns
+        key = each.left.key if is_bound else each.key
+        if is_bound and key in found and int(found[key].right) <= int(each.right):
+            continue
+        found[key] = each
+    return tuple(found.values())
 
 
 def fixed_by(condition: Condition) -> tuple[str, int] | None:

@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.figures import Figure, Measured, as_measured, figure_named
 from nnspec.analysis.generic.bodies import Body
-from nnspec.analysis.generic.conditions import Condition, fixed_by, remaining
+from nnspec.analysis.generic.conditions import (
+    Condition,
+    at_least_zero,
+    fixed_by,
+    remaining,
+)
 from nnspec.analysis.generic.constants import Constants
 from nnspec.analysis.generic.loops import UNLIKE
 from nnspec.analysis.generic.names import items_of
 from nnspec.analysis.generic.parts import Part, parts_of, restored
+from nnspec.analysis.generic.powers import shrinks
 from nnspec.analysis.generic.quotients import Quotients
 from nnspec.analysis.generic.sums import Sums
 from nnspec.analysis.generic.trace import Activation, Outcome, Tracer, Unrolled
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from nnspec.analysis.generic.memory import Running
 
 LENGTH = "len("
+DIVIDED = "a power of a number is divided by it so often"
 UNDECIDED = "what is done in memory hangs on its value"
 
 
@@ -94,7 +101,7 @@ class Generic:
             if figure.composed is not None:
                 self._found[name] = as_measured(figure.composed(self))
             elif figure.quantity is not None:
-                self._found[name] = Measured(self._sum(figure.quantity(self.setting)))
+                self._found[name] = Measured(self._sum(figure, figure.quantity))
             else:
                 self._found[name] = Measured(self._running(figure))
         return self._found[name]
@@ -143,16 +150,24 @@ class Generic:
             for repeated in each.made.repeated.values()
         }
 
-    def _sum(self, quantity: Additive) -> Dim:
-        while True:
-            try:
-                found = Sums(quantity, self._tracer.constants).counted(self._body)
-            except Unrolled as loop:
-                self._unrolled[loop.key] = UNLIKE
-                self._tracer, self._outcome = self._traced()
-                continue
-            self._conditions += found.conditions
-            return self._tracer.facts.applied(found.quotient)
+    def _sum(self, figure: Figure, quantity: Callable[[Setting], Additive]) -> Dim:
+        """A figure that is a sum; turns that do not add up are a matter of this figure alone."""
+        try:
+            added = quantity(self.setting)
+            found = Sums(added, self._tracer.constants).counted(self._body)
+        except Unrolled as loop:
+            from nnspec.analysis.generic.memory import unsaid
+
+            self.unlike[loop.key] = UNLIKE
+            raise unsaid(figure, UNLIKE) from None
+        self._conditions += found.conditions
+        value = self._tracer.facts.applied(found.quotient)
+        self._conditions += (
+            at_least_zero(atom.arguments[1], DIVIDED)
+            for atom in value.atoms()
+            if shrinks(atom)
+        )
+        return value
 
     @property
     def _body(self) -> Body:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import cache
 from math import comb, gcd, lcm
@@ -124,8 +124,9 @@ def spread(terms: Iterable[tuple[Fraction, Powers]]) -> tuple[Dim, int]:
     for factor, powers in terms:
         monomial, number = _without_numbers(powers)
         found[monomial] = found.get(monomial, Fraction(0)) + factor * number
-    scale = lcm(*(each.denominator for each in found.values()), 1)
-    return polynomial((m, int(c * scale)) for m, c in found.items()), scale
+    raised = [_with_numbers(*term) for term in found.items()]
+    scale = lcm(*(each.denominator for _, each in raised), 1)
+    return polynomial((m, int(c * scale)) for m, c in raised), scale
 
 
 def scaled(value: Dim) -> tuple[Monomial, Fraction]:
@@ -163,6 +164,29 @@ def _without_numbers(powers: Powers) -> tuple[Monomial, Fraction]:
     return monomial, number
 
 
+def _with_numbers(monomial: Monomial, factor: Fraction) -> tuple[Monomial, Fraction]:
+    """A term in which powers that shrink have as much in their exponents as the factor gives: 5 * 2^(4 - n) for 80 * 2^(-n)."""
+    found = polynomial([((), 1)])
+    for atom, power in monomial:
+        value = polynomial([(((atom, power),), 1)])
+        if shrinks(atom) and power == 1:
+            base, exponent = atom.arguments
+            times = 0
+            while factor and factor.numerator % int(base) == 0:
+                factor, times = factor / int(base), times + 1
+            value = base ** (exponent + times)
+        found = found * value
+    ((whole, _),) = found.terms or (((), 1),)
+    return whole, factor
+
+
+def shrinks(atom: Atom) -> bool:
+    """Whether an atom is a power of a number with something subtracted in its exponent."""
+    return _base(atom) is not None and any(
+        times < 0 for monomial, times in atom.arguments[1].terms if monomial
+    )
+
+
 def _repeated(value: Dim, times: int) -> Dim:
     ((monomial, _),) = value.terms
     return polynomial([(tuple((atom, power * times) for atom, power in monomial), 1)])
@@ -182,9 +206,11 @@ def divided(value: Dim, divisor: int) -> Dim:
 
 def ratio_of(before: Dim, after: Dim) -> tuple[int, int] | None:
     """A number and the power of it that the second size is times the first; None where there is none."""
-    if len(before.terms) != 1 or len(after.terms) != 1:
+    if len(_terms(before)) != 1 or len(_terms(after)) != 1:
         return None
-    (one, factor), (other, number) = before.terms[0], after.terms[0]
+    ((one, factor),), ((other, number),) = _terms(before), _terms(after)
+    if factor == 0 or number == 0:
+        return None
     old, new = Powers.of(one), Powers.of(other)
     if sorted(old.rest) != sorted(new.rest):
         return None
@@ -209,7 +235,7 @@ def times_power(value: Dim, base: int, exponent: Dim) -> Dim:
     """A size times a power of a number, which may have a negative exponent where the size is a multiple."""
     return total(
         _raised(monomial, coefficient, base, exponent)
-        for monomial, coefficient in (value.terms or (((), int(value)),))
+        for monomial, coefficient in _terms(value)
     )
 
 
@@ -274,6 +300,11 @@ def _term_over(
         return None
     value = polynomial([(monomial, coefficient // shared)])
     return times_power(value, base, dim(-times))
+
+
+def _terms(value: Dim) -> Sequence[tuple[Monomial, int]]:
+    """The terms of a size; a number is one."""
+    return value.terms or (((), int(value)),)
 
 
 # ---- numbers --------------------------------------------------------------------------------------
