@@ -299,3 +299,40 @@ def test_a_size_may_be_required_to_be_another(target: str) -> None:
         "model Net { input x: [B, 4]  require B + 1 != 0  output y = relu(x) }"
     )
     assert "has to be other than 0" in emit(net.program, target)
+
+
+SIZES_OF_BEFORE = """
+block P(x: [B, C], n: int) {
+  for _ in range(n) { x = concat([x, x], dim=1) }
+  features = concat([x, x], dim=1)
+  for _, _ in enumerate([3, 3]) { x = features + (features -> Linear(shape(features)[1])) }
+  return concat([x -> Linear(5), features -> Linear(shape(features)[1])], dim=1)
+}
+block Q(x: [B, C], n: int) {
+  for _ in range(n) {
+    features = concat([x, x], dim=1)
+    for _ in range(2) { x = features -> Linear(shape(features)[1]) }
+    x = concat([x, features], dim=1)
+  }
+  return x -> Linear(shape(x)[1])
+}
+block R(x: [B, C], n: int) {
+  for _ in range(n) { x = concat([x, x -> Linear(2)], dim=1) }
+  y = x
+  for _ in range(n) { x = concat([x, x -> Linear(3)], dim=1) }
+  return concat([x, y -> Linear(shape(y)[1])], dim=1)
+}
+model M {
+  input x: [B, 4]
+  output p = x -> P(2) -> P(3)
+  output q = x -> Q(1) -> Q(2)
+  output r = x -> R(2) -> R(3)
+}
+"""
+
+
+@pytest.mark.framework
+def test_a_size_of_before_a_loop_is_not_counted_along_in_it() -> None:
+    """Weights of the oracle fit the emitted layers, and give the same."""
+    (spec,) = load_source(Source("sizes.nns", SIZES_OF_BEFORE), ["M"], {})
+    agree(spec)

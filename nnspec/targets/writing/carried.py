@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
@@ -139,43 +139,68 @@ class RunningNames:
 
     def _join(self, key: str, expression: Expr) -> None:
         """A carried size that starts as one of another loop is the same variable, if that is over."""
-        if not isinstance(expression, tree.Size):
-            return
-        twin = expression.dim.generic
-        names = twin.symbols()
-        if len(twin.terms) != 1 or len(names) != 1:
+        names = set(names_in(expression))
+        if len(names) != 1:
             return
         (other,) = names
-        if other not in self._root or twin.key != f"1*{other}^1":
+        if other not in self._root or not _is(expression, other):
             return
         if self._plan.running[other].name != self._plan.running[key].name:
             return
-        if not self._is_read_later(other, self._plan.running[key].uid):
+        if not self._is_read_later(other, key):
             self._root[self._find(other)] = self._find(key)
 
-    def _is_read_later(self, key: str, uid: int) -> bool:
-        """Whether a loop speaks of its carried size once the loop `uid` inside it has begun.
+    def _is_read_later(self, key: str, later: str) -> bool:
+        """Whether a carried size is spoken of once the loop of a later one has begun to count in its variable.
 
-        Behind the loop both are what the last turn has left.
+        Behind a loop that is around the later one, both are what the last turn has left.
         """
-        own = self._plan.running[key].uid
-        outer = [loop for loop in loops_of(self._plan.items) if loop.uid == own]
-        begun = False
-        for item in walk([part for loop in outer for part in loop.body]):
-            if isinstance(item, merged.Loop):
-                begun = begun or item.uid == uid
-            elif begun and _makes_with(item, key):
-                return True
-        others = [r for r in self._plan.running.values() if r.uid != uid]
-        return any(
-            key in names_in(running.update) and set(names_in(running.update)) != {key}
-            for running in others
+        begins = self._plan.running[later].uid
+        around = [
+            loop
+            for loop in loops_of(self._plan.items)
+            if any(inner.uid == begins for inner in loops_of(loop.body))
+        ]
+        own = [loop for loop in around if loop.uid == self._plan.running[key].uid]
+        behind = self._from(begins, own[0].body if own else self._plan.items)
+        begun = [item.uid for item in behind if isinstance(item, merged.Loop)]
+        ends = {*begun, *(loop.uid for loop in around)}
+        return (
+            any(_makes_with(item, key) for item in behind)
+            or any(
+                key in names_in(running.initial)
+                for name, running in self._plan.running.items()
+                if running.uid in begun and name != later
+            )
+            or any(
+                key in names_in(running.update)
+                for name, running in self._plan.running.items()
+                if running.uid in ends and name != key
+                if name != later or not _is(running.update, key)
+            )
         )
+
+    def _from(self, uid: int, items: Sequence[merged.Item]) -> list[merged.Item]:
+        """What a loop does and what is behind it."""
+        found = list(walk(items))
+        places = (
+            place
+            for place, item in enumerate(found)
+            if isinstance(item, merged.Loop) and item.uid == uid
+        )
+        return found[next(places, len(found)) :]
 
     def _find(self, key: str) -> str:
         while self._root[key] != key:
             key = self._root[key]
         return key
+
+
+def _is(expression: Expr, name: str) -> bool:
+    """Whether an expression is a size of that name, and nothing else."""
+    if not isinstance(expression, tree.Size):
+        return False
+    return expression.dim.generic.key == f"1*{name}^1"
 
 
 def _makes_with(item: merged.Item, key: str) -> bool:
