@@ -162,6 +162,7 @@ def test_bounds_of_many_meshes_are_raised_for_less_time(
     best = mesh_search.Search(meshes).run(every).best
     assert best is not None
     monkeypatch.setattr(mesh_search, "FEW", 0)
+    monkeypatch.setattr(mesh_search, "DIVISIONS", 0)
     play, turns = Paths.play, 0
 
     def counted(
@@ -183,6 +184,25 @@ def test_bounds_of_many_meshes_are_raised_for_less_time(
     assert made[0] > 20 * made[1] > 0 == made[2], made
 
 
+@pytest.mark.parametrize("schedule", [each for each in SCHEDULES if each in SEVERAL])
+def test_all_divisions_are_tried_behind_the_other_meshes(
+    schedule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meshes = Meshes(analysis(), small("4MiB"), SIZES)
+    asked = schedule, 2, 2, 4
+    every = [
+        mesh
+        for mesh in meshes.all()
+        if (mesh.schedule, mesh.pipeline, mesh.rounds, mesh.microbatches) == asked
+    ]
+    monkeypatch.setattr(mesh_search, "FEW", 0)
+    best = min(each.value for mesh in every for each in every_division(meshes, mesh))
+    found = mesh_search.Search(meshes).run(every)
+    assert found.bound == pytest.approx(best, rel=1e-12)
+    monkeypatch.setattr(mesh_search, "PARTS", 0)
+    assert mesh_search.Search(meshes).run(every).bound < best
+
+
 @pytest.mark.parametrize("memory", ["236KiB", "250KiB", "280KiB"])
 def test_meshes_that_have_no_room_do_not_keep_the_bound_down(
     memory: str, monkeypatch: pytest.MonkeyPatch
@@ -197,6 +217,7 @@ def test_meshes_that_have_no_room_do_not_keep_the_bound_down(
         if max(divided.peaks) <= meshes.usable
     )
     monkeypatch.setattr(mesh_search, "FEW", 0)
+    monkeypatch.setattr(mesh_search, "DIVISIONS", 0)
     found = mesh_search.Search(meshes).run(every)
     monkeypatch.setattr(mesh_search, "ROOMS", 0)
     without = mesh_search.Search(meshes).run(every)

@@ -49,6 +49,12 @@ many parts have been made."""
 ROOMS = 200_000
 """Whether ranks can hold the model is looked at in so many steps (`nnspec.placement.mesh.cover`)."""
 
+DIVISIONS = 40_000
+"""Of meshes with several stages on a rank that may be better, all divisions are tried if they are no more,"""
+
+PARTS = 2_000_000
+"""and until timetables with so many parts have been made."""
+
 AT_ONCE = 20
 """So many turns, before the mesh with the lowest bound is looked for again."""
 
@@ -153,7 +159,7 @@ class Search:
         Until none is below `lines`, what others take at least, or the best. Keeps divisions
         that are found meanwhile.
         """
-        waiting = self._with_room(waiting, lines)
+        waiting = self._not_tried(self._with_room(waiting, lines), lines)
         heapify(waiting)
         left = self._worth(waiting)
         while waiting and left > 0 and waiting[0].bound < min(lines, self.value):
@@ -197,6 +203,21 @@ class Search:
             self._keep(cost.divided(starts))
         return starts is not None, cover.steps + packing.taken
 
+    def _not_tried(self, waiting: Iterable[Waiting], lines: float) -> list[Waiting]:
+        """Those of which not all divisions could be tried: there are too many."""
+        found: list[Waiting] = []
+        divisions, parts = DIVISIONS, PARTS
+        for each in sorted(waiting):
+            cost = each.divided.cost
+            count = comb(cost.chain.count - 1, cost.stages - 1)
+            if count <= divisions and each.bound < min(lines, self.value):
+                divisions -= count
+                parts = self._try_all(cost, each.parts, parts)
+                if parts >= 0:
+                    continue
+            found.append(each)
+        return found
+
     def _worth(self, waiting: Iterable[Waiting]) -> float:
         """The parts of timetables for which bounds are raised: less if many meshes wait.
 
@@ -214,10 +235,17 @@ class Search:
         if divided.value < self.value:
             self.best, self.value = divided, divided.value
 
-    def _try_all(self, cost: MeshCost) -> None:
+    def _try_all(self, cost: MeshCost, parts: int = 0, most: int = 0) -> int:
+        """Tries all divisions, or until their timetables have more than `most` parts; how many are left."""
         count = cost.chain.count
         for inner in combinations(range(1, count), cost.stages - 1):
-            self._keep(cost.divided((0, *inner, count)))
+            divided = cost.divided((0, *inner, count))
+            if divided.least < self.value:
+                most -= parts
+                if most < 0:
+                    return most
+                self._keep(divided)
+        return most
 
     def _move_cuts(self, divided: Divided, parts: int) -> None:
         """Moves one cut at a time as long as that helps."""
