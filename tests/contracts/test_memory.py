@@ -82,7 +82,7 @@ def run(draw: Draw, *, recording: bool) -> tuple[Machine, list[Tensor]]:
         for place, kind in enumerate(lowering.flat_types(draw.types))
     ]
     machine.expected = results
-    lowered = lower(operator, draw.types, results)
+    lowered = lower(operator, draw.types, results, {})
     evaluation = Evaluation(machine, draw.case.op, lowered, inputs, weights, True)
     found = list(evaluation.results())
     shapes = [tuple(map(int, each.shape)) for each in found]
