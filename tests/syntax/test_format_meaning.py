@@ -67,7 +67,11 @@ def _without_places(data: Any, loops: dict[int, int]) -> Any:
         return data
     found: dict[str, Any] = {}
     for key in data.keys() - {"location", "sources"}:
-        value = loops[data[key]] if key == "uid" else data[key]
+        value = data[key]
+        if key == "uid":
+            value = loops[value]
+        elif key == "loops":  # those of a node, None for a place in a list
+            value = [None if uid is None else loops[uid] for uid in value]
         found[_without_places(key, loops)] = _without_places(value, loops)
     return found
 
