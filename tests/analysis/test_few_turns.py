@@ -118,6 +118,7 @@ def swin(depths: list[int]) -> Spec:
     return nnspec.load(SWIN, "Swin", depths=depths, heads=[2, 4], width=8)
 
 
+@pytest.mark.slow
 def test_every_stage_of_swin():
     forms = swin([2, 2]).closed_forms("saved_bytes", constants=["depths"])
     assert not forms.fixed

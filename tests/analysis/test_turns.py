@@ -151,6 +151,7 @@ def loops(found: Program) -> list[tuple[Function, Loop]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("body", ALIKE.values(), ids=ALIKE)
 def test_a_few_turns_stand_for_all(body: str, training: bool) -> None:

@@ -83,6 +83,7 @@ def simulated(divided: Divided) -> float:
     return max(end + seconds for end, seconds in behind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", ["4MiB", "300KiB", "200KiB"])
 @pytest.mark.parametrize("flops", ["1GFLOP/s", "30MFLOP/s"])
 def test_no_mesh_and_no_division_is_better(memory: str, flops: str) -> None:
@@ -184,6 +185,7 @@ def test_bounds_of_many_meshes_are_raised_for_less_time(
     assert made[0] > 20 * made[1] > 0 == made[2], made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", [each for each in SCHEDULES if each in SEVERAL])
 def test_all_divisions_are_tried_behind_the_other_meshes(
     schedule: str, monkeypatch: pytest.MonkeyPatch
@@ -203,6 +205,7 @@ def test_all_divisions_are_tried_behind_the_other_meshes(
     assert mesh_search.Search(meshes).run(every).bound < best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", ["236KiB", "250KiB", "280KiB"])
 def test_meshes_that_have_no_room_do_not_keep_the_bound_down(
     memory: str, monkeypatch: pytest.MonkeyPatch
@@ -227,6 +230,7 @@ def test_meshes_that_have_no_room_do_not_keep_the_bound_down(
     assert found.best.value == pytest.approx(best, rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", ["4MiB", "300KiB"])
 def test_no_bound_is_above_any_division(memory: str) -> None:
     meshes = Meshes(analysis(), small(memory), SIZES)
@@ -336,6 +340,7 @@ def test_what_was_not_looked_at_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     assert least < 248_668 <= most  # what the least of all divisions needs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("memory", "fixed"),
     [
