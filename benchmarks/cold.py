@@ -206,7 +206,7 @@ def table(rows: list[Figure]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Cold-start figures of nnspec.")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--rounds", type=int, default=8, help="runs of each command")
+    parser.add_argument("--rounds", type=int, default=16, help="runs of each command")
     options = parser.parse_args()
     found = figures(options.rounds)
     parameters, others = parameters_of_gpt3(), peers()
