@@ -148,8 +148,13 @@ def _floats(symbol: str, left: Value, right: Value) -> float:
     one, other = _number(left), _number(right)
     if one is None or other is None:
         wrong = left if one is None else right
+        repeats = symbol == "*" and isinstance(wrong, Sequence)
         raise ConstantError(
-            "E0320", f"`{symbol}` needs numbers, and this is {kind_of(wrong)}"
+            "E0320",
+            f"`{symbol}` needs numbers, and this is {kind_of(wrong)}",
+            "write `[... for _ in range(n)]` for a list of several"
+            if repeats
+            else None,
         )
     try:
         result = _PYTHON[symbol](one, other)

@@ -8,6 +8,8 @@ from nnspec.syntax.situation import OPERAND_STARTS, Finding, Situation
 _COMPARATORS = frozenset(
     ["EQUALS", "DIFFERS", "AT_MOST", "AT_LEAST", "BELOW", "ABOVE", "IN"]
 )
+# What makes a list longer in Python.
+_GROWING = {"append", "extend", "insert"}
 _OPERATORS = _COMPARATORS | frozenset(
     ["PLUS", "MINUS", "TIMES", "DIVIDE", "FLOOR_DIVIDE", "MODULO", "POWER", "AND", "OR"]
 )
@@ -138,9 +140,12 @@ def unused_value(s: Situation) -> Finding | None:
     touching_call = kind == "LEFT_PARENTHESIS" or kind in _OPERATORS
     if kind in ("DOT", "LEFT_BRACKET", "ARROW") or touching_call:
         message = "this value is not used: a statement binds a name"
-        return s.finding(
-            "E0136", message, f"write `y = {name}...`, or `return`", span=place
-        )
+        hint = f"write `y = {name}...`, or `return`"
+        if kind == "DOT" and s.text(1) in _GROWING:
+            hint = (
+                f"a list does not change; bind a longer one: `{name} = {name} + [...]`"
+            )
+        return s.finding("E0136", message, hint, span=place)
     return None
 
 
