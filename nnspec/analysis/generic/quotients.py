@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cached_property
 from math import gcd, lcm
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,6 +14,7 @@ from nnspec.ir.dims import (
     Dim,
     Monomial,
     Relation,
+    Substitution,
     polynomial,
     related,
     symbol,
@@ -126,16 +128,36 @@ class Quotients:
 
     def multiplied(self, size: Dim) -> Dim:
         """A size with products for what is divided."""
-        size = size.at(self.numbers)
-        if self.names:
-            size = size.substitute(lambda atom: self.names.get(_of(atom).key))
+        size = self._named.of(self._numbered.of(size))
         for _ in self.products:
-            size = size.at(self.products)
+            before, size = size, self._factored.of(size)
+            if size is before:
+                break
         return cancelled(size)
 
     def divided(self, size: Dim) -> Dim:
         """A size in the constants of the model again."""
-        return size.at(self.meanings).substitute(self._plain)
+        return self._plainly.of(self._meant.of(size))
+
+    @cached_property
+    def _numbered(self) -> Substitution:
+        return Substitution.by_name(self.numbers)
+
+    @cached_property
+    def _named(self) -> Substitution:
+        return Substitution(lambda atom: self.names.get(_of(atom).key))
+
+    @cached_property
+    def _factored(self) -> Substitution:
+        return Substitution.by_name(self.products)
+
+    @cached_property
+    def _meant(self) -> Substitution:
+        return Substitution.by_name(self.meanings)
+
+    @cached_property
+    def _plainly(self) -> Substitution:
+        return Substitution(self._plain)
 
     def _plain(self, atom: Atom) -> Dim | None:
         """A part of a constant that is known to be a multiple, as a quotient."""

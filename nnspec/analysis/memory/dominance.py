@@ -6,10 +6,10 @@ by a multiple of it: T * B is at least B.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
-from itertools import islice
+from itertools import groupby, islice
 from typing import TypeVar
 
 from nnspec.ir.dims import Atom, Dim, Monomial
@@ -29,7 +29,10 @@ Term = TypeVar("Term")
 
 
 class Trial:
-    """Amounts at a few sizes: what does not hold there need not be proven."""
+    """Amounts at a few sizes: what does not hold there need not be proven.
+
+    Amounts are known by their numbers, and sets of them by the bits of an integer.
+    """
 
     def __init__(self, amounts: Sequence[Dim], *, thorough: bool = False) -> None:
         self._values: dict[Monomial, tuple[int, ...]] = {}
@@ -37,81 +40,101 @@ class Trial:
         names = {name for amount in amounts for name in amount.symbols()}
         self._first = len(TRIED) ** 2
         self._count = self._first + (COMBINATIONS if len(names) > 2 else 0)
+        self._places = [*range(self._count)]
         few = len(names) > 2 and not thorough
         self._most = MOST_PROOFS if few else len(amounts) ** 2
-        self._at = {id(amount): self._sampled(amount) for amount in amounts}
+        self._number = {id(amount): number for number, amount in enumerate(amounts)}
+        self._at = [self._sampled(amount) for amount in amounts]
         # Monomials by number: hashing them takes longer than all the rest.
         self._numbers: dict[Monomial, int] = {}
         self._multiples: dict[tuple[int, int], bool] = {}
-        self._terms = {id(amount): self._numbered(amount) for amount in amounts}
+        self._terms = [self._numbered(amount) for amount in amounts]
 
     # ---- what is asked ----
 
     def at_least(self, one: Dim, other: Dim) -> bool:
         """Whether an amount is no less than another for all sizes, as far as can be told."""
-        pairs = zip(self._at[id(one)], self._at[id(other)], strict=True)
-        return all(a >= b for a, b in pairs) and self._proven((1, one), (-1, other))
-
-    def between(self, amount: Dim, one: Dim, other: Dim) -> bool:
-        """Whether an amount is never more than some mean of two others, and so than the larger."""
-        share = self._share(
-            self._at[id(amount)], self._at[id(one)], self._at[id(other)]
-        )
-        if share is None:
+        first, second = self._number[id(one)], self._number[id(other)]
+        if not self._nowhere_less[second] >> first & 1:
             return False
-        whole, first = share.denominator, share.numerator
-        return self._proven((first, one), (whole - first, other), (-whole, amount))
+        return self._proven((1, first), (-1, second))
 
-    def covering(self, amount: Dim, others: Sequence[Dim]) -> Iterator[tuple[Dim, Dim]]:
-        """Pairs of which one or the other, and some mean of both, is no less than an amount where tried."""
-        values = self._at[id(amount)]
-        every = (1 << len(values)) - 1
-        covers = [(self._covers(each, values), each) for each in others]
-        covers = [(mask, each) for mask, each in covers if mask]
-        if not self._is_covered(every, covers):
-            return
-        pairs = (
-            (one, other)
-            for place, (mask, one) in enumerate(covers)
-            for also, other in covers[place + 1 :]
-            if mask | also == every
+    def is_reached(self, amount: Dim, others: Iterable[Dim]) -> bool:
+        """Whether an amount is never more than some mean of two others, and so than the larger, as far as can be told."""
+        number = self._number[id(amount)]
+        among = sum(1 << place for place in {self._number[id(o)] for o in others})
+        means = (
+            (share, *pair)
+            for pair in islice(self._covering(number, among), MOST_MEANS)
+            for share in self._shares(number, *pair)
         )
-        tried = islice(pairs, MOST_MEANS)
-        means = (pair for pair in tried if self._has_share(amount, *pair))
-        yield from islice(means, self._most)
+        return any(self._is_mean(number, *m) for m in islice(means, self._most))
+
+    def _is_mean(self, number: int, share: Fraction, one: int, other: int) -> bool:
+        whole, first = share.denominator, share.numerator
+        return self._proven((first, one), (whole - first, other), (-whole, number))
 
     # ---- tries ----
 
-    def _is_covered(self, every: int, covers: Sequence[tuple[int, Dim]]) -> bool:
-        for mask, _ in covers:
-            every &= ~mask
-        return not every
+    @cached_property
+    def _no_less(self) -> list[list[int]]:
+        """For each amount those that are no less, at each of the tried sizes."""
+        found: list[list[int]] = [[] for _ in self._at]
+        for values in zip(*self._at, strict=True):
+            amounts = 0
+            value_of = values.__getitem__
+            downwards = sorted(range(len(values)), key=value_of, reverse=True)
+            for _, equal in groupby(downwards, key=value_of):
+                numbers = [*equal]
+                amounts |= sum(1 << number for number in numbers)
+                for number in numbers:
+                    found[number].append(amounts)
+        return found
 
-    def _covers(self, one: Dim, values: Sequence[int]) -> int:
-        pairs = zip(self._at[id(one)], values, strict=True)
-        return sum(1 << place for place, (a, b) in enumerate(pairs) if a >= b)
+    @cached_property
+    def _nowhere_less(self) -> list[int]:
+        """For each amount those that are no less at any of the tried sizes."""
+        return [_in_all(each) for each in self._no_less]
 
-    def _has_share(self, *amounts: Dim) -> bool:
-        return self._share(*(self._at[id(each)] for each in amounts)) is not None
+    def _covering(self, number: int, among: int) -> Iterator[tuple[int, int]]:
+        """Pairs of which one or the other is no less than an amount wherever tried, and neither less everywhere."""
+        no_less = [each & among for each in {*self._no_less[number]}]
+        if not all(no_less):
+            return
+        somewhere = 0
+        for each in no_less:
+            somewhere |= each
+        for one in _members(somewhere):
+            without = [each for each in no_less if not each >> one & 1]
+            for other in _members(_in_all([somewhere & -(2 << one), *without])):
+                yield one, other
 
-    def _share(
-        self, amounts: Sequence[int], ones: Sequence[int], others: Sequence[int]
-    ) -> Fraction | None:
-        """The share of the first in a mean that is no less at any of the tried sizes."""
+    def _shares(self, number: int, first: int, second: int) -> Iterator[Fraction]:
+        """The share of the first of two in a mean that is no less than an amount wherever tried, if there is one."""
+        amounts, ones, others = self._at[number], self._at[first], self._at[second]
         low, high = 0.0, 1.0
-        for amount, one, other in zip(amounts, ones, others, strict=True):
-            if one == other:
-                if amount > one:
-                    return None
-                continue
-            bound = (amount - other) / (one - other)
-            if one > other:
-                low = max(low, bound)
-            else:
-                high = min(high, bound)
+        lowest = highest = 0
+        for place in self._places:
+            amount, one, other = amounts[place], ones[place], others[place]
+            if other < amount:
+                bound = (amount - other) / (one - other)
+                if bound > low:
+                    low, lowest = bound, place
+            elif one < amount:
+                bound = (amount - other) / (one - other)
+                if bound < high:
+                    high, highest = bound, place
             if low > high:
-                return None
-        return Fraction((low + high) / 2).limit_denominator(FINEST)
+                self._try_first(lowest, highest)
+                return
+        yield Fraction((low + high) / 2).limit_denominator(FINEST)
+
+    def _try_first(self, *places: int) -> None:
+        """Tries sizes before all others from now on: what told of one pair mostly tells of the next one."""
+        for place in places:
+            if place not in self._places[: len(places)]:
+                self._places.remove(place)
+                self._places.insert(0, place)
 
     def _sampled(self, amount: Dim) -> list[int]:
         if amount.constant is not None:
@@ -150,13 +173,13 @@ class Trial:
 
     # ---- proofs ----
 
-    def _proven(self, *parts: tuple[int, Dim]) -> bool:
+    def _proven(self, *parts: tuple[int, int]) -> bool:
         """Whether a sum of multiples of amounts is nothing or more for all sizes from 1 on."""
         left: dict[int, int] = {}
         for factor, amount in parts:
-            for number, coefficient in self._terms[id(amount)]:
+            for number, coefficient in self._terms[amount]:
                 left[number] = left.get(number, 0) + factor * coefficient
-        return is_made_up(left, self._is_multiple, self._degree)
+        return is_made_up(left, self._is_multiple, self._degrees.__getitem__)
 
     def _numbered(self, amount: Dim) -> list[tuple[int, int]]:
         return [
@@ -168,8 +191,9 @@ class Trial:
     def _monomials(self) -> list[Monomial]:
         return list(self._numbers)
 
-    def _degree(self, number: int) -> int:
-        return _degree(self._monomials[number])
+    @cached_property
+    def _degrees(self) -> list[int]:
+        return [_degree(monomial) for monomial in self._numbers]
 
     def _is_multiple(self, lower: int, higher: int) -> bool:
         key = (lower, higher)
@@ -177,6 +201,22 @@ class Trial:
             one, other = self._monomials[lower], self._monomials[higher]
             self._multiples[key] = _divides(one, other)
         return self._multiples[key]
+
+
+def _in_all(sets: Sequence[int]) -> int:
+    """What is in each of some sets."""
+    found = sets[0]
+    for each in sets:
+        found &= each
+    return found
+
+
+def _members(numbers: int) -> Iterator[int]:
+    """The numbers in a set, upwards."""
+    while numbers:
+        lowest = numbers & -numbers
+        yield lowest.bit_length() - 1
+        numbers ^= lowest
 
 
 def _mixed(number: int, place: int) -> int:

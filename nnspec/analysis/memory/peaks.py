@@ -11,7 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from nnspec.analysis.memory.dominance import Trial, larger, terms_of
-from nnspec.ir.dims import Atom, Dim, DimTooLarge, Monomial, maximum, symbol
+from nnspec.ir.dims import (
+    Atom,
+    Dim,
+    DimTooLarge,
+    Monomial,
+    Substitution,
+    maximum,
+    symbol,
+)
 
 
 class Peaks:
@@ -123,10 +131,7 @@ def _outside(amounts: list[Dim], trial: Trial) -> list[Dim]:
     found = list(amounts)
     for amount in amounts:
         others = [each for each in found if each is not amount]
-        if any(
-            trial.between(amount, one, other)
-            for one, other in trial.covering(amount, others)
-        ):
+        if trial.is_reached(amount, others):
             found = others
     return found
 
@@ -147,9 +152,10 @@ def exceeding(
     if not open_:
         return []
     trial = Trial([*others, *open_], thorough=len(others) <= FEW_OTHERS)
-    shifted = [_shifted(each, lows) for each in others]
+    more = _more(lows)
+    shifted = [_shifted(each, more) for each in others]
     return [
-        each for each in open_ if not _is_reached(each, others, shifted, trial, lows)
+        each for each in open_ if not _is_reached(each, others, shifted, trial, more)
     ]
 
 
@@ -158,15 +164,14 @@ def _is_reached(
     others: Sequence[Dim],
     shifted: Sequence[Mapping[Monomial, int] | None],
     trial: Trial,
-    lows: Mapping[str, int],
+    more: Substitution,
 ) -> bool:
     if any(trial.at_least(each, amount) for each in others):
         return True
-    own = _shifted(amount, lows)
+    own = _shifted(amount, more)
     if any(_exceeds(each, own) for each in shifted):
         return True
-    pairs = trial.covering(amount, others)
-    return any(trial.between(amount, one, other) for one, other in pairs)
+    return trial.is_reached(amount, others)
 
 
 def pruned(amounts: Sequence[Dim], lows: Mapping[str, int]) -> list[Dim]:
@@ -175,7 +180,8 @@ def pruned(amounts: Sequence[Dim], lows: Mapping[str, int]) -> list[Dim]:
     With every size written as its least and what it is more, an amount is no less than another if no
     coefficient is less.
     """
-    shifted = [_shifted(amount, lows) for amount in amounts]
+    more = _more(lows)
+    shifted = [_shifted(amount, more) for amount in amounts]
     found: list[int] = []
     for place, amount in enumerate(shifted):
         if any(_exceeds(shifted[known], amount) for known in found):
@@ -196,16 +202,15 @@ def thinned(value: Dim, lows: Mapping[str, int]) -> Dim:
     return value.substitute(replace)
 
 
-def _shifted(amount: Dim, lows: Mapping[str, int]) -> Mapping[Monomial, int] | None:
+def _shifted(amount: Dim, more: Substitution) -> Mapping[Monomial, int] | None:
     """The coefficients in what sizes are more than their least; None where they are not all there is, or too many."""
     atoms = {atom for monomial, _ in amount.terms for atom, _ in monomial}
     if any(atom.kind != "symbol" for atom in atoms):
         return None
     try:
-        more = amount.substitute(lambda atom: _more(atom, lows))
+        return terms_of(more.of(amount))
     except DimTooLarge:
         return None
-    return {(): more.constant} if more.constant is not None else dict(more.terms)
 
 
 def _exceeds(
@@ -216,7 +221,11 @@ def _exceeds(
     return all(one.get(term, 0) >= other.get(term, 0) for term in {*one, *other})
 
 
-def _more(atom: Atom, lows: Mapping[str, int]) -> Dim:
-    """A size as its least and what it is more."""
-    least = -(-lows.get(atom.symbol, 1) // atom.scale)
-    return symbol(f"{atom.symbol}+") + least
+def _more(lows: Mapping[str, int]) -> Substitution:
+    """Writes sizes as their least and what they are more."""
+
+    def replace(atom: Atom) -> Dim:
+        least = -(-lows.get(atom.symbol, 1) // atom.scale)
+        return symbol(f"{atom.symbol}+") + least
+
+    return Substitution(replace)

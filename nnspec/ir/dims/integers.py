@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -202,28 +202,11 @@ class Dim:
 
         The generic twin is left as it is, since it speaks of other names.
         """
-        if self.constant is not None:
-            return self
-        result = _substitute(self, replace)
-        return result if self._generic is None else result.named(self._generic)
+        return self if self.constant is not None else Substitution(replace).of(self)
 
     def at(self, values: Mapping[str, Size]) -> Dim:
         """The value with symbols (by name) replaced by sizes."""
-
-        def replace(atom: Atom) -> Dim | None:
-            if atom.kind != "symbol" or atom.symbol not in values:
-                return None
-            value = dim(values[atom.symbol])
-            if atom.scale == 1:
-                return value
-            if value.is_constant and int(value) % atom.scale:
-                message = (
-                    f"{atom.symbol} must divide by {atom.scale}, and {value} does not"
-                )
-                raise DimError(message)
-            return value // atom.scale
-
-        return self.substitute(replace)
+        return self.substitute(_replacing(values))
 
 
 Size: TypeAlias = int | Dim
@@ -509,31 +492,124 @@ def _single_symbol(value: Dim) -> bool:
     return atom is not None and atom.kind == "symbol"
 
 
-def _substitute(value: Dim, replace: Replace) -> Dim:
-    only = _single_atom(value)
-    if only is not None:
-        found = _replaced(only, replace)
-        return _of_atom(only) if found is None else found
+def _replacing(values: Mapping[str, Size]) -> Replace:
+    """Gives the sizes of symbols that have one by name."""
+
+    def replace(atom: Atom) -> Dim | None:
+        if atom.kind != "symbol" or atom.symbol not in values:
+            return None
+        value = dim(values[atom.symbol])
+        if atom.scale == 1:
+            return value
+        if value.is_constant and int(value) % atom.scale:
+            message = f"{atom.symbol} must divide by {atom.scale}, and {value} does not"
+            raise DimError(message)
+        return value // atom.scale
+
+    return replace
+
+
+class Substitution:
+    """Replaces atoms in values: each atom and each product once, however many values and places have it.
+
+    The amounts of a maximum have mostly the same products, and few of them what is replaced. `replace` has to give
+    the same for the same atom at all times.
+    """
+
+    __slots__ = ("_atoms", "_products", "_relations", "_replace")
+
+    def __init__(self, replace: Replace) -> None:
+        self._replace = replace
+        self._relations = relations.current
+        self._atoms: dict[Atom, Dim | None] = {}
+        self._products: dict[Monomial, Terms | None] = {}
+
+    @staticmethod
+    def by_name(values: Mapping[str, Size]) -> Substitution:
+        """Replaces symbols by sizes."""
+        return Substitution(_replacing(values))
+
+    def of(self, value: Dim) -> Dim:
+        """A value with its atoms replaced; the value itself where all of them stay.
+
+        The generic twin is left as it is, since it speaks of other names.
+        """
+        if self._relations is not relations.current:
+            self._relations = relations.current
+            self._atoms, self._products = {}, {}
+        found, twin = self._inner(value), value.generic
+        return found if found is value or twin is value else found.named(twin)
+
+    def _inner(self, value: Dim) -> Dim:
+        if value.constant is not None:
+            return value
+        products = self._products
+        found: list[Terms | None] = []
+        for monomial, _ in value.terms:
+            if monomial not in products:
+                products[monomial] = self._product(monomial)
+            found.append(products[monomial])
+        if not any(terms is not None for terms in found):
+            return value
+        return _summed(value.terms, found)
+
+    def _product(self, monomial: Monomial) -> Terms | None:
+        """A product with its atoms replaced; those that stay are multiplied at once. None where all of them do."""
+        factor = ONE
+        staying: list[tuple[Atom, int]] = []
+        for atom, power in monomial:
+            found = self._atom(atom)
+            if found is None:
+                staying.append((atom, power))
+                continue
+            raised = found if power == 1 else _power(found, dim(power))
+            factor = _multiply(factor, raised)
+        if len(staying) == len(monomial):
+            return _related(monomial)
+        rest = _of_monomial(tuple(staying)) if staying else ONE
+        return _terms(_multiply(rest, factor))
+
+    def _atom(self, atom: Atom) -> Dim | None:
+        """What takes the place of an atom; None where it stays."""
+        if atom not in self._atoms:
+            found = self._replace(atom)
+            self._atoms[atom] = self._inside(atom) if found is None else found.value
+        return self._atoms[atom]
+
+    def _inside(self, atom: Atom) -> Dim | None:
+        """An atom of which something inside is replaced; None where it stays."""
+        if atom.opaque is not None:
+            return atom.opaque.substitute(self._replace)
+        arguments = [self._inner(each) for each in atom.arguments]
+        pairs = zip(arguments, atom.arguments, strict=True)
+        if not relations.current and all(new is old for new, old in pairs):
+            return None
+        match atom.kind:
+            case "symbol":
+                return None
+            case "//":
+                return _floor_divide(*arguments)
+            case "%":
+                return _remainder(*arguments)
+            case "^":
+                return _power(*arguments)
+            case "min":
+                return _extreme_value("min", arguments, min)
+            case _:
+                return _extreme_value("max", arguments, max)
+
+
+def _summed(terms: Terms, found: Sequence[Terms | None]) -> Dim:
+    """The sum of terms whose products have become others, or stayed."""
     table: Table = {}
     known = table.get
-    for monomial, coefficient in value.terms:
-        for one, count in _terms(_substituted(monomial, coefficient, replace)):
-            table[one] = known(one, 0) + count
-    return _of_table(table)
-
-
-def _substituted(monomial: Monomial, coefficient: int, replace: Replace) -> Dim:
-    """A term with its atoms replaced; those that stay are multiplied at once."""
-    factor = dim(coefficient)
-    staying: list[tuple[Atom, int]] = []
-    for atom, power in monomial:
-        found = _replaced(atom, replace)
-        if found is None:
-            staying.append((atom, power))
+    for (monomial, coefficient), product in zip(terms, found, strict=True):
+        if product is None:
+            table[monomial] = known(monomial, 0) + coefficient
             continue
-        raised = found if power == 1 else _power(found, dim(power))
-        factor = _multiply(factor, raised)
-    return _multiply(_of_monomial(tuple(staying)), factor) if staying else factor
+        for one, count in product:
+            table[one] = known(one, 0) + coefficient * count
+    return _of_table(table)
 
 
 def _of_monomial(monomial: Monomial) -> Dim:
@@ -542,28 +618,9 @@ def _of_monomial(monomial: Monomial) -> Dim:
     return Dim(((monomial, 1),), None)
 
 
-def _replaced(atom: Atom, replace: Replace) -> Dim | None:
-    """What takes the place of an atom; None where it stays."""
-    found = replace(atom)
-    if found is not None:
-        return found.value
-    if atom.opaque is not None:
-        return atom.opaque.substitute(replace)
-    if not atom.arguments:
+def _related(monomial: Monomial) -> Terms | None:
+    """A product as relations write it; None where it stays."""
+    if not relations.current:
         return None
-    arguments = [_substitute_any(a, replace) for a in atom.arguments]
-    match atom.kind:
-        case "//":
-            return _floor_divide(*arguments)
-        case "%":
-            return _remainder(*arguments)
-        case "^":
-            return _power(*arguments)
-        case "min":
-            return _extreme_value("min", arguments, min)
-        case _:
-            return _extreme_value("max", arguments, max)
-
-
-def _substitute_any(value: Dim, replace: Replace) -> Dim:
-    return value if value.constant is not None else _substitute(value, replace)
+    found = relations.reduced({monomial: 1})
+    return None if monomial in found else _terms(_of_table(found))
