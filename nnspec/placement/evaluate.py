@@ -10,6 +10,7 @@ from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.graph import WeightedGraph, check_graph
 from nnspec.placement.latency.schedule import Schedule, scheduled
 from nnspec.placement.plan import DeviceUse, LinkUse, Objective, Plan
+from nnspec.placement.room import to_the_byte
 from nnspec.records import dataclass
 
 TOLERANCE = 1e-9
@@ -66,18 +67,19 @@ def _add_shared_ports(cluster: Cluster, found: Loads) -> None:
         found.links[link.name] = found.links.get(link.name, 0.0) + moving
 
 
-def share_in_use(cluster: Cluster, held: Sequence[float]) -> float:
+def share_in_use(cluster: Cluster, peaks: Sequence[float]) -> float:
     """The largest share of a device's usable memory; 0 where memory does not bind."""
     return max(
         (
-            _share(bytes_held, cluster.kind(device).usable)
-            for device, bytes_held in enumerate(held)
+            share_of(most, cluster.kind(device).usable)
+            for device, most in enumerate(peaks)
         ),
         default=0.0,
     )
 
 
-def _share(held: float, usable: float) -> float:
+def share_of(held: float, usable: float) -> float:
+    """What share of its usable memory a device has in use; infinite where there is none."""
     if usable <= 0:
         return 0.0 if held <= 0 else float("inf")
     return held / usable
@@ -100,7 +102,7 @@ def _value(
 ) -> float:
     if objective == "latency":
         return run.makespan
-    return share_in_use(cluster, found.held) if objective == "fit" else found.largest
+    return share_in_use(cluster, run.peaks) if objective == "fit" else found.largest
 
 
 def is_contiguous(graph: WeightedGraph, placed: Sequence[int]) -> bool:
@@ -145,30 +147,41 @@ def has_circle(pairs: Pairs) -> bool:
 
 
 def faults(
-    graph: WeightedGraph, cluster: Cluster, placed: Sequence[int]
+    graph: WeightedGraph, cluster: Cluster, placed: Sequence[int], order: Sequence[int]
 ) -> Iterable[Diagnostic]:
-    """Why an assignment is not allowed: pins, groups, kinds of devices, memory."""
+    """Why an assignment is not allowed: pins, groups, kinds of devices, memory in use."""
     groups: dict[str, int] = {}
+    runs = True
     for place, operator in enumerate(graph.operators):
         found = cluster.devices[placed[place]]
         device = found.name
         if operator.pin is not None and operator.pin != device:
             yield _fault(f"`{operator.name}` is pinned to {operator.pin}, not {device}")
-        if operator.seconds_on(found) == float("inf"):
+        able = operator.seconds_on(found) < float("inf")
+        runs = runs and able
+        if not able:
             yield _fault(f"`{operator.name}` cannot run on {device}")
         first = groups.setdefault(operator.group or f"\0{place}", place)
         if placed[first] != placed[place]:
             other = graph.operators[first].name
             yield _fault(f"`{operator.name}` and `{other}` must share a device")
-    yield from _too_full(cluster, loads(graph, cluster, placed).held)
+    if runs:
+        yield from _too_full(graph, cluster, placed, order)
 
 
-def _too_full(cluster: Cluster, held: Sequence[float]) -> Iterable[Diagnostic]:
-    for device, amount in enumerate(held):
+def _too_full(
+    graph: WeightedGraph, cluster: Cluster, placed: Sequence[int], order: Sequence[int]
+) -> Iterable[Diagnostic]:
+    held = loads(graph, cluster, placed).held
+    for device, most in enumerate(scheduled(graph, cluster, placed, order).peaks):
         usable = cluster.kind(device).usable
-        if amount > usable * (1 + TOLERANCE):
-            name = cluster.devices[device].name
-            yield _fault(f"{name} holds {amount:.0f} bytes and has {usable:.0f}")
+        if most > usable * (1 + TOLERANCE):
+            beside = most - held[device]
+            alive = f", {to_the_byte(beside)} of that values" if beside > 0 else ""
+            yield _fault(
+                f"{cluster.devices[device].name} has {to_the_byte(most)} in use{alive}, "
+                f"and room for {to_the_byte(max(usable, 0.0))}"
+            )
 
 
 def _fault(message: str) -> Diagnostic:
@@ -219,7 +232,6 @@ def _device_uses(
     uses: list[DeviceUse] = []
     for place, device in enumerate(cluster.devices):
         usable = cluster.kind(place).usable
-        memory = run.memory[place]
         use = DeviceUse(
             name=device.name,
             kind=device.kind,
@@ -227,9 +239,9 @@ def _device_uses(
             computing=found.computing[place],
             sending=found.sending[place],
             receiving=found.receiving[place],
-            peak=max((amount for _, amount in memory), default=0.0),
+            peak=run.peaks[place],
             usable=None if usable == float("inf") else max(usable, 0.0),
-            memory=tuple(memory),
+            memory=tuple(run.memory[place]),
         )
         uses.append(use)
     return tuple(uses)
@@ -240,18 +252,18 @@ def limits(
 ) -> tuple[str, ...]:
     """What would have to be faster, or larger, for a smaller value."""
     if objective == "fit":
-        return tuple(f"memory of {name}" for name in _fullest(cluster, found.held))
+        return tuple(f"memory of {name}" for name in _fullest(cluster, run.peaks))
     if objective == "latency":
         return run.critical
     return tuple(_busiest(cluster, found))
 
 
-def _fullest(cluster: Cluster, held: Sequence[float]) -> list[str]:
-    most = share_in_use(cluster, held)
+def _fullest(cluster: Cluster, peaks: Sequence[float]) -> list[str]:
+    most = share_in_use(cluster, peaks)
     return [
         device.name
         for place, device in enumerate(cluster.devices)
-        if most and _share(held[place], cluster.kind(place).usable) >= most
+        if most and share_of(peaks[place], cluster.kind(place).usable) >= most
     ]
 
 
@@ -277,7 +289,7 @@ def check_plan(plan: Plan, graph: WeightedGraph, cluster: Cluster) -> Plan:
     check_graph(graph)
     placed = _read_assignment(plan, graph, cluster)
     order = _read_order(plan, graph)
-    found = list(faults(graph, cluster, placed))
+    found = list(faults(graph, cluster, placed, order))
     if plan.contiguous and not is_contiguous(graph, placed):
         found.append(
             _fault("the plan is to be contiguous, and its devices wait in a circle")

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import inf
 
 from nnspec.diagnostics import Diagnostic, SpecErrors
-from nnspec.placement.alive import Reserve, within_memory
+from nnspec.placement.alive import Reserve, overflow, within_memory
 from nnspec.placement.clusters.cluster import Cluster
-from nnspec.placement.evaluate import TOLERANCE, loads, plan_of
+from nnspec.placement.evaluate import TOLERANCE, loads, plan_of, share_in_use, value_of
 from nnspec.placement.free.assign import best_assignment
 from nnspec.placement.graph import WeightedGraph, check_graph
 from nnspec.placement.latency.search import Known, best_latency
 from nnspec.placement.lines.contiguous import Candidate, best_in_line
+from nnspec.placement.lines.roomy import roomy_divisions
 from nnspec.placement.lines.serial import MOST_UNITS
 from nnspec.placement.links import has_links
+from nnspec.placement.peaks import share_bound
 from nnspec.placement.plan import Objective, Plan
 from nnspec.placement.problem import Line, Problem, check_placeable, problem_of
 from nnspec.placement.room import does_not_fit
+from nnspec.placement.tried import Tried, every_pair
 from nnspec.records import dataclass
 
+ROOMY = "division of a line, with room for values"
 FEW_OPERATORS = 10
 """So few are placed without the loads of a line to start from."""
 
@@ -114,10 +118,47 @@ def _within_memory(
         answer = replace(answer, bound=plan.bound)
         return _planned(graph, cluster, plan.objective, options, answer)
 
-    found = within_memory(plan, again)
-    if found is None:
-        raise does_not_fit(graph, cluster, lambda _: _fullest(plan), alive=True)
-    return found
+    if not overflow(plan):
+        return plan
+    tried = every_pair(graph, cluster, options.contiguous)
+    if tried is not None:
+        return _best_tried(graph, cluster, plan, options, tried)
+    found = [within_memory(plan, again), *_roomy(graph, cluster, plan, options)]
+    fit = [each for each in found if each is not None and not overflow(each)]
+    if not fit:
+        raise _does_not_fit(graph, cluster, options, alive=True)
+    return min(fit, key=lambda each: each.value)
+
+
+def _best_tried(
+    graph: WeightedGraph,
+    cluster: Cluster,
+    plan: Plan,
+    options: Options,
+    tried: Sequence[Tried],
+) -> Plan:
+    """The best of all in which every device has room."""
+    fit = [
+        (value_of(graph, cluster, plan.objective, placed, order), placed, order)
+        for share, placed, order in tried
+        if share <= 1 + TOLERANCE
+    ]
+    if not fit:
+        raise _does_not_fit(graph, cluster, options, alive=True)
+    value, placed, order = min(fit)
+    answer = Answer(placed, order, value, value, "exhaustive search")
+    return _planned(graph, cluster, plan.objective, options, answer)
+
+
+def _roomy(
+    graph: WeightedGraph, cluster: Cluster, plan: Plan, options: Options
+) -> Iterator[Plan]:
+    """Plans that go by what devices have in use, as fast as can be and as empty as can be."""
+    divided = [*roomy_divisions(graph, cluster, plan.objective)]
+    fit = _best(graph, cluster, "fit", options)
+    for placed in [*divided, *([] if fit is None else [fit.placed])]:
+        answer = Answer(placed, graph.order, plan.value, plan.bound, ROOMY)
+        yield _planned(graph, cluster, plan.objective, options, answer)
 
 
 def _with_reserve(cluster: Cluster, more: Reserve) -> Cluster:
@@ -128,23 +169,30 @@ def _with_reserve(cluster: Cluster, more: Reserve) -> Cluster:
     return replace(cluster, kinds=kinds)
 
 
-def _fullest(plan: Plan) -> float:
-    """The largest share of its memory that a device uses."""
-    return max(use.peak / use.usable for use in plan.devices if use.usable)
-
-
 def _answer(
     graph: WeightedGraph, cluster: Cluster, objective: Objective, options: Options
 ) -> Answer:
     found = _best(graph, cluster, objective, options)
-    if found is None or (objective == "fit" and found.value > 1 + TOLERANCE):
-        raise does_not_fit(graph, cluster, lambda other: _share(graph, other, options))
+    if found is None or _holds_too_much(graph, cluster, found.placed):
+        raise _does_not_fit(graph, cluster, options, alive=False)
     return found
 
 
-def _share(graph: WeightedGraph, cluster: Cluster, options: Options) -> float:
-    found = _best(graph, cluster, "fit", options)
-    return inf if found is None else found.value
+def _holds_too_much(
+    graph: WeightedGraph, cluster: Cluster, placed: Sequence[int]
+) -> bool:
+    held = loads(graph, cluster, placed).held
+    return share_in_use(cluster, held) > 1 + TOLERANCE
+
+
+def _does_not_fit(
+    graph: WeightedGraph, cluster: Cluster, options: Options, *, alive: bool
+) -> SpecErrors:
+    def share(other: Cluster) -> tuple[float, float]:
+        found = _best(graph, other, "fit", options)
+        return (inf, inf) if found is None else (found.value, found.bound)
+
+    return does_not_fit(graph, cluster, share, alive=alive)
 
 
 def _best(
@@ -180,7 +228,36 @@ def _best(
     if best.devices is None:
         return None
     placed = problem.placed(best.devices)
-    return Answer(placed, graph.order, best.value, bound, best.method)
+    found = Answer(placed, graph.order, best.value, bound, best.method)
+    if objective != "fit" or not any(value.held for value in graph.values):
+        return found
+    return _emptiest(graph, cluster, options, found)
+
+
+def _emptiest(
+    graph: WeightedGraph, cluster: Cluster, options: Options, found: Answer
+) -> Answer:
+    """The best by what devices have in use: values beside what operators hold."""
+    tried = every_pair(graph, cluster, options.contiguous)
+    if tried:
+        share, placed, order = min(tried)
+        return Answer(placed, order, share, share, "exhaustive search")
+    beside = share_bound(graph, cluster, problem_of(graph, cluster, "latency"))
+    answers = [
+        replace(
+            found,
+            placed=placed,
+            value=share,
+            bound=max(found.bound, beside),
+            method=method,
+        )
+        for placed, method in (
+            (found.placed, found.method),
+            *((each, ROOMY) for each in roomy_divisions(graph, cluster, "fit")),
+        )
+        for share in [value_of(graph, cluster, "fit", placed, graph.order)]
+    ]
+    return min(answers, key=lambda each: each.value)
 
 
 def _lines(

@@ -10,8 +10,10 @@ from nnspec.diagnostics import Diagnostic, SpecErrors
 from nnspec.placement.clusters.cluster import Cluster, Device
 from nnspec.placement.graph import WeightedGraph
 
-Share = Callable[[Cluster], float]
-"""The least possible largest share of a device's usable memory, for a cluster."""
+Share = Callable[[Cluster], tuple[float, float]]
+"""The largest share of a device's usable memory that a plan for a cluster has at least, as far
+as is known, and what none has less than.
+"""
 
 
 def does_not_fit(
@@ -19,7 +21,7 @@ def does_not_fit(
 ) -> SpecErrors:
     """The error E1011, with the least memory and number of devices that would do.
 
-    With `alive`, what operators hold would fit, were it not for the values beside it.
+    What is not proven to be the least is said to be enough, with what surely is not. With `alive`, what operators hold would fit, were it not for the values beside it.
     """
     held = sum(operator.memory for operator in graph.operators)
     usable = sum(cluster.kinds[device.kind].usable for device in cluster.devices)
@@ -28,23 +30,27 @@ def does_not_fit(
         message += " and values while they are alive"
     if usable < inf:
         message += f", and {cluster.name} has {in_bytes(usable)}"
-    least = share(cluster)
-    ways = [] if least <= 1 else [*_enough_memory(cluster, least)]
+    least, bound = share(cluster)
+    ways = [] if least <= 1 else [*_enough_memory(cluster, least, bound)]
     if least > 1:
         ways += _enough_devices(graph, cluster, share)
     hint = f"it would fit {', or '.join(ways)}" if ways else None
     return SpecErrors([Diagnostic("E1011", message, hint=hint)])
 
 
-def _enough_memory(cluster: Cluster, least: float) -> list[str]:
+def _enough_memory(cluster: Cluster, least: float, bound: float) -> list[str]:
     kinds = {device.kind for device in cluster.devices}
     if least == inf:
         return []
     if len(kinds) > 1:
         return [f"if each device had {least:.4g} times the usable memory"]
     kind = cluster.kinds[kinds.pop()]
-    memory = ceil(least * kind.usable * (1 - 1e-12)) + kind.reserved
-    return [f"with {to_the_byte(memory)} on each device"]
+    enough, needed = (
+        to_the_byte(ceil(share * kind.usable * (1 - 1e-12)) + kind.reserved)
+        for share in (least, bound)
+    )
+    surely = "" if enough == needed else f", surely not with less than {needed}"
+    return [f"with {enough} on each device{surely}"]
 
 
 def _enough_devices(graph: WeightedGraph, cluster: Cluster, share: Share) -> list[str]:
@@ -60,8 +66,11 @@ def _enough_devices(graph: WeightedGraph, cluster: Cluster, share: Share) -> lis
     present = sum(device.kind == kind for device in cluster.devices)
     most = present + len(graph.operators)
 
+    def shares(count: int) -> tuple[float, float]:
+        return share(_with_devices(cluster, kind, count))
+
     def does(count: int) -> bool:
-        return share(_with_devices(cluster, kind, count)) <= 1
+        return shares(count)[0] <= 1
 
     if cluster.kinds[kind].usable <= 0 or not does(most):
         return []
@@ -73,7 +82,8 @@ def _enough_devices(graph: WeightedGraph, cluster: Cluster, share: Share) -> lis
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if does(middle) else (middle, high)
-    return [f"on {high} devices `{kind}` of this size"]
+    most = "" if shares(low)[1] > 1 else "at most "
+    return [f"on {most}{high} devices `{kind}` of this size"]
 
 
 def _too_few(graph: WeightedGraph, cluster: Cluster, kind: str) -> int:

@@ -42,6 +42,11 @@ class Schedule:
         """The end of the last operator."""
         return max((end for _, end in self.spans), default=0.0)
 
+    @property
+    def peaks(self) -> list[float]:
+        """The most memory in use on each device."""
+        return [max(amount for _, amount in steps) for steps in self.memory]
+
 
 class Clock:
     """What is free when, while operators are put behind each other."""

@@ -15,6 +15,8 @@ from nnspec.placement.lines.line import Line, line_of
 from nnspec.placement.problem import Cut, Problem
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from nnspec.placement.lines.line import Floats, Ints
 
 MOST_UNITS = 1500
@@ -34,21 +36,36 @@ def least_sum(
         Cut(cut.points, tuple(moving * cost for cost in cut.costs))
         for cut in problem.cuts
     ]
-    line = line_of(replace(problem, cuts=weighed), order)
-    tables = [_table(line, kind) for kind in range(len(problem.classes))]
+    return division(problem, order, segment_loads(problem, order, weighed), np.add)
+
+
+def segment_loads(
+    problem: Problem, order: Sequence[int], cuts: Sequence[Cut]
+) -> list[Floats]:
+    """By class of devices, the loads of all segments of an order, from one position to another."""
+    line = line_of(replace(problem, cuts=[*cuts]), order)
+    return [_table(line, kind) for kind in range(len(problem.classes))]
+
+
+def division(
+    problem: Problem, order: Sequence[int], tables: Sequence[Floats], join: np.ufunc
+) -> list[int] | None:
+    """The device of each unit such that the segments' figures, joined by `np.add` or
+    `np.maximum`, are least; None if all divisions have infinite ones.
+    """
+    import numpy as np
+
     stages = Stages([len(members) for members in problem.classes])
-    best = [np.full(line.count + 1, np.inf) for _ in stages.states]
+    best = [np.full(len(order) + 1, np.inf) for _ in stages.states]
     origin: list[Ints] = [
-        np.zeros(line.count + 1, dtype=np.int64) for _ in stages.states
+        np.zeros(len(order) + 1, dtype=np.int64) for _ in stages.states
     ]
-    taken: list[Ints] = [np.full(line.count + 1, -1) for _ in stages.states]
+    taken: list[Ints] = [np.full(len(order) + 1, -1) for _ in stages.states]
     best[0][0] = 0.0
     for place, state in enumerate(stages.states):
         for kind, previous in stages.before(state):
-            before = best[stages.index[previous]]
-            _extend(
-                before, tables[kind], kind, best[place], origin[place], taken[place]
-            )
+            sums = join(best[stages.index[previous]][:, None], tables[kind])
+            _extend(sums, kind, best[place], origin[place], taken[place])
     if not np.isfinite(best[-1][-1]):
         return None
     return _walk_back(problem, order, stages, origin, taken)
@@ -64,12 +81,9 @@ def _table(line: Line, kind: int) -> Floats:
     return table
 
 
-def _extend(
-    before: Floats, table: Floats, kind: int, best: Floats, origin: Ints, taken: Ints
-) -> None:
+def _extend(sums: Floats, kind: int, best: Floats, origin: Ints, taken: Ints) -> None:
     import numpy as np
 
-    sums = before[:, None] + table
     starts = sums.argmin(axis=0)
     ends = np.arange(len(best))
     better = sums[starts, ends] < best
