@@ -180,7 +180,7 @@ def value(graph: WeightedGraph, cluster: Cluster, objective: Objective) -> float
 
 def test_few_operators_are_placed_if_they_can_be_and_as_well_as_they_can() -> None:
     refused = 0
-    for seed in range(60):
+    for seed in range(24):
         graph, cluster = random_case(seed)
         least, fastest, steadiest = inf, inf, inf
         for plan, share in every_plan(graph, cluster):
@@ -194,7 +194,7 @@ def test_few_operators_are_placed_if_they_can_be_and_as_well_as_they_can() -> No
         best = [least, fastest, steadiest] if least <= 1 else [inf] * 3
         assert found == pytest.approx(best, rel=1e-9, abs=1e-12), seed
         refused += least > 1
-    assert 5 <= refused <= 50
+    assert 3 <= refused <= 20
 
 
 def test_peaks_are_those_of_the_schedule() -> None:
