@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Program
+from nnspec.placement.mesh.pipelines import Schedule
+from nnspec.placement.mesh.pipelines import orders as orders_of
 from nnspec.placement.mesh.plan import Mesh, MeshPlan
 from nnspec.placement.mesh.program import checked_mesh, sizes_of_part
 from nnspec.placement.plan import Plan
@@ -62,8 +65,19 @@ def mesh_traffic(
     mesh, wanted = checked_mesh(plan, schedule, microbatches)
     line = line_of_mesh(program, plan)
     sizes = sizes_of_part(program, symbols, plan.batch, mesh)
-    stages = (line.stage_of, line.ranks) if mesh.pipeline > 1 else None
-    return stage_traffic.mesh_traffic(program, _shape(mesh), sizes, stages, wanted)
+    if mesh.pipeline == 1:
+        return stage_traffic.mesh_traffic(program, _shape(mesh), sizes)
+    stages = (line.stage_of, line.ranks)
+    schedule_name = cast("Schedule", wanted)
+    orders = orders_of(schedule_name, mesh.pipeline, mesh.rounds, mesh.microbatches)
+    return stage_traffic.mesh_traffic(
+        program,
+        _shape(mesh),
+        sizes,
+        stages,
+        [[(part, stage) for part, stage, _ in order] for order in orders],
+        wanted,
+    )
 
 
 def keras_placed_source(

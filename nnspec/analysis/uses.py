@@ -69,7 +69,7 @@ class Inside:
         self.program = program
         self.use = use
         self.function = program.functions[use.key]
-        self._uses = uses
+        self.uses = uses
         self.needed = self._needed()
         self.reached = self._reached()
 
@@ -129,24 +129,24 @@ class Inside:
         found = Use(node.callee, self.is_frozen(node), needs, reached)
         again, ends = self.again(node), self.ends_in(node)
         if self.program.recomputes(node):
-            ends = self._uses.extent(found).is_needed
+            ends = self.uses.extent(found).is_needed
         if again or ends:
             found = replace(found, again=again, ends=ends)
-        return self._uses.known(found)
+        return self.uses.known(found)
 
     def again(self, node: Node) -> int:
         """How often the backward pass computes a node again to its end."""
         if not self.use.ends:
             return self.use.again
-        return self.use.again + (node.id in self._uses.extent(self.use).whole)
+        return self.use.again + (node.id in self.uses.extent(self.use).whole)
 
     def ends_in(self, node: Node) -> bool:
         """Whether computing the function again stops within a node."""
-        return self.use.ends and self._uses.extent(self.use).part == node.id
+        return self.use.ends and self.uses.extent(self.use).part == node.id
 
     def stops_at(self, node: Node) -> bool:
         """Whether computing the function again stops at an operator of which some kernels may run."""
-        return self.use.ends and self._uses.extent(self.use).within == node.id
+        return self.use.ends and self.uses.extent(self.use).within == node.id
 
     def _needed(self) -> frozenset[int]:
         """The values that need a gradient: what depends on a trained weight or on such an input."""
@@ -168,7 +168,7 @@ class Inside:
             needs = tuple(value in found for value in node.values())
             every = (True,) * len(node.outputs)
             use = Use(node.callee, self.is_frozen(node), needs, every)
-            results = self._uses.inside(self._uses.known(use)).needs
+            results = self.uses.inside(self.uses.known(use)).needs
             yield from (v for v, n in zip(node.outputs, results, strict=True) if n)
         elif self._trains(node) or any(value in found for value in node.values()):
             yield from floats

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from nnspec.analysis.sharding.plan import TensorPlan
 from nnspec.compiler import Spec
+from nnspec.placement.mesh.pipelines import Schedule, orders
 from nnspec.targets import emit
 from nnspec.targets.engines.communication import Step, Traffic
 from nnspec.targets.engines.shares import held
@@ -153,9 +154,23 @@ class Run:
             plan = TensorPlan(spec.program, self.shape.tensor)
             return Step(plan, self.shape, self.sizes, ITEM).traffic()
         step = PipelineStep(
-            spec.program, self.plans(spec), self.ranks, self.sizes, ITEM, self.schedule
+            spec.program,
+            self.plans(spec),
+            self.ranks,
+            self.orders,
+            self.sizes,
+            ITEM,
+            self.schedule,
         )
         return step.traffic(stage)
+
+    @property
+    def orders(self) -> list[list[tuple[str, int]]]:
+        """What each place of the pipeline runs, as placement has it."""
+        ranks, rounds = self.shape.pipeline, len(self.ranks) // self.shape.pipeline
+        schedule = cast("Schedule", self.schedule)
+        found = orders(schedule, ranks, rounds, self.shape.microbatches)
+        return [[(part, stage) for part, stage, _ in order] for order in found]
 
 
 def launched(folder: Path, runs: Sequence[Run]) -> list[list[dict[str, Any]]]:

@@ -179,9 +179,11 @@ def run_mesh(job: Job) -> Job:
     gradients = {name: weight.grad for name, weight in model.named_parameters()}
     worst, shapes = 0.0, {}
     for name, weight in shared.named_parameters():
+        shapes[name] = list(module.local(weight).shape)
+        if is_frozen(weight, gradients[name]):
+            continue
         wanted = module.share(name, gradients[name], weight)
         worst = max(worst, apart(module.local(weight.grad), wanted))
-        shapes[name] = list(module.local(weight).shape)
     back = module.whole_weights(shared)
     drawn = module.whole_weights(module.build(factory, mesh))
     return said | {
@@ -218,13 +220,14 @@ def run_pipeline(job: Job) -> Job:
     for number, stage in zip(pipeline.numbers, pipeline.modules, strict=True):
         for name, weight in stage.named_parameters():
             wanted = gradients[id(named[module.whole_name(number, name)])]
-            held = weight
+            held = weight if mesh is None else module.local(weight)
+            shapes[f"{number}.{name}"] = list(held.shape)
+            if is_frozen(weight, wanted):
+                continue
             if mesh is not None:
                 wanted = module.share(f"{number}.{name}", wanted, weight)
-                held = module.local(weight)
             gradient = weight.grad if mesh is None else module.local(weight.grad)
             worst = max(worst, apart(gradient, wanted))
-            shapes[f"{number}.{name}"] = list(held.shape)
     back = pipeline.state_dict()
     return said | {
         "output": None if found is None else apart(together(found), output[mine]),
@@ -277,6 +280,12 @@ def drawn_in_turn(
             torch.manual_seed(seed + place)
             results.append(function(*own, **options))
     return torch.cat(results, axis)
+
+
+def is_frozen(weight: torch.Tensor, wanted: torch.Tensor | None) -> bool:
+    """Whether a weight has no gradient, which has to be so in one process and in several."""
+    assert (weight.grad is None) == (wanted is None)
+    return wanted is None
 
 
 def apart(found: torch.Tensor, wanted: torch.Tensor) -> float:

@@ -15,21 +15,21 @@ The engines are followed operation by operation, so that the figures are those t
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from math import prod
 from typing import TypeAlias
 
 from nnspec.analysis.sharding.held import Shape, held_by_tensor
 from nnspec.analysis.sharding.parts import Part
 from nnspec.analysis.sharding.plan import SplitFunction, TensorPlan
-from nnspec.analysis.uses import Inside, Use, Uses
+from nnspec.analysis.uses import Inside, Site, Use, Uses
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
-from nnspec.ir.graph import Function, Program, dotted, values_of
+from nnspec.ir.graph import Function, Program, values_of
 from nnspec.ir.types import DType, TensorType
 from nnspec.records import dataclass
+from nnspec.targets.engines.gathering import Course, Happening, ShardedStep
+from nnspec.targets.engines.halves import halved_layers, use_of_stage
 from nnspec.targets.engines.torch_sharded import MeshShape, blocks_of, instances
 
 ALL_REDUCE, ALL_GATHER, REDUCE_SCATTER = "all_reduce", "all_gather", "reduce_scatter"
@@ -75,25 +75,29 @@ def times(traffic: Traffic, count: int) -> dict[str, Moved]:
 class Step:
     """A step of an emitted program: its plan, the sizes of a micro-batch, and the bytes of an element.
 
-    Floats have `item` bytes, weights and values alike.
+    Floats have `item` bytes, weights and values alike. `blocks` are the functions that FSDP2 gathers one
+    by one, by themselves those that the program runs in loops. `parts` are the passes of a stage in a pipeline, in their
+    order (F forward, B back), `fetches` how often its schedule gathers states that are sharded, and `is_halved` says that
+    gradients of weights are computed apart, layer by layer.
     """
 
     plan: TensorPlan
     shape: MeshShape
     sizes: Mapping[str, Size]
     item: int = 4
+    blocks: Set[str] | None = None
+    parts: str = ""
+    fetches: int = 1
+    is_halved: bool = False
 
     def traffic(self) -> dict[str, Moved]:
         """What a process of a mesh without a pipeline communicates in a step.
 
-        Raises `SpecError` (E1036) where the engine's steps are not known: FSDP2 with blocks that are used
-        several times, or lie in others that are computed again.
+        Raises `SpecError` (E1105) while a size is open.
         """
-        refuse_unknown(self.plan.program, self.shape)
-        inputs = self.plan.program.main.inputs
-        still = set(values_of(inputs))
+        still = set(values_of(self.plan.program.main.inputs))
         layers = times(self.of_layers(still), self.shape.microbatches)
-        return added(layers, self.of_weights())
+        return added(layers, self.of_weights(still))
 
     # ---- tensor axis ------------------------------------------------------------------------
 
@@ -101,35 +105,45 @@ class Step:
         """Along the tensor axis, for one micro-batch; `still` are the inputs that have no gradient."""
         if self.plan.devices == 1:
             return {}
-        main = self.plan.program.main
-        values = values_of(main.inputs)
-        needs = tuple(v not in still and main.types[v].dtype.is_float for v in values)
         uses = Uses(self.plan.program)
-        use = replace(uses.main, needs=needs)
-        return self._of_use(uses, uses.known(use), {})
+        return self._of_use(uses, use_of_stage(uses, still), {})
 
     def _of_use(
-        self, uses: Uses, use: Use, known: dict[Use, dict[str, Moved]]
+        self,
+        uses: Uses,
+        use: Use,
+        known: dict[tuple[Use, int], dict[str, Moved]],
+        turns: int = 1,
     ) -> dict[str, Moved]:
-        """Of a function as it is used, with those that it calls; each use is worked out once."""
-        if use not in known:
+        """Of a function as it is used, with those that it calls; each use is worked out once.
+
+        `turns` says how often the backward pass begins to compute it again, if it does at all.
+        """
+        if (use, turns) not in known:
             inside = uses.inside(use)
-            own = self._function(inside, self.plan.functions[use.key])
+            own = self._function(inside, self.plan.functions[use.key], turns)
             called = (
-                times(self._of_use(uses, site.use, known), count)
-                for site, count in inside.counted
+                times(self._of_use(uses, site.use, known, self._turns(site, turns)), n)
+                for site, n in inside.counted
                 if site.node.callee is not None
             )
-            known[use] = added(*own, *called)
-        return known[use]
+            known[use, turns] = added(*own, *called)
+        return known[use, turns]
 
-    def _function(self, inside: Inside, split: SplitFunction) -> Iterator[Traffic]:
+    def _turns(self, site: Site, turns: int) -> int:
+        if not self.is_halved or not self.plan.program.recomputes(site.node):
+            return turns
+        return 1 + halved_layers(site)
+
+    def _function(
+        self, inside: Inside, split: SplitFunction, turns: int
+    ) -> Iterator[Traffic]:
         """What is summed and gathered forward, as often as it is computed; and gradients, once."""
         function = inside.function
         for number in (*(part.row for part in split.parts), *split.embeddings):
             node = function.nodes[number]
             sums = self._reduced(function, node.outputs[0])
-            yield times(sums, 1 + inside.again(node))
+            yield times(sums, 1 + turns * inside.again(node))
         for entry in split.entries:
             if entry.value in inside.reached:
                 yield times(self._reduced(function, entry.value), entry.sums)
@@ -160,26 +174,48 @@ class Step:
 
     # ---- data axis --------------------------------------------------------------------------
 
-    def of_weights(self) -> dict[str, Moved]:
-        """Along the data axis, in a whole step."""
+    def of_weights(self, still: Set[int]) -> dict[str, Moved]:
+        """Along the data axis, in a whole step; `still` are the inputs that have no gradient."""
+        if self.shape.data == 1:
+            return {}
         held = held_by_tensor(self.plan)
+        blocks = self.blocks or frozenset(blocks_of([self.plan.program]))
+        owners = dict(_owners(self.plan.program, held, blocks))
+        uses = Uses(self.plan.program)
+        main, course = (
+            use_of_stage(uses, still),
+            Course(uses, frozenset(owners.values())),
+        )
+        backward = list(course.backward(main))
         if self.shape.copies:
-            whole = sum(self.item * prod(shape) for shape in held.values())
-            return {ALL_REDUCE: Moved(len(held), whole)}
-        if not self.shape.shards:
-            return {}
-        groups = list(_groups(self.plan.program, held))
-        if not groups:
-            return {}
-        whole = sum(self.item * self._padded(shapes) for shapes in groups)
-        once = Moved(len(groups), whole)
-        turns = self.shape.microbatches
-        gathers = {"weights": 2 * turns}.get(self.shape.sharded, 1)
-        scatters = 1 if self.shape.sharded == "states" else turns
+            trained = {path for what, path in backward if what is Happening.GRADIENT}
+            whole = sum(self.item * prod(held[path]) for path in trained)
+            return {ALL_REDUCE: Moved(len(trained), whole)} if trained else {}
+        forward = list(course.forward(main))
+        parts = self.parts or "FB" * self.shape.microbatches
+        step = ShardedStep(forward, backward, owners, self.shape.sharded, parts)
+        found = step.hooks(self.shape.pipeline > 1)
+        fetches = self.fetches if self.shape.sharded == "states" else 1
+        gathered = [
+            (times * fetches, [held[path] for path in owners if owners[path] == block])
+            for block, times in found.gathers.items()
+        ]
+        scattered = [
+            (times, [held[path] for path in paths])
+            for paths, times in found.scatters.items()
+        ]
+        kinds = {ALL_GATHER: gathered, REDUCE_SCATTER: scattered}
         return {
-            ALL_GATHER: once.times(gathers),
-            REDUCE_SCATTER: once.times(scatters),
+            kind: self._together(groups) for kind, groups in kinds.items() if groups
         }
+
+    def _together(self, groups: Sequence[tuple[int, Sequence[Shape]]]) -> Moved:
+        """Weights that are moved together, as often as they are; rows are filled up until they divide."""
+        moved = (
+            Moved(1, self.item * self._padded(shapes)).times(count)
+            for count, shapes in groups
+        )
+        return sum(moved, start=Moved())
 
     def _padded(self, shapes: Sequence[Shape]) -> int:
         """The elements of weights whose rows are filled up until they divide."""
@@ -198,43 +234,11 @@ def bytes_of(kind: TensorType, sizes: Mapping[str, Size], item: int) -> int:
     return int(elements) * (item if kind.dtype is DType.FLOAT else kind.dtype.bytes)
 
 
-def _groups(program: Program, held: Mapping[str, Shape]) -> Iterator[list[Shape]]:
-    """The weights that FSDP2 gathers together: of each block what inner blocks have not, and the rest."""
-    blocks = set(blocks_of(program))
-    prefixes = [f"{path}." for path, f in instances(program) if f.key in blocks]
-    groups: dict[str, list[Shape]] = {}
-    for path, shape in held.items():
-        inside = [prefix for prefix in prefixes if path.startswith(prefix)]
-        groups.setdefault(max(inside, key=len, default=""), []).append(shape)
-    yield from groups.values()
-
-
-def refuse_unknown(program: Program, shape: MeshShape) -> None:
-    """Raises `SpecError` (E1036) for what FSDP2 gathers more often than once for each pass.
-
-    That is a block that is used several times, and a block inside of one that is computed again.
-    """
-    blocks = set(blocks_of(program)) if shape.shards else set[str]()
-    for function in program.functions.values():
-        called = Counter(node.path for node in function.nodes if node.owns)
-        for node in function.nodes:
-            if node.callee is None or not blocks:
-                continue
-            below = set(_below(program, node.callee))
-            again = program.recomputes(node) and blocks & (below - {node.callee})
-            if again or (called[node.path] > 1 and blocks & below):
-                raise SpecError(
-                    "E1036",
-                    f"what processes send each other is not known for `{dotted(node.path)}`, "
-                    "whose weights are gathered more than once in a pass",
-                    node.location,
-                    hint="mark the inner blocks with `@checkpoint`, use each block once, or place "
-                    "the model with `sharded=nothing`",
-                )
-
-
-def _below(program: Program, key: str) -> Iterator[str]:
-    """A function and all that it calls, by key."""
-    yield key
-    for callee in program.callees(program.functions[key]):
-        yield from _below(program, callee.key)
+def _owners(
+    program: Program, held: Iterable[str], blocks: Set[str]
+) -> Iterator[tuple[str, str]]:
+    """The block that gathers each weight: the innermost of those around it, or the model ("")."""
+    around = [path for path, function in instances(program) if function.key in blocks]
+    for weight in held:
+        inside = [path for path in around if weight.startswith(f"{path}.")]
+        yield weight, max(inside, key=len, default="")

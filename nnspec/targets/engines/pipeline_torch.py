@@ -206,7 +206,8 @@ class Pipeline:
                     if isinstance(part, FSDPModule):
                         part.reshard()
             for weight in self.parameters() if self.averaged else ():
-                value_of(weight.grad).div_(self.microbatches)
+                if weight.grad is not None:
+                    value_of(weight.grad).div_(self.microbatches)
         self.add_tied_gradients()
         if COPIES:
             average_gradients(self.parameters(), self.mesh["data"])

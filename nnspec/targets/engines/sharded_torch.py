@@ -136,12 +136,12 @@ def shard(
 ) -> nn.Module:
     """Shards weights, gradients and optimizer states over the processes of `mesh` (FSDP2).
 
-    Each block gathers its weights when it runs, and the rest of the model gathers its own.
+    Each block gathers its weights when it runs, inner ones first, and the rest of the model its own.
     """
     options = {"mesh": mesh, "reshard_after_forward": SHARDED == "weights"}
     if policy is not None:
         options["mp_policy"] = policy
-    for module in list(model.modules()):
+    for module in reversed(list(model.modules())):
         if isinstance(module, BLOCKS):
             fully_shard(module, **options)
     return fully_shard(model, **options)

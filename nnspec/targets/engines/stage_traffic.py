@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from functools import cached_property
+from itertools import islice
 from math import prod
 
 from nnspec.analysis.sharding.held import held_by_tensor
-from nnspec.analysis.sharding.values import constant_values
-from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
-from nnspec.ir.graph import Program, dotted, values_of
+from nnspec.ir.graph import Program, values_of
 from nnspec.records import dataclass
 from nnspec.targets.engines.communication import (
     ALL_REDUCE,
@@ -19,20 +19,25 @@ from nnspec.targets.engines.communication import (
     Traffic,
     added,
     bytes_of,
-    refuse_unknown,
     times,
 )
+from nnspec.targets.engines.halves import without_gradient
 from nnspec.targets.engines.torch_sharded import MeshShape, tensor_plan
 from nnspec.targets.engines.torch_stages import IN_HALVES, StagedPlans, staged_plans
 
 
 @dataclass(frozen=True)
 class PipelineStep:
-    """A step of a pipeline: its stages, their places, the sizes of a micro-batch, the bytes of a float."""
+    """A step of a pipeline: its stages, their places, the sizes of a micro-batch, the bytes of a float.
+
+    `orders` gives for each place what it runs, in order: the letter of a pass (F forward, B back, I and W for the
+    halves of that, gradients of inputs and of weights) and the stage.
+    """
 
     program: Program
     pipeline: StagedPlans
     ranks: Sequence[int]
+    orders: Sequence[Sequence[tuple[str, int]]]
     sizes: Mapping[str, Size]
     item: int = 4
     schedule: str | None = None
@@ -42,42 +47,44 @@ class PipelineStep:
 
         Raises `SpecError` (E1036) where the engine's steps are not known.
         """
-        refuse_unknown(self.program, self.pipeline.shape)
-        self._refuse_halves()
         own = [number for number, place in enumerate(self.ranks) if place == rank]
         return added(*(self._stage(number) for number in own), self._tied(rank))
-
-    def _refuse_halves(self) -> None:
-        """A backward pass in halves computes a block again for each group of weights that the engine forms."""
-        if self.pipeline.shape.tensor == 1 or self.schedule not in IN_HALVES:
-            return
-        for function in self.program.functions.values():
-            for node in filter(self.program.recomputes, function.nodes):
-                raise SpecError(
-                    "E1036",
-                    f"what processes send each other is not known for `{dotted(node.path)}`, which "
-                    f"{self.schedule} computes again for each group of its weights",
-                    node.location,
-                    hint="choose 1F1B or Interleaved1F1B, or leave out `@checkpoint`",
-                )
 
     def _stage(self, number: int) -> dict[str, Moved]:
         shape = self.pipeline.shape
         plan = self.pipeline.plans[number]
-        step = Step(plan, shape, self.sizes, self.item)
-        still = self._still() & set(values_of(plan.program.main.inputs))
+        step = Step(
+            plan,
+            shape,
+            self.sizes,
+            self.item,
+            self._blocks,
+            self._parts(number),
+            fetches(self.orders[self.ranks[number]], number),
+            number > 0 and self.schedule in IN_HALVES,
+        )
+        still = self._still & set(values_of(plan.program.main.inputs))
         inner = added(self._sent(number), step.of_layers(still))
-        return added(times(inner, shape.microbatches), step.of_weights())
+        return added(times(inner, shape.microbatches), step.of_weights(still))
 
-    def _still(self) -> set[int]:
-        """The values of the model that have no gradient."""
-        given = set(values_of(self.program.main.inputs))
-        return set(constant_values(self.program, given)[self.program.entry])
+    def _parts(self, number: int) -> str:
+        """The passes of a stage; those in halves end with the gradients of weights."""
+        order = self.orders[self.ranks[number]]
+        parts = "".join(part for part, stage in order if stage == number)
+        return parts.replace("I", "").replace("W", "B")
+
+    @cached_property
+    def _blocks(self) -> frozenset[str]:
+        return frozenset(self.pipeline.blocks)
+
+    @cached_property
+    def _still(self) -> Set[int]:
+        return without_gradient(self.program)
 
     def _sent(self, number: int) -> dict[str, Moved]:
         """For a micro-batch: values to the next stage, and gradients to the one before."""
         main = self.pipeline.stages.programs[number].main
-        still, last = self._still(), len(self.ranks) - 1
+        still, last = self._still, len(self.ranks) - 1
         ahead = list(values_of(main.outputs)) if number < last else []
         back = list(values_of(main.inputs)) if number else []
         back = [value for value in back if value not in still]
@@ -106,21 +113,51 @@ class PipelineStep:
         return self.item * rows * prod(whole[1:])
 
 
+def fetches(order: Sequence[tuple[str, int]], stage: int) -> int:
+    """How often a schedule of several stages has one gathered whose states are sharded.
+
+    Of all stages of a process the weights of three are there, those that run next
+    (`_add_unshard_reshard` in `torch.distributed.pipelining.schedules`).
+    """
+    there: set[int] = set()
+    count = 0
+    stages = [each for _, each in order]
+    for place in range(len(stages)):
+        coming = _next_stages(stages, place)
+        count += stage in coming and stage not in there
+        there = coming
+    return count
+
+
+def _next_stages(stages: Sequence[int], place: int) -> set[int]:
+    found: set[int] = set()
+    for stage in islice(stages, place, None):
+        found.add(stage)
+        if len(found) == _AT_ONCE:
+            break
+    return found
+
+
+_AT_ONCE = 3
+
+
 def mesh_traffic(
     program: Program,
     shape: MeshShape,
     sizes: Mapping[str, Size],
     stages: tuple[Sequence[int], Sequence[int]] | None,
+    orders: Sequence[Sequence[tuple[str, int]]] = (),
     schedule: str | None = None,
 ) -> tuple[Traffic, ...]:
     """What a process communicates in a step, at each place of the pipeline, with floats of 4 bytes.
 
-    `stages` are the stage of each node and the place of each stage, where there is a pipeline.
+    `stages` are the stage of each node and the place of each stage, where there is a pipeline, and `orders`
+    what each place runs (see `PipelineStep`).
     """
     if stages is None:
         plan = tensor_plan(program, shape)
         return (Step(plan, shape, sizes).traffic(),)
     stage_of, ranks = stages
     pipeline = staged_plans(program, stage_of, shape)
-    step = PipelineStep(program, pipeline, ranks, sizes, schedule=schedule)
+    step = PipelineStep(program, pipeline, ranks, orders, sizes, schedule=schedule)
     return tuple(step.traffic(rank) for rank in range(max(ranks) + 1))

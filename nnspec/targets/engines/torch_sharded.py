@@ -12,7 +12,7 @@ from typing import Literal as Choice
 from nnspec.analysis.sharding.plan import Style, TensorPlan
 from nnspec.analysis.sharding.reasons import reasons_of
 from nnspec.diagnostics import SpecError
-from nnspec.ir.graph import Function, Program, dotted
+from nnspec.ir.graph import Function, Path, Program, dotted
 from nnspec.ops.normalization import BatchNorm
 from nnspec.pycode.expressions import Call, Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import, Statement
@@ -117,7 +117,7 @@ def emit_mesh(program: Program, shape: MeshShape) -> str:
         MODULES,
         ("build", "load", "make_mesh", "step", "whole_weights"),
         header(program, shape, plan),
-        {"BLOCKS": list(blocks_of(program))} if shape.shards else {},
+        {"BLOCKS": list(blocks_of([program]))} if shape.shards else {},
     )
     return emit_programs([shareable(plan)], "torch", engine)
 
@@ -327,13 +327,27 @@ def module_paths(program: Program) -> Iterator[str]:
                 yield f"{prefix}.{path}" if prefix else path
 
 
-def blocks_of(program: Program) -> Iterator[str]:
-    """The functions that the model runs in loops, by their keys."""
-    for function in program.functions.values():
-        for node in function.nodes:
-            is_turn = any(isinstance(part, int) for part in node.path)
-            if node.callee is not None and node.owns and is_turn:
-                yield node.callee
+def blocks_of(programs: Sequence[Program]) -> Iterator[str]:
+    """The blocks that models run in loops, by the keys of their functions.
+
+    All specialisations of such a block are among them, in all stages of a pipeline: the engine knows blocks
+    by their classes, and one class stands for several of them.
+    """
+    functions = [f for program in programs for f in program.functions.values()]
+    known = {function.key: function for function in functions}
+    turned = {
+        (known[node.callee].name, known[node.callee].location)
+        for function in functions
+        for node in function.nodes
+        if node.callee is not None and node.owns and _is_turn(node.path)
+    }
+    for key, function in known.items():
+        if (function.name, function.location) in turned:
+            yield key
+
+
+def _is_turn(path: Path) -> bool:
+    return any(isinstance(part, int) for part in path)
 
 
 # ---- documentation ------------------------------------------------------------------------------------

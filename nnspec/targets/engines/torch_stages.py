@@ -16,6 +16,7 @@ from nnspec.passes.stages import Copy, Stages, staged
 from nnspec.pycode.expressions import Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import, Statement
 from nnspec.records import dataclass
+from nnspec.targets.engines.halves import refuse_lost_gradients, without_gradient
 from nnspec.targets.engines.owners import with_owners
 from nnspec.targets.engines.patterns import folded
 from nnspec.targets.engines.shareable import shareable
@@ -92,13 +93,16 @@ def emit_pipeline(
 
     `shape` says how many processes share each stage, and how; the ranks are then places in the pipeline.
     Raises `SpecError` for a schedule that does not fit the ranks, for batch statistics, which would be
-    those of micro-batches, and for shards under a schedule that the engine cannot run with them.
+    those of micro-batches, and for shards and weights that a schedule in halves gives no gradients.
     """
     _check_schedule(ranks, schedule)
     pipeline = staged_plans(program, stage_of, shape or MeshShape(pipeline=2))
     shape, stages, plans = pipeline.shape, pipeline.stages, pipeline.plans
     refuse_partial_statistics(program, shape)
     _check_sharded(shape, schedule)
+    if schedule in IN_HALVES:
+        programs = pipeline.stages.programs
+        refuse_lost_gradients(programs, without_gradient(program), schedule)
     meshed = pipeline.flags["MESHED"]
     parts = ("Exchanged", "Pipeline", "ranks_of", "value_of", "whole_name")
     engine = Engine(
@@ -112,7 +116,7 @@ def emit_pipeline(
         _MODULES | MODULES,
         ("Pipeline",),
         _header(pipeline, max(ranks) + 1),
-        {"BLOCKS": list(_blocks(pipeline))} if shape.shards else {},
+        {"BLOCKS": list(pipeline.blocks)} if shape.shards else {},
     )
     programs = [shareable(plan) if meshed else plan.program for plan in plans]
     return emit_programs(programs, "torch", engine)
@@ -138,6 +142,11 @@ class StagedPlans:
     stages: Stages
     plans: tuple[TensorPlan, ...]
     shape: MeshShape
+
+    @property
+    def blocks(self) -> Iterator[str]:
+        """The blocks that FSDP2 gathers one by one, by the keys of their functions."""
+        return blocks_of([plan.program for plan in self.plans])
 
     @property
     def flags(self) -> dict[str, bool]:
@@ -243,11 +252,6 @@ def _sharing(pipeline: StagedPlans) -> tuple[Statement, ...]:
     names += table_names(pipeline.plans)
     names += ["make_copies_equal", "is_divided", *value_names(pipeline.plans)]
     return verbatim(SHARING, *names, flags=flags)
-
-
-def _blocks(pipeline: StagedPlans) -> Iterator[str]:
-    for plan in pipeline.plans:
-        yield from blocks_of(plan.program)
 
 
 def _check_sharded(shape: MeshShape, schedule: str) -> None:
