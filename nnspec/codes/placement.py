@@ -150,7 +150,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "`InterleavedZeroBubble` run stages round after round, `ZBVZeroBubble` there and back. "
         "1F1B needs as many micro-batches as stages; the interleaved ones take as many at a "
         "time as there are processes, or divide them into turns of equal size. Those that run "
-        "the halves of the backward pass apart can shard no more than states over the data axis.",
+        "the halves of the backward pass apart can shard no more than states over the data axis, and compute "
+        "gradients of a weight in a later stage only where it meets something there that depends on what the stage is given.",
         "",
         "",
     ),
@@ -185,8 +186,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     _told(
         "E1036",
         "communication that is not known",
-        "What the engines send is followed operation by operation. How often FSDP2 gathers the weights of "
-        "a block that is used several times, or lies in another one that is computed again, is not known; nor "
-        "is how often a schedule with a backward pass in halves computes blocks with split layers again.",
+        "What the engines send is followed operation by operation. A schedule with a backward pass in halves computes "
+        "a block marked `@checkpoint` again for each operation that takes weights; how often is known for blocks that a "
+        "stage calls, of linear layers, convolutions and norms, with weights that are used once.",
     ),
 )

@@ -78,6 +78,43 @@ model M {
   output y = inner(inner(x))
 }
 """
+NESTED = """
+block Inner(x: [B, D], width: int) { return x -> Linear(width) -> tanh }
+@checkpoint
+block Outer(x: [B, D]) {
+  for _ in range(2) { x = x -> layers: Inner(D) }
+  inner = Inner(D)
+  y = x -> mix: Linear(D)
+  return inner(inner(x) + inner(y)) -> out: Linear(D)
+}
+model Nested {
+  input x: [B, 8]
+  @frozen
+  x = x -> first: Inner(8)
+  for _ in range(2) { x = x -> outers: Outer }
+  outer = Outer()
+  output y = outer(outer(x)) -> last: Inner(6)
+}
+"""
+"""Blocks in blocks that are computed again, used several times, frozen, and of several sizes in one class."""
+BLOCKS = """
+block Layer(x: [B, D]) { return x -> Linear(D) -> tanh }
+model Blocks {
+  input x: [B, 8]
+  for _ in range(5) { x = x -> layers: Layer }
+  output y = x
+}
+"""
+LOST = """
+block Inner(x: [B, D]) { return x -> Linear(D) -> tanh }
+model M {
+  input x: [B, 8]
+  @frozen
+  x = x -> first: Inner
+  x = x -> second: Inner
+  output y = x -> Linear(3)
+}
+"""
 NORMS = """
 model Norms {
   input x: [B, 6]
@@ -95,6 +132,11 @@ def spec_of(text: str) -> Spec:
 def recomputed(text: str) -> str:
     """A text whose block `Layer` is computed again in the backward pass."""
     return text.replace("block Layer", "@checkpoint\nblock Layer")
+
+
+def deep(text: str) -> str:
+    """A text with twice as many layers, so that later stages have some."""
+    return text.replace("range(2)", "range(4)")
 
 
 def gpt2() -> Spec:

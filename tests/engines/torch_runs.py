@@ -6,9 +6,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import patch
 
 from nnspec.analysis.sharding.plan import TensorPlan
 from nnspec.compiler import Spec
@@ -25,12 +27,15 @@ from nnspec.targets.engines.torch_stages import (
 )
 from nnspec.targets.writing.classes import factory_name
 from tests.engines.specs import (
+    BLOCKS,
     MIXED,
     MLP,
+    NESTED,
     SCORES,
     TWICE,
     UNET,
     bert,
+    deep,
     even,
     gpt2,
     llama,
@@ -56,6 +61,10 @@ SPECS: Mapping[str, tuple[Callable[[], Spec], tuple[int, ...], int | Sequence[in
     "gpt2": (gpt2, (8, 10), 40),
     "llama": (llama, (8, 6), 40),
     "mixed": (lambda: spec_of(MIXED), (4, 6, 16), 0),
+    "blocks": (lambda: spec_of(BLOCKS), (8, 8), 0),
+    "nested": (lambda: spec_of(NESTED), (4, 8), 0),
+    "recomputed deep": (lambda: spec_of(deep(recomputed(MIXED))), (4, 6, 16), 0),
+    "chain": (lambda: spec_of(MLP.replace("range(3)", "range(4)")), (8, 12), 0),
     "translator": (translator, (4, 6), 40),
     "twice": (lambda: spec_of(TWICE), (4, 8), 0),
     "unet": (lambda: spec_of(UNET), (8, 3, 8, 12), 0),
@@ -73,6 +82,10 @@ SIZES: Mapping[str, dict[str, int]] = {
     "gpt2": {"T": 10},
     "llama": {"T": 6},
     "mixed": {"T": 6},
+    "blocks": {},
+    "nested": {},
+    "recomputed deep": {"T": 6},
+    "chain": {},
     "translator": {"S": 6, "T": 6},
     "unet": {"H": 8, "W": 12},
 }
@@ -80,12 +93,16 @@ SIZES: Mapping[str, dict[str, int]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """A model on a mesh; with a schedule, its stages have these places in the pipeline."""
+    """A model on a mesh; with a schedule, its stages have these places in the pipeline.
+
+    `is_lost` says that nnspec refuses it, because the engine computes something else; it is emitted all the same.
+    """
 
     name: str
     shape: MeshShape
     schedule: str | None = None
     ranks: Sequence[int] = ()
+    is_lost: bool = False
 
     @property
     def spec(self) -> Spec:
@@ -101,9 +118,11 @@ class Run:
         if self.schedule is None:
             return emit_mesh(spec.program, self.shape)
         stages = even(spec, len(self.ranks))
-        return emit_pipeline(
-            spec.program, stages, self.ranks, self.schedule, self.shape
-        )
+        refusal = f"{emit_pipeline.__module__}._check_sharded"
+        with patch(refusal) if self.is_lost else nullcontext():
+            return emit_pipeline(
+                spec.program, stages, self.ranks, self.schedule, self.shape
+            )
 
     def job(self, folder: Path, number: int) -> dict[str, Any]:
         spec = self.spec
@@ -114,7 +133,7 @@ class Run:
         count = len(spec.program.main.inputs)
         ids = [below] * count if isinstance(below, int) else list(below)
         return {
-            "kind": "mesh" if self.schedule is None else "pipeline",
+            "kind": self.kind,
             "model": str(model),
             "program": str(program),
             "factory": factory_name(spec.program),
@@ -124,6 +143,13 @@ class Run:
             "copies": self.shape.copies,
             "microbatches": self.shape.microbatches,
         }
+
+    @property
+    def kind(self) -> str:
+        """What the processes do with it."""
+        if self.is_lost:
+            return "lost"
+        return "mesh" if self.schedule is None else "pipeline"
 
     def place(self, rank: int) -> tuple[int, int]:
         """Where a process stands in the pipeline and on the data axis."""

@@ -239,6 +239,27 @@ def run_pipeline(job: Job) -> Job:
     }
 
 
+def run_lost(job: Job) -> Job:
+    """A step in halves whose shards the engine does not follow: weights with gradients that are wrong, or missing."""
+    model, x, target, _ = whole(job)
+    module = loaded(job["program"])
+    pipeline = module.Pipeline(mean_square, job["microbatches"])
+    pipeline.load_state_dict(dict(model.state_dict()))
+    mine = own_part(pipeline.mesh, len(target))
+    wanted = target[mine] if pipeline.is_last else None
+    pipeline.step(*(each[mine] for each in x), target=wanted)
+    gradients = {name: weight.grad for name, weight in model.named_parameters()}
+    missing, worst = 0, 0.0
+    for number, stage in zip(pipeline.numbers, pipeline.modules, strict=True):
+        for name, weight in stage.named_parameters():
+            missing += weight.grad is None
+            if weight.grad is not None:
+                whole_one = gradients[module.whole_name(number, name)]
+                share = module.share(f"{number}.{name}", whole_one, weight)
+                worst = max(worst, apart(module.local(weight.grad), share))
+    return {"missing": missing, "gradient": worst}
+
+
 def run_draws(job: Job) -> Job:
     """A model in training against the whole of it, which draws for the share of each process in turn."""
     module, alone = loaded(job["program"]), loaded(job["program"])
@@ -309,7 +330,12 @@ def process(rank: int, count: int, port: int, jobs: list[Job], folder: str) -> N
     torch.set_default_dtype(torch.float64)
     limit = timedelta(seconds=SECONDS)
     dist.init_process_group("gloo", rank=rank, world_size=count, timeout=limit)
-    runs = {"mesh": run_mesh, "pipeline": run_pipeline, "draws": run_draws}
+    runs = {
+        "mesh": run_mesh,
+        "pipeline": run_pipeline,
+        "draws": run_draws,
+        "lost": run_lost,
+    }
     found = [runs[job["kind"]](job) for job in jobs]
     Path(folder, f"{rank}.json").write_text(json.dumps(found))
     dist.destroy_process_group()

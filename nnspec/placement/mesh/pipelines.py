@@ -84,8 +84,8 @@ def refusal_of_shards(schedule: Schedule | None, sharded: str) -> str | None:
     """Why the engine cannot run a schedule with these shares over the data axis, or None."""
     if schedule in HALVES and sharded in ("gradients", "weights"):
         return (
-            f"{schedule} computes gradients of weights when FSDP2 has scattered them already, so "
-            f"that shards get none: it does not run with {sharded} sharded"
+            f"{schedule} computes gradients of weights apart from the passes in which FSDP2 gathers and "
+            f"scatters, so that shards get none, or wrong ones: it does not run with {sharded} sharded"
         )
     return None
 

@@ -30,7 +30,8 @@ from nnspec.ir.types import DType, TensorType
 from nnspec.records import dataclass
 from nnspec.targets.engines.gathering import Course, Happening, ShardedStep
 from nnspec.targets.engines.halves import halved_layers, use_of_stage
-from nnspec.targets.engines.torch_sharded import MeshShape, blocks_of, instances
+from nnspec.targets.engines.instances import blocks_of, instances
+from nnspec.targets.engines.torch_sharded import MeshShape
 
 ALL_REDUCE, ALL_GATHER, REDUCE_SCATTER = "all_reduce", "all_gather", "reduce_scatter"
 SEND = "send"

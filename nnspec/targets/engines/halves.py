@@ -99,12 +99,14 @@ def _require_single_uses(inside: Inside, node: Node) -> None:
         uses = Counter(each.path for each in function.nodes if each.owns)
         for each in function.nodes:
             if uses[each.path] > 1 or _is_read_elsewhere(function, each):
+                why = f"lies in a stage that uses `{dotted(each.path)}` several times"
+                raise _unknown(node, why)
+            if function.node_weights(each) and not isinstance(each.op, SINGLE):
+                why = f"lies in a stage with `{dotted(each.path)}`"
                 raise _unknown(
                     node,
-                    f"has beside it the weights of `{dotted(each.path)}`, used several times",
+                    f"{why}, and not with linear layers, convolutions and norms alone",
                 )
-            if function.node_weights(each) and not isinstance(each.op, SINGLE):
-                raise _unknown(node, f"has `{dotted(each.path)}` beside it, or inside")
 
 
 def _is_read_elsewhere(function: Function, read: Node) -> bool:
@@ -120,8 +122,8 @@ def _is_read_elsewhere(function: Function, read: Node) -> bool:
 def _unknown(node: Node, why: str) -> SpecError:
     return SpecError(
         "E1036",
-        f"what processes send each other is not known for `{dotted(node.path)}`, which a schedule with a backward "
-        f"pass in halves computes again for each operation that takes weights, and which {why}",
+        f"what processes send each other is not known for `{dotted(node.path)}`, which a schedule with a "
+        f"backward pass in halves computes again for each operation that takes weights: it {why}",
         node.location,
         hint="choose 1F1B or Interleaved1F1B, leave out `@checkpoint`, or place the model without a tensor axis",
     )

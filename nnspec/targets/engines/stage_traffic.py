@@ -145,7 +145,7 @@ def mesh_traffic(
     program: Program,
     shape: MeshShape,
     sizes: Mapping[str, Size],
-    stages: tuple[Sequence[int], Sequence[int]] | None,
+    stages: tuple[Sequence[int], Sequence[int]] | None = None,
     orders: Sequence[Sequence[tuple[str, int]]] = (),
     schedule: str | None = None,
 ) -> tuple[Traffic, ...]:

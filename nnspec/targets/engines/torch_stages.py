@@ -17,6 +17,7 @@ from nnspec.pycode.expressions import Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import, Statement
 from nnspec.records import dataclass
 from nnspec.targets.engines.halves import refuse_lost_gradients, without_gradient
+from nnspec.targets.engines.instances import blocks_of, module_paths
 from nnspec.targets.engines.owners import with_owners
 from nnspec.targets.engines.patterns import folded
 from nnspec.targets.engines.shareable import shareable
@@ -25,8 +26,6 @@ from nnspec.targets.engines.torch_sharded import (
     IMPORTS,
     MODULES,
     MeshShape,
-    blocks_of,
-    module_paths,
     refuse_partial_statistics,
     split_text,
     styles_of,
@@ -255,14 +254,21 @@ def _sharing(pipeline: StagedPlans) -> tuple[Statement, ...]:
 
 
 def _check_sharded(shape: MeshShape, schedule: str) -> None:
-    """Zero-bubble schedules compute gradients of weights when FSDP2 has scattered what there is of them."""
+    """Zero-bubble schedules compute gradients of weights outside of the hooks with which FSDP2 scatters them."""
     if shape.shards and shape.sharded != "states" and schedule in IN_HALVES:
         raise SpecError(
             "E1031",
-            f"{schedule} does not run with {shape.sharded} sharded over the data axis: it computes "
-            "gradients of weights when FSDP2 has scattered them already, so that shards get none",
-            hint="place the model with `sharded=states` or `sharded=nothing`, or choose 1F1B",
+            f"{schedule} does not run with {shape.sharded} sharded over the data axis: {_LOST[shape.sharded]}",
+            hint="place the model with `sharded=states`, which needs no more room under this schedule, since "
+            "gradients of a whole stage are computed at once; or choose 1F1B or Interleaved1F1B",
         )
+
+
+_LOST = {
+    "gradients": "FSDP2 scatters what there is when gradients of inputs have been computed, so those of weights "
+    "that are computed later stay behind, and shards get wrong ones or none",
+    "weights": "FSDP2 has given the weights up before their gradients are computed, so they get none",
+}
 
 
 def _check_schedule(ranks: Sequence[int], schedule: str) -> None:
