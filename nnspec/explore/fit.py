@@ -161,6 +161,10 @@ def _atom_grows(atom: Atom, name: str) -> bool:
             return below.is_constant and int(below) > 0 and _sum_grows(above, name)
         case "min" | "max":
             return all(_sum_grows(part, name) for part in atom.arguments)
+        case "greatest":
+            value, first, stop = atom.arguments
+            more = name not in first.symbols() and _sum_grows(stop, name)
+            return more and _sum_grows(value, name)
         case _:
             return False
 

@@ -91,6 +91,8 @@ class Assumptions:
             return -(-low // atom.scale), inf if high is None else high // atom.scale
         if atom.opaque is not None:
             return (-inf, inf)
+        if atom.bound:
+            return 0, self._greatest(atom)
         parts = [self.interval(argument) for argument in atom.arguments]
         match atom.kind:
             case "min":
@@ -105,6 +107,15 @@ class Assumptions:
                 return (
                     (1, inf) if parts[0][0] >= 1 and parts[1][0] >= 0 else (-inf, inf)
                 )
+
+    def _greatest(self, atom: Atom) -> float:
+        """The most that the largest over turns can be."""
+        value, first, stop = atom.arguments
+        low, high = self.interval(first)[0], self.interval(stop)[1]
+        if high <= low:
+            return 0
+        turns = (int(low) if low > -inf else 1, int(high) - 1 if high < inf else None)
+        return max(0, self._with(atom.bound, turns).interval(value)[1])
 
 
 class _Exact:

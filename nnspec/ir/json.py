@@ -144,6 +144,10 @@ class _Writer:
             place = self.term(cast("Term", atom.opaque))
             return self._put(key, {"kind": "opaque", "term": place})
         arguments = [self.dim(argument) for argument in atom.arguments]
+        if atom.bound:
+            parts = zip(("value", "first", "stop"), arguments, strict=True)
+            entry = {"kind": atom.kind, "turn": atom.bound, **dict(parts)}
+            return self._put(key, entry)
         return self._put(key, {"kind": atom.kind, "arguments": arguments})
 
     def term(self, term: Term) -> int:

@@ -74,6 +74,7 @@ class Reader:
             ",",
             "\\right",
             "\\bmod",
+            "\\le",
         ):
             if self.next() == "\\cdot":
                 self.take()
@@ -102,6 +103,8 @@ class Reader:
         if token == "\\frac":
             above = self.braced()
             return above / self.braced()
+        if token == "\\max" and self.next() == "_":
+            return self.over_turns()
         if token in ("\\min", "\\max"):
             return self.extreme(min if token == "\\min" else max)
         assert token == "\\left", f"{token} begins nothing"
@@ -123,6 +126,36 @@ class Reader:
         self.take("\\right")
         self.take(")")
         return choose(parts)
+
+    def over_turns(self) -> Fraction:
+        """The largest of what stands behind `\\max_{first \\le i \\le last}`, read once for each turn."""
+        for expected in ("_", "{"):
+            self.take(expected)
+        first = self.sum()
+        self.take("\\le")
+        turn = self.take().removeprefix("name:")
+        assert turn not in self.values, f"{turn} is something else, too"
+        self.take("\\le")
+        last = self.sum()
+        self.take("}")
+        begin, found = self.at, Fraction(0)
+        outside = self.values
+        for number in range(int(first), int(last) + 1):
+            self.at, self.values = begin, {**outside, turn: number}
+            found = max(found, self.atom())
+        self.at, self.values = begin, outside
+        self.skip()
+        return found
+
+    def skip(self) -> None:
+        """Goes on behind what is in parentheses."""
+        depth = 0
+        while depth or self.next() == "\\left":
+            token = self.take()
+            depth += {"\\left": 1, "\\right": -1}.get(token, 0)
+            if not depth:
+                self.take(")")
+                return
 
     def fenced(self) -> Fraction:
         fence = self.take(*CLOSING)

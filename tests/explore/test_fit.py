@@ -14,7 +14,7 @@ from nnspec.analysis.setting import Setting
 from nnspec.cli.main import main
 from nnspec.diagnostics import SpecError
 from nnspec.explore.fit import Question, fit, grows
-from nnspec.ir.dims import Dim, dim, maximum, minimum, symbol
+from nnspec.ir.dims import Dim, dim, greatest, maximum, minimum, symbol
 
 ROOT = Path(__file__).parents[2]
 GPT2 = str(ROOT / "specs/language/gpt2.nns")
@@ -142,3 +142,31 @@ def test_wrong_usage(
 ) -> None:
     assert main(["fit", f"{GPT2}:GPT2", "T=64", *options]) == code
     assert said in capsys.readouterr().err
+
+
+HALVED = greatest(
+    8 * symbol("B") * dim(2) ** (symbol("depth") - symbol("i@3")) + symbol("i@3"),
+    "i@3",
+    1,
+    symbol("B") + symbol("depth"),
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "answer"),
+    [
+        (HALVED * 3 - symbol("T"), "B", True),
+        (HALVED, "depth", False),
+        (
+            greatest(9 - symbol("B") + symbol("i@3"), "i@3", 1, 9 + symbol("T")),
+            "B",
+            False,
+        ),
+        (greatest(symbol("i@3") + 1, "i@3", symbol("B"), symbol("T")), "B", False),
+        (greatest(symbol("i@3") * 7 // 3 + 1, "i@3", 1, symbol("B")), "B", True),
+    ],
+)
+def test_the_largest_over_turns_grows_with_its_value_and_its_last_turn(
+    value: Dim, name: str, answer: bool
+) -> None:
+    assert grows(value, name, nnspec.load(GPT2, "GPT2")) is answer

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import gcd
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ from nnspec.analysis.formula.tree import (
     Ceiling,
     Extreme,
     Formula,
+    Greatest,
     Name,
     Number,
     Power,
@@ -25,6 +26,7 @@ from nnspec.analysis.formula.tree import (
     Remainder,
     Sum,
     is_negative,
+    legible,
     times,
 )
 from nnspec.ir.dims import Atom, Dim, DimError, Monomial, polynomial
@@ -37,11 +39,15 @@ _PLACES = re.compile(r"\[(\d+)\]")
 
 def plain(value: Dim) -> Formula:
     """A formula that says a dim term by term, as it is."""
-    return added([_monomial(term) for term in terms_of(value)])
+    return legible(added([_monomial(term) for term in terms_of(value)]))
 
 
 def factored(value: Dim) -> Formula:
     """A formula for a dim, with common factors taken out."""
+    return legible(_factored(value))
+
+
+def _factored(value: Dim) -> Formula:
     return _sum(terms_of(value))
 
 
@@ -62,14 +68,24 @@ def name_of(symbol: str) -> Name:
 # ---- atoms ----------------------------------------------------------------------------------------
 
 
-def as_formulas(monomial: Monomial, coefficient: int) -> Term:
-    """A monomial with what divides its coefficient taken from under multiples (`16 * (H // 16)`)."""
+def as_formulas(
+    monomial: Monomial,
+    coefficient: int,
+    over_turns: Callable[[Dim], Formula] | None = None,
+) -> Term:
+    """A monomial with what divides its coefficient taken from under multiples (`16 * (H // 16)`).
+
+    What it is the largest of over turns is written by `over_turns`, factored where that is not given.
+    """
     powers: Counter[Formula] = Counter()
     for atom, power in monomial:
         atom = _flat(atom) if atom.kind == "//" else atom
         if atom.kind == "//" and _is_subtracted(atom.arguments[0]):
             powers[_ceiling(atom)] += power
             coefficient *= (-1) ** power
+            continue
+        if atom.bound:
+            powers[_greatest(atom, over_turns or _factored)] += power
             continue
         if atom.kind == "^" and atom.arguments[0].constant is not None:
             powers[_power_of_number(atom, power)] += 1
@@ -87,7 +103,7 @@ def as_formulas(monomial: Monomial, coefficient: int) -> Term:
 def _power_of_number(atom: Atom, power: int) -> Formula:
     """`4^n` for the square of `2^n`."""
     base, exponent = atom.arguments
-    return Power(Number(int(base) ** power), factored(exponent))
+    return Power(Number(int(base) ** power), _factored(exponent))
 
 
 def _part(name: Name, divisor: int) -> Formula:
@@ -122,7 +138,7 @@ def _is_subtracted(value: Dim) -> bool:
 def _ceiling(atom: Atom) -> Formula:
     """The quotient rounded up of which `(-a) // b` is the negative."""
     above, below = atom.arguments
-    return Ceiling(factored(-above), factored(below))
+    return Ceiling(_factored(-above), _factored(below))
 
 
 def _atom(atom: Atom) -> Formula:
@@ -131,10 +147,10 @@ def _atom(atom: Atom) -> Formula:
     if atom.opaque is not None:
         raise DimError(f"`{atom.opaque.key}` cannot be written as a formula")
     if atom.kind in ("min", "max"):
-        return Extreme(atom.kind, tuple(factored(part) for part in atom.arguments))
+        return Extreme(atom.kind, tuple(_factored(part) for part in atom.arguments))
     if atom.kind == "//":
         return _quotient(*atom.arguments)
-    left, right = (factored(part) for part in atom.arguments)
+    left, right = (_factored(part) for part in atom.arguments)
     match atom.kind:
         case "%":
             return Remainder(left, right)
@@ -142,12 +158,18 @@ def _atom(atom: Atom) -> Formula:
             return Power(left, right)
 
 
+def _greatest(atom: Atom, write: Callable[[Dim], Formula]) -> Formula:
+    value, first, stop = atom.arguments
+    bounds = (_factored(bound) for bound in (first, stop - 1, stop))
+    return Greatest(write(value), name_of(atom.bound), *bounds)
+
+
 def _quotient(above: Dim, below: Dim) -> Formula:
     """A quotient rounded down, as one rounded up where that is shorter: `(a + 3) // 4`."""
     constant = dict(above.terms).get((), 0)
     if _positive(below) and int(below) > 1 and constant == int(below) - 1:
-        return Ceiling(factored(above - constant), factored(below))
-    return Quotient(factored(above), factored(below))
+        return Ceiling(_factored(above - constant), _factored(below))
+    return Quotient(_factored(above), _factored(below))
 
 
 # ---- sums -----------------------------------------------------------------------------------------

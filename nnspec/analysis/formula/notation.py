@@ -13,6 +13,7 @@ from nnspec.analysis.formula.tree import (
     Ceiling,
     Extreme,
     Formula,
+    Greatest,
     Name,
     Number,
     Power,
@@ -62,6 +63,8 @@ class Notation:
                 return self.remainder(above, below)
             case Extreme(kind, parts):
                 return self.extreme(kind, [self.write(part) for part in parts]), _ATOM
+            case Greatest():
+                return self.greatest(formula), _ATOM
 
     # ---- what differs between languages ----
 
@@ -128,6 +131,13 @@ class Notation:
         """The least or greatest."""
         return f"{kind}({', '.join(parts)})"
 
+    def greatest(self, formula: Greatest) -> str:
+        """The largest over the turns of a loop, both bounds included: `max(4 * 2^i for i in 1..depth - 2)`."""
+        turns = f"{self.write(formula.first)}..{self.write(formula.last)}"
+        return (
+            f"max({self.write(formula.value)} for {self.name(formula.turn)} in {turns})"
+        )
+
 
 def lines_of(notation: Notation, formula: Formula) -> list[str]:
     """A formula in lines, one for each term of a sum, with its sign before it."""
@@ -159,6 +169,12 @@ class Python(Notation):
         inner = f"-{self.write(above, _POWER)} // {self.write(below, _ATOM)}"
         return f"-({inner})", _SUM
 
+    def greatest(self, formula: Greatest) -> str:
+        """`max((4 * 2**i for i in range(1, depth - 1)), default=0)`"""
+        turns = f"range({self.write(formula.first)}, {self.write(formula.stop)})"
+        value, turn = self.write(formula.value), self.name(formula.turn)
+        return f"max(({value} for {turn} in {turns}), default=0)"
+
 
 class JavaScript(Notation):
     """JavaScript with BigInt. Its division rounds towards zero, so `PRELUDE` has one that rounds down."""
@@ -168,6 +184,11 @@ const quotient = (a, b) => { const q = a / b; return a % b !== 0n && (a < 0n) !=
 const remainder = (a, b) => a - b * quotient(a, b);
 const least = (...values) => values.reduce((a, b) => (b < a ? b : a));
 const greatest = (...values) => values.reduce((a, b) => (b > a ? b : a));
+const greatestOfTurns = (first, stop, value) => {
+  let found = first < stop ? value(first) : 0n;
+  for (let turn = first + 1n; turn < stop; turn += 1n) found = greatest(found, value(turn));
+  return found;
+};
 """
     RESERVED = frozenset(
         [
@@ -223,6 +244,7 @@ const greatest = (...values) => values.reduce((a, b) => (b > a ? b : a));
             "remainder",
             "least",
             "greatest",
+            "greatestOfTurns",
         ]
     )
 
@@ -269,6 +291,12 @@ const greatest = (...values) => values.reduce((a, b) => (b > a ? b : a));
         """The least or greatest of BigInts, which `Math` does not take."""
         name = "least" if kind == "min" else "greatest"
         return f"{name}({', '.join(parts)})"
+
+    def greatest(self, formula: Greatest) -> str:
+        """A call with the value as a function of the turn."""
+        bounds = f"{self.write(formula.first)}, {self.write(formula.stop)}"
+        value, turn = self.write(formula.value), self.name(formula.turn)
+        return f"greatestOfTurns({bounds}, ({turn}) => {value})"
 
 
 class Latex(Notation):
@@ -335,6 +363,12 @@ class Latex(Notation):
     def extreme(self, kind: str, parts: Sequence[str]) -> str:
         """The least or greatest."""
         return f"\\{kind}\\left({', '.join(parts)}\\right)"
+
+    def greatest(self, formula: Greatest) -> str:
+        """The turns below the sign."""
+        first, last = self.write(formula.first), self.write(formula.last)
+        turns = f"{first} \\le {self.name(formula.turn)} \\le {last}"
+        return f"\\max_{{{turns}}} {self.enclosed(self.write(formula.value))}"
 
 
 NOTATIONS: dict[str, Notation] = {

@@ -6,8 +6,10 @@ factors taken out. Both have the same value for all values of the names.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
+from nnspec.ir.dims import names_of_turns
 from nnspec.records import dataclass
 
 
@@ -81,8 +83,31 @@ class Extreme:
     parts: tuple[Formula, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Greatest:
+    """The largest of a value over the turns from `first` to `last`, before `stop`, of a loop; 0 where there are none.
+
+    `turn` stands for a turn in the value, and for nothing elsewhere.
+    """
+
+    value: Formula
+    turn: Name
+    first: Formula
+    last: Formula
+    stop: Formula
+
+
 Formula: TypeAlias = (
-    Number | Name | Sum | Product | Power | Quotient | Ceiling | Remainder | Extreme
+    Number
+    | Name
+    | Sum
+    | Product
+    | Power
+    | Quotient
+    | Ceiling
+    | Remainder
+    | Extreme
+    | Greatest
 )
 
 
@@ -101,18 +126,73 @@ def parts_of(formula: Formula) -> tuple[Formula, ...]:
             return parts
         case Quotient() | Ceiling() | Remainder():
             return (formula.above, formula.below)
+        case Greatest(value, _, first, last, stop):
+            return (value, first, last, stop)
+
+
+def rebuilt(formula: Formula, change: Callable[[Formula], Formula]) -> Formula:
+    """A formula, each of those that it is made of changed."""
+    match formula:
+        case Number() | Name():
+            return formula
+        case Sum(terms):
+            return Sum(tuple(map(change, terms)))
+        case Product(factors):
+            return Product(tuple(map(change, factors)))
+        case Power(base, exponent):
+            return Power(change(base), change(exponent))
+        case Extreme(kind, parts):
+            return Extreme(kind, tuple(map(change, parts)))
+        case Quotient(above, below, exact):
+            return Quotient(change(above), change(below), exact)
+        case Ceiling(above, below):
+            return Ceiling(change(above), change(below))
+        case Remainder(above, below):
+            return Remainder(change(above), change(below))
+        case Greatest(value, turn, first, last, stop):
+            parts = (change(value), turn, change(first), change(last), change(stop))
+            return Greatest(*parts)
 
 
 def names_of(formula: Formula) -> list[Name]:
-    """The names of a formula, each once, in order."""
-    found: dict[Name, None] = {}
-    waiting = [formula]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, Name):
-            found[part] = None
-        waiting += reversed(parts_of(part))
-    return list(found)
+    """The names of a formula, each once, in order; not those that stand for turns."""
+    return list(dict.fromkeys(_names(formula)))
+
+
+def _names(formula: Formula) -> Iterator[Name]:
+    if isinstance(formula, Name):
+        yield formula
+    for part in parts_of(formula):
+        if isinstance(formula, Greatest) and part is formula.value:
+            yield from (name for name in _names(part) if name != formula.turn)
+        else:
+            yield from _names(part)
+
+
+def legible(formula: Formula) -> Formula:
+    """A formula in which turns have names (i, j, ...) that nothing else in it has."""
+    if not _has_turns(formula):
+        return formula
+    taken = {name.name for name in names_of(formula)}
+    return _named(formula, {}, [Name(each) for each in names_of_turns(taken)])
+
+
+def _has_turns(formula: Formula) -> bool:
+    return isinstance(formula, Greatest) or any(map(_has_turns, parts_of(formula)))
+
+
+def _named(
+    formula: Formula, names: Mapping[Name, Name], free: Sequence[Name]
+) -> Formula:
+    if isinstance(formula, Name):
+        return names.get(formula, formula)
+    if not isinstance(formula, Greatest):
+        return rebuilt(formula, lambda part: _named(part, names, free))
+    turn, *others = free
+    value = _named(formula.value, {**names, formula.turn: turn}, others)
+    bounds = (formula.first, formula.last, formula.stop)
+    first, last, stop = (_named(bound, names, free) for bound in bounds)
+    return Greatest(value, turn, first, last, stop)
 
 
 def is_negative(formula: Formula) -> bool:

@@ -315,7 +315,7 @@ def _agree(found: Dim, known: Dim) -> bool:
     for atom in atoms:
         if atom.kind == "symbol":
             symbols[atom.symbol] = lcm(symbols.get(atom.symbol, 1), atom.scale)
-    if all(atom.kind != "max" for atom in atoms):
+    if all(atom.kind not in ("max", "greatest") for atom in atoms):
         return False
     return all(
         found.at(sizes) == known.at(sizes)

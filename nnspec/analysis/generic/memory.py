@@ -16,7 +16,16 @@ from nnspec.analysis.memory.calls import Calls
 from nnspec.analysis.memory.peaks import thinned
 from nnspec.analysis.memory.rolling import Unlike
 from nnspec.diagnostics import SpecError
-from nnspec.ir.dims import Atom, Dim, DimError, dim, maximum, symbol, without_twins
+from nnspec.ir.dims import (
+    Atom,
+    Dim,
+    DimError,
+    dim,
+    maximum,
+    rebuilt,
+    symbol,
+    without_twins,
+)
 from nnspec.ops.base import OpError
 from nnspec.ops.spatial import constants_as_names
 
@@ -249,11 +258,16 @@ class Running(Analysis):
         """A figure in the constants of the model again, as short as the spec allows."""
         lows = self._lows(layers)
 
+        def over_turns(atom: Atom) -> Dim | None:
+            return rebuilt(atom, shortened) if atom.bound else None
+
+        def shortened(part: Dim) -> Dim:
+            return self._shortened(thinned(part, lows).substitute(over_turns))
+
         def replace(atom: Atom) -> Dim | None:
             if atom.kind != "max":
-                return None
-            parts = (thinned(part, lows) for part in atom.arguments)
-            return maximum(*map(self._shortened, parts))
+                return over_turns(atom)
+            return maximum(*map(shortened, atom.arguments))
 
         return self._shortened(thinned(value, lows).substitute(replace))
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from nnspec.analysis.generic.facts import Fact, rewritten
 from nnspec.analysis.generic.powers import expanded, scaled
-from nnspec.ir.dims import Atom, Dim, polynomial, symbol, total
+from nnspec.ir.dims import Atom, Dim, polynomial, rebuilt, symbol, total
 from nnspec.ir.graph import Program, Requirement
 from nnspec.records import dataclass
 
@@ -113,6 +113,8 @@ def restored(value: Dim, parts: Iterable[Part]) -> Dim:
         return value
 
     def inside(atom: Atom) -> Dim | None:
+        if atom.bound:
+            return rebuilt(atom, lambda part: restored(part, parts))
         if atom.kind not in ("//", "%", "max", "min"):
             return None
         arguments = [restored(part, parts) for part in atom.arguments]

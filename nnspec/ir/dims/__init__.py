@@ -1,7 +1,8 @@
 """Exact integer expressions: every size, parameter count and FLOP count is one.
 
 A `Dim` is a polynomial with integer coefficients over atoms; an atom is a symbol or something that a
-polynomial cannot say (floor division, remainder, minimum, maximum, power, a choice made by the spec).
+polynomial cannot say (floor division, remainder, minimum, maximum, power, the largest over the turns of a loop, a
+choice made by the spec).
 The normal form makes equality structural: two dims that multiply out to the same polynomial are equal.
 
 A dim may carry a *generic* twin: the same quantity written in the names of the block in which it was
@@ -33,10 +34,13 @@ from nnspec.ir.dims.integers import (
     opaque,
     polynomial,
     product,
+    rebuilt,
     symbol,
     total,
 )
 from nnspec.ir.dims.relations import Relation, related
+from nnspec.ir.dims.text import names_of_turns
+from nnspec.ir.dims.turns import greatest, greatest_atom
 from nnspec.ir.dims.twins import without_twins
 from nnspec.ir.dims.witness import witnessed
 
@@ -58,11 +62,15 @@ __all__ = [
     "Substitution",
     "dim",
     "equal_if",
+    "greatest",
+    "greatest_atom",
     "maximum",
     "minimum",
+    "names_of_turns",
     "opaque",
     "polynomial",
     "product",
+    "rebuilt",
     "related",
     "symbol",
     "total",

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 MOST_BITS = 4096
 LONGEST_KEY = 4000
 HIGHEST_POWER = 16
+# So many maxima over turns may stand in one another.
+MOST_NESTED = 4
 
 
 class DimError(Exception):
@@ -34,16 +36,18 @@ class Opaque(Protocol):
 class Atom(str):
     """A factor of a monomial: a canonical text, its `key`, and what that stands for.
 
-    Atoms are compared and hashed all the time, so they are the texts that make them equal.
+    Atoms are compared and hashed all the time, so they are the texts that make them equal. The largest over
+    the turns of a loop has a `bound` symbol, which stands for a turn in its first argument and for nothing elsewhere.
     """
 
-    __slots__ = ("arguments", "kind", "opaque", "scale", "symbol")
+    __slots__ = ("arguments", "bound", "kind", "opaque", "scale", "symbol")
 
     kind: str
     arguments: tuple[Dim, ...]
     symbol: str
     scale: int
     opaque: Opaque | None
+    bound: str
 
     def __new__(
         cls,
@@ -52,16 +56,16 @@ class Atom(str):
         symbol: str = "",
         scale: int = 1,
         opaque: Opaque | None = None,
+        bound: str = "",
     ) -> Atom:
         if kind == "symbol":
             key = symbol if scale == 1 else f"{symbol}//{scale}"
         elif opaque is not None:
             key = f"<{opaque.key}>"
         else:
-            key = f"{kind}({','.join(a.key for a in arguments)})"
-        # A maximum may be long, since it says all that it is the largest of.
-        parts = len(arguments) if kind == "max" else 1
-        if len(key) > LONGEST_KEY * parts:
+            parts = (a.key for a in arguments)
+            key = f"{kind}({','.join((bound, *parts) if bound else parts)})"
+        if len(key) > LONGEST_KEY * _rooms(kind, arguments):
             raise DimTooLarge("this size is described by too long an expression")
         self = str.__new__(cls, key)
         self.kind = kind
@@ -69,6 +73,7 @@ class Atom(str):
         self.symbol = symbol
         self.scale = scale
         self.opaque = opaque
+        self.bound = bound
         return self
 
     @property
@@ -77,10 +82,27 @@ class Atom(str):
         return self
 
     def __getnewargs__(self) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return (self.kind, self.arguments, self.symbol, self.scale, self.opaque)
+        return (
+            self.kind,
+            self.arguments,
+            self.symbol,
+            self.scale,
+            self.opaque,
+            self.bound,
+        )
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def _rooms(kind: str, arguments: tuple[Dim, ...]) -> int:
+    """How many times as long an atom may be: a maximum is long, since it says all that it is the largest of."""
+    if kind == "max":
+        return len(arguments)
+    if kind == "greatest":
+        inner = (atom for atom in arguments[0].atoms() if atom.kind == "max")
+        return 1 + sum(len(atom.arguments) for atom in inner)
+    return 1
 
 
 Monomial: TypeAlias = tuple[tuple[Atom, int], ...]

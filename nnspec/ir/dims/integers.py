@@ -184,12 +184,15 @@ class Dim:
     # ---- looking inside ----------------------------------------------------------------------
 
     def atoms(self) -> Iterator[Atom]:
-        """Every atom, the ones inside other atoms too."""
+        """Every atom, the ones inside other atoms too; of those that speak of a turn, all but its symbol."""
         for monomial, _ in self.terms:
             for atom, _ in monomial:
                 yield atom
                 for argument in atom.arguments:
-                    yield from argument.atoms()
+                    if atom.bound:
+                        yield from (a for a in argument.atoms() if a != atom.bound)
+                    else:
+                        yield from argument.atoms()
                 if atom.opaque is not None:
                     yield from atom.opaque.atoms()
 
@@ -252,6 +255,17 @@ def minimum(*values: Size) -> Dim:
 def maximum(*values: Size) -> Dim:
     """The greatest of several sizes."""
     return _extreme("max", values, max)
+
+
+def rebuilt(atom: Atom, change: Callable[[Dim], Dim]) -> Dim:
+    """An atom as a value, each of its arguments changed."""
+    if not atom.arguments:
+        return _of_atom(atom)
+    if atom.bound:
+        from nnspec.ir.dims.turns import rebound
+
+        return rebound(atom, change)
+    return _made(atom.kind, [change(argument) for argument in atom.arguments])
 
 
 def product(values: Iterable[Size]) -> Dim:
@@ -580,23 +594,15 @@ class Substitution:
         """An atom of which something inside is replaced; None where it stays."""
         if atom.opaque is not None:
             return atom.opaque.substitute(self._replace)
+        if atom.bound:
+            from nnspec.ir.dims.turns import substituted
+
+            return substituted(atom, self._replace)
         arguments = [self._inner(each) for each in atom.arguments]
         pairs = zip(arguments, atom.arguments, strict=True)
         if not relations.current and all(new is old for new, old in pairs):
             return None
-        match atom.kind:
-            case "symbol":
-                return None
-            case "//":
-                return _floor_divide(*arguments)
-            case "%":
-                return _remainder(*arguments)
-            case "^":
-                return _power(*arguments)
-            case "min":
-                return _extreme_value("min", arguments, min)
-            case _:
-                return _extreme_value("max", arguments, max)
+        return _made(atom.kind, arguments) if arguments else None
 
 
 def _summed(terms: Terms, found: Sequence[Terms | None]) -> Dim:
@@ -624,3 +630,17 @@ def _related(monomial: Monomial) -> Terms | None:
         return None
     found = relations.reduced({monomial: 1})
     return None if monomial in found else _terms(_of_table(found))
+
+
+def _made(kind: str, arguments: list[Dim]) -> Dim:
+    match kind:
+        case "//":
+            return _floor_divide(*arguments)
+        case "%":
+            return _remainder(*arguments)
+        case "^":
+            return _power(*arguments)
+        case "min":
+            return _extreme_value("min", arguments, min)
+        case _:
+            return _extreme_value("max", arguments, max)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nnspec.ir.dims.atoms import Atom, DimError
+from nnspec.ir.dims.atoms import Atom, DimError, DimTooLarge
 from nnspec.ir.dims.integers import Dim
+
+MOST_TURNS = 1 << 20
 
 
 def number(value: Dim, sizes: Mapping[str, int]) -> int:
@@ -27,7 +29,22 @@ def _atom(atom: Atom, sizes: Mapping[str, int]) -> int:
     if atom.opaque is not None:
         found = atom.opaque.substitute(lambda inner: None)
         raise DimError(f"`{found}` has no number by itself")
+    if atom.bound:
+        return _over_turns(atom, sizes)
     return _operation(atom.kind, [number(part, sizes) for part in atom.arguments])
+
+
+def _over_turns(atom: Atom, sizes: Mapping[str, int]) -> int:
+    value, first, stop = atom.arguments
+    turns = range(number(first, sizes), number(stop, sizes))
+    return largest(value, atom.bound, turns, sizes)
+
+
+def largest(value: Dim, turn: str, turns: range, sizes: Mapping[str, int]) -> int:
+    """The largest number that a value is in some turns, 0 if these are none."""
+    if turns.stop - turns.start > MOST_TURNS:
+        raise DimTooLarge(f"this is the largest of more than {MOST_TURNS} turns")
+    return max((number(value, {**sizes, turn: each}) for each in turns), default=0)
 
 
 def _symbol(atom: Atom, sizes: Mapping[str, int]) -> int:
@@ -45,6 +62,8 @@ def _symbol(atom: Atom, sizes: Mapping[str, int]) -> int:
 def _operation(kind: str, parts: list[int]) -> int:
     if kind in ("//", "%") and parts[1] == 0:
         raise DimError("this divides by zero")
+    if kind == "^" and parts[1] < 0:
+        raise DimError(f"`{parts[0]} ^ {parts[1]}` is not an integer")
     match kind:
         case "//":
             return parts[0] // parts[1]
