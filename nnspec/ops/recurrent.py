@@ -50,7 +50,7 @@ class Recurrent(Operator, abc.ABC):
         Caveat(
             "memory",
             "about",
-            "a workspace of oneDNN is known to 5 %, and only some backends run that kernel",
+            "the workspace of oneDNN is known to 14 KiB a layer and direction, and only some backends run that kernel",
         ),
     )
 

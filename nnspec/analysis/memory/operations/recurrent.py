@@ -53,7 +53,9 @@ class Cell:
 # The elements of a cache line in float32.
 LINE = 16
 # The elements after which rows would fall into the same places of a cache.
-PAGE = 256
+APART = 256
+# Half of the elements of a page of memory.
+HALF_PAGE = 512
 
 CELLS = {
     "nn.LSTM": Cell(gates=4, states=2, each=5, between=2, onednn=True),
@@ -198,25 +200,27 @@ def _in_onednn(
     finals = tuple(machine.empty((batch, hidden), x.dtype) for _ in initial)
     saved = [x, output, *finals]
     if machine.recording:
-        size = batch * _workspace(steps, x.shape[2], hidden)
+        size = _workspace(steps, batch, x.shape[2], hidden)
         saved.append(machine.empty((size,), x.dtype))
     return _recorded(machine, x, weights, initial, output, finals, saved)
 
 
-def _workspace(steps: Dim, inputs: Dim, hidden: Dim) -> Dim:
-    """The elements of oneDNN's workspace for each sample, measured: it rounds parts up to pages besides.
+def _workspace(steps: Dim, batch: Dim, inputs: Dim, hidden: Dim) -> Dim:
+    """The elements of oneDNN's workspace for a layer and direction, as it lays them out.
 
-    For each step there are the gates, and for each step and the beginning 6 rows as wide as inputs or
-    states, 2 of cells and 3 more. Rows are as long as whole cache lines, and longer by one where they
-    would lie a multiple of a page apart.
+    For each step there are the gates and a state; for each step and the beginning, below and above the layer,
+    3 rows as wide as inputs or states and 2 of cells. Rows are as long as whole cache lines, and longer by one
+    where they would lie a multiple of a page apart. Each of the seven begins on a page of memory: half a page is
+    lost for each on average, so that formulas stay ones that a person can read, and 14 KiB is the most they miss.
     """
-    wide = maximum(inputs, hidden)
-    rows = 6 * _row(wide) + 2 * _row(hidden) + 3 * hidden
-    return steps * _lines(4 * hidden) + (steps + 1) * rows
+    each_step = _row(4 * hidden) + _row(hidden)
+    each_moment = 2 * (3 * _row(maximum(inputs, hidden)) + 2 * hidden)
+    elements = batch * (steps * each_step + (steps + 1) * each_moment)
+    return elements + 7 * HALF_PAGE
 
 
 def _row(width: Dim) -> Dim:
-    return _lines(width) + LINE * (1 - minimum(1, width % PAGE))
+    return _lines(width) + LINE * (1 - minimum(1, width % APART))
 
 
 def _lines(width: Dim) -> Dim:
