@@ -100,8 +100,7 @@ class Spec:
         from nnspec.analysis.analysis import Analysis
         from nnspec.analysis.quantities import nearest_number
 
-        found = Analysis(self.program, setting).measured(name)
-        found = found.at(self._sizes(symbols))
+        found = Analysis(self.program, setting).at(name, self._sizes(symbols))
         if not found.is_known:
             return found.value
         return int(found.value) if found.below == 1 else nearest_number(found.exactly())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nnspec.analysis.figures import Figure, Measured, figure_named
@@ -24,9 +25,11 @@ class Analysis:
     """A program under a setting, with everything that was worked out of it so far.
 
     With `runs_alone` a figure of memory is found by a run of its own, and takes for granted what it needs alone.
+    Figures of memory are formulas for sizes of at least 2, save for symbols among `ones`, which are 1 in them.
     """
 
     runs_alone = False
+    ones: tuple[str, ...] = ()
 
     def __init__(self, program: Program, setting: Setting | None = None) -> None:
         self.program = program
@@ -50,7 +53,7 @@ class Analysis:
         """The functions of the program, to be run on sizes alone."""
         from nnspec.analysis.memory.calls import Calls
 
-        return Calls(self.program, modes, rolls=True)
+        return Calls(self.program, replace(modes, ones=self.ones), rolls=True)
 
     def takes_turns(self, functions: Iterable[str]) -> None:
         """Notes that a figure takes two turns at least of the loops of some functions for granted."""
@@ -60,6 +63,25 @@ class Analysis:
         if name not in self._figures:
             self._figures[name] = figure_named(name).measure(self)
         return self._figures[name]
+
+    def at(self, name: str, sizes: Mapping[str, Size]) -> Measured:
+        """A figure of the whole program with what is known of its sizes put in. Raises `SpecError` like `measured`."""
+        of_memory = figure_named(name).whole is not None
+        analysis = self.where(sizes) if of_memory else self
+        return analysis.measured(name).at(sizes)
+
+    def where(self, sizes: Mapping[str, Size]) -> Analysis:
+        """The analysis at such sizes: an axis of one element lies otherwise in memory than others."""
+        ones = tuple(n for n in self.program.symbols if sizes.get(n) == 1)
+        if ones == self.ones:
+            return self
+
+        def make() -> Analysis:
+            found = self.of(self.program)
+            found.ones = ones
+            return found
+
+        return self.once(("where", ones), make)
 
     def figure(self, name: str) -> Dim:
         """A figure that is one formula. Raises `SpecError` for a quotient."""
@@ -88,6 +110,7 @@ class Analysis:
         by_part = figure.by_part
         if by_part is None:
             return self.totals(name)
+        analysis = self.where(known)
         still = [each for each in self.program.symbols if each not in known]
         if not figure.at_sizes:
             known = {}
@@ -99,7 +122,7 @@ class Analysis:
                 hint=f"say at which sizes: `{given}`",
             )
         key = (name, *sorted((size, str(value)) for size, value in known.items()))
-        return self.once(key, lambda: by_part(self, known))
+        return analysis.once(key, lambda: by_part(analysis, known))
 
     def totals(self, name: str) -> Totals:
         """The sums behind an additive figure, for its parts. Raises `SpecError` if it is not additive."""

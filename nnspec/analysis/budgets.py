@@ -54,7 +54,7 @@ def _exceeded(
     sizes, setting = _arguments(program, budget)
     analysis = analyses.setdefault(setting, Analysis(program, setting))
     known = {**symbols, **sizes}
-    measured = analysis.measured(figure.name).at(known)
+    measured = analysis.at(figure.name, known)
     if _holds(program, budget, measured):
         return
     if not measured.is_known:

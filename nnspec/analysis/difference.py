@@ -97,13 +97,13 @@ def difference(
 ) -> Difference:
     """Compares two programs, with what is known of the sizes of each put in."""
     sides = [
-        (Analysis(before), sizes_before or {}),
-        (Analysis(after), sizes_after or {}),
+        (Analysis(program).where(sizes), sizes)
+        for program, sizes in ((before, sizes_before or {}), (after, sizes_after or {}))
     ]
     figures = {
         name: (one, other)
         for name in FIGURES
-        for one, other in [[a.measured(name).at(sizes) for a, sizes in sides]]
+        for one, other in [[a.at(name, sizes) for a, sizes in sides]]
     }
     one, other = (
         summary(a.program, sizes, figures=COMPARED, analysis=a, everything=True)

@@ -78,8 +78,8 @@ def fit(question: Question) -> Fit:
 
 def _size(question: Question, spec: Spec) -> Fit:
     program, name = spec.program, question.vary
-    measured = Analysis(program, question.setting).measured(question.figure)
-    formula = measured.at(spec.symbols)
+    analysis = Analysis(program, question.setting)
+    formula = analysis.at(question.figure, spec.symbols)
     _require_known(spec, formula, name)
     _require_growth(spec, formula, question)
     low, high = program.assumptions.bounds.get(name, (1, None))
@@ -88,6 +88,8 @@ def _size(question: Question, spec: Spec) -> Fit:
     last = (LARGEST if high is None else high) // step
 
     def at(count: int) -> Fraction:
+        if count * step == 1:
+            return analysis.at(question.figure, {**spec.symbols, name: 1}).exactly()
         return _at(formula, {name: count * step})
 
     if last < first:
@@ -248,8 +250,8 @@ def _elaborated(question: Question, value: int) -> Fraction | None:
         spec = compiler.load(question.path, question.name, settings=settings)
     except SpecErrors:
         return None
-    measured = Analysis(spec.program, question.setting).measured(question.figure)
-    measured = measured.at(spec.symbols)
+    analysis = Analysis(spec.program, question.setting)
+    measured = analysis.at(question.figure, spec.symbols)
     if not measured.is_known:
         left = measured.value.symbols() | measured.below.symbols()
         names = [name for name in spec.program.symbols if name in left]

@@ -93,11 +93,15 @@ def _require_sizes(spec: Spec, sizes: Sequence[Axis]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A model that was elaborated: its figures in sizes and in the counts of turns, and what sizes may be."""
+    """A model that was elaborated: its figures in sizes and in the counts of turns, and what sizes may be.
+
+    Without formulas that hold for all sizes, `figures` are those of its analysis at each.
+    """
 
     figures: tuple[Measured, ...]
     counts: frozenset[str]
     assumptions: Assumptions
+    analysis: Analysis | None = None
 
 
 Key = tuple[tuple[str, str], ...]
@@ -151,6 +155,8 @@ class _Sweep:
             if not forms.fixed and not forms.conditions:
                 figures = tuple(forms.figures[name] for name in names)
                 return _Known(figures, frozenset(counts), assumptions)
+        if not all(map(is_sum, names)):
+            return _Known((), frozenset(), assumptions, analysis)
         figures = tuple(map(analysis.measured, names))
         return _Known(figures, frozenset(), assumptions)
 
@@ -175,7 +181,11 @@ class _Sweep:
                 return Point(point, fault=fault)
             at[name] = size
         counts = {name: int(values[name]) for name in known.counts}
-        return Point(point, tuple(_exact(each, at | counts) for each in known.figures))
+        figures = known.figures
+        if known.analysis is not None:
+            there = known.analysis.where(at)
+            figures = tuple(map(there.measured, self.task.figures))
+        return Point(point, tuple(_exact(each, at | counts) for each in figures))
 
     def _size(self, values: Mapping[str, str], name: str, text: str) -> int | str:
         """The value of a size, which may be written as an expression, or why it is none."""

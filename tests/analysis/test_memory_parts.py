@@ -99,7 +99,7 @@ def check(analysis: Analysis, chance: random.Random) -> None:
         sizes = drawn(analysis, chance)
         held = analysis.parts(name, sizes)
         assert isinstance(held, Held)
-        whole = int(analysis.figure(name).at(sizes))
+        whole = int(analysis.at(name, sizes).value)
         assert int(held.total()) == whole
         tree = summary(
             analysis.program,

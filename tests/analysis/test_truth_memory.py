@@ -73,7 +73,7 @@ def compare(
         weights = sum(measured.storages(measured.state_of(model)).values())
         training = measured.training(model, inputs)
     ours = {
-        name: int(analysis.figure(name).at(sizes))
+        name: int(analysis.at(name, sizes).value)
         for name in (
             "weight_bytes",
             "saved_bytes",
@@ -147,6 +147,29 @@ def test_what_one_direction_leaves_to_the_other(tmp_path: Path) -> None:
         ' y, _ = x -> GRU(5, layers=2, bidirectional=true, returns="all")\n output z = y }'
     )
     compare(nnspec.load(str(path)), "configured", real=True)
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("length", [9, 1])
+def test_axes_of_one_element(tmp_path: Path, length: int) -> None:
+    """They lie in any order, so that less is copied: of heads put into products, of sequences by step."""
+    path = tmp_path / "one.nns"
+    path.write_text(
+        "use std.attention (SelfAttention)\n"
+        "block Step(x: [B, T, D]) { return x + (x -> SelfAttention(2, drop=0.1)) }\n"
+        "model M { input x: [B, T, 6]\n"
+        " for _ in range(3) { x = x -> steps: Step }\n"
+        " output y = concat([x, x], dim=1) -> GRU(5, bidirectional=true)\n"
+        " output z = broadcast(x[:, :1], [B, T, 6]) -> reshape([B * T, 6]) -> Linear(4) }"
+    )
+    sizes = {"B": 1, "T": length}
+    spec = nnspec.load(str(path), B=1, T=length)
+    compare(spec, "configured")
+    analysis, open_sizes = Analysis(spec.program), nnspec.load(str(path))
+    assert spec.figure("saved_bytes") != analysis.figure("saved_bytes").at(sizes)
+    for name in ("saved_bytes", "train_peak"):
+        held = analysis.parts(name, sizes).total().at(sizes)
+        assert held == spec.figure(name) == open_sizes.figure(name, B=1, T=length)
 
 
 @pytest.mark.framework

@@ -348,7 +348,8 @@ class Frame:
             for name, each in self.function.node_weights(node).items()
             if each.trainable
         }
-        self.machine.expected = self.function.results(node)
+        results = self.function.results(node)
+        self.machine.expected = tuple(map(self.machine.sized, results))
         evaluation = Evaluation(
             self.machine,
             node.op.op_name(),

@@ -7,11 +7,13 @@ to. What belongs to no part (inputs, the loss, what the optimizer makes on its w
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.memory import measures, run
 from nnspec.analysis.memory.ledger import Owner, Pass
 from nnspec.analysis.memory.optimizing import steps
+from nnspec.analysis.memory.policy import Modes
 from nnspec.analysis.totals import Parts
 from nnspec.analysis.uses import Place, Site
 from nnspec.ir.dims import ZERO, Dim, Size, maximum, total
@@ -65,13 +67,18 @@ def saved_parts(analysis: Analysis, sizes: Mapping[str, Size]) -> Parts:
     """Saved activations by the operations that made them, as formulas in the sizes."""
     if not analysis.setting.policy.trains:
         return Shares({})
-    modes = measures.modes(analysis.setting, training=True)
+    modes = _modes(analysis, training=True)
     return Shares(_made(run.saved_by_owner(analysis.program, modes), Pass.FORWARD))
+
+
+def _modes(analysis: Analysis, *, training: bool) -> Modes:
+    found = measures.modes(analysis.setting, training=training)
+    return replace(found, ones=analysis.ones)
 
 
 def inference_parts(analysis: Analysis, sizes: Mapping[str, Size]) -> Held:
     """The activations that are alive at the peak of inference."""
-    modes = measures.modes(analysis.setting, training=False)
+    modes = _modes(analysis, training=False)
     owners = run.peak_by_owner(analysis.program, modes, sizes, backward=False)
     return Held({"activations": Shares(_made(owners, Pass.FORWARD))}, {})
 
@@ -86,7 +93,7 @@ def backward_parts(analysis: Analysis, sizes: Mapping[str, Size]) -> Held:
     """All that is alive at the peak of forward and backward."""
     if not analysis.setting.policy.trains:
         return Held({}, {})
-    modes = measures.modes(analysis.setting, training=True)
+    modes = _modes(analysis, training=True)
     owners = run.peak_by_owner(analysis.program, modes, sizes, backward=True)
     kinds = {each.value: Shares(_made(owners, each)) for each in Pass}
     rest = {"loss": total(v for o, v in owners.items() if not o.place)}

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from nnspec.analysis.memory.machine import Machine, Tensor
 from nnspec.analysis.memory.operations import OPERATIONS
 from nnspec.analysis.memory.operations.layer import Layer, Stack
 from nnspec.analysis.memory.operations.layers import LAYERS
 from nnspec.analysis.memory.operations.recurrent import RECURRENT
+from nnspec.ir.dims import Dim
 from nnspec.ir.terms import Term
 from nnspec.ir.types import DType, TensorType
 from nnspec.ops.base import Io, Operator
@@ -178,9 +179,9 @@ class Evaluation:
             case tree.Literal(value=value):
                 return value
             case tree.Size(dim=dim):
-                return dim
+                return self._known(dim)
             case tree.Constant(traced=traced):
-                return traced.value
+                return self._known(traced.value)
             case tree.Default(value=value):
                 return self.value(value)
             case tree.Display(kind=kind, items=items):
@@ -219,6 +220,17 @@ class Evaluation:
                 return name
             case _:
                 raise NoRule(self.operator, type(expression).__name__)
+
+    def _known(self, value: Any) -> Any:
+        """A constant with what is known to be 1 put in."""
+        ones = self.machine.ones
+        if isinstance(value, Dim):
+            return value.at(ones) if ones else value
+        if isinstance(value, tuple | list) and ones:
+            items = cast("Sequence[Any]", value)
+            known = [self._known(each) for each in items]
+            return known if isinstance(items, list) else tuple(known)
+        return value
 
     # ---- calls ----
 

@@ -9,7 +9,7 @@ operations themselves, and what lives when follows by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any, TypeAlias
 
@@ -23,7 +23,7 @@ from nnspec.analysis.memory.layout import (
 from nnspec.analysis.memory.ledger import Ledger, Owner, Pass
 from nnspec.analysis.memory.peaks import Peaks
 from nnspec.analysis.memory.rolling import Rolling
-from nnspec.ir.dims import ZERO, Dim
+from nnspec.ir.dims import ZERO, Dim, Size
 from nnspec.ir.types import DType, TensorType
 from nnspec.records import dataclass
 
@@ -164,7 +164,8 @@ class Machine:
     """What lives (in bytes, relative to the beginning), the most that lived, and the gradients of parameters.
 
     `element` gives the bytes of an element type. `training` is the mode of the modules; with `recording`
-    off no graph is built (`torch.no_grad`). With a `ledger` amounts know whose they are.
+    off no graph is built (`torch.no_grad`). With a `ledger` amounts know whose they are. `ones` are symbols that
+    are known to be 1.
     """
 
     element: Element
@@ -175,6 +176,7 @@ class Machine:
     onednn: bool = True
     drops: bool = True
     mask: DType = DType.FLOAT
+    ones: Mapping[str, Size] = field(default_factory=dict[str, Size])
     ledger: Ledger | None = None
     expected: tuple[TensorType, ...] = ()
     live: Dim = ZERO
@@ -251,6 +253,12 @@ class Machine:
         return DType.F32 if self.element(DType.FLOAT) < 4 else DType.FLOAT
 
     # ---- tensors ----
+
+    def sized(self, kind: TensorType) -> TensorType:
+        """A type with what is known to be 1 put in."""
+        if not self.ones:
+            return kind
+        return kind.with_shape(*(size.at(self.ones) for size in kind.shape))
 
     def empty(self, shape: Sizes, dtype: DType, strides: Sizes | None = None) -> Tensor:
         """A new tensor, contiguous unless strides without gaps are given."""

@@ -19,6 +19,7 @@ class Modes:
     """How a program is run: `width` is the bytes of the policy's float.
 
     With `owners` amounts know whose they are, at these `sizes`. Nobody asks for peaks that are not `watched`.
+    Symbols among `ones` are 1: an axis of one element lies otherwise in memory than others.
     """
 
     width: int = 4
@@ -30,6 +31,7 @@ class Modes:
     owners: bool = False
     watched: bool = True
     sizes: Mapping[str, Size] = field(default_factory=dict[str, Size])
+    ones: tuple[str, ...] = ()
 
     def element(self, dtype: DType) -> int:
         """The bytes of an element."""
@@ -46,5 +48,6 @@ class Modes:
             onednn=self.onednn,
             drops=self.drops,
             mask=self.mask,
+            ones=dict.fromkeys(self.ones, 1),
             ledger=Ledger.of(place, self.sizes) if self.owners else None,
         )

@@ -106,7 +106,7 @@ def _run(calls: Calls, machine: Machine) -> list[Tensor]:
     frame = Frame(calls, machine, main, main.marks.frozen, tuple(True for _ in outputs))
     given: list[Tensor] = []
     for group, value in enumerate(values_of(main.inputs)):
-        kind = main.types[value]
+        kind = machine.sized(main.types[value])
         shape = tuple(size.value for size in kind.shape)
         storage = Storage(machine, machine.bytes(shape, kind.dtype), outside=group)
         given.append(Tensor(storage, shape, contiguous(shape), kind.dtype))

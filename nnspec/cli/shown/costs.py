@@ -43,11 +43,12 @@ class Costs:
         """Figures of a model under a setting, which nobody asked for by name if `unasked`."""
         from nnspec.analysis.analysis import Analysis
 
-        return Costs(spec, Analysis(spec.program, setting), figures, unasked)
+        analysis = Analysis(spec.program, setting).where(spec.symbols)
+        return Costs(spec, analysis, figures, unasked)
 
     def value(self, figure: Figure) -> Measured:
         """A figure with what is known of the sizes put in."""
-        return self.analysis.measured(figure.name).at(self.spec.symbols)
+        return self.analysis.at(figure.name, self.spec.symbols)
 
     @property
     def additive(self) -> list[Figure]:

@@ -47,7 +47,7 @@ class Formulas:
         figure has any.
         """
         if constants is None:
-            values = [analysis.measured(each.name).at(spec.symbols) for each in figures]
+            values = [analysis.at(each.name, spec.symbols) for each in figures]
             return Formulas(spec, title, figures, values, None)
         from nnspec.analysis.generic.closed import closed_forms
 
