@@ -48,7 +48,7 @@ def made(tree: Tree) -> Dim | None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(AMOUNTS, POINTS)
 def test_every_notation_reads_the_same_value(form, tree, values):
     value = made(tree)
@@ -63,7 +63,7 @@ def test_every_notation_reads_the_same_value(form, tree, values):
     assert latex.evaluate(text, known) == expected, text
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(AMOUNTS)
 def test_growth_divides_a_value_without_rest(tree):
     value = made(tree)
@@ -82,7 +82,7 @@ def test_node_reads_the_same_values():
     """Many random amounts at random points, in one run of JavaScript."""
     chance = random.Random(11)
     definitions, calls, expected = [], [], []
-    while len(definitions) < 250:
+    while len(definitions) < 150:
         values = {name: chance.randint(1, 7) for name in SYMBOLS}
         tree = amount(chance, 5)
         value = made(tree)

@@ -58,7 +58,7 @@ def made(tree: Tree) -> Dim | None:
 # ---- what it is ---------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(AMOUNTS, POINTS)
 def test_at_numbers_it_is_what_a_loop_finds(tree, values):
     found = made(tree)
@@ -68,7 +68,7 @@ def test_at_numbers_it_is_what_a_loop_finds(tree, values):
         assert number(found, values) == expected
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(MAXIMA, POINTS, st.sampled_from(sorted(SYMBOLS)))
 def test_substituting_in_two_steps_is_substituting_at_once(tree, values, first):
     found = made(tree)
@@ -78,7 +78,7 @@ def test_substituting_in_two_steps_is_substituting_at_once(tree, values, first):
         assert int(half.at(values)) == evaluate(tree, values)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(MAXIMA, AMOUNTS, POINTS, st.sampled_from(sorted(SYMBOLS)))
 def test_what_takes_the_place_of_a_symbol_is_not_captured(tree, other, values, name):
     """Both speak of turns by the same names, and of a size that is called as turns are shown."""
@@ -93,7 +93,7 @@ def test_what_takes_the_place_of_a_symbol_is_not_captured(tree, other, values, n
     assert int(whole.at(values)) == evaluate(tree, inside)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(MAXIMA)
 def test_names_of_turns_do_not_matter(tree):
     one = made(tree)
@@ -108,7 +108,7 @@ def test_names_of_turns_do_not_matter(tree):
         assert again.key == one.key
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(MAXIMA)
 def test_copies_are_equal(tree):
     found = made(tree)
@@ -242,7 +242,7 @@ def read(text: str) -> str:
     return text.replace("^", "**")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(AMOUNTS, POINTS)
 def test_text_says_the_same(tree, values):
     found = made(tree)
@@ -265,7 +265,7 @@ def test_text_is_what_a_person_would_write():
 # ---- bounds -------------------------------------------------------------------------------------
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(MAXIMA, POINTS, st.integers(1, 7), st.integers(1, 7))
 def test_bounds_hold(tree, values, low, high):
     found = made(tree)
@@ -301,7 +301,7 @@ def document(value: Dim):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(MAXIMA)
 def test_documents_keep_it(tree):
     found = made(tree)
@@ -318,6 +318,22 @@ def test_documents_name_turns_as_they_like():
     text = json.dumps(data).replace('"~1"', '"turn"')
     ((_, value),) = program_from_json(json.loads(text), OPS).requirements
     assert value == over(HALVED, 2, DEPTH - 2)
+
+
+def test_deep_nesting_is_refused():
+    data = document(over(HALVED, 2, DEPTH - 2))
+    table = data["expressions"]
+    (entry,) = (each for each in table if each["kind"] == "greatest")
+    value = entry["value"]
+    for place in range(5):
+        table.append({**entry, "turn": f"turn{place}", "value": value})
+        factor = {"atom": len(table) - 1, "power": 1}
+        table.append(
+            {"kind": "dim", "terms": [{"coefficient": 1, "factors": [factor]}]}
+        )
+        value = len(table) - 1
+    with pytest.raises(ProgramError, match="in one another"):
+        program_from_json(data, OPS)
 
 
 def test_turns_that_depend_on_themselves_are_refused():

@@ -31,6 +31,8 @@ _SUM, _PRODUCT, _POWER, _ATOM = range(4)
 class Notation:
     """How one language writes formulas; this one is that of specs, which text for people uses too.
 
+    Specs cannot say the largest over the turns of a loop where there may be none: that is written for people alone.
+
     `write` puts parentheses where precedence asks for them, and around every quotient inside of a
     product, so that nobody has to know which way `a * b // c` is read.
     """
