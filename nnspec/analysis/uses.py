@@ -162,7 +162,7 @@ class Inside:
     ) -> Iterator[int]:
         floats = [v for v in node.outputs if self.function.types[v].dtype.is_float]
         if node.weight is not None:
-            if node.path not in frozen:
+            if node.path not in frozen and not self.use.frozen:
                 yield from floats
         elif node.callee is not None:
             needs = tuple(value in found for value in node.values())

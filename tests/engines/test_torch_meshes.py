@@ -82,6 +82,7 @@ RUNS = [
     staged("gpt2", (0, 1, 0, 1), "InterleavedZeroBubble"),
     staged("mlp", (0, 1, 1, 0), "ZBVZeroBubble"),
     staged("unet", (0, 1), "1F1B"),
+    staged("translator", (0, 1), "GPipe"),
     # Three: values that skip a stage, and tied weights at both ends.
     staged("unet", (0, 1, 2), "GPipe"),
     staged("gpt2", (0, 1, 2), "1F1B"),

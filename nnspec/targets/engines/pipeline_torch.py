@@ -33,7 +33,7 @@ MESH: dict[str, int] = {}
 SCHEDULE = ""
 
 MESHED = SPLITS = SHARDS = COPIES = EMBEDS = HOLDS_TABLES = True
-REDUCES_ONCE = GATHERS_ONCE = True
+REDUCES_ONCE = GATHERS_ONCE = TAKES_IDS = True
 
 
 class OnDevices(nn.Module):
@@ -264,8 +264,14 @@ class Exchanged(nn.Module):
     def __init__(self, stage: nn.Module) -> None:
         super().__init__()
         self.stage = stage
+        if TAKES_IDS:
+            self.is_new = True
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        if TAKES_IDS:
+            # The engine tries a new stage on memory as it finds it.
+            inputs = tuple(without_ids(x) if self.is_new else x for x in inputs)
+            self.is_new = False
         for x in inputs:
             if x.requires_grad:
                 x.register_hook(Tensor.contiguous)  # its gradient is sent back
@@ -273,6 +279,11 @@ class Exchanged(nn.Module):
         if isinstance(outputs, Tensor):
             return outputs.contiguous()
         return tuple(output.contiguous() for output in outputs)
+
+
+def without_ids(x: Tensor) -> Tensor:
+    """What can be any number stays so; places in tables are the first one."""
+    return x if x.is_floating_point() else torch.zeros_like(x)
 
 
 def ranks_of(copies: Sequence[tuple[int, str]]) -> list[int]:

@@ -136,7 +136,8 @@ def shard(
 ) -> nn.Module:
     """Shards weights, gradients and optimizer states over the processes of `mesh` (FSDP2).
 
-    Each block gathers its weights when it runs, inner ones first, and the rest of the model its own.
+    Each block gathers its weights when it runs, and the rest of the model its own. Inner blocks
+    come first: what they shard is not shared out once more.
     """
     options = {"mesh": mesh, "reshard_after_forward": SHARDED == "weights"}
     if policy is not None:

@@ -103,7 +103,8 @@ def emit_pipeline(
         programs = pipeline.stages.programs
         refuse_lost_gradients(programs, without_gradient(program), schedule)
     meshed = pipeline.flags["MESHED"]
-    parts = ("Exchanged", "Pipeline", "ranks_of", "value_of", "whole_name")
+    parts = ["Exchanged", "Pipeline", "ranks_of", "value_of", "whole_name"]
+    parts += ["without_ids"] if pipeline.flags["TAKES_IDS"] else []
     engine = Engine(
         (
             *_pipeline_tables(stages, ranks, schedule),
@@ -153,6 +154,7 @@ class StagedPlans:
         shape = self.shape
         embeds = any(Style.VOCABULARY in plan.styles.values() for plan in self.plans)
         return {
+            "TAKES_IDS": any(map(_takes_ids, self.stages.programs[1:])),
             "MESHED": shape.data * shape.tensor > 1,
             "SPLITS": shape.tensor > 1,
             "SHARDS": shape.shards,
@@ -163,6 +165,12 @@ class StagedPlans:
             "REDUCES_ONCE": shape.shards and shape.sharded == "states",
             "GATHERS_ONCE": shape.shards and shape.sharded == "gradients",
         }
+
+
+def _takes_ids(program: Program) -> bool:
+    """Whether a stage is given numbers that mean places in a table, or truths, which not every number is."""
+    types = program.main.types
+    return any(not types[v].dtype.is_float for v in values_of(program.main.inputs))
 
 
 def staged_plans(
