@@ -21,17 +21,25 @@ from nnspec.placement.clusters.file import cluster_of, preset
 from nnspec.placement.mesh import least_room as mesh_least_room
 from nnspec.placement.mesh import place as mesh_place
 from nnspec.placement.mesh import search as mesh_search
+from nnspec.placement.mesh import several as mesh_several
+from nnspec.placement.mesh.bounds import mean_bound
 from nnspec.placement.mesh.candidates import Meshes
 from nnspec.placement.mesh.chain import Chain
 from nnspec.placement.mesh.check import check_mesh
 from nnspec.placement.mesh.collectives import Wire
 from nnspec.placement.mesh.cost import Divided, MeshCost
+from nnspec.placement.mesh.cover import Cover
 from nnspec.placement.mesh.least_room import least_room
+from nnspec.placement.mesh.lines import Lines
+from nnspec.placement.mesh.packing import Packing
 from nnspec.placement.mesh.paths import Answer, Paths
 from nnspec.placement.mesh.pipelines import SCHEDULES, SEVERAL
 from nnspec.placement.mesh.place import best_mesh
 from nnspec.placement.mesh.plan import SHARDED, Mesh, MeshPlan, Sharded, mesh_from_json
+from nnspec.placement.mesh.sums import Share
 from nnspec.placement.mesh.tensor import shared_nodes
+from nnspec.placement.mesh.timed import TimedUses
+from nnspec.placement.mesh.weighed import WeighedUses
 from nnspec.placement.model import kernel_seconds
 from nnspec.placement.simulate import simulate_ranks
 from nnspec.source import Source
@@ -163,7 +171,8 @@ def test_bounds_of_many_meshes_are_raised_for_less_time(
     best = mesh_search.Search(meshes).run(every).best
     assert best is not None
     monkeypatch.setattr(mesh_search, "FEW", 0)
-    monkeypatch.setattr(mesh_search, "DIVISIONS", 0)
+    monkeypatch.setattr(mesh_several, "DIVISIONS", 0)
+    monkeypatch.setattr(mesh_several, "STEPS", 0)
     play, turns = Paths.play, 0
 
     def counted(
@@ -177,12 +186,12 @@ def test_bounds_of_many_meshes_are_raised_for_less_time(
     monkeypatch.setattr(Paths, "play", counted)
     made: list[int] = []
     for paths in (20_000, 2_000, 0):
-        monkeypatch.setattr(mesh_search, "PATHS", paths)
+        monkeypatch.setattr(mesh_several, "PATHS", paths)
         turns = 0
         found = mesh_search.Search(meshes).run(every)
         assert 0.7 * best.value < found.bound <= best.value * (1 + 1e-12)
         made.append(turns)
-    assert made[0] > 20 * made[1] > 0 == made[2], made
+    assert made[0] > 4 * made[1] > 0 == made[2], made
 
 
 @pytest.mark.slow
@@ -201,7 +210,7 @@ def test_all_divisions_are_tried_behind_the_other_meshes(
     best = min(each.value for mesh in every for each in every_division(meshes, mesh))
     found = mesh_search.Search(meshes).run(every)
     assert found.bound == pytest.approx(best, rel=1e-12)
-    monkeypatch.setattr(mesh_search, "PARTS", 0)
+    monkeypatch.setattr(mesh_several, "PARTS", 0)
     assert mesh_search.Search(meshes).run(every).bound < best
 
 
@@ -220,9 +229,9 @@ def test_meshes_that_have_no_room_do_not_keep_the_bound_down(
         if max(divided.peaks) <= meshes.usable
     )
     monkeypatch.setattr(mesh_search, "FEW", 0)
-    monkeypatch.setattr(mesh_search, "DIVISIONS", 0)
+    monkeypatch.setattr(mesh_several, "DIVISIONS", 0)
     found = mesh_search.Search(meshes).run(every)
-    monkeypatch.setattr(mesh_search, "ROOMS", 0)
+    monkeypatch.setattr(mesh_several, "STEPS", 0)
     without = mesh_search.Search(meshes).run(every)
     assert without.bound < 0.95 * best
     assert found.bound == pytest.approx(best, rel=1e-12)
@@ -237,7 +246,7 @@ def test_no_bound_is_above_any_division(memory: str) -> None:
     tried: Counter[str | None] = Counter()
     for mesh in meshes.all():
         cost = meshes.cost(mesh)
-        least = mesh_search.mean_bound(cost, meshes.usable)
+        least = mean_bound(cost, meshes.usable)
         if mesh.rounds > 1:
             least = max(
                 least, *(each.bound for each in answers(cost, 10, meshes.usable))
@@ -248,7 +257,7 @@ def test_no_bound_is_above_any_division(memory: str) -> None:
             tried[mesh.schedule] += 1
             assert divided.value >= least * (1 - 1e-12), mesh
             if mesh.rounds == 1 and mesh.pipeline > 1:
-                lines = mesh_search.Lines(divided.cost, meshes.usable)
+                lines = Lines(divided.cost, meshes.usable)
                 for stage, borders in enumerate(itertools.pairwise(divided.starts)):
                     bound = lines.seconds(stage, *borders, float("inf"))
                     assert bound is not None
@@ -303,12 +312,8 @@ def test_no_division_needs_less_memory(fixed: dict[str, int | str]) -> None:
     assert least_room(meshes, every, enough=least * (1 - 1e-9)).divided is None
 
 
-@pytest.mark.parametrize("depth", [3, 5])
-@pytest.mark.parametrize("order", ["linear -> relu", "relu -> linear"])
-def test_no_division_of_unlike_operators_needs_less_memory(
-    depth: int, order: str
-) -> None:
-    """A wide part, a run of equal ones, and narrow ones, with one stage or several on a rank."""
+def uneven(depth: int, order: str, memory: str = "60KiB") -> Meshes:
+    """A wide part, a run of equal ones, and narrow ones."""
     parts = {"linear": "Linear(64)", "relu": "relu"}
     wide = " -> ".join(parts[each] for each in order.split(" -> "))
     alike = " -> ".join(["Linear(16)"] * depth)
@@ -319,7 +324,16 @@ def test_no_division_of_unlike_operators_needs_less_memory(
     }}
     """
     (spec,) = load_source(Source("uneven.nns", source), ["Uneven"], {})
-    meshes = Meshes(Analysis(spec.program, Setting()), small("60KiB"), {"B": 8})
+    return Meshes(Analysis(spec.program, Setting()), small(memory), {"B": 8})
+
+
+@pytest.mark.parametrize("depth", [3, 5])
+@pytest.mark.parametrize("order", ["linear -> relu", "relu -> linear"])
+def test_no_division_of_unlike_operators_needs_less_memory(
+    depth: int, order: str
+) -> None:
+    """With one stage or several on a rank."""
+    meshes = uneven(depth, order)
     for rounds in (1, 2, 3):
         every = [mesh for mesh in meshes.all() if mesh.rounds == rounds]
         divisions = (each for mesh in every for each in every_division(meshes, mesh))
@@ -327,6 +341,94 @@ def test_no_division_of_unlike_operators_needs_less_memory(
         room = least_room(meshes, every)
         assert room.bytes == pytest.approx(least, rel=1e-12)
         assert room.is_least
+
+
+def busiest(divided: Divided) -> float:
+    """The seconds of the busiest rank, with those of what is in front of its first stage."""
+    cost, turns = divided.cost, divided.cost.mesh.microbatches
+    ahead = [cost.chain.forward.upto[start] for start in divided.starts]
+    work = zip(ahead, divided.loads, divided.synchronising, strict=False)
+    return max(before + turns * load + behind for before, load, behind in work)
+
+
+@pytest.mark.parametrize("memory", ["60KiB", "100KiB"])
+def test_no_division_that_has_room_keeps_all_ranks_less_busy(memory: str) -> None:
+    """By the numbers of operators that ranks can hold, and by dynamic programming, which is exact."""
+    meshes, tried = (
+        uneven(4, "linear -> relu", memory),
+        Counter[tuple[str | None, bool]](),
+    )
+    for mesh in meshes.all():
+        if mesh.rounds == 1 or mesh.microbatches != 4 or mesh.sharded == "states":
+            continue
+        cost = meshes.cost(mesh)
+        able = [
+            (busiest(each), each)
+            for each in every_division(meshes, mesh)
+            if max(each.peaks) <= meshes.usable
+        ]
+        least = min((seconds for seconds, _ in able), default=float("inf"))
+        uses = TimedUses(cost, meshes.usable)
+        packing = Packing(uses, 1e3, 10**9)
+        starts = packing.least()
+        tried[mesh.schedule, starts is not None] += 1
+        assert Cover(uses, 1e3).bound <= min(least, 1e3) * (1 + 1e-12)
+        if starts is None:
+            assert not able
+            continue
+        assert packing.most <= least * (1 + 1e-12)
+        loads = min(each.least for _, each in able)
+        assert packing.most >= loads * (1 - 1e-12)
+        found = cost.divided(starts)
+        assert max(found.peaks) <= meshes.usable * (1 + 1e-12)
+        assert packing.most <= busiest(found) * (1 + 1e-12)
+        steps = min(simulated(each) for _, each in able[::5])
+        assert steps >= packing.most * (1 - 1e-12)
+        assert Packing(uses, packing.most, 10**9).least() is None
+    assert sum(fits for _, fits in tried) == 3, tried
+
+
+@pytest.mark.parametrize("close", [1.05, 1e3])
+def test_paths_among_divisions_that_have_room_are_bounds(close: float) -> None:
+    """Their sums are least of all that have room and are not too busy, and no step takes less."""
+    meshes, tried = uneven(4, "linear -> relu", "60KiB"), 0
+    for mesh in meshes.all():
+        if mesh.rounds == 1 or mesh.microbatches != 4 or mesh.sharded != "nothing":
+            continue
+        every = every_division(meshes, mesh)
+        able = [each for each in every if max(each.peaks) <= meshes.usable]
+        if able:
+            seconds = close * min(map(busiest, able))
+            check_paths([each for each in able if busiest(each) < seconds], seconds)
+            tried += 1
+    assert tried > 5
+
+
+def check_paths(able: Sequence[Divided], seconds: float) -> None:
+    """Of the divisions that have room and are done before so many seconds."""
+    cost, usable = able[0].cost, max(max(each.peaks) for each in able)
+    uses = WeighedUses(cost, usable, seconds)
+
+    def least_sum(shares: Sequence[Share]) -> tuple[float, Sequence[int]]:
+        uses.shares = shares
+        packing = Packing(uses, float("inf"), 10**9)
+        starts = packing.least()
+        assert starts is not None
+        assert max(cost.divided(starts).peaks) <= usable * (1 + 1e-12)
+        assert packing.most == pytest.approx(weighed(shares, starts), rel=1e-12)
+        least = min(weighed(shares, each.starts) for each in able)
+        assert packing.most <= least * (1 + 1e-12)
+        return packing.most, starts
+
+    play = Paths(cost).play(able[0].starts, float("inf"), seconds, least_sum)
+    bound = max(each.bound for each in itertools.islice(play, 3))
+    some = able[:: 1 + len(able) // 50]
+    assert min(map(simulated, some)) >= bound * (1 - 1e-12)
+
+
+def weighed(shares: Sequence[Share], starts: Sequence[int]) -> float:
+    borders = itertools.pairwise(starts)
+    return sum(share.of(*each) for share, each in zip(shares, borders, strict=True))
 
 
 def test_what_was_not_looked_at_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,11 +14,11 @@ from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors
 from nnspec.ir.dims import Size
 from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.evaluate import TOLERANCE
+from nnspec.placement.mesh.bounds import mean_bound
 from nnspec.placement.mesh.candidates import Meshes
 from nnspec.placement.mesh.pipelines import refusal, refusal_of_shards
 from nnspec.placement.mesh.plan import Mesh, MeshPlan
 from nnspec.placement.mesh.result import Result, Verdict
-from nnspec.placement.mesh.search import mean_bound
 from nnspec.placement.room import in_bytes, to_the_byte
 from nnspec.placement.stages import stages_of_mesh
 

@@ -1,7 +1,8 @@
 """What the fullest rank of a mesh has in use at least, by how many operators its ranks can hold.
 
-Of each rank is asked how many operators its stages can hold, wherever they stand, before more
-is in use; all ranks together have to hold all. Operators that take little are not counted,
+Of each rank is asked how many operators its stages can hold, wherever they stand, before its
+measure (that of `nnspec.placement.mesh.uses`, bytes in use or seconds) is larger; all ranks together
+have to hold all. Operators that take little are not counted,
 and stages that hold nothing else are no more than there are of those.
 Where a model repeats one block, that is about all that matters, and a division is made of it.
 """
@@ -9,12 +10,13 @@ Where a model repeats one block, that is about all that matters, and a division 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 from math import inf
+from operator import add, le, lt
 
-from nnspec.placement.mesh.uses import Bytes, Use, Uses
+from nnspec.placement.mesh.uses import Amounts, Use, Uses
 
 LITTLE = 0.5
 """Operators that take less than this share of the mean are not counted."""
@@ -25,9 +27,12 @@ Load = tuple[int, int]
 Counts = tuple[int, ...]
 """How many operators each stage of a rank holds."""
 
+Way = tuple[Counts, Use]
+"""So many, with what is in use at least."""
+
 
 class Cover:
-    """How many operators the ranks of a mesh can hold, with less than `most` bytes in use."""
+    """How many operators the ranks of a mesh can hold, with a measure below `most`."""
 
     def __init__(self, uses: Uses, most: float) -> None:
         self.uses = uses
@@ -38,11 +43,11 @@ class Cover:
         self.steps = uses.count**2 // 8
         """What making this takes, in steps of `nnspec.placement.mesh.packing`, about."""
         self.uncounted = len(sizes) - self.upto[-1]
-        self._least: dict[object, Mapping[int, Bytes]] = {}
+        self._least: dict[object, Mapping[int, Amounts]] = {}
 
     @cached_property
     def bound(self) -> float:
-        """What the fullest rank has in use at least; `most` if that or more."""
+        """The largest measure of a rank at least; `most` if that or more."""
         rooms = sorted({use for rank in self._ranks for use, _ in rank.values()})
         place = bisect_left(rooms, True, key=lambda room: self._hold_all(room))
         return rooms[place] if place < len(rooms) else self.most
@@ -99,53 +104,66 @@ class Cover:
 
     @cached_property
     def _ranks(self) -> list[Mapping[Load, tuple[float, Counts]]]:
-        """For each rank and load the least in use, and how many operators are on each stage."""
-        found: list[Mapping[Load, tuple[float, Counts]]] = []
-        for stages in self.uses.stages:
-            best: dict[Load, tuple[float, Counts]] = {}
-            for counts, use in self._choices(stages, (), ()):
-                load, mine = (sum(counts), counts.count(0)), (max(use), counts)
-                best[load] = min(mine, best.get(load, mine))
-            found.append(best)
-        return found
+        """For each rank and load the least measure, and how many operators are on each stage."""
+        return [self._of_rank(rank) for rank in range(len(self.uses.stages))]
 
-    def _choices(
-        self, stages: Sequence[int], counts: Counts, use: Use
-    ) -> Iterator[tuple[Counts, Use]]:
-        if len(counts) == len(stages):
-            yield counts, use
-            return
-        stage = stages[len(counts)]
-        for count, amounts in self._least_of(stage).items():
-            more = self.uses.at_moments(stage, amounts)
-            self.steps += 1 + len(more) // 8
-            if counts:
-                more = tuple(map(float.__add__, use, more))
-            if max(more) < self.most:
-                yield from self._choices(stages, (*counts, count), more)
+    def _of_rank(self, rank: int) -> Mapping[Load, tuple[float, Counts]]:
+        *stages, last = self.uses.stages[rank]
+        limits = self.uses.limits(rank, self.most)
+        ways: Sequence[Way] = [((), self.uses.nothing(rank))]
+        for stage in stages:
+            ways = _not_exceeded(self._longer(ways, stage, limits))
+        best: dict[Load, tuple[float, Counts]] = {}
+        for counts, use in self._longer(ways, last, limits):
+            load, mine = _load(counts), (self.uses.measure(use), counts)
+            best[load] = min(mine, best.get(load, mine))
+        return best
+
+    def _longer(self, ways: Sequence[Way], stage: int, limits: Use) -> Iterator[Way]:
+        """All ways with one more stage that stay within the limits."""
+        least = [
+            (count, self.uses.at_moments(stage, amounts))
+            for count, amounts in self._least_of(stage).items()
+        ]
+        self.steps += len(ways) * len(least) * (1 + len(limits) // 8)
+        for counts, before in ways:
+            for count, more in least:
+                use = tuple(map(add, before, more))
+                if all(map(lt, use, limits)):
+                    yield (*counts, count), use
 
     # ---- one stage -----------------------------------------------------------------------
 
-    def _least_of(self, stage: int) -> Mapping[int, Bytes]:
-        """The least bytes of each kind for each number of operators, wherever the stage stands."""
-        cost, last = self.uses.cost, self.uses.cost.stages - 1
-        key = not stage, stage == last, cost.moves(stage), cost.moves(stage + 1)
+    def _least_of(self, stage: int) -> Mapping[int, Amounts]:
+        """The least of each amount for each number of operators, wherever the stage stands."""
+        key = self.uses.kinds[stage]
         if key not in self._least:
             self._least[key] = self._least_anywhere(stage)
         return self._least[key]
 
-    def _least_anywhere(self, stage: int) -> Mapping[int, Bytes]:
+    def _least_anywhere(self, stage: int) -> Mapping[int, Amounts]:
         count, last = self.uses.count, self.uses.cost.stages - 1
-        found: dict[int, Bytes] = {}
+        found: dict[int, Amounts] = {}
         for first in range(1, count) if stage else (0,):
             for end in range(first + 1, count) if stage < last else (count,):
-                if self.uses.grown(first, end) >= self.most:
+                if self.uses.is_too_much(first, end, self.most):
                     break
-                amounts = self.uses.bytes(stage, first, end)
+                amounts = self.uses.amounts(stage, first, end)
                 number = self.upto[end] - self.upto[first]
-                found[number] = _least(amounts, found.get(number, amounts))
+                found[number] = tuple(map(min, amounts, found.get(number, amounts)))
         return found
 
 
-def _least(one: Bytes, other: Bytes) -> Bytes:
-    return min(one[0], other[0]), min(one[1], other[1]), min(one[2], other[2])
+def _load(counts: Counts) -> Load:
+    return sum(counts), counts.count(0)
+
+
+def _not_exceeded(ways: Iterable[Way]) -> Sequence[Way]:
+    """Of the ways to hold as many those that have something less in use than each other one."""
+    best: dict[Load, list[Way]] = {}
+    for way in ways:
+        rivals = best.setdefault(_load(way[0]), [])
+        if not any(all(map(le, use, way[1])) for _, use in rivals):
+            rivals[:] = [each for each in rivals if not all(map(le, way[1], each[1]))]
+            rivals.append(way)
+    return [way for rivals in best.values() for way in rivals]

@@ -1,7 +1,7 @@
 """The division of a mesh whose fullest rank has least in use: exact, by dynamic programming.
 
-What a rank has in use depends on where its own stages start and end. So the model is
-divided from rank to rank, and a state is how far each round has come: the first stages of
+What a rank has in use, and for how long it is busy, depends on where its own stages start and end. So the
+model is divided from rank to rank, and a state is how far each round has come: the first stages of
 all ranks stand in a line, and so do the second ones, and so on. Where operators are
 alike, as the blocks of a transformer, it does not matter which of them a stage has but how
 many, so of all places among them one is kept, and the number of those that are taken.
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate, combinations_with_replacement
+from operator import lt
 from typing import NamedTuple
 
 from nnspec.placement.mesh.uses import Use, Uses
@@ -26,7 +27,7 @@ Lengths = tuple[int, ...]
 """How many operators each stage of a rank has."""
 
 Step = tuple[Fronts, int, float, Lengths]
-"""How far a rank takes each round, how many of the run it takes, and what it has in use."""
+"""How far a rank takes each round, how many of the run it takes, and the measure of what it has in use."""
 
 
 class Part(NamedTuple):
@@ -48,12 +49,17 @@ class Unfinished(Exception):
 
 
 class Packing:
-    """The divisions of one mesh in which no rank has `most` bytes or more in use."""
+    """The divisions of one mesh in which the measure of all ranks is less than `most`.
+
+    The measure is that of `uses`: bytes, seconds (`nnspec.placement.mesh.timed`), or a sum
+    (`nnspec.placement.mesh.weighed`).
+    """
 
     def __init__(self, uses: Uses, most: float, steps: int) -> None:
         self.uses = uses
         self.most = most
         self.steps, self.taken = steps, 0
+        self._limits: Use = ()
         mesh = uses.cost.mesh
         self.ranks, self.rounds = mesh.pipeline, mesh.rounds
         self.back_again = mesh.schedule == "ZBVZeroBubble"
@@ -65,7 +71,9 @@ class Packing:
         self.places = [n for n in range(uses.count + 1) if n not in inner]
 
     def least(self) -> Sequence[int] | None:
-        """Where stages start for which the fullest rank has least in use; None if there are none.
+        """Where stages start for which the measure of all ranks is least; None if there are none.
+
+        `most` is that measure then.
 
         Raises Unfinished after too many steps.
         """
@@ -91,7 +99,7 @@ class Packing:
     def _through(
         self, fronts: Fronts, ends: Fronts
     ) -> tuple[float, Sequence[int]] | None:
-        """The least in use, and where stages start."""
+        """The least measure, and where stages start."""
         best: dict[State, float] = {(fronts, 0): 0.0}
         came: list[dict[State, tuple[State, Lengths]]] = []
         for rank in range(self.ranks):
@@ -105,17 +113,19 @@ class Packing:
     def _behind(
         self, rank: int, before: Mapping[State, float], ends: Fronts
     ) -> tuple[dict[State, float], dict[State, tuple[State, Lengths]]]:
-        """The states behind a rank, with the least in use so far, and where they come from."""
+        """The states behind a rank, with the least measure so far, and where they come from."""
         reached: dict[State, float] = {}
         origin: dict[State, tuple[State, Lengths]] = {}
         refused: set[State] = set()
         steps: dict[Fronts, Sequence[Step]] = {}
+        together = self.uses.together
         for state, used in before.items():
             fronts, taken = state
             if fronts not in steps:
                 steps[fronts] = self._steps(rank, fronts, ends)
-            for behind, more, peak, lengths in steps[fronts]:
-                value, after = max(peak, used), (behind, taken + more)
+            for behind, more, measure, lengths in steps[fronts]:
+                after = behind, taken + more
+                value = together(measure, used)
                 if after in refused or value >= reached.get(after, self.most):
                     continue
                 if after in reached or self._goes_on(rank, after, ends):
@@ -133,20 +143,20 @@ class Packing:
             return not left
         if self.back_again:
             fronts, ends = fronts[:1], fronts[1:]
-        lying, kept = (
+        amounts = [
             left * alike
             + sum(map(upto.__getitem__, ends))
             - sum(map(upto.__getitem__, fronts))
             for upto, alike in self._beside
-        )
-        return self.uses.have_room(rank + 1, lying, kept, self.most)
+        ]
+        return self.uses.have_room(rank + 1, amounts, self.most)
 
     @cached_property
     def _beside(self) -> list[tuple[Sequence[float], float]]:
-        """Up to each place what lies there, and what is kept, beside the run, and by one operator of it."""
+        """Up to each place what there is of each sum beside the run, and in one operator of it."""
         first, last = self.first, self.last
         found: list[tuple[Sequence[float], float]] = []
-        for upto in (self.uses.cost.lying_upto, self.uses.chain.kept.upto):
+        for upto in self.uses.sums:
             beside = [
                 upto[min(place, first)] + upto[max(place, last)] - upto[last]
                 for place in range(len(upto))
@@ -168,13 +178,14 @@ class Packing:
     # ---- the stages of one rank ----------------------------------------------------------
 
     def _steps(self, rank: int, fronts: Fronts, ends: Fronts) -> Sequence[Step]:
-        """How far a rank may take the rounds: of those that come equally far, what has least in use."""
+        """How far a rank may take the rounds: of those that come equally far, what has the least measure."""
         best: dict[tuple[Fronts, int], Step] = {}
-        nothing = (0.0,) * len(self.uses.in_flight[self.uses.stages[rank][0]])
-        for part in self._stages(rank, fronts, ends, Part((), 0, nothing, ())):
-            key, peak = (part.behind, part.taken), max(part.use)
-            if key not in best or peak < best[key][2]:
-                best[key] = (*key, peak, part.lengths)
+        self._limits = self.uses.limits(rank, self.most)
+        nothing = Part((), 0, self.uses.nothing(rank, fronts[0]), ())
+        for part in self._stages(rank, fronts, ends, nothing):
+            key, measure = (part.behind, part.taken), self.uses.measure(part.use)
+            if key not in best or measure < best[key][2]:
+                best[key] = (*key, measure, part.lengths)
         return list(best.values())
 
     def _stages(
@@ -190,14 +201,17 @@ class Packing:
             for count, first, last in self._spans(*sorted((fronts[way], place))):
                 self._count()
                 grown = self.uses.grown_at_moments(stage, first, last)
-                if max(_sum(before.use, grown)) >= self.most:
+                if not self._is_within(_sum(before.use, grown)):
                     if not count:  # what ends farther has all of this
                         return
                     break
                 use = _sum(before.use, self.uses.use(stage, first, last))
-                if max(use) < self.most:
+                if self._is_within(use):
                     part = before.with_stage(place, count, use, last - first)
                     yield from self._stages(rank, fronts, ends, part)
+
+    def _is_within(self, use: Use) -> bool:
+        return all(map(lt, use, self._limits))
 
     def _count(self) -> None:
         self.taken += 1

@@ -15,19 +15,22 @@ ends last, and the division that makes the mean path shortest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count, pairwise
 
 from nnspec.placement.mesh.cost import MeshCost
 from nnspec.placement.mesh.pipelines import Part
 from nnspec.placement.mesh.rooms import Rooms
+from nnspec.placement.mesh.seconds import Seconds
 from nnspec.placement.mesh.sums import Share, least_sum
 from nnspec.placement.mesh.timetable import StageTimes, Timetable
 from nnspec.records import dataclass
 
 ROUNDED = 1e-9
 """The share by which what is in use may be counted wrong."""
+
+LeastSum = Callable[[Sequence[Share]], tuple[float, Sequence[int]]]
+"""The least sum over stages, and where they start that have it, with the end of the last."""
 
 Weights = dict[tuple[Part, int], float]
 """How often each part of each stage stands on a mean path."""
@@ -37,28 +40,29 @@ Weights = dict[tuple[Part, int], float]
 class Answer:
     """A division, and what no division takes less than by the paths so far."""
 
-    starts: tuple[int, ...]
+    starts: Sequence[int]
     bound: float
 
 
 class Paths:
-    """The paths and divisions of one mesh.
-
-    What is not a sum over operators (latencies of collectives, weights that stages share)
-    is left out, which makes bounds lower, never higher.
-    """
+    """The paths and divisions of one mesh, of what is a sum over operators."""
 
     def __init__(self, cost: MeshCost) -> None:
         self.cost = cost
         self.mesh = cost.mesh
-        self.free = cost.without_latency()
+        self.seconds = Seconds(cost)
 
     def play(
-        self, starts: Sequence[int], usable: float, target: float
+        self,
+        starts: Sequence[int],
+        usable: float,
+        target: float,
+        least_sum: LeastSum = least_sum,
     ) -> Iterator[Answer]:
         """Divisions with bounds, from a first division on, as many as are asked for.
 
-        The bounds are of divisions that have room in `usable` bytes on each rank. `target`
+        The bounds are of divisions that have room in `usable` bytes on each rank, and that
+        `least_sum` looks at. `target`
         is about what they are to reach, in seconds: time counts in units of that and room
         in units of `usable`, and what is larger is looked at. What is found later counts
         for more: the n-th path and division n times.
@@ -98,9 +102,11 @@ class Paths:
         """For each stage the seconds of F, B, I and W."""
         found: list[list[float]] = []
         for stage, (first, last) in enumerate(pairwise(starts)):
-            moving = self._sent(stage, first) + self._sent(stage + 1, last)
+            moving = self.seconds.sent(stage, first) + self.seconds.sent(
+                stage + 1, last
+            )
             forward, backward, inputs, weights = (
-                upto[last] - upto[first] for upto in self._upto
+                upto[last] - upto[first] for upto in self.seconds.upto
             )
             backward += moving
             halves = (inputs + moving, weights) if stage else (0.0, backward)
@@ -111,7 +117,7 @@ class Paths:
         """For each rank the seconds behind its last part."""
         found = [0.0] * self.mesh.pipeline
         for rank, (first, last) in zip(self.cost.ranks, pairwise(starts), strict=True):
-            found[rank] += self._ends[last] - self._ends[first]
+            found[rank] += self.seconds.ends[last] - self.seconds.ends[first]
         return found
 
     # ---- the division for which a mean path is shortest ----------------------------------
@@ -147,72 +153,15 @@ class Paths:
         upto = [
             sum(factor * each for factor, each in zip(factors, row, strict=True))
             + ends * end
-            for *row, end in zip(*self._upto, self._ends, strict=True)
+            for *row, end in zip(*self.seconds.upto, self.seconds.ends, strict=True)
         ]
         moving = forward + back + inputs
         places = range(self.cost.chain.count + 1)
         return Share(
             upto,
-            [moving * self._sent(stage, place) for place in places],
-            [moving * self._sent(stage + 1, place) for place in places],
+            [moving * self.seconds.sent(stage, place) for place in places],
+            [moving * self.seconds.sent(stage + 1, place) for place in places],
         )
-
-    # ---- sums over operators -------------------------------------------------------------
-
-    @cached_property
-    def _upto(self) -> tuple[list[float], ...]:
-        """The seconds of F, B, I and W of the first n operators, for each n."""
-        chain = self.cost.chain
-        passed = [self._passed(n) for n in range(chain.count + 1)]
-        gathered = [gathering for gathering, _ in passed]
-        both = [gathering + scattering for gathering, scattering in passed]
-        scattered = [scattering for _, scattering in passed]
-        pairs = (
-            (chain.forward, gathered),
-            (chain.backward, both),
-            (chain.inputs, gathered),
-            (chain.weight_gradients, scattered),
-        )
-        return tuple(
-            [a + b for a, b in zip(sums.upto, more, strict=True)]
-            for sums, more in pairs
-        )
-
-    def _passed(self, operators: int) -> tuple[float, float]:
-        """The seconds for sharded weights and gradients of the first operators."""
-        chain, data, level = self.cost.chain, self.free.data, self.free.level
-        devices = self.mesh.data
-        weights = data.gather(chain.weights.upto[operators], devices)
-        gradients = data.gather(chain.gradients.upto[operators], devices)
-        return (weights if level >= 3 else 0.0, gradients if level >= 2 else 0.0)
-
-    @cached_property
-    def _ends(self) -> list[float]:
-        """The seconds behind the last part for the first n operators, for each n."""
-        chain, data, level = self.cost.chain, self.free.data, self.free.level
-        devices, cost = self.mesh.data, self.cost
-        share = devices if level else 1
-        found: list[float] = []
-        for weights, gradients, updates in zip(
-            chain.weights.upto, chain.gradients.upto, chain.updates.upto, strict=True
-        ):
-            seconds = updates / share / cost.bandwidth
-            if level < 2:
-                seconds += data.gather(gradients, devices)
-            if level < 3:
-                seconds += data.gather(weights if level else gradients, devices)
-            found.append(seconds)
-        return found
-
-    def _sent(self, border: int, cut: int) -> float:
-        """The seconds of what goes from rank to rank in front of a stage."""
-        if not self.cost.moves(border):
-            return 0.0
-        return self._sends[cut]
-
-    @cached_property
-    def _sends(self) -> list[float]:
-        return [self.cost.line.send(cut) for cut in self.cost.chain.cuts]
 
 
 def _last_rank(table: Timetable, ends: Sequence[float]) -> int:

@@ -68,7 +68,7 @@ def _proof(found: Found) -> str:
         return f"{lines}, takes as long or longer, and so does every other one"
     return (
         f"{lines}, takes {found.lines:.6g} s or more; of those with several none is shorter "
-        "than a mean of paths through its timetable, or than the work of the mean rank"
+        "than a mean of paths through its timetable, or than the work of its busiest rank"
     )
 
 

@@ -19,6 +19,10 @@ class Share:
     first: Sequence[float]
     last: Sequence[float]
 
+    def of(self, first: int, last: int) -> float:
+        """What the stage adds with the operators from `first` to before `last`."""
+        return self.upto[last] - self.upto[first] + self.first[first] + self.last[last]
+
 
 def least_sum(shares: Sequence[Share]) -> tuple[float, tuple[int, ...]]:
     """The least sum, and where the stages start that have it, with the end of the last.

@@ -1,15 +1,21 @@
-"""What the stages of one mesh have in use at each moment at which a rank can have most."""
+"""What the stages of one mesh have in use at each moment at which a rank can have most.
+
+`Uses` says so wherever the model is cut, and what bounds it. What the programs that look for
+divisions (`nnspec.placement.mesh.packing`, `nnspec.placement.mesh.cover`) are to make small on the
+fullest rank is its measure, here the most bytes at any moment.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 
 from nnspec.placement.mesh.cost import ROUNDED, MeshCost
 from nnspec.placement.mesh.pipelines import flights
 
-Bytes = tuple[float, float, float]
-"""What always lies on a stage, what it keeps of a micro-batch, and between halves."""
+Amounts = tuple[float, ...]
+"""The bytes that always lie on a stage, that it keeps of a micro-batch, and between halves."""
 
 Use = tuple[float, ...]
 """The bytes in use at each moment."""
@@ -29,22 +35,40 @@ class Uses:
             for moments in every
             for place, (stage, *_) in enumerate(moments[0])
         }
+        self.kinds = [self._kind(stage) for stage in range(cost.stages)]
+        self._amounts: dict[tuple[object, int, int], Amounts] = {}
         self._uses: dict[tuple[int, int, int], Use] = {}
+        self._grown: dict[tuple[int, int, int], Use] = {}
+
+    def _kind(self, stage: int) -> tuple[bool, ...]:
+        """What the amounts of a stage depend on, beside its operators."""
+        moves = self.cost.moves
+        return not stage, stage + 1 == self.cost.stages, moves(stage), moves(stage + 1)
+
+    def nothing(self, rank: int, ahead: int = 0) -> Use:
+        """What a rank has in use before it has a stage, the first behind so many operators or more."""
+        return (0.0,) * len(self.in_flight[self.stages[rank][0]])
 
     def use(self, stage: int, first: int, last: int) -> Use:
         """What a stage has in use."""
         key = stage, first, last
         if key not in self._uses:
-            self._uses[key] = self.at_moments(stage, self.bytes(stage, first, last))
+            self._uses[key] = self.at_moments(stage, self.amounts(stage, first, last))
         return self._uses[key]
 
-    def bytes(self, stage: int, first: int, last: int) -> Bytes:
-        """The bytes of a stage."""
+    def amounts(self, stage: int, first: int, last: int) -> Amounts:
+        """The amounts of a stage, which are the same for all of its kind."""
+        key = self.kinds[stage], first, last
+        if key not in self._amounts:
+            self._amounts[key] = self._amounts_of(stage, first, last)
+        return self._amounts[key]
+
+    def _amounts_of(self, stage: int, first: int, last: int) -> Amounts:
         keeps = self.chain.kept.between(first, last) + self.chain.cuts[first]
         between = self.chain.between_halves.between(first, last) if stage else 0.0
         return self.cost.lying(stage, first, last), keeps, between
 
-    def at_moments(self, stage: int, amounts: Bytes) -> Use:
+    def at_moments(self, stage: int, amounts: Amounts) -> Use:
         """What is in use of them."""
         lying, keeps, between = amounts
         return tuple(
@@ -52,21 +76,54 @@ class Uses:
             for flying, halves in self.in_flight[stage]
         )
 
+    # ---- what is to be small -------------------------------------------------------------
+
+    def measure(self, use: Use) -> float:
+        """What is to be small of what a rank has in use."""
+        return max(use)
+
+    def together(self, one: float, other: float) -> float:
+        """The measure of two ranks: here that of the fullest."""
+        return max(one, other)
+
+    def limits(self, rank: int, most: float) -> Use:
+        """What a rank has to have less than at each moment, for its measure to be below `most`."""
+        return (most,) * len(self.nothing(rank))
+
     # ---- bounds --------------------------------------------------------------------------
 
     def grown(self, first: int, last: int) -> float:
-        """What is in use at least where these operators are, alone or with more of them."""
+        """The bytes that are in use at least where these operators are, alone or with more of them."""
         lying, kept = self.cost.lying_upto, self.chain.kept.upto
         return lying[last] - lying[first] + kept[last] - kept[first]
 
-    def grown_at_moments(self, stage: int, first: int, last: int) -> Use:
-        """The same, at each moment of the stage's rank."""
-        lying, kept = self.cost.lying_upto, self.chain.kept.upto
-        amounts = lying[last] - lying[first], kept[last] - kept[first], 0.0
-        return self.at_moments(stage, amounts)
+    def is_too_much(self, first: int, last: int, most: float) -> bool:
+        """Whether no rank with these operators has a measure below `most`."""
+        return self.grown(first, last) >= most
 
-    def have_room(self, rank: int, lying: float, kept: float, most: float) -> bool:
-        """Whether the ranks from this one on may have room for so much, as in `room_of_all`."""
+    def grown_at_moments(self, stage: int, first: int, last: int) -> Use:
+        """What is in use at least at each moment, where these operators are, alone or with more of them."""
+        key = stage, first, last
+        if key not in self._grown:
+            amounts = self._grown_amounts(first, last)
+            self._grown[key] = self.at_moments(stage, amounts)
+        return self._grown[key]
+
+    def _grown_amounts(self, first: int, last: int) -> Amounts:
+        lying, kept = self.cost.lying_upto, self.chain.kept.upto
+        return lying[last] - lying[first], kept[last] - kept[first], 0.0
+
+    @cached_property
+    def sums(self) -> list[Sequence[float]]:
+        """Of the first n operators, for each n, what lies there at least, and what is kept."""
+        return [self.cost.lying_upto, self.chain.kept.upto]
+
+    def have_room(self, rank: int, left: Sequence[float], most: float) -> bool:
+        """Whether the ranks from this one on may have room for so much, as in `room_of_all`.
+
+        `left` is of `sums`.
+        """
+        lying, kept = left
         count, whole, least = self._behind[rank]
         most *= 1 + ROUNDED
         return lying <= most * count and kept <= most * whole - lying * least
