@@ -3,7 +3,9 @@
 `python -m benchmarks.placement FOLDER` reads every graph below the folder in the format of
 "Efficient Algorithms for Device Placement of DNN Graph Operators" (Tarnawski et al.,
 NeurIPS 2020). Graphs below a folder `latency` are placed for the time of one sample,
-others for the largest load, with the devices in a line and without. Expert splits below
+others for the largest load, with the devices in a line and without. Of a graph with a
+backward pass that is the value for `train` and for `throughput` alike: one plan has a row
+for each, with the seconds that it took. Expert splits below
 a folder `experts` are costed for both. `--json` prints a list for programs.
 
 For latency, values stream through host memory from one accelerator to another; `--staged`
@@ -53,13 +55,16 @@ class Row:
     error: str = ""
 
 
-def tasks(path: Path, folder: Path) -> Iterator[tuple[Objective, bool]]:
-    """What is asked of a graph: the objective, and whether devices stand in a line."""
+def tasks(path: Path, folder: Path) -> Iterator[tuple[tuple[Objective, ...], bool]]:
+    """What is asked of a graph: the objectives, which one plan answers, and whether devices
+    stand in a line.
+    """
     if "latency" in path.relative_to(folder).parts or folder.name == "latency":
-        yield "latency", False
+        yield ("latency",), False
         return
+    trains = _has_backward(path)
     for contiguous in (True, False):
-        yield "train" if _has_backward(path) else "throughput", contiguous
+        yield ("train", "throughput") if trains else ("throughput",), contiguous
 
 
 def _has_backward(path: Path) -> bool:
@@ -72,18 +77,18 @@ def _has_backward(path: Path) -> bool:
 
 def measured(path: Path, folder: Path, effort: float, staged: bool) -> Iterator[Row]:
     name = path.relative_to(folder).with_suffix("").as_posix()
-    for objective, contiguous in tasks(path, folder):
+    for objectives, contiguous in tasks(path, folder):
         start = time.perf_counter()
-        asked = name, objective, contiguous
         try:
             graph, cluster = read_graph(path, staged)
-            plan = place(graph, cluster, objective, Options(contiguous, effort))
+            plan = place(graph, cluster, objectives[0], Options(contiguous, effort))
+            found = plan.value, plan.bound
+            said = {"method": plan.method}
         except (SpecError, SpecErrors) as error:
-            seconds = time.perf_counter() - start
-            yield Row(*asked, None, None, seconds, error=_said(error))
-            continue
+            found, said = (None, None), {"error": _said(error)}
         seconds = time.perf_counter() - start
-        yield Row(*asked, plan.value, plan.bound, seconds, plan.method)
+        for objective in objectives:
+            yield Row(name, objective, contiguous, *found, seconds, **said)
 
 
 def _said(error: SpecError | SpecErrors) -> str:

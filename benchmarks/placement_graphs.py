@@ -7,6 +7,7 @@ host memory; the host's cores move values in no time.
 from __future__ import annotations
 
 import json
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,9 @@ def _operator(node: dict[str, Any]) -> Operator:
 
 
 def _cluster(name: str, data: dict[str, Any], staged: bool) -> Cluster:
+    memory = float(data["maxSizePerFPGA"])
     accelerator = {
-        "memory": int(data["maxSizePerFPGA"]),
+        "memory": None if memory == inf else int(memory),
         "port": {"bandwidth": 1.0},
     }
     # Memory binds accelerators only: the catalogue's figure for hosts does not count.

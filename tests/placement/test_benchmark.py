@@ -62,7 +62,13 @@ def test_forward_and_backward_pass_are_found_by_themselves(
         each |= {"isBackwardNode": number >= 3, "colorClass": min(number, 5 - number)}
     (tmp_path / "train.json").write_text(json.dumps(graph))
     found = rows(tmp_path, capsys)
-    assert [row["objective"] for row in found] == ["train", "train"]
+    assert [(row["objective"], row["contiguous"]) for row in found] == [
+        ("train", True),
+        ("throughput", True),
+        ("train", False),
+        ("throughput", False),
+    ]
+    assert found[0] == found[1] | {"objective": "train"}
     assert all(row["value"] == row["bound"] for row in found)
 
 
@@ -91,6 +97,14 @@ def test_what_cannot_be_placed_gets_a_row_that_says_so(
     for row in found:
         assert row["value"] is None
         assert row["error"].startswith(said)
+
+
+def test_memory_may_be_without_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = json.dumps(chain(3, maxSizePerFPGA=float("inf")))
+    (tmp_path / "graph.json").write_text(graph)
+    assert [row["value"] for row in rows(tmp_path, capsys)] == [3.0, 3.0]
 
 
 def test_a_broken_file_does_not_stop_the_others(
