@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -250,7 +251,7 @@ def test_intervals_are_exact_on_chains_and_an_upper_bound_elsewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "nodes"), [(None, False), ("returns", False), (None, True)]
+    ("line", "nodes"), [*product((None, "returns"), (False, True))]
 )
 def test_constraint_programming_is_exact(line, nodes: bool) -> None:
     for instance, brute in placeable(range(4000, 4060), nodes=nodes):

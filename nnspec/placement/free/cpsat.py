@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import combinations, permutations, product
 from typing import TYPE_CHECKING
 
 from nnspec.placement.links import Crossing
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 FINEST = 2**40
 """The scale of the largest sum where no power of ten makes all amounts whole."""
+
+
+MOST_TO_ORDER = 16
+"""So many devices that links tell apart may stand in any order; more stand in their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +66,21 @@ def solve(
         model.hint(known)
     model.least(math.floor(floor * scale * (1 - 1e-12)))
     found = model.solve(effort)
-    if problem.line and problem.links.count and len(problem.classes) > 1:
+    if _tells_devices_apart(problem) and len(slots) > MOST_TO_ORDER:
         # Only one order of the devices was tried: that proves nothing of the others.
         return Solved(found.devices, floor)
     return found
 
 
+def _tells_devices_apart(problem: Problem) -> bool:
+    """Whether devices stand in a line in which it matters which of them is where."""
+    return bool(problem.line and problem.links.count and len(problem.classes) > 1)
+
+
 def _slots(problem: Problem) -> list[Slot]:
     """All devices; in a line, enough places for every order of their classes.
 
-    Links tell devices apart: with those, a line has the devices in their own order.
+    Links tell devices apart: with those, the slots are the devices.
     """
     if not problem.line or len(problem.classes) == 1 or problem.links.count:
         return [
@@ -126,7 +136,9 @@ class _Model:
             self.model.add(sum(work) <= self.load)
             self._limit_memory(place, slot)
         self._limit_links()
-        if problem.line:
+        if _tells_devices_apart(problem) and len(slots) <= MOST_TO_ORDER:
+            self._keep_some_line()
+        elif problem.line:
             self._keep_line()
         elif slots:
             self._break_symmetry()
@@ -235,6 +247,29 @@ class _Model:
                     self.model.add(
                         sum(self.at[other][upto]) <= sum(self.at[unit][upto])
                     )
+
+    def _keep_some_line(self) -> None:
+        """Units that must not be behind others are in no later slot, by some order of slots."""
+        before = self._order_of_slots()
+        for unit, others in enumerate(self.problem.line):
+            for other, (first, last) in product(others, before):
+                # The unit is in the slot that is the later one, the other in the earlier.
+                misplaced = (self.at[unit][last], self.at[other][first])
+                self.model.add_bool_or(
+                    ~before[first, last], *(~literal for literal in misplaced)
+                )
+
+    def _order_of_slots(self) -> dict[tuple[int, int], cp_model.IntVar]:
+        """For each pair of slots, whether the first one is the earlier: an order of all."""
+        places = range(len(self.slots))
+        before = {pair: self.model.new_bool_var("") for pair in permutations(places, 2)}
+        for first, last in combinations(places, 2):
+            self.model.add(before[first, last] + before[last, first] == 1)
+        for one, two, three in permutations(places, 3):
+            self.model.add(
+                before[one, two] + before[two, three] <= 1 + before[one, three]
+            )
+        return before
 
     def _break_symmetry(self) -> None:
         """The n-th unit uses one of the first n devices of each class."""
