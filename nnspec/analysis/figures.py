@@ -318,7 +318,7 @@ _ALL = (
         "gradient_bytes",
         "gradients",
         Unit.BYTE,
-        "one for each trained parameter",
+        "one for each trained parameter that the outputs depend on",
         _lying("gradient_bytes"),
         usual=False,
     ),

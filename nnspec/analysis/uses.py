@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from nnspec.analysis.reached import Reached, Weights
 from nnspec.ir.graph import (
     Function,
     Node,
@@ -38,7 +39,8 @@ class Use:
 
     `needs` follows the values of the inputs and `reached` those of the outputs, lists spread out. `again`
     says how often the backward pass computes it again to its end, and `ends` whether it does so once more
-    and stops where all is there that was kept (see `recomputation`).
+    and stops where all is there that was kept (see `recomputation`). `elsewhere` are the weights inside that have
+    gradients by other uses of the same instance alone (see `reached`).
     """
 
     key: str
@@ -47,11 +49,12 @@ class Use:
     reached: tuple[bool, ...]
     again: int = 0
     ends: bool = False
+    elsewhere: Weights = frozenset()
 
     @property
     def once(self) -> Use:
         """The same, computed once."""
-        return replace(self, again=0, ends=False)
+        return replace(self, again=0, ends=False, elsewhere=frozenset())
 
     def __hash__(self) -> int:
         return self._hash
@@ -83,6 +86,11 @@ class Inside:
             if node.owns:
                 seen.add(node.path)
         return tuple(found)
+
+    @cached_property
+    def weights(self) -> Reached:
+        """Which weights have gradients."""
+        return Reached(self)
 
     @cached_property
     def counted(self) -> tuple[tuple[Site, int], ...]:
@@ -123,6 +131,14 @@ class Inside:
 
     def callee(self, node: Node) -> Use:
         """The use of the function that a node calls."""
+        found = self.called(node)
+        elsewhere = self.weights.elsewhere(node)
+        if elsewhere:
+            found = replace(found, elsewhere=elsewhere)
+        return self.uses.known(found)
+
+    def called(self, node: Node) -> Use:
+        """The same, without what is known of the weights by other uses of the instance."""
         assert node.callee is not None
         needs = tuple(value in self.needed for value in node.values())
         reached = tuple(value in self.reached for value in node.outputs)
@@ -170,8 +186,13 @@ class Inside:
             use = Use(node.callee, self.is_frozen(node), needs, every)
             results = self.uses.inside(self.uses.known(use)).needs
             yield from (v for v, n in zip(node.outputs, results, strict=True) if n)
-        elif self._trains(node) or any(value in found for value in node.values()):
+        elif self._trains(node) or self._passes(node, found):
             yield from floats
+
+    def _passes(self, node: Node, found: set[int]) -> bool:
+        """Whether an operator has results that change with a value that needs a gradient."""
+        assert node.op is not None
+        return node.op.reads_values and not found.isdisjoint(node.values())
 
     def _trains(self, node: Node) -> bool:
         weights = self.function.node_weights(node).values()
@@ -227,6 +248,10 @@ class Site:
     def is_frozen(self) -> bool:
         """Whether its weights are not trained."""
         return self.inside.is_frozen(self.node)
+
+    def has_gradient(self, name: str) -> bool:
+        """Whether a weight has a gradient, by this use of the instance or another one; frozen ones have none."""
+        return self.needs(name) and self.inside.weights.has_gradient(self.node, name)
 
     @property
     def is_reached(self) -> bool:

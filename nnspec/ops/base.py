@@ -74,6 +74,8 @@ class Operator(Checked, abc.ABC):
     # tensors that come in, as in the operator's formula; None where the operator has no such rule.
     per_result: ClassVar[int | None] = None
     per_input: ClassVar[int] = 0
+    # Whether the results hang on what is in the inputs, and not on their shapes and element types alone.
+    reads_values: ClassVar[bool] = True
     # Whether the results are the first input in another shape, without a copy.
     is_view: ClassVar[bool] = False
     # The argument that counts layers which lie on each other: each behind the second takes as much as that one.
@@ -141,7 +143,8 @@ class Operator(Checked, abc.ABC):
         weights = tuple(
             TensorType(each.shape) for each in self.weights(*inputs).values()
         )
-        return Traffic(tensors_of(inputs), results_of(self, inputs), weights)
+        reads = tensors_of(inputs) if self.reads_values else ()
+        return Traffic(reads, results_of(self, inputs), weights)
 
     def leaves_open(self, *inputs: Any, **named: Any) -> tuple[Caveat, ...]:
         """Why its figures are not exact for these inputs: what is so of any, unless it says more."""

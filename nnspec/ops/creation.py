@@ -177,6 +177,7 @@ class AlikeTensor(NoFlops, abc.ABC):
     layout: ClassVar[Layout] = Layout.ELEMENTWISE
     function: ClassVar[str]
     per_result: ClassVar[int | None] = 0
+    reads_values: ClassVar[bool] = False
 
     def infer(self, x: TensorType) -> TensorType:
         return x

@@ -16,7 +16,8 @@ from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.memory.measures import modes
 from nnspec.analysis.memory.run import kept_inside
 from nnspec.analysis.timing.kernels import Kernel
-from nnspec.analysis.timing.latency import Workload, require_sizes, step_bytes
+from nnspec.analysis.timing.latency import Workload, require_sizes, updates
+from nnspec.analysis.totals import Totals
 from nnspec.analysis.uses import Site
 from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors, did_you_mean
 from nnspec.ir.dims import Dim, Size
@@ -104,11 +105,7 @@ class ModelGraph:
         site = self.sites[place]
         both = self._kernels(self._both, site)
         both.subtract(self._kernels(self._forward, site))
-        update = step_bytes(
-            self.analysis.setting.policy,
-            self._amount("trainable", site),
-            self._amount("optimizer_bytes", site),
-        )
+        update = int(self._updates.of_site(site).at(self.sizes))
         if update:
             both[Kernel(0, "", 0, update)] += 1
         return Operator(
@@ -118,6 +115,10 @@ class ModelGraph:
             pin=self._pins.get(place),
             backward=True,
         )
+
+    @cached_property
+    def _updates(self) -> Totals:
+        return updates(self.analysis)
 
     def _kernels(self, work: Workload, site: Site) -> Counter[Kernel]:
         if site.node.callee is not None:

@@ -348,7 +348,8 @@ class Activation:
 def _leaf_key(site: GenericSite, op: Operator) -> str:
     flags = (site.is_first, site.is_frozen, site.is_reached, site.again, site.ends)
     needed = tuple(value in site.inside.needed for value in site.node.values())
-    needs = (*needed, *(site.needs(name) for name in site.weights))
+    needs = (*needed, *map(site.needs, site.weights))
+    flags += tuple(map(site.has_gradient, site.weights))
     fields = {name: getattr(op, name) for name in fields_of(type(op))}
     fields |= dict.fromkeys(site.uncertain, "either")
     return key_of((op.op_name(), fields, site.given, site.found, flags, needs))

@@ -13,6 +13,7 @@ from nnspec.analysis.memory.peaks import reduced
 from nnspec.analysis.memory.policy import Modes
 from nnspec.analysis.memory.rolling import Unlike
 from nnspec.analysis.optimizers import OPTIMIZERS, state_width
+from nnspec.analysis.rules import trainable
 from nnspec.analysis.setting import Policy, Setting
 from nnspec.analysis.uses import Site
 from nnspec.ir.dims import ZERO, Dim, maximum, product, total, without_twins
@@ -52,7 +53,7 @@ def _stored(weight: Weight, policy: Policy) -> Dim:
 
 
 def gradient_bytes(site: Site, setting: Setting) -> Dim:
-    """A gradient for each trained weight."""
+    """A gradient for each trained weight on which the loss depends."""
     if not setting.policy.trains:
         return ZERO
     width = setting.policy.gradients.bytes
@@ -60,15 +61,34 @@ def gradient_bytes(site: Site, setting: Setting) -> Dim:
 
 
 def optimizer_bytes(site: Site, setting: Setting) -> Dim:
-    """The optimizer's state, the master copy of the weights in it."""
+    """The optimizer's state, the master copy of all trained weights in it.
+
+    PyTorch makes a state when it first changes a weight, which none without a gradient ever is.
+    """
+    if not setting.policy.trains:
+        return ZERO
+    return _states(site, setting) + trainable(site) * setting.policy.master
+
+
+def _states(site: Site, setting: Setting) -> Dim:
+    width = state_width(setting.policy)
+    state = OPTIMIZERS[setting.optimizer].state
+    return total(state(each, width) for each in parameters(site))
+
+
+def updated_bytes(site: Site, setting: Setting) -> Dim:
+    """What an optimizer's step moves for the weights of a node.
+
+    Gradients are read, states read and written, and so are the weights. Where there are
+    master weights, these are read and written, and the others only written.
+    """
     policy = setting.policy
     if not policy.trains:
         return ZERO
-    width = state_width(policy)
-    state = OPTIMIZERS[setting.optimizer].state
-    return total(
-        state(each, width) + each.elements * policy.master for each in parameters(site)
-    )
+    weights = policy.weights.bytes * (1 if policy.master else 2) + 2 * policy.master
+    elements = total(each.elements for each in parameters(site))
+    moved = elements * (weights + policy.gradients.bytes)
+    return moved + 2 * _states(site, setting)
 
 
 def kv_cache(site: Site, setting: Setting) -> Dim:

@@ -43,13 +43,11 @@ def steps(analysis: Analysis) -> list[Dim]:
 
 
 def parameters(site: Site) -> Iterator[Parameter]:
-    """The trained weights of a node."""
-    if site.is_frozen:
-        return
+    """The weights of a node that an optimizer changes: those that have a gradient."""
     assert site.node.op is not None
     is_table = site.node.op.op_name() == "Embedding"
-    for weight in site.weights.values():
-        if weight.trainable:
+    for name, weight in site.weights.items():
+        if site.has_gradient(name):
             yield Parameter(weight.shape, is_table)
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 
 from nnspec.analysis.analysis import Analysis
-from nnspec.analysis.setting import Policy
 from nnspec.analysis.timing.kernels import Half, Kernel, Kernels, Mode
 from nnspec.analysis.timing.roofline import BOTTLENECKS, Bottleneck, Duration, Roofline
 from nnspec.analysis.totals import Additive, Totals
@@ -134,19 +133,15 @@ class Workload:
 
 def update(analysis: Analysis) -> Kernel:
     """The optimizer's step."""
-    trainable = int(analysis.figure("trainable"))
-    states = int(analysis.figure("optimizer_bytes"))
-    return Kernel(0, "", 0, step_bytes(analysis.setting.policy, trainable, states))
+    return Kernel(0, "", 0, int(updates(analysis).total()))
 
 
-def step_bytes(policy: Policy, trainable: int, states: int) -> int:
-    """What the optimizer moves for weights with so many elements and bytes of state.
+def updates(analysis: Analysis) -> Totals:
+    """What the optimizer's step moves, by the layers whose weights it changes."""
+    from nnspec.analysis.memory.measures import updated_bytes
 
-    Gradients are read, states read and written, and so are the weights. Where there are
-    master weights, which lie among the states, the others are only written.
-    """
-    weights = policy.weights.bytes * (1 if policy.master else 2)
-    return trainable * (weights + policy.gradients.bytes) + 2 * states
+    rule = partial(updated_bytes, setting=analysis.setting)
+    return Totals(analysis.uses, Additive(rule, owned=True))
 
 
 def require_sizes(analysis: Analysis, sizes: Mapping[str, Size]) -> None:

@@ -22,6 +22,20 @@ if TYPE_CHECKING:
 _SHARED = ("flops", "backward_flops", "parameters", "saved_bytes")
 # The figures of parts that a person wants to see first.
 _FIRST = ("parameters", "flops")
+# The figures of training, which layers without gradients have no part in.
+_TRAINING = frozenset(
+    {
+        "backward_flops",
+        "training_flops",
+        "gradient_bytes",
+        "optimizer_bytes",
+        "saved_bytes",
+        "backward_peak",
+        "train_peak",
+    }
+)
+# So many layers are named in one remark.
+_MOST_NAMED = 8
 # Between columns, and the least width of a column of words.
 _GAP = 3
 _NARROW = 32
@@ -123,6 +137,7 @@ class Costs:
                     self.analysis, tuple(figure.name for figure in self.figures)
                 )
             ],
+            "without_gradient": self._without_gradient(),
             "parts": [
                 _part(row) for row, _ in unfolded(self.parts(self.counted), depth)
             ],
@@ -210,8 +225,20 @@ class Costs:
             f" ({_by(each.operators)}{each.reason})"
             for each in remarks(self.analysis, tuple(titles))
         ]
+        missing = self._without_gradient() if _TRAINING & titles.keys() else []
+        if missing:
+            said.append(
+                f"no gradient: the weights of {_named(missing)} (none comes to them from any output:"
+                " training leaves them as they are)"
+            )
         lines = ["\n  ".join(wrapped_words(each, line_width() - 2)) for each in said]
         return "".join(["\n", *(f"{line}\n" for line in lines)] if lines else [])
+
+    def _without_gradient(self) -> list[str]:
+        """The layers that training does not change, though they are not frozen."""
+        from nnspec.analysis.reached import WithoutGradient
+
+        return WithoutGradient(self.analysis.uses).paths()
 
     def _growth(self) -> list[str]:
         """What figures grow with: those that were asked for, else the one that parts are compared by."""
@@ -258,6 +285,13 @@ class Costs:
 
         sizes = typical_sizes(self.spec.program)
         return {n: s for n, s in sizes.items() if n not in self.spec.symbols}
+
+
+def _named(names: Sequence[str]) -> str:
+    """Names in a row, the first of them where there are many."""
+    more = len(names) - _MOST_NAMED
+    shown = ", ".join(names[:_MOST_NAMED])
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _by(operators: Sequence[str]) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
 
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import figure_named
+from nnspec.analysis.memory.measures import updated_bytes
 from nnspec.analysis.timing.kernels import Half, Kernel, Mode
-from nnspec.analysis.timing.latency import Workload, step_bytes
+from nnspec.analysis.timing.latency import Workload
 from nnspec.analysis.totals import Additive, Rule, Totals
 from nnspec.analysis.uses import Site, Use
 from nnspec.ir.dims import ZERO, Dim, Size, total
@@ -228,18 +229,7 @@ class Chain:
         """Bytes that the optimizer's step moves."""
         if self._base is not None:
             return self._base.updates
-        trained, states = self._lying("trainable"), self.states
-        policy = self.analysis.setting.policy
-
-        def moved(elements: float, bytes_of_states: float) -> float:
-            return step_bytes(policy, int(elements), int(bytes_of_states))
-
-        steps = zip(trained.upto, states.upto, strict=True)
-        shared = zip(trained.shared, states.shared, strict=True)
-        return Sums(
-            tuple(moved(*each) for each in steps),
-            tuple(Shared(a.places, moved(a.amount, b.amount)) for a, b in shared),
-        )
+        return self._owned(partial(updated_bytes, setting=self.analysis.setting))
 
     @cached_property
     def kept(self) -> Sums:
@@ -314,10 +304,13 @@ class Chain:
         return {path: tuple(sorted(places)) for path, places in found.items()}
 
     def _lying(self, figure: str) -> Sums:
-        """A figure that belongs to instances; what is split is counted by its share."""
+        """A figure that belongs to instances."""
         quantity = figure_named(figure).quantity
         assert quantity is not None
-        rule = quantity(self.analysis.setting).rule
+        return self._owned(quantity(self.analysis.setting).rule)
+
+    def _owned(self, rule: Rule) -> Sums:
+        """What belongs to instances; of what is split there is a share."""
         uses = self.analysis.uses
         whole = Totals(uses, Additive(rule, owned=True))
         split = Totals(uses, Additive(self._if_split(rule), owned=True))
