@@ -32,7 +32,7 @@ text{{font-family:{SANS};fill:#1c2330;text-anchor:middle}}
 .wire{{fill:none;stroke:#8a94a6;stroke-width:1.3}}
 .tip{{fill:#8a94a6}}
 .card{{stroke-width:1.2}}
-.weight .card,.loop .card{{stroke-dasharray:4 3}}
+.weight>.card,.loop>.card{{stroke-dasharray:4 3}}
 .open>.card{{fill-opacity:.45}}
 """
 _DARK = """

@@ -17,6 +17,7 @@ from nnspec.picture.letters import plain
 from nnspec.picture.opening import opened
 from nnspec.picture.outline import Outline
 from nnspec.picture.outlining import outline
+from nnspec.picture.style import sheet
 from tests.picture import dot_grammar
 from tests.picture.pictures import every_model
 
@@ -81,6 +82,11 @@ def test_hostile_text_is_only_text_in_svg(text: str) -> None:
     shown = [each.text or "" for each in root.iter(f"{SVG}text")]
     assert any(each[:20] == plain(text)[:20] for each in shown)
     assert all(each.isprintable() for each in shown)
+
+
+def test_what_stands_in_a_loop_is_not_dashed_with_it() -> None:
+    rules = re.findall(r"([^{}]*)\{stroke-dasharray", sheet())
+    assert rules == [".weight>.card,.loop>.card"]
 
 
 def test_svg_refers_to_nothing_outside() -> None:
