@@ -168,24 +168,30 @@ def _drawn_table(
 PLOT_WIDTH, PLOT_HEIGHT = 64, 16
 
 
-def plot(points: Sequence[tuple[float, float, bool]], x: str, y: str) -> str:
+def plot(
+    points: Sequence[tuple[float, float, bool]],
+    x: str,
+    y: str,
+    in_bytes: tuple[bool, bool] = (False, False),
+) -> str:
     """Points as characters, those that are `True` in another one; axes as in the picture."""
-    from nnspec.picture.scatter import Scale, short
+    from nnspec.picture.scatter import Scale
 
     dot, best, rule = "·●│" if _encodes("·●│") else ".*|"
-    across = Scale.over([p[0] for p in points], 0, PLOT_WIDTH - 1)
-    up = Scale.over([p[1] for p in points], PLOT_HEIGHT - 1, 0)
+    of_x, of_y = in_bytes
+    across = Scale.over([p[0] for p in points], 0, PLOT_WIDTH - 1, in_bytes=of_x)
+    up = Scale.over([p[1] for p in points], PLOT_HEIGHT - 1, 0, in_bytes=of_y)
     cells: dict[tuple[int, int], str] = {}
     for one, other, is_best in sorted(points, key=lambda point: point[2]):
         place = (round(up.place(other)), round(across.place(one)))
         cells[place] = best if is_best else cells.get(place, dot)
-    names = [short(up.high), *[""] * (PLOT_HEIGHT - 2), short(up.low)]
+    names = [up.label(up.high), *[""] * (PLOT_HEIGHT - 2), up.label(up.low)]
     margin = max(len(name) for name in names)
     lines = [f"{y}"]
     for row in range(PLOT_HEIGHT):
         line = "".join(cells.get((row, column), " ") for column in range(PLOT_WIDTH))
         lines.append(f"{names[row]:>{margin}} {rule}{line.rstrip()}")
-    low, high = short(across.low), short(across.high)
+    low, high = across.label(across.low), across.label(across.high)
     lines.append(f"{' ' * margin}  {low}{high:>{PLOT_WIDTH - len(low)}}")
     lines.append(f"{' ' * margin}  {x:^{PLOT_WIDTH}}".rstrip())
     return "\n".join(lines) + "\n"

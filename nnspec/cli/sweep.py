@@ -151,7 +151,7 @@ class Table:
         pieces = [table(("", *names, *titles), rows, numeric)] if rows else []
         if len(self.models) > 1 and self.is_drawable:
             x, y = (figure.title for figure, _ in self.goals[:2])
-            pieces.append(plot(self.marks(), x, y))
+            pieces.append(plot(self.marks(), x, y, self.in_bytes))
         pieces.append(self._counts(len(rows)))
         return "\n".join(pieces)
 
@@ -173,6 +173,12 @@ class Table:
                 faults[point.fault] = faults.get(point.fault, 0) + 1
         lines += [f"{count:,} are no models: {text}" for text, count in faults.items()]
         return "\n".join(lines[:8]) + "\n"
+
+    @property
+    def in_bytes(self) -> tuple[bool, bool]:
+        """Whether the first two figures count bytes."""
+        first, second = (figure.unit == "byte" for figure, _ in self.goals[:2])
+        return first, second
 
     def marks(self) -> list[tuple[float, float, bool]]:
         return [
@@ -231,5 +237,5 @@ def _draw(path: str, table: Table, inputs: list[str], force: bool) -> None:
         for p, (x, y, best) in zip(table.models, table.marks(), strict=True)
     ]
     x, y = (figure.title for figure, _ in table.goals[:2])
-    picture = scatter(marks, f"{len(marks):,} models", x, y)
+    picture = scatter(marks, f"{len(marks):,} models", x, y, table.in_bytes)
     write_generated(path, picture, force, inputs=inputs)
