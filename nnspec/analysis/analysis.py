@@ -66,9 +66,19 @@ class Analysis:
 
     def at(self, name: str, sizes: Mapping[str, Size]) -> Measured:
         """A figure of the whole program with what is known of its sizes put in. Raises `SpecError` like `measured`."""
-        of_memory = figure_named(name).whole is not None
-        analysis = self.where(sizes) if of_memory else self
-        return analysis.measured(name).at(sizes)
+        if figure_named(name).whole is None:
+            return self.measured(name).at(sizes)
+        found = self.where(sizes).measured(name)
+        known = found.at(sizes)
+        return known if known.is_known or known == found else self._thinned(known)
+
+    def _thinned(self, found: Measured) -> Measured:
+        """A figure without the amounts that others exceed now that some sizes are known."""
+        from nnspec.analysis.memory.peaks import thinned
+
+        bounds = self.program.assumptions.bounds
+        lows = {name: low for name, (low, _) in bounds.items()}
+        return replace(found, value=thinned(found.value, lows))
 
     def where(self, sizes: Mapping[str, Size]) -> Analysis:
         """The analysis at such sizes: an axis of one element lies otherwise in memory than others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -113,11 +114,9 @@ def _limit(device: str | None, memory: str | None) -> Fraction:
 def _text(
     found: Fit, vary: str, figure: Figure, limit: Fraction, device: str | None
 ) -> str:
-    from nnspec.cli.shown.amounts import formula, quantity
+    from nnspec.cli.shown.amounts import formula
 
-    def shown(value: Fraction | None) -> str:
-        return "" if value is None else quantity(value, figure.unit)
-
+    shown = _apart([found.figure, found.next_figure, limit], figure)
     place = device or "the memory"
     lines: list[str] = []
     if found.formula is not None:
@@ -134,6 +133,22 @@ def _text(
         lines.append(_beyond(found, vary, shown(found.next_figure)))
     lines.append(f"({figure.convention})")
     return "\n".join(lines) + "\n"
+
+
+def _apart(
+    amounts: Sequence[Fraction | None], figure: Figure
+) -> Callable[[Fraction | None], str]:
+    """Writes amounts with a unit, or in full where some that differ would read alike."""
+    from nnspec.cli.shown.amounts import exact, quantity
+
+    def rounded(value: Fraction | None) -> str:
+        return "" if value is None else quantity(value, figure.unit)
+
+    def in_full(value: Fraction | None) -> str:
+        return "" if value is None else f"{exact(int(value))} B"
+
+    known = {each for each in amounts if each is not None}
+    return rounded if len(set(map(rounded, known))) == len(known) else in_full
 
 
 def _beyond(found: Fit, vary: str, figure: str) -> str:

@@ -54,3 +54,19 @@ def test_what_is_shown_of_a_model_is_the_maximum_at_usual_sizes():
         here = {name: dims.dim(size) for name, size in sizes.items()}
         values = [eval(part.replace("^", "**"), {}, sizes) for part in parts]
         assert max(values) == whole.at(here)
+
+
+def test_with_sizes_put_in_what_others_exceed_is_left_out():
+    text = """
+      model M { input x: [B, 3, H, W]  require H >= 8 and W >= 8
+        y = x -> Conv(12, 5, stride=3, padding=1) -> relu -> Conv(24, 3, padding=1) -> max_pool(2)
+        output z = y -> Conv(4, 1) -> flatten -> mean(dim=1) }
+    """
+    program = load_source(Source("m.nns", text), None, {})[0].program
+    analysis = Analysis(program)
+    found = analysis.at("inference_peak", {"H": 64, "W": 96}).value
+    assert "max" in str(analysis.figure("inference_peak"))
+    assert "max" not in str(found)
+    for batch in (2, 7):
+        sizes = {"B": batch, "H": 64, "W": 96}
+        assert found.at(sizes) == analysis.figure("inference_peak").at(sizes)

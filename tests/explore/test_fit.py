@@ -170,3 +170,40 @@ def test_the_largest_over_turns_grows_with_its_value_and_its_last_turn(
     value: Dim, name: str, answer: bool
 ) -> None:
     assert grows(value, name, nnspec.load(GPT2, "GPT2")) is answer
+
+
+def test_amounts_that_read_alike_are_told_in_full(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.nns"
+    path.write_text("model M { input x: [B, 8]\n output y = x -> Linear(8) -> relu }")
+    arguments = ["fit", str(path), "--on", "saved_bytes", "--memory"]
+    assert main([*arguments, "1GB"]) == 0
+    said = capsys.readouterr().out
+    assert "B=31,250,000 fits: it takes 1,000,000,000 B of 1,000,000,000 B" in said
+    assert "B=31,250,001 would take 1,000,000,032 B" in said
+    assert main([*arguments, "100B"]) == 0
+    assert "B=3 fits: it takes 96 B of 100 B" in capsys.readouterr().out
+
+
+def test_a_batch_of_one_is_an_axis_of_one(tmp_path: Path) -> None:
+    """Heads of one batch lie so that products need no copy: what fits by the formula for more is not asked."""
+    path = tmp_path / "m.nns"
+    path.write_text(
+        "model M { input x: [B, T, 8]\n"
+        ' q = x -> rearrange("b t (h d) -> b h t d", h=2)\n'
+        " output y = matmul(q, q -> Linear(4) -> transpose([0, 1, 3, 2])) }"
+    )
+    one = int(nnspec.load(str(path), B=1, T=9).figure("train_peak"))
+    two = nnspec.load(str(path), T=9).figure("train_peak")
+    assert isinstance(two, Dim)
+    assert one < int(two.at({"B": 1}))
+
+    def found(limit: int) -> Any:
+        question = Question(
+            str(path), None, "B", "train_peak", Fraction(limit), Setting(), {"T": "9"}
+        )
+        return fit(question)
+
+    assert (found(one).value, found(one).figure) == (1, one)
+    assert (found(one - 1).value, found(one - 1).next_figure) == (None, one)
