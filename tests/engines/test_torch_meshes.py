@@ -261,7 +261,7 @@ AGAIN = "@checkpoint\nblock Again(x: [B, T, D]) { return x -> Linear(D) }\n"
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("z = x -> norm: LayerNorm", "z = x * Param([16], init=init.ones)", "norms"),
+        ("z = x -> norm: LayerNorm", "z = x * Param([16], init=init.ones)", "`param`"),
         ("  return x + ((a", "  x = x -> Again\n  return x + ((a", "blocks inside"),
         (
             "output y = x ->",

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 
-from nnspec.analysis.uses import Inside, Site, Use, Uses
+from nnspec.analysis.uses import Site, Use, Uses
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import Function, Node, Program, dotted, values_of
 from nnspec.ops.convolution import Conv
@@ -68,19 +68,21 @@ def halved_layers(site: Site) -> int:
 
     Raises `SpecError` (E1036) where that is not known.
     """
-    inside = site.inside
-    uses = inside.uses
+    inside, node = site.inside, site.node
     if inside.use.key != inside.program.entry:
-        raise _unknown(site.node, "lies in a block that stages call")
-    _require_single_uses(inside, site.node)
-    mixed = uses.inside(replace(inside.use, frozen=True)).needed
-    if not (inside.needed & set(site.node.values())) <= mixed:
-        raise _unknown(site.node, "is given what depends on weights alone")
-    return sum(1 for _ in _layers(uses, site))
+        raise _unknown(node, "lies in a block that stages call")
+    mixed = inside.uses.inside(replace(inside.use, frozen=True)).needed
+    if not inside.needed.intersection(node.values()) <= mixed:
+        raise _unknown(node, "is given what depends on weights alone")
+    _require_single_uses(inside.function, node)
+    _require_single_readers(inside.function, inside.needed - mixed, node)
+    return sum(1 for _ in _layers(inside.uses, site))
 
 
 def _layers(uses: Uses, call: Site) -> Iterator[Site]:
-    for site in uses.inside(call.use).sites:
+    inside = uses.inside(call.use)
+    _require_single_uses(inside.function, call.node)
+    for site in inside.sites:
         if site.node.callee is not None:
             if uses.program.recomputes(site.node):
                 raise _unknown(call.node, "has blocks inside that are computed again")
@@ -88,35 +90,36 @@ def _layers(uses: Uses, call: Site) -> Iterator[Site]:
         elif site.node.weight is not None:
             raise _unknown(call.node, "reads weights as values")
         elif site.is_reached and any(map(site.needs, site.weights)):
-            if not site.inside.needed.intersection(site.node.values()):
+            if not isinstance(site.node.op, SINGLE):
+                why = f"has `{dotted(site.node.path)}` beside linear layers, convolutions and norms"
+                raise _unknown(call.node, why)
+            if not inside.needed.intersection(site.node.values()):
                 raise _unknown(call.node, "has layers whose inputs have no gradient")
             yield site
 
 
-def _require_single_uses(inside: Inside, node: Node) -> None:
-    """Each weight of the stage goes into one operation, so that none of its gradients comes through the block."""
-    for function in inside.program.functions.values():
-        uses = Counter(each.path for each in function.nodes if each.owns)
-        for each in function.nodes:
-            if uses[each.path] > 1 or _is_read_elsewhere(function, each):
-                why = f"lies in a stage that uses `{dotted(each.path)}` several times"
-                raise _unknown(node, why)
-            if function.node_weights(each) and not isinstance(each.op, SINGLE):
-                why = f"lies in a stage with `{dotted(each.path)}`"
-                raise _unknown(
-                    node,
-                    f"{why}, and not with linear layers, convolutions and norms alone",
-                )
+def _require_single_uses(function: Function, node: Node) -> None:
+    """Weights that are used several times have one gradient, which comes through what lies between."""
+    nodes = [each for each in function.nodes if each.owns or each.weight is not None]
+    for path, count in Counter(each.path for each in nodes).items():
+        if count > 1:
+            why = f"lies beside uses of `{dotted(path)}`, of which there are several"
+            raise _unknown(node, why)
 
 
-def _is_read_elsewhere(function: Function, read: Node) -> bool:
-    """Whether a read of a weight goes elsewhere than into one linear layer."""
-    if read.weight is None:
-        return False
-    readers = [
-        n for n in function.nodes if not set(read.outputs).isdisjoint(n.values())
-    ]
-    return len(readers) != 1 or not isinstance(readers[0].op, Linear)
+def _require_single_readers(function: Function, values: Set[int], node: Node) -> None:
+    """So it is with `values` that depend on weights alone: one operator reads each."""
+    several = {
+        value
+        for maker in function.nodes
+        if len(values.intersection(maker.outputs)) > 1
+        for value in maker.outputs
+    }
+    for value in values:
+        readers = [each for each in function.nodes if value in each.values()]
+        if value in several or len(readers) != 1 or readers[0].op is None:
+            why = "lies beside what depends on weights alone and is used several times"
+            raise _unknown(node, why)
 
 
 def _unknown(node: Node, why: str) -> SpecError:
