@@ -112,7 +112,7 @@ def _require_single_readers(function: Function, values: Set[int], node: Node) ->
     several = {
         value
         for maker in function.nodes
-        if len(values.intersection(maker.outputs)) > 1
+        if len(values & set(maker.outputs)) > 1
         for value in maker.outputs
     }
     for value in values:
