@@ -188,18 +188,32 @@ def _memory(row: Row, top: float, scale: float, end: float) -> list[str]:
 
 
 def _amounts(most: float, usable: float | None) -> str:
-    """`51.2 of 74.5 GiB`: both in the unit of the larger."""
-    larger = max(most, usable or 0.0)
-    units = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1))
-    unit, size = next((u for u in units if larger >= u[1]), units[-1])
+    """`51.2 of 74.5 GiB`; each with its unit if those differ: `485 MiB of 3.64 TiB`."""
+    used, unit = _amount(most)
     if usable is None:
-        return f"{most / size:.3g} {unit}"
-    return f"{most / size:.3g} of {usable / size:.3g} {unit}"
+        return f"{used} {unit}"
+    room, larger = _amount(usable)
+    return (
+        f"{used} of {room} {unit}"
+        if unit == larger
+        else f"{used} {unit} of {room} {larger}"
+    )
+
+
+def _amount(size: float) -> tuple[str, str]:
+    units = (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10), ("B", 1))
+    unit, scale = next((each for each in units if size >= each[1]), units[-1])
+    return _three_digits(size / scale), unit
+
+
+def _three_digits(number: float) -> str:
+    """Three significant digits, or all in front of the point if those are more."""
+    return f"{number:,.0f}" if number >= 999.5 else f"{number:.3g}"
 
 
 def seconds_text(seconds: float) -> str:
-    """Three significant digits with a unit: `1.25 ms`."""
+    """Three significant digits with a unit: `1.25 ms`; of more than 1000 seconds all."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
+            return f"{_three_digits(seconds / size)} {unit}"
     return "0 s" if not seconds else f"{seconds * 1e9:.3g} ns"

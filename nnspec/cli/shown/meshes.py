@@ -73,12 +73,13 @@ def _whole(plan: MeshPlan) -> Iterator[str]:
 
 
 def _verdict(plan: MeshPlan) -> str:
+    of = f"of {plan.meshes:,} mesh{'' if plan.meshes == 1 else 'es'}"
     if plan.status == "optimal":
-        return f"optimal of {plan.meshes:,} meshes"
+        return f"optimal {of}"
     needed = f"at least {seconds_text(plan.bound)} is needed, gap {plan.gap:.2%}"
     if plan.status == "checked":
         return f"as given; {needed}"
-    return f"{needed}, of {plan.meshes:,} meshes"
+    return f"{needed}, {of}"
 
 
 def mesh_words(plan: MeshPlan) -> str:

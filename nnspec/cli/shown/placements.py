@@ -39,8 +39,8 @@ def plan_text(plan: Plan, graph: ModelGraph, name: str) -> str:
             [_cells(use, plan) for use in used[:MOST_ROWS]],
             numeric=(1, 2, 3, 4, 5),
         ),
-        _rest(len(used) - MOST_ROWS, "devices in use"),
-        _rest(len(plan.devices) - len(used), "devices not needed"),
+        _rest(len(used) - MOST_ROWS, "in use"),
+        _rest(len(plan.devices) - len(used), "not needed"),
         "\n",
         *_drawn(shown, _end(rows)),
     ]
@@ -93,7 +93,8 @@ def shortened(text: str) -> str:
 
 
 def _rest(count: int, what: str) -> str:
-    return f"and {count} {what}\n" if count > 0 else ""
+    devices = "device" if count == 1 else "devices"
+    return f"and {count} {devices} {what}\n" if count > 0 else ""
 
 
 # ---- the timeline -----------------------------------------------------------------------------------
