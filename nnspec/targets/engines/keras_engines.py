@@ -56,6 +56,7 @@ def emit_on_devices(
         frozenset({"tensorflow"}),
         ("OnDevices",),
         f"`OnDevices(devices)` runs {len(stages.programs)} stages, one on each device, on TensorFlow.",
+        whole=program.name,
     )
     return emit_programs(stages.programs, "keras", engine)
 

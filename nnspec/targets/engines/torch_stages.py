@@ -77,6 +77,7 @@ def emit_on_devices(program: Program, stage_of: Sequence[int]) -> str:
         frozenset(),
         ("OnDevices",),
         f"`OnDevices(devices)` runs {len(stages.programs)} stages, one on each device.",
+        whole=program.name,
     )
     return emit_programs(stages.programs, "torch", engine)
 
@@ -117,6 +118,7 @@ def emit_pipeline(
         ("Pipeline",),
         _header(pipeline, max(ranks) + 1),
         {"BLOCKS": list(pipeline.blocks)} if shape.shards else {},
+        program.name,
     )
     programs = [shareable(plan) if meshed else plan.program for plan in plans]
     return emit_programs(programs, "torch", engine)
