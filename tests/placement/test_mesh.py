@@ -45,6 +45,7 @@ from nnspec.placement.simulate import simulate_ranks
 from nnspec.source import Source
 from nnspec.targets.engines.shares import held_elements
 from nnspec.targets.engines.torch_sharded import MeshShape
+from tests.engines.specs import MIXED, recomputed, spec_of
 from tests.placement.test_model import SPEC
 
 SIZES = {"B": 16, "T": 8}
@@ -492,6 +493,25 @@ def test_splitting_shares_weights_between_tensor_devices() -> None:
     kept = 4 * 65 * 4096  # all but the norms
     assert whole == int(found.figure("weight_bytes"))
     assert split == pytest.approx(kept + (whole - kept) / 8, rel=1e-12)
+
+
+def test_halves_compute_blocks_again_for_each_of_their_layers() -> None:
+    """As the engine does: the block of `MIXED` has eight layers with weights."""
+    chains = [
+        Chain(
+            Analysis(spec_of(text).program, Setting()),
+            preset("2xh100"),
+            {"B": 64, "T": 512},
+            1,
+            Wire(1.0, 0.0),
+        )
+        for text in (MIXED, recomputed(MIXED))
+    ]
+    kept, again = (chain.inputs.between(0, 1) for chain in chains)
+    once, several = (chain.weight_gradients.between(0, 1) for chain in chains)
+    assert again > kept
+    assert several == pytest.approx(once + 8 * (again - kept), rel=1e-12)
+    assert chains[0].weight_gradients.whole < chains[1].weight_gradients.whole
 
 
 def test_attention_is_shared_by_heads_and_vocabularies_by_rows() -> None:

@@ -16,12 +16,12 @@ from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import figure_named
 from nnspec.analysis.memory.measures import updated_bytes
 from nnspec.analysis.timing.kernels import Half, Kernel, Mode
-from nnspec.analysis.timing.latency import Workload
 from nnspec.analysis.totals import Additive, Rule, Totals
-from nnspec.analysis.uses import Site, Use
+from nnspec.analysis.uses import Site
 from nnspec.ir.dims import ZERO, Dim, Size, total
 from nnspec.ir.graph import Path, Program, values_of
 from nnspec.placement.clusters.cluster import Cluster, DeviceKind, countable
+from nnspec.placement.mesh.clock import Again, Clock
 from nnspec.placement.mesh.collectives import Wire
 from nnspec.placement.mesh.tensor import Shared as Sharing
 from nnspec.placement.mesh.tensor import shared_nodes, tied_layers
@@ -135,16 +135,20 @@ class Chain:
     @cached_property
     def summing(self) -> Sums:
         """Of both passes what the sums over tensor devices take."""
-        clock = _Clock(self, "training", True, True, kernels=False)
+        clock = Clock(self, "training", True, True, kernels=False)
         return Sums.over(clock.site(site, False) for site in self.sites)
 
     @cached_property
     def weight_gradients(self) -> Sums:
-        """Seconds of the gradients of weights alone."""
-        return self._seconds("weights", after=False, before=False)
+        """Seconds of the gradients of weights alone, with what is computed again for them."""
+        clock = Clock(self, "weights", after=False, before=False)
+        again = Again(self)
+        return Sums.over(
+            clock.site(site, False) + again.site(site, False) for site in self.sites
+        )
 
     def _seconds(self, mode: Mode | Half, *, after: bool, before: bool) -> Sums:
-        clock = _Clock(self, mode, after, before)
+        clock = Clock(self, mode, after, before)
         return Sums.over(clock.site(site, False) for site in self.sites)
 
     def kernel(self, kernel: Kernel, scaled: bool) -> float:
@@ -346,47 +350,3 @@ class Chain:
 def _sharing(program: Program, tensor: int, lines: bool) -> Mapping[str, Sharing]:
     whole = tied_layers(program) if lines else frozenset[str]()
     return shared_nodes(program, tensor, whole)
-
-
-class _Clock:
-    """The seconds of operators in one pass, uses of a block worked out once.
-
-    `after` counts the sums of the forward pass, `before` those of the backward pass, with
-    those that are computed again; without `kernels` they alone are counted.
-    """
-
-    def __init__(
-        self,
-        chain: Chain,
-        mode: Mode | Half,
-        after: bool,
-        before: bool,
-        *,
-        kernels: bool = True,
-    ) -> None:
-        self.chain = chain
-        self.kernels = kernels
-        self.after = after
-        self.before = before
-        self.work = Workload(chain.analysis, chain.sizes, mode)
-        self.uses: dict[tuple[Use, bool], float] = {}
-
-    def site(self, site: Site, scaled: bool) -> float:
-        """One operator; `scaled` inside of a block that is shared as a whole."""
-        scaled = scaled or self.chain.is_shared(site)
-        if site.node.callee is not None:
-            before = self.chain.summed_before(site) if self.before else 0.0
-            return self.use(site.use, scaled) + before
-        kernels = self.work.of_site(site) if self.kernels else ()
-        found = sum(self.chain.kernel(each, scaled) for each in kernels)
-        again = site.again if self.before else 0
-        found += (self.after + again) * self.chain.summed_after(site)
-        return found + (self.chain.summed_before(site) if self.before else 0.0)
-
-    def use(self, use: Use, scaled: bool) -> float:
-        """One use of a block."""
-        key = (use, scaled)
-        if key not in self.uses:
-            sites = self.chain.analysis.uses.inside(use).sites
-            self.uses[key] = sum(self.site(each, scaled) for each in sites)
-        return self.uses[key]
