@@ -19,9 +19,10 @@ from nnspec.ops.base import (
     Weight,
 )
 from nnspec.ops.initializers import FanUniform, Initializer
-from nnspec.ops.rules import Caveat
+from nnspec.ops.rules import Caveat, Traffic
 from nnspec.ops.spatial import CausalPadding, Pairs, PerAxis, Sizes
 from nnspec.ops.weight_steps import Transpose
+from nnspec.ops.windows import UNKNOWN
 from nnspec.pycode.expressions import Expr, Namespace, default
 
 F, nn = Namespace("F"), Namespace("nn")
@@ -77,7 +78,18 @@ class Conv(Operator):
         )
 
     def leaves_open(self, x: TensorType) -> tuple[Caveat, ...]:
-        return (*self.caveats, *spatial.skipped(*self.windows(x.rank - 2)))
+        return self.caveats if self._seen(x) is not None else (*self.caveats, UNKNOWN)
+
+    def _seen(self, x: TensorType) -> TensorType | None:
+        """The cells that windows cover; where padding repeats cells, a kernel before this one reads all."""
+        if self.padding_mode != "zeros":
+            return x
+        axes = x.rank - 2
+        return spatial.seen(x, self.infer(x), self.windows(axes), self.pairs(axes))
+
+    def traffic(self, x: TensorType) -> Traffic:
+        found = super().traffic(x)
+        return Traffic((self._seen(x) or x,), found.writes, found.weights)
 
     def pairs(self, axes: int) -> Pairs | None:
         """The padding of each axis; None where it depends on the size."""

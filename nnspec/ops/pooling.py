@@ -9,8 +9,9 @@ from nnspec.ir.dims import ONE, ZERO, Dim, minimum, product
 from nnspec.ir.types import TensorType
 from nnspec.ops import spatial
 from nnspec.ops.base import Io, Layout, NoFlops, OpError
-from nnspec.ops.rules import Caveat
+from nnspec.ops.rules import Caveat, Traffic
 from nnspec.ops.spatial import Padding, Pairs, PerAxis, Sizes
+from nnspec.ops.windows import UNKNOWN
 from nnspec.pycode.expressions import Expr, Namespace, default
 
 F, math, ops = Namespace("F"), Namespace("math"), Namespace("ops")
@@ -39,7 +40,16 @@ class WindowPool(NoFlops, abc.ABC):
         return kernel, stride, (ONE,) * axes
 
     def leaves_open(self, x: TensorType) -> tuple[Caveat, ...]:
-        return (*self.caveats, *spatial.skipped(*self.windows(x.rank - 2)))
+        return self.caveats if self._seen(x) is not None else (*self.caveats, UNKNOWN)
+
+    def _seen(self, x: TensorType) -> TensorType | None:
+        """The cells that windows cover."""
+        axes = x.rank - 2
+        padding = self.all_pairs(axes)
+        return spatial.seen(x, self.infer(x), self.windows(axes), padding)
+
+    def traffic(self, x: TensorType) -> Traffic:
+        return Traffic((self._seen(x) or x,), (self.infer(x),))
 
     def pairs(self, axes: int) -> Pairs | None:
         """The padding of each axis as the spec says it; None where it depends on the size."""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from nnspec.ir.dims import ZERO, Dim
+from nnspec.ir.dims import ZERO, Dim, minimum
 from nnspec.ir.types import TensorType
 from nnspec.ops import spatial
 from nnspec.ops.base import Integers, Io, Layout, NoFlops, OpError
-from nnspec.ops.rules import Caveat
+from nnspec.ops.rules import Caveat, Traffic
 from nnspec.pycode.expressions import Expr, Namespace, default
 
 F = Namespace("F")
 
 SHRUNK = Caveat(
     "traffic",
-    "about",
-    "all cells count as read, and where an axis shrinks some are left out",
+    "at least",
+    "where an axis shrinks, one cell of it counts as read for each point",
 )
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
@@ -69,11 +69,20 @@ class Resize(NoFlops):
         return x.with_shape(*x.shape[:2], *self.size)
 
     def leaves_open(self, x: TensorType) -> tuple[Caveat, ...]:
-        """Where an axis shrinks, cells between the points that are taken are not read."""
+        """Where an axis shrinks, which cells lie around the points that are taken hangs on the sizes."""
         sizes = zip(self.size, x.shape[2:], strict=True)
-        if all(_is_at_least(after, before) for after, before in sizes):
+        grows = all(_is_at_least(after, before) for after, before in sizes)
+        if grows or self.method.startswith("nearest"):
             return self.caveats
         return (*self.caveats, SHRUNK)
+
+    def traffic(self, x: TensorType) -> Traffic:
+        """Where an axis shrinks, each point is taken from a cell of its own at least, and from no other if it is the nearest."""
+        read = (
+            before if _is_at_least(after, before) else minimum(before, after)
+            for after, before in zip(self.size, x.shape[2:], strict=True)
+        )
+        return Traffic((x.with_shape(*x.shape[:2], *read),), (self.infer(x),))
 
     def elementwise(self, x: TensorType) -> Dim:
         """A mean of two points is a difference, a product and a sum, one of four 4 products and 3 sums."""

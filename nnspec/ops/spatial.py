@@ -14,7 +14,7 @@ from nnspec.ir.dims import ZERO, Dim, dim
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import OpError, require_float
 from nnspec.ops.checked import Before
-from nnspec.ops.rules import Caveat
+from nnspec.ops.windows import Windows
 from nnspec.pycode.expressions import Default, default
 
 Sizes: TypeAlias = tuple[Dim, ...]
@@ -124,18 +124,23 @@ def reach(kernel: Sizes, dilation: Sizes) -> Sizes:
     return tuple(d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
 
 
-SKIPPED = Caveat(
-    "traffic", "about", "all cells count as read, and some of them no window covers"
-)
+def seen(
+    before: TensorType,
+    after: TensorType,
+    windows: tuple[Sizes, Sizes, Sizes],
+    padding: Pairs | None,
+) -> TensorType | None:
+    """What windows (kernel, stride and dilation) see of a tensor, of which they make another one.
 
-
-def skipped(kernel: Sizes, stride: Sizes, dilation: Sizes) -> tuple[Caveat, ...]:
-    """What windows leave open of their traffic: strides longer than a window leave cells out."""
-    for k, s, d in zip(kernel, stride, dilation, strict=True):
-        apart = (1 - d).falls_below(0) and (1 - s).falls_below(0)
-        if apart or (k - s).falls_below(0):
-            return (SKIPPED,)
-    return ()
+    None where that cannot be said before sizes are known.
+    """
+    pads = (None,) * (before.rank - 2) if padding is None else padding
+    rows = zip(before.shape[2:], after.shape[2:], *windows, pads, strict=True)
+    sizes = [Windows(*row).seen() for row in rows]
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(sizes):
+        return None
+    return before.with_shape(*before.shape[:2], *known)
 
 
 def slid(size: Dim, stride: Dim, span: Dim, before: Dim, after: Dim, axis: int) -> Dim:

@@ -152,7 +152,7 @@ class Kernels:
             for own, other in ((each.left, each.right), (each.right, each.left)):
                 if any(map(needs, own)):
                     wanted.update(other)
-        for name, kind in _inputs(site):
+        for name, kind in _read(site):
             if name in wanted:
                 yield self._activation(kind)
         for name, weight in site.weights.items():
@@ -185,6 +185,16 @@ def _inputs(site: Site) -> Iterator[tuple[str, TensorType]]:
         elif kind is not None:
             listed = cast("tuple[TensorType, ...]", kind)
             yield from ((f"{name}.{place}", each) for place, each in enumerate(listed))
+
+
+def _read(site: Site) -> Iterator[tuple[str, TensorType]]:
+    """The same, of each what is read of it: of an image that windows leap over not all cells."""
+    inputs = [*_inputs(site)]
+    reads = rules.operator_of(site).traffic(*site.types).reads
+    if len(reads) != len(inputs):
+        return iter(inputs)
+    names = (name for name, _ in inputs)
+    return zip(names, reads, strict=True)
 
 
 def _operands_with_gradients(needs: Callable[[str], bool], each: Product) -> int:
