@@ -16,6 +16,7 @@ from nnspec.ir.graph import Program
 
 if TYPE_CHECKING:
     from nnspec.analysis.memory.calls import Calls
+    from nnspec.analysis.memory.optimizing import Ends as Pair
     from nnspec.analysis.memory.policy import Modes
 
 Made = TypeVar("Made")
@@ -57,6 +58,16 @@ class Analysis:
 
     def takes_turns(self, functions: Iterable[str]) -> None:
         """Notes that a figure takes two turns at least of the loops of some functions for granted."""
+
+    def between_turns(
+        self, across: Iterable[Pair], listed: Iterable[Pair]
+    ) -> tuple[Iterable[Pair], Iterable[Pair]]:
+        """The weights of turns of loops that come directly after one another, and those that would behind another such turn."""
+        return across, listed
+
+    def in_any_turn(self, amounts: Iterable[Dim]) -> list[Dim]:
+        """Amounts of which the largest is that of the given ones, in all turns that they are of."""
+        return list(amounts)
 
     def measured(self, name: str) -> Measured:
         """A figure of the whole program. Raises `SpecError` for a name that is none."""

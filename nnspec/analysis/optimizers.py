@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from nnspec.analysis.setting import Policy
-from nnspec.ir.dims import ZERO, Dim, dim, product
+from nnspec.ir.dims import ZERO, Dim, Size, dim, product
 from nnspec.records import dataclass
 
 # Blocks of 8-bit states share a float32 factor; small weights keep float32 states.
@@ -31,6 +31,14 @@ class Parameter:
     def elements(self) -> Dim:
         """The number of elements."""
         return product(self.shape)
+
+    def at(self, sizes: Mapping[str, Size]) -> Parameter:
+        """The same with some sizes given."""
+        return Parameter(tuple(size.at(sizes) for size in self.shape), self.is_table)
+
+    def symbols(self) -> set[str]:
+        """The names in its sizes."""
+        return {name for size in self.shape for name in size.symbols()}
 
 
 @dataclass(frozen=True, slots=True)

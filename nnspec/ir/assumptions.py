@@ -16,6 +16,9 @@ from nnspec.records import dataclass
 
 Interval = tuple[float, float]
 
+MOST_RAISED = 64
+"""Of powers with a larger exponent it is enough to know that they are as large as with this one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
@@ -104,9 +107,7 @@ class Assumptions:
             case "%":
                 return (0, parts[1][1] - 1) if parts[1][0] > 0 else (-inf, inf)
             case _:
-                return (
-                    (1, inf) if parts[0][0] >= 1 and parts[1][0] >= 0 else (-inf, inf)
-                )
+                return _power(*parts)
 
     def _greatest(self, atom: Atom) -> float:
         """The most that the largest over turns can be."""
@@ -140,6 +141,12 @@ def _end(a: float, b: float) -> float:
     if inf in (abs(a), abs(b)):
         return inf if (a > 0) == (b > 0) else -inf
     return a * b
+
+
+def _power(base: Interval, exponent: Interval) -> Interval:
+    if base[0] < 1 or exponent[0] < 0:
+        return (-inf, inf)
+    return int(base[0]) ** int(min(exponent[0], MOST_RAISED)), inf
 
 
 def _floor_quotient(above: Interval, below: Interval) -> Interval:

@@ -219,6 +219,7 @@ class _Search:
             if error is None:
                 self._found[name] = found.of(name)
             else:
+                generic.distrust()
                 self._unsaid(name, error)
 
     def forms(self) -> ClosedForms:

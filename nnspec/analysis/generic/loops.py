@@ -224,7 +224,7 @@ class Turning:
             except (Unsaid, Missing):
                 self._unroll_lists()
                 continue
-            self.activation.show(found.value, found.kind)
+            self._found(turn, found)
             for axis, size in enumerate(found.kind.shape):
                 self.activation.names[f"at.{axis}@{taken.uid}"] = size
 
@@ -258,8 +258,9 @@ class Turning:
         hidden = dict(self.activation.hidden)
         self.activation.nested += 1
         self.activation.outer = outer if is_one_of_many else (*outer, turn)
+        self.activation.taken[self.loop, turn] = {}
         try:
-            self._show(element)
+            self._show(turn, element)
             self._take(turn)
             parts = self.activation.run(self.loop.iterations[turn].body)
             self.note_lists(turn + 1)
@@ -279,10 +280,15 @@ class Turning:
         if element is not None:
             _bind_pattern(self.loop.pattern, element, self.loop.uid, names)
 
-    def _show(self, element: Any) -> None:
+    def _show(self, turn: int, element: Any) -> None:
         """The tensors of a list that are bound in a turn may be read in it."""
         for each in elements_of(element):
-            self.activation.show(each.value, each.kind)
+            self._found(turn, each)
+
+    def _found(self, turn: int, element: Element) -> None:
+        """A turn may read an element of a list."""
+        self.activation.show(element.value, element.kind)
+        self.activation.taken[self.loop, turn][element.value] = element.kind
 
     # ---- turns that are alike ----------------------------------------------------------------
 

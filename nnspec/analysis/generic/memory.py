@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import Figure, figure_named
 from nnspec.analysis.generic.conditions import Condition
+from nnspec.analysis.generic.normal import Normal
 from nnspec.analysis.generic.programs import Symbolic, Undecided
 from nnspec.analysis.generic.quotients import Quotients
 from nnspec.analysis.generic.stacks import Fewest, Tried, amounts_of, name_bound
+from nnspec.analysis.generic.widest import widest
 from nnspec.analysis.memory.calls import Calls
 from nnspec.analysis.memory.peaks import thinned
-from nnspec.analysis.memory.rolling import Unlike
+from nnspec.analysis.memory.rolling import UNSTEADY, Unlike
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import (
     Atom,
@@ -30,8 +33,10 @@ from nnspec.ops.base import OpError
 from nnspec.ops.spatial import constants_as_names
 
 if TYPE_CHECKING:
+    from nnspec.analysis.generic.changing import Course
     from nnspec.analysis.generic.facts import Facts
     from nnspec.analysis.generic.trace import Outcome
+    from nnspec.analysis.memory.optimizing import Ends
     from nnspec.analysis.memory.policy import Modes
     from nnspec.analysis.setting import Setting
     from nnspec.ir.graph import Program
@@ -66,12 +71,15 @@ class Running(Analysis):
             drops = setting.dropout == "configured"
             parts = [part.at(numbers) for part in outcome.made.constants.parts]
             self._symbolic = Symbolic(
-                program, outcome, self._quotients, parts, drops=drops
+                program, outcome, self._quotients, parts, known, drops=drops
             )
+        values = self._symbolic.magnitudes()
+        self._quotients = self._symbolic.quotients.with_values(values)
         super().__init__(self._symbolic.program, setting)
         self._facts = facts
         self._known = known
         self._additive = additive
+        self._normal = Normal(self._quotients_in_sizes().__contains__)
 
         def again(more: Mapping[str, int]) -> Running:
             more = {**numbers, **more}
@@ -100,7 +108,9 @@ class Running(Analysis):
     def calls(self, modes: Modes) -> Calls:
         """The functions of the program, with what is known of its loops."""
         symbolic = self._symbolic
-        made = Calls(self.program, modes, symbolic.turns, symbolic.stacks)
+        made = Calls(
+            self.program, modes, symbolic.turns, symbolic.stacks, symbolic.courses
+        )
         self._ran.append(made)
         return made
 
@@ -111,6 +121,29 @@ class Running(Analysis):
                 if len(loop.iterations) < 2:
                     raise Unlike(ONE_TURN, frozenset([turns.loop]))
                 self._turns[turns.count] = 2
+
+    def between_turns(
+        self, across: Iterable[Ends], listed: Iterable[Ends]
+    ) -> tuple[Iterable[Ends], Iterable[Ends]]:
+        """Where a turn stands for many, its weights come after those of the turn before it, and before those of the next one."""
+        places = {each.symbol: each.stop for each in self._symbolic.places()}
+        among: list[Ends] = []
+        for last, first in listed:
+            for name in (last.symbols() | first.symbols()) & places.keys():
+                before = last.at({name: symbol(name) - 1})
+                behind = {name: places[name]}
+                among += [(before, first), (before.at(behind), first.at(behind))]
+        return (
+            [*(pair for pair in across if not _speaks(pair, places)), *among],
+            [pair for pair in listed if not _speaks(pair, places)],
+        )
+
+    def in_any_turn(self, amounts: Iterable[Dim]) -> list[Dim]:
+        """Amounts of a turn that stands for many, at the most in any of these."""
+        found = list(amounts)
+        for each in self._symbolic.places():
+            found = list(widest(found, each.symbol, each.stop))
+        return found
 
     def of(self, program: Program) -> Analysis:
         """The same of another program, whose sums are the same."""
@@ -142,12 +175,39 @@ class Running(Analysis):
         except OpError as error:
             raise Undecided(error.message, self._behind(error.sizes)) from None
         except Unlike as error:
-            any_loop = any(self._symbolic.turns.values())
+            symbolic = self._symbolic
+            any_loop = any((*symbolic.turns.values(), *symbolic.courses.values()))
             if error.loops or (error.loops is None and any_loop):
                 raise
             raise Undecided(str(error), self._counted()) from None
         assert isinstance(found, Dim)
+        return self._outside_of_turns(found)
+
+    def _outside_of_turns(self, found: Dim) -> Dim:
+        """A figure that speaks of no single turn. Raises `Unlike`."""
+        left = {each.loop for each in self._courses() if each.turn in found.symbols()}
+        if left:
+            raise Unlike(UNSTEADY, frozenset(left))
         return found
+
+    def _courses(self) -> Iterator[Course]:
+        for courses in self._symbolic.courses.values():
+            yield from courses.values()
+
+    def changing(self) -> set[str]:
+        """The loops of which one turn stands for many though sizes change from turn to turn."""
+        return {course.loop for course in self._courses()}
+
+    def _quotients_in_sizes(self) -> set[Atom]:
+        """The quotients that sizes have, which may leave a remainder."""
+        return {
+            atom
+            for function in self.program.functions.values()
+            for kind in function.types.values()
+            for size in kind.shape
+            for atom in size.atoms()
+            if atom.kind == "//"
+        }
 
     # ---- stacks of any number of layers ------------------------------------------------------
 
@@ -233,43 +293,62 @@ class Running(Analysis):
 
         An axis of one element lies otherwise in memory than any other.
         """
+        turns = self._symbolic.places()
         for size in self._axes():
-            is_one = size.at(self._known) == 1
+            is_one = self._shortened(size).at(self._known) == 1
             sign, bound = ("==", 1) if is_one else (">=", 2)
-            yield Condition(sign, size, dim(bound), because=LAID)
+            condition = Condition(sign, size, dim(bound), because=LAID)
+            for each in turns:
+                condition = condition.within(each)
+            yield self._said_of(condition)
         for count, least in (*self._least(), *self._by_count()):
             yield Condition(">=", self._shortened(count), dim(least), because=BECAUSE)
         for name, bound in self._fewest.items():
             yield Condition(">=", symbol(name), dim(bound), because=STACKED)
 
+    def _said_of(self, condition: Condition) -> Condition:
+        """A condition in the constants of the model."""
+        turns = tuple(
+            replace(each, stop=self._shortened(each.stop)) for each in condition.turns
+        )
+        left = self._shortened(condition.left)
+        return replace(condition, left=left, turns=turns)
+
     def _axes(self) -> Iterator[Dim]:
-        """The sizes of axes that hang on constants alone, each once."""
+        """The sizes of axes that hang on constants alone, and on places of turns, each once."""
+        free = {*self.program.symbols, *(part.symbol for part in self._symbolic.parts)}
         found = {
             size.key: size
             for function in self.program.functions.values()
             for kind in function.types.values()
             for size in kind.shape
-            if not size.is_constant and size.symbols().isdisjoint(self.program.symbols)
+            if not size.is_constant and size.symbols().isdisjoint(free)
         }
-        for size in found.values():
-            yield self._shortened(size)
+        yield from found.values()
 
     def _said(self, value: Dim, layers: Mapping[str, int]) -> Dim:
         """A figure in the constants of the model again, as short as the spec allows."""
         lows = self._lows(layers)
 
-        def over_turns(atom: Atom) -> Dim | None:
-            return rebuilt(atom, shortened) if atom.bound else None
+        changing = any(self._courses())
 
-        def shortened(part: Dim) -> Dim:
-            return self._shortened(thinned(part, lows).substitute(over_turns))
+        def written(part: Dim) -> Dim:
+            said = self._shortened(part.substitute(inside))
+            return self._normal.written(said) if changing else said
 
-        def replace(atom: Atom) -> Dim | None:
+        def fewest(amounts: Sequence[Dim]) -> Sequence[Dim]:
+            if changing:
+                return self._normal.largest(amounts, lows)
+            return [thinned(part, lows) for part in amounts]
+
+        def inside(atom: Atom) -> Dim | None:
+            if atom.bound:
+                return rebuilt(atom, written)
             if atom.kind != "max":
-                return over_turns(atom)
-            return maximum(*map(shortened, atom.arguments))
+                return None
+            return maximum(*map(written, fewest(atom.arguments)))
 
-        return self._shortened(thinned(value, lows).substitute(replace))
+        return written(self._normal.written(value) if changing else thinned(value, lows))
 
     def _lows(self, layers: Mapping[str, int]) -> dict[str, int]:
         """The least that each name may be, 1 where nothing says more."""
@@ -289,6 +368,11 @@ class Running(Analysis):
 
     def _shortened(self, value: Dim) -> Dim:
         return self._facts.applied(self._quotients.divided(value))
+
+
+def _speaks(pair: Ends, places: Mapping[str, Dim]) -> bool:
+    """Whether weights are of a turn that stands for many."""
+    return any(not each.symbols().isdisjoint(places) for each in pair)
 
 
 def unsaid(figure: Figure, because: str) -> SpecError:

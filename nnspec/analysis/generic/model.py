@@ -142,6 +142,13 @@ class Generic:
             self._ran = self._outcome, running
         return self._ran[1]
 
+    def distrust(self) -> None:
+        """Loops whose sizes change from turn to turn are to be gone through turn by turn: a figure was found to be wrong."""
+        if self._runs and self._ran is not None:
+            from nnspec.analysis.memory.rolling import UNSTEADY
+
+            self.unlike |= dict.fromkeys(self._ran[1].changing(), UNSTEADY)
+
     def _loops(self) -> set[str]:
         """The loops of which one turn was said for all."""
         return {

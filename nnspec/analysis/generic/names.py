@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NoReturn, cast
 
 from nnspec.diagnostics import SpecError, did_you_mean
+from nnspec.analysis.generic.parts import parts_of
 from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Parameter, Program
 
@@ -82,7 +83,7 @@ def with_numbers(program: Program, numbers: Mapping[str, int]) -> dict[str, Any]
 
 def differs_only(other: Program, program: Program, numbers: Mapping[str, int]) -> bool:
     """Whether another program has the same constants but for these numbers, and free sizes of the same multiples."""
-    if other.assumptions.multiples != program.assumptions.multiples:
+    if not _are_multiples_alike(other, program):
         return False
     mine, others = (
         {each.name: each.value for each in one.main.parameters}
@@ -92,6 +93,23 @@ def differs_only(other: Program, program: Program, numbers: Mapping[str, int]) -
     return with_numbers(other, numbers) == changed and all(
         mine[name] == value for name, value in others.items() if name not in changed
     )
+
+
+def _are_multiples_alike(one: Program, other: Program) -> bool:
+    """Whether free sizes have to be multiples of the same, in constants if not as these are."""
+    said = [
+        {part.size: part.divisor.key for part in parts_of(each, _integers(each))}
+        for each in (one, other)
+    ]
+    left = [
+        {size: m for size, m in each.assumptions.multiples.items() if size not in parts}
+        for each, parts in zip((one, other), said, strict=True)
+    ]
+    return said[0] == said[1] and left[0] == left[1]
+
+
+def _integers(program: Program) -> set[str]:
+    return {each.name for each in program.main.parameters}
 
 
 def _elements(name: str, count: int) -> list[str]:

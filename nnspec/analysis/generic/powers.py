@@ -120,13 +120,18 @@ def spread(terms: Iterable[tuple[Fraction, Powers]]) -> tuple[Dim, int]:
 
     Products that are the same are written in the same way, so that what cancels is gone.
     """
+    raised = [_with_numbers(*term) for term in collected(terms).items()]
+    scale = lcm(*(each.denominator for _, each in raised), 1)
+    return polynomial((m, int(c * scale)) for m, c in raised), scale
+
+
+def collected(terms: Iterable[tuple[Fraction, Powers]]) -> dict[Monomial, Fraction]:
+    """The coefficients of products without numbers in exponents, those that are the same added up."""
     found: dict[Monomial, Fraction] = {}
     for factor, powers in terms:
         monomial, number = _without_numbers(powers)
         found[monomial] = found.get(monomial, Fraction(0)) + factor * number
-    raised = [_with_numbers(*term) for term in found.items()]
-    scale = lcm(*(each.denominator for _, each in raised), 1)
-    return polynomial((m, int(c * scale)) for m, c in raised), scale
+    return {monomial: factor for monomial, factor in found.items() if factor}
 
 
 def scaled(value: Dim) -> tuple[Monomial, Fraction]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
@@ -122,6 +122,27 @@ class Quotients:
             values=values,
         )
 
+    def counted_from(
+        self, counts: Iterable[Dim], known: Mapping[str, Dim]
+    ) -> Quotients:
+        """The same with the names of numbers of turns said as what they are more than one less than they are `known`."""
+        names = (_counting(count) for count in counts)
+        found = [n for n in names if n and n in known and n not in self.products]
+        found = [name for name in found if name not in self.numbers]
+        fewer = {name: int(known[name]) - 1 for name in found}
+        more = {name: symbol(f"{name}-{fewer[name]}") for name in found}
+        products = {name: more[name] + fewer[name] for name in found}
+        meanings = {str(more[name]): symbol(name) - fewer[name] for name in found}
+        return replace(
+            self,
+            products={**self.products, **products},
+            meanings={**self.meanings, **meanings},
+        )
+
+    def with_values(self, values: Mapping[str, int]) -> Quotients:
+        """The same where magnitudes are compared with some more names at these values."""
+        return replace(self, values={**values, **self.values})
+
     def holding(self) -> AbstractContextManager[None]:
         """Inside, sizes are written by the relations."""
         return related(self.relations, self.values)
@@ -164,6 +185,15 @@ class Quotients:
         if atom.kind != "symbol" or atom.scale == 1 or atom.symbol not in self.products:
             return None
         return symbol(atom.symbol) // atom.scale
+
+
+def _counting(count: Dim) -> str | None:
+    """The name that a number is, up to a number; None if it is anything else."""
+    names = count.symbols()
+    if len(names) != 1:
+        return None
+    (name,) = names
+    return name if (count - symbol(name)).is_constant else None
 
 
 def _of(atom: Atom) -> Dim:

@@ -32,6 +32,10 @@ Try: TypeAlias = Callable[[Mapping[str, int]], "Tried | None"]
 """The figure where some names are these numbers; None where there is none that holds without more conditions."""
 
 
+At: TypeAlias = Callable[[Dim, Mapping[str, int]], Dim]
+"""An amount where some names are these numbers."""
+
+
 @dataclass(frozen=True)
 class Amount:
     """An amount that counts where each of some names is `above` a number."""
@@ -68,8 +72,10 @@ class Fewest:
         lowest: Lows = MappingProxyType({}),
         allows: Callable[[str, int], bool] = lambda name, number: True,
         plain: Callable[[Dim], Dim] = lambda value: value,
+        at: At = lambda value, numbers: value.at(numbers),
     ) -> None:
         self._amounts = [Amount(each) for each in found.amounts]
+        self._at = at
         self.bounds = dict(found.least)
         self._lows = lows
         self._run = run
@@ -99,8 +105,9 @@ class Fewest:
             return False
         before = self._amounts
         lows = {**self._lows, name: right}
-        plain = self._plain
-        self._amounts = with_case(before, name, number, tried.amounts, lows, plain)
+        self._amounts = with_case(
+            before, name, number, tried.amounts, lows, self._plain, self._at
+        )
         if self._holds({name: number}):
             return True
         self._amounts = before
@@ -110,7 +117,7 @@ class Fewest:
         """Whether the amounts are right where some names are these numbers, and the others what they must be."""
         tried = self._run(numbers)
         counting = (each for each in self._amounts if each.counts(numbers))
-        amounts = [each.value.at(numbers) for each in counting]
+        amounts = [self._at(each.value, numbers) for each in counting]
         amounts = [self._plain(each) for each in amounts if each != 0] or [ZERO]
         if tried is None:
             return False
@@ -131,6 +138,7 @@ def with_case(
     case: Sequence[Dim],
     lows: Lows,
     plain: Callable[[Dim], Dim] = lambda value: value,
+    at: At = lambda value, numbers: value.at(numbers),
 ) -> list[Amount]:
     """Amounts for a name above a number, and those of the `case` that it is this number, as amounts for both.
 
@@ -139,7 +147,7 @@ def with_case(
     """
     cases = {plain(each): each for each in case}
     values = [
-        plain(each.value.at({name: number})) if each.counts({name: number}) else None
+        plain(at(each.value, {name: number})) if each.counts({name: number}) else None
         for each in amounts
     ]
     there = [each for each in values if each is not None]

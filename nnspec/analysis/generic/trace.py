@@ -149,6 +149,8 @@ class Activation:
         self.called: dict[int, Outcome] = {}
         self.repeated: dict[Loop, Repetition] = {}
         self.lists: dict[str, Listed] = {}
+        # The elements of lists that a turn of a loop takes, by value, with their types there.
+        self.taken: dict[tuple[Loop, int], dict[int, TensorType]] = {}
         self.nested = 0
         self.outer: tuple[int, ...] = ()
         self.unsteady: dict[int, frozenset[str]] = {}

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from nnspec.analysis.figures import Measured
 from nnspec.analysis.generic.conditions import Condition, lower_bound, remaining
+from nnspec.analysis.generic.following import FEW as FEW_CHANGING
 from nnspec.analysis.generic.memory import ONE_TURN
 from nnspec.analysis.generic.programs import RATES
 from nnspec.analysis.generic.stacks import Fewest, Tried, amounts_of
 from nnspec.analysis.memory.rolling import UNSTEADY
 from nnspec.ir.assumptions import Assumptions
-from nnspec.ir.dims import dim, symbol
+from nnspec.ir.dims import Dim, dim, symbol
 
 if TYPE_CHECKING:
     from nnspec.analysis.generic.closed import ClosedForms
@@ -27,7 +28,7 @@ MORE = 4
 """So many more turns are enough for two rounds behind one that is unlike them, and keep even numbers even."""
 MOST = 6
 """Loops of more turns tell by themselves what they are."""
-FEW = (RATES, ONE_TURN, UNSTEADY)
+FEW = (RATES, ONE_TURN, UNSTEADY, FEW_CHANGING)
 """Why the number of turns stays what it is where more of them may tell otherwise."""
 
 Closed: TypeAlias = "Callable[[Mapping[str, int]], ClosedForms | None]"
@@ -100,6 +101,7 @@ class _Extended:
             lowest=few,
             allows=self._allows,
             plain=more.plain,
+            at=self._at,
         )
         self.value = Measured(fewest.value)
         self.still = needs(more, figure)
@@ -129,7 +131,13 @@ class _Extended:
         known = {each.at(numbers).key for each in self._rest}
         if any(each.key not in known for each in rest):
             return None
-        return Tried(amounts_of(value.value.at(numbers)), least)
+        return Tried(amounts_of(self._at(value.value, numbers)), least)
+
+    def _at(self, value: Dim, numbers: Mapping[str, int]) -> Dim:
+        """A value for such numbers of turns; sizes are known as the multiples that they then have to be."""
+        divisors = ((part.size, part.divisor.at(numbers)) for part in self._forms.parts)
+        known = {n: symbol(n, d.constant) for n, d in divisors if d.constant}
+        return value.at(numbers).at(known)
 
 
 def _bounds(

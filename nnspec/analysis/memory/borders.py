@@ -145,7 +145,8 @@ def _passed(result: Tensor, given: Sequence[Tensor]) -> int | None:
 
 def besides(machine: Machine, records: Sequence[Record]) -> Dim:
     """What turns of loops keep that were not run. Raises `Unlike` where they leave something that is not kept."""
-    loops = list({id(each): each for _, each, _ in machine.crossings}.values())
+    crossed = {id(each): each for _, each, _ in machine.crossings}.values()
+    loops = [each for each in crossed if isinstance(each, Rolling)]
     for loop in loops:
         before, behind = (
             _kept(records, number) + _beside(loops, loop, number)
@@ -153,7 +154,9 @@ def besides(machine: Machine, records: Sequence[Record]) -> Dim:
         )
         if behind - before != loop.kept_step:
             raise Unlike("what a loop leaves is not kept for a backward pass")
-    return machine.kept_besides
+    kept = [each for each in kept_storages(records) if each.counted]
+    more = (each.turn.kept_more(each) for each in kept if each.turn is not None)
+    return machine.kept_besides + total(more)
 
 
 def _kept(records: Sequence[Record], last: int) -> Dim:

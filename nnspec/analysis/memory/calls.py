@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from nnspec.analysis.memory.borders import (
     Tokens,
@@ -50,6 +51,9 @@ from nnspec.pycode.expressions import Expr
 from nnspec.pycode.inlining import call_of, weight_of
 from nnspec.records import dataclass
 
+if TYPE_CHECKING:
+    from nnspec.analysis.generic.changing import Changing, Course
+
 
 @dataclass(frozen=True)
 class _Called:
@@ -70,6 +74,7 @@ class Calls:
         modes: Modes,
         turns: Mapping[str, Mapping[Loop, Turns]] | None = None,
         stacks: Mapping[str, Mapping[int, Dim]] | None = None,
+        courses: Mapping[str, Mapping[Loop, Course]] | None = None,
         *,
         rolls: bool = False,
     ) -> None:
@@ -79,6 +84,7 @@ class Calls:
         self.rolls = rolls
         # By function, and by loop; and how many turns these loops must have at least.
         self._turns = turns or {}
+        self._courses = courses or {}
         self.least: dict[Dim, int] = {}
         # The same of nodes that are stacks of layers: what they stand for, and at least must.
         self._stacks = stacks or {}
@@ -129,7 +135,14 @@ class Calls:
 
     def turn_by_turn(self) -> Calls:
         """The same, but loops are rolled only where this was said."""
-        return Calls(self.program, self.modes, self._turns, self._stacks)
+        return Calls(self.program, self.modes, self._turns, self._stacks, self._courses)
+
+    def changing(
+        self, machine: Machine, function: Function, loop: Loop
+    ) -> Changing | None:
+        """A loop whose sizes change from turn to turn, one of which stands for many."""
+        course = self._courses.get(function.key, {}).get(loop)
+        return None if course is None else course.run(loop, machine, self._need)
 
     def rolling(
         self, machine: Machine, function: Function, loop: Loop, mattering: set[int]
@@ -312,10 +325,11 @@ class Calls:
         """Computes a function again: what lives once it has run."""
         effect = self.effect(context)
         if effect.again is None:
-            loops = self._turns.get(context.function, {})
+            turns = self._turns.get(context.function, {}).values()
+            courses = self._courses.get(context.function, {}).values()
             raise Unlike(
                 "how far a loop is computed again is not known",
-                frozenset(each.loop for each in loops.values()) or None,
+                frozenset(each.loop for each in (*turns, *courses)) or None,
             )
         for count, least in effect.turns:
             self._need(count, least)

@@ -281,4 +281,10 @@ def _divides(lower: Monomial, higher: Monomial) -> bool:
         if powers.get(atom, 0) < power:
             return False
         powers[atom] -= power
-    return all(atom.kind == "symbol" for atom, power in powers.items() if power)
+    return all(_is_size(atom) for atom, power in powers.items() if power)
+
+
+def _is_size(atom: Atom) -> bool:
+    """Whether an atom is known to be at least 1: a size, or a power of a number."""
+    is_power = atom.kind == "^" and atom.arguments[0].constant is not None
+    return is_power or atom.kind == "symbol"

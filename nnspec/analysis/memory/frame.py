@@ -8,7 +8,7 @@ far as memory depends on them.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from nnspec.analysis.memory.groups import Groups
@@ -23,6 +23,7 @@ from nnspec.ir.graph import (
     Branch,
     Function,
     Item,
+    Iteration,
     Loop,
     Node,
     Path,
@@ -42,6 +43,7 @@ from nnspec.pycode.inlining import (
 )
 
 if TYPE_CHECKING:
+    from nnspec.analysis.generic.changing import Changing, Laid
     from nnspec.analysis.memory.calls import Calls
 
 
@@ -70,6 +72,8 @@ class Frame:
         self.pending: dict[int, Expression] = {}
         self.inside: dict[int, Node] = {}
         self.leaves: dict[tuple[Path, str], Leaf] = {}
+        # What loops made that change from turn to turn, as it lies in the turn that stands for all.
+        self.changed: dict[int, tuple[Changing, Laid]] = {}
 
     def run(self, given: Sequence[Tensor]) -> list[Tensor]:
         """The results, for arguments that whoever calls keeps alive."""
@@ -80,7 +84,11 @@ class Frame:
                 self.variables.hold(port.name, port.values)
         self._items(self.function.structure)
         results = [self._returned(value) for value in self.outputs]
+        left = [each for loop in self.machine.changing for each in loop.released()]
         self.tensors.clear()
+        for storage, more in left:
+            if storage() is None:
+                self.machine.live = self.machine.live - more
         return results
 
     # ---- statements ----
@@ -108,10 +116,10 @@ class Frame:
                     pass
 
     def _loop(self, loop: Loop) -> None:
+        changing = self.calls.changing(self.machine, self.function, loop)
         rolling = self.calls.rolling(self.machine, self.function, loop, self.mattering)
         if rolling is None and self.calls.is_written_out(self.function, loop):
-            for turn in loop.iterations:
-                self._items(turn.body)
+            self._one_by_one(loop, changing, lambda turn: self._items(turn.body))
             return
         self._settle_all()
         self._carry(loop, 0)
@@ -119,9 +127,20 @@ class Frame:
         if rolling is not None:
             self._roll(loop, rolling)
         else:
-            for turn in range(len(loop.iterations)):
-                self._turn(loop, turn)
+            numbers = iter(range(len(loop.iterations)))
+            self._one_by_one(loop, changing, lambda _: self._turn(loop, next(numbers)))
         self.variables.leave(outer)
+
+    def _one_by_one(
+        self, loop: Loop, changing: Changing | None, run: Callable[[Iteration], None]
+    ) -> None:
+        """All turns of a loop; of one that is `changing`, it is told before each of them and behind the last one."""
+        for number, turn in enumerate(loop.iterations):
+            if changing is not None:
+                changing.at(number, self)
+            run(turn)
+        if changing is not None:
+            changing.at(len(loop.iterations), self)
 
     def _turn(self, loop: Loop, turn: int) -> None:
         body = loop.iterations[turn].body

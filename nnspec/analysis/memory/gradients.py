@@ -30,7 +30,7 @@ def run_backward(machine: Machine, roots: list[tuple[Edge, Tensor]]) -> None:
     that of PyTorch's engine: the operation that ran last comes first.
     """
     machine.recording = False
-    _Engine(machine, roots).run()
+    Engine(machine, roots).run()
     machine.mark()
 
 
@@ -60,7 +60,9 @@ FEWEST = 2
 """So many turns have to wait for the same before it is said of all."""
 
 
-class _Engine:
+class Engine:
+    """The operations that some gradients pass through, and the gradients that wait for them."""
+
     def __init__(self, machine: Machine, roots: list[tuple[Edge, Tensor]]) -> None:
         self.machine = machine
         self.records = reached([edge for edge, _ in roots])
@@ -97,10 +99,10 @@ class _Engine:
         """Tells loops which turn comes next, before the operation of a number."""
         crossings = self.machine.crossings
         while crossings and crossings[-1][0] >= number:
-            _, rolling, turn = crossings.pop()
-            rolling.crossed(turn, self._state(rolling, turn))
+            _, loop, turn = crossings.pop()
+            loop.crossed(turn, self)
 
-    def _state(self, rolling: Rolling, turn: int) -> Hashable:
+    def state(self, rolling: Rolling, turn: int) -> Hashable:
         """What a turn finds on its way back: the gradients that wait, and how they lie.
 
         Where as much waits for each turn before it, that is said once, for however many these are.
@@ -108,7 +110,7 @@ class _Engine:
         groups = Groups()
         here: list[tuple[str, _Buffer]] = []
         before: list[tuple[int, int, _Buffer]] = []
-        for place, buffer in self._waiting():
+        for place, buffer in self.waiting():
             found = rolling.turn_before(turn, place)
             if found is None:
                 here.append((rolling.called(turn, place), buffer))
@@ -123,7 +125,7 @@ class _Engine:
             turns.setdefault(each, []).append(waits)
         return known, _said_once(turns, turn - 1)
 
-    def _waiting(self) -> Iterator[tuple[Hashable, _Buffer]]:
+    def waiting(self) -> Iterator[tuple[Hashable, _Buffer]]:
         """The gradients that wait for operations, by their numbers, and for leaves, by their keys."""
         for record in self.records:
             buffer = self.buffers.get(id(record))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nnspec.analysis.memory.layout import (
     Sizes,
@@ -26,6 +26,11 @@ from nnspec.analysis.memory.rolling import Rolling
 from nnspec.ir.dims import ZERO, Dim, Size
 from nnspec.ir.types import DType, TensorType
 from nnspec.records import dataclass
+
+if TYPE_CHECKING:
+    from nnspec.analysis.generic.changing import Changing
+
+    Crossed: TypeAlias = Rolling | Changing
 
 
 class Storage:
@@ -44,6 +49,7 @@ class Storage:
         "outside",
         "size",
         "state",
+        "turn",
     )
 
     def __init__(
@@ -59,6 +65,8 @@ class Storage:
         self.outside = outside
         self.state = state
         self.kept = False
+        # The turn that stands for many in which it was made.
+        self.turn = machine.turn
         self.counted = outside is None and not state
         if self.counted:
             machine.allocate(self.size)
@@ -186,9 +194,12 @@ class Machine:
     again: bool = False
     # The loops that stand for more turns than are run: where their turns begin, and what the rest leaves.
     rolling: list[Rolling] = field(default_factory=list[Rolling])
-    crossings: list[tuple[int, Rolling, int]] = field(
-        default_factory=list[tuple[int, Rolling, int]]
+    crossings: list[tuple[int, Crossed, int]] = field(
+        default_factory=list[tuple[int, "Crossed", int]]
     )
+    # Those whose sizes change from turn to turn, and the one whose turn that stands for many is run.
+    changing: list[Changing] = field(default_factory=list["Changing"])
+    turn: Changing | None = None
     kept_besides: Dim = ZERO
     gradients_besides: Dim = ZERO
     # The amounts up to the last operation that keeps something: what is computed again stops there.

@@ -36,10 +36,11 @@ def steps(analysis: Analysis) -> list[Dim]:
 
     alone = dict.fromkeys(optimizer.step(each, width) for each in order.weights)
     found = reduced({ZERO: None} | alone | after(order.pairs))
-    whole = reduced(dict.fromkeys(found) | after(order.across))
-    if set(reduced(dict.fromkeys(whole) | after(order.listed))) != set(found):
+    across, listed = analysis.between_turns(order.across, order.listed)
+    whole = reduced(dict.fromkeys(found) | after(across))
+    if set(reduced(dict.fromkeys(whole) | after(listed))) != set(found):
         analysis.takes_turns(order.looping)
-    return whole
+    return analysis.in_any_turn(whole)
 
 
 def parameters(site: Site) -> Iterator[Parameter]:

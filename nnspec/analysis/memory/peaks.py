@@ -205,7 +205,7 @@ def thinned(value: Dim, lows: Mapping[str, int]) -> Dim:
 def _shifted(amount: Dim, more: Substitution) -> Mapping[Monomial, int] | None:
     """The coefficients in what sizes are more than their least; None where they are not all there is, or too many."""
     atoms = {atom for monomial, _ in amount.terms for atom, _ in monomial}
-    if any(atom.kind != "symbol" for atom in atoms):
+    if any(atom.kind not in ("symbol", "^") for atom in atoms):
         return None
     try:
         return terms_of(more.of(amount))
@@ -222,9 +222,11 @@ def _exceeds(
 
 
 def _more(lows: Mapping[str, int]) -> Substitution:
-    """Writes sizes as their least and what they are more."""
+    """Writes sizes, and powers, as their least and what they are more."""
 
     def replace(atom: Atom) -> Dim:
+        if atom.kind == "^":
+            return symbol(f"{atom.key}+") + 1
         least = -(-lows.get(atom.symbol, 1) // atom.scale)
         return symbol(f"{atom.symbol}+") + least
 

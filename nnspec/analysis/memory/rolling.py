@@ -16,6 +16,7 @@ from nnspec.ir.dims import ZERO, Dim, total
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
+    from nnspec.analysis.memory.gradients import Engine
     from nnspec.analysis.memory.groups import Groups
     from nnspec.analysis.memory.machine import Machine
 
@@ -247,9 +248,10 @@ class Rolling:
                 return each, place - self.numbers[each]
         return None
 
-    def crossed(self, turn: int, state: Hashable) -> None:
+    def crossed(self, turn: int, engine: Engine) -> None:
         """The backward pass comes to a turn from behind (or, at the first one, leaves it)."""
         machine = self.machine
+        state = engine.state(self, turn)
         if turn < self._end:
             return
         machine.mark()

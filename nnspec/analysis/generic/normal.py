@@ -1,0 +1,65 @@
+"""Amounts with powers of numbers in them, written in one way: those that are equal are equal, and others can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from math import lcm
+from typing import TypeAlias
+
+from nnspec.analysis.generic.powers import Powers, collected, divided, spread
+from nnspec.analysis.memory.peaks import pruned, reduced
+from nnspec.ir.dims import Atom, Dim, Monomial, polynomial
+from nnspec.ir.dims.polynomials import multiplied_monomials as multiplied
+
+Table: TypeAlias = Mapping[Monomial, Fraction]
+"""The coefficients of products, without numbers in exponents."""
+
+
+class Normal:
+    """Writes amounts in one way. Quotients that are not sizes (`is_size`) come from sums, and leave no remainder."""
+
+    def __init__(self, is_size: Callable[[Atom], bool]) -> None:
+        self._is_size = is_size
+
+    def written(self, amount: Dim) -> Dim:
+        """An amount in this way."""
+        return _whole(self._table(amount))
+
+    def largest(self, amounts: Iterable[Dim], lows: Mapping[str, int]) -> list[Dim]:
+        """The amounts without those that are never the largest, where names are at least `lows`, as far as can be told."""
+        tables = [self._table(amount) for amount in amounts]
+        scale = lcm(*(c.denominator for table in tables for c in table.values()), 1)
+        scaled = {
+            polynomial((m, int(c * scale)) for m, c in table.items()): table
+            for table in tables
+        }
+        found = pruned(reduced(scaled, thorough=True), lows)
+        return [_whole(scaled[each]) for each in found]
+
+    def _table(self, amount: Dim) -> Table:
+        return collected(self._products(amount, (), Fraction(1)))
+
+    def _products(
+        self, amount: Dim, beside: Monomial, factor: Fraction
+    ) -> Iterable[tuple[Fraction, Powers]]:
+        """The products in an amount, times others beside, those in quotients too."""
+        for monomial, coefficient in amount.terms or (((), int(amount)),):
+            whole = next((a for a, p in monomial if p == 1 and self._is_exact(a)), None)
+            if whole is None:
+                product = multiplied(monomial, beside)
+                yield factor * coefficient, Powers.of(product)
+                continue
+            rest = tuple((atom, p) for atom, p in monomial if atom != whole)
+            above, below = whole.arguments
+            share = factor * coefficient / int(below)
+            yield from self._products(above, multiplied(rest, beside), share)
+
+    def _is_exact(self, atom: Atom) -> bool:
+        if atom.kind != "//" or atom.arguments[1].constant is None:
+            return False
+        return not self._is_size(atom)
+
+
+def _whole(table: Table) -> Dim:
+    return divided(*spread((c, Powers.of(m)) for m, c in table.items()))

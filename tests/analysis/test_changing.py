@@ -1,0 +1,139 @@
+"""Memory of loops whose sizes change from turn to turn, as formulas: held against the program made with other numbers."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.generic.closed import closed_forms
+from nnspec.analysis.setting import Setting
+from nnspec.compiler import load_source
+from nnspec.source import Source
+
+RUNNING = ["saved_bytes", "inference_peak", "backward_peak", "train_peak"]
+HALVED = "require H % 2^depth == 0 and W % 2^depth == 0"
+
+MODELS = {
+    "concatenated": """
+model M(width: int = 4, depth: int = 3) {
+  input x: [B, 4]
+  for _ in range(depth) { x = concat([x, x -> fc: Linear(width)], dim=1) }
+  output y = x
+}""",
+    "doubled, with loops inside": """
+model M(width: int = 4, depth: int = 4) {
+  input x: [B, T, width]
+  for i in range(depth) {
+    x = x -> fc: Linear(width * 2^i) -> relu -> Dropout(0.1)
+    for _ in range(2) { x = x + (x -> LayerNorm -> inner: Linear(width * 2^i)) }
+  }
+  output y = x
+}""",
+    "dense": """
+model M(width: int = 4, depth: int = 4, stem: int = 6) {
+  input image: [B, 3, H, W]
+  x = image -> Conv(stem, 3, padding=1)
+  for i in range(depth) {
+    new = x -> BatchNorm -> relu -> Conv(width, 3, padding=1)
+    x = concat([x, new], dim=1)
+  }
+  output y = x -> global_avg_pool -> Linear(10)
+}""",
+    "a list of equal sizes": """
+model M(width: int = 4, depth: int = 4) {
+  input x: [B, T, width]
+  skips = []
+  for i in range(depth) {
+    x = x -> fc: Linear(width) -> LayerNorm -> gelu
+    skips = [x] + skips
+  }
+  for skip in skips { x = concat([x, skip], dim=2) -> mix: Linear(width) -> gelu }
+  output y = x
+}""",
+    "skips that are added": f"""
+model M(width: int = 4, depth: int = 4) {{
+  input image: [B, 3, H, W]
+  {HALVED}
+  x = image -> Conv(width, 3, padding=1)
+  skips = []
+  for i in range(depth) {{
+    x = x -> Conv(width * 2^i, 3, padding=1) -> relu
+    skips = skips + [x]
+    x = x -> down: Conv(width * 2^i, 2, stride=2)
+  }}
+  for i in range(depth) {{
+    skip = skips[-1 - i]
+    C = shape(skip)[1]
+    x = x -> up: ConvTranspose(C, 2, stride=2)
+    x = (x + skip) -> merge: Conv(C, 3, padding=1) -> gelu
+  }}
+  output y = x -> head: Conv(2, 1)
+}}""",
+    "skips that are handed on": """
+model M(width: int = 4, depth: int = 4) {
+  input x: [B, T, width]
+  skips = []
+  for i in range(depth) {
+    x = x -> fc: Linear(width * 2^i) -> gelu
+    skips = skips + [x]
+  }
+  for i in range(depth) { x = (skips[i] -> mix: Linear(width)) + (x -> back: Linear(width)) }
+  output y = x
+}""",
+    "computed again": """
+block Two(x: [B, T, D], width: int) {
+  return x -> a: Linear(width) -> gelu -> b: Linear(width)
+}
+model M(width: int = 4, depth: int = 4) {
+  input x: [B, T, width]
+  for i in range(depth) { @checkpoint x = x -> two: Two(width * 2^i) }
+  output y = x
+}""",
+    "a layer of all turns": """
+model M(width: int = 4, depth: int = 4) {
+  input x: [B, T, width]
+  shared: Linear(width)
+  y = x -> shared
+  for i in range(depth) {
+    y = concat([y, y[:, :, :width] -> shared -> gelu], dim=2)
+  }
+  output z = y -> Linear(3)
+}""",
+}
+
+
+def made(text: str, **constants: int):
+    """The program of a text with some constants."""
+    settings = {name: str(value) for name, value in constants.items()}
+    (spec,) = load_source(Source("net.nns", text), None, settings)
+    return spec
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_formulas_in_turns_that_change_are_what_other_numbers_take(name):
+    spec = made(MODELS[name])
+    setting = Setting(optimizer="adam")
+    analysis = Analysis(spec.program, setting)
+    forms = closed_forms(analysis, RUNNING, made=spec.program_with)
+    assert "depth" not in forms.fixed
+    assert not forms.kept
+    chance = random.Random(name)
+    numbers = [(n, w) for n in (3, 4, 5, 8) for w in (2, 5)]
+    for depth, width in numbers:
+        constants = {"depth": depth, "width": width}
+        if depth < forms.constants["depth"] and not forms.holds(constants):
+            continue
+        assert forms.holds(constants)
+        other = made(MODELS[name], **constants).program
+        for figure in RUNNING:
+            found = forms.at(figure, constants | {"stem": 6}).value
+            known = Analysis(other, setting).figure(figure)
+            for _ in range(4):
+                multiples = other.assumptions.multiples
+                sizes = {
+                    each: chance.choice((1, 2, 3, 40)) * multiples.get(each, 1)
+                    for each in other.symbols
+                }
+                assert found.at(sizes) == known.at(sizes), (figure, constants, sizes)
