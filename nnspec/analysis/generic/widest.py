@@ -1,4 +1,4 @@
-"""The most of amounts over the turns of a loop: at one of its ends, where that can be told."""
+"""The most of amounts over the turns of a loop: at one of its ends where that can be told, else in any of them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from fractions import Fraction
 
 from nnspec.analysis.generic.powers import expanded, growth_of
 from nnspec.analysis.memory.peaks import reduced
-from nnspec.analysis.memory.rolling import Unlike
-from nnspec.ir.dims import ONE, Dim, Monomial, symbol
+from nnspec.ir.dims import ONE, Dim, Monomial, greatest, symbol
 
 
 def widest(amounts: Sequence[Dim], turn: str, stop: Dim) -> Iterator[Dim]:
@@ -24,9 +23,7 @@ def widest(amounts: Sequence[Dim], turn: str, stop: Dim) -> Iterator[Dim]:
         for number in ends or ():
             yield expanded(amount.at({turn: ONE if number < 0 else stop - 1}))
     for amount in reduced(inner):
-        raise Unlike(
-            "what lives is the most in turns between the first and the last ones"
-        )
+        yield greatest(amount, turn, 1, stop)
 
 
 def _ends(amount: Dim, turn: str) -> tuple[int, ...] | None:
