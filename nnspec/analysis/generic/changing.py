@@ -19,12 +19,13 @@ from nnspec.analysis.generic.powers import canonical, expanded
 from nnspec.analysis.generic.sums import added_up
 from nnspec.analysis.generic.widest import widest
 from nnspec.analysis.memory.groups import Groups
-from nnspec.analysis.memory.layout import dense
+from nnspec.analysis.memory.layout import contiguous, dense
 from nnspec.analysis.memory.machine import Leaf, Machine, Storage, Tensor
 from nnspec.analysis.memory.peaks import Peaks
 from nnspec.analysis.memory.rolling import UNSTEADY, Unlike
 from nnspec.ir.dims import ONE, ZERO, Dim, symbol, total
 from nnspec.ir.graph import Loop, nodes_in
+from nnspec.ir.types import TensorType
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
@@ -156,8 +157,10 @@ class Changing:
         self._gradients = ZERO
         self._gradients_besides = ZERO
         self._outer = machine.peaks
-        # The numbers of turns of other loops that took what this one made, by the number of the turn that made it.
-        self.takers: dict[str, Dim] = {}
+        # What the turn takes of other loops, by where its gradient goes; and the gradients that others left for it.
+        self._taken: dict[tuple[int, int], tuple[Changing, Link]] = {}
+        self.waits: dict[tuple[int, int], Laid] = {}
+        self._types: Mapping[int, TensorType] = {}
 
     # ---- forward ---------------------------------------------------------------------------------
 
@@ -176,6 +179,7 @@ class Changing:
             self.machine.crossings.append((self.machine.operations, self, place))
 
     def _place(self, frame: Frame) -> None:
+        self._types = frame.function.types
         counts: set[int] = set()
         for turn, iteration in enumerate(self._loop.iterations):
             numbers = nodes_in(iteration.body)
@@ -224,11 +228,15 @@ class Changing:
             return None
         self._expect(value in frame.changed)
         maker, made = frame.changed[value]
-        maker.takers[course.turn] = link.back
+        source = _source(tensor)
+        if source is not None:
+            self._taken[source] = maker, link
         return made.at(link.turn, link.number)
 
-    def _relaid(self, tensor: Tensor, shape: tuple[Dim, ...]) -> Laid:
-        """How a tensor lies when its shape is another one; only of one that fills its storage, or is a single element stretched."""
+    def _relaid(
+        self, tensor: Tensor, shape: tuple[Dim, ...], *, as_part: bool = False
+    ) -> Laid:
+        """How a tensor lies when its shape is another one: it fills its storage, is a single element stretched, or `as_part` a part of a value of the turn behind."""
         own, width = Laid.of(tensor), tensor.dtype
         if all(stride == 0 for stride in own.strides) and own.size.is_constant:
             return Laid(shape, own.strides, own.size)
@@ -240,7 +248,29 @@ class Changing:
                 return Laid(
                     shape, dense(shape, order), self.machine.bytes(shape, width)
                 )
+        for kind, later in self._kinds_behind() if as_part else ():
+            if (
+                kind.rank == len(shape)
+                and expanded(self.machine.bytes(kind.shape, width) - own.size) == 0
+                and _alike(contiguous(kind.shape), own.strides)
+            ):
+                size = self.machine.bytes(later.shape, width)
+                return Laid(shape, contiguous(later.shape), size)
         raise Unlike(VIEWED, frozenset([self.course.loop]))
+
+    def _kinds_behind(self) -> Iterator[tuple[TensorType, TensorType]]:
+        """The types of what the turn behind makes, as they are and as they are behind any turn."""
+        course = self.course
+        for (turn, place), value in self._values.items():
+            if turn == course.generic:
+                behind = self._values[turn + 1, place]
+                later = symbol(course.turn) + 1
+                kind = self._types[value]
+                shape = (
+                    canonical(s.value.at({course.turn: later})) for s in kind.shape
+                )
+                found = TensorType(tuple(shape), kind.dtype)
+                yield _valued(self._types[behind]), found
 
     def _leave(self, frame: Frame) -> None:
         machine, course = self.machine, self.course
@@ -334,60 +364,61 @@ class Changing:
         waiting = _by_source(engine)
         for each in self._leaving:
             if each.source is not None and each.source in waiting:
-                self._take_over(waiting[each.source], each.inside)
-        apart = (
-            self._numbers[self.course.generic] - self._numbers[self.course.generic - 1]
-        )
+                tensor = waiting[each.source]
+                _move(tensor, self._waits_inside(tensor, each))
         for each in self._entering:
             if each.source is not None and each.source in waiting:
-                number, place = each.source
-                later = waiting.get((number + apart, place))
-                self._expect(later is not None)
-                assert later is not None
-                self._take_earlier(waiting[each.source], Laid.of(later))
+                self._take_earlier(waiting[each.source], each.source)
         self._behind = self._waiting(engine, self.course.generic)
         self._live = machine.live
         self._gradients = total(each.size for each in machine.gradients.values())
         self._gradients_besides = machine.gradients_besides
         self._outer, machine.peaks = machine.peaks, Peaks()
 
-    def _take_over(self, tensor: Tensor, inside: Laid) -> None:
-        """A gradient that waits for the turn, or for the one before it, is seen from the turn."""
-        laid = Laid.of(tensor)
-        for name in laid.symbols() & self.takers.keys():
-            laid = laid.at(name, self.takers[name])
-        if laid.key == Laid.of(tensor).key:
-            laid = self._relaid(tensor, inside.shape)
-        self._expect(_alike(laid.shape, inside.shape))
-        _lay(tensor, laid)
-        tensor.storage.size = laid.size
+    def _waits_inside(self, tensor: Tensor, moved: Moved) -> Laid:
+        """How a gradient lies in the turn that waits for it, by how it does outside."""
+        assert moved.source is not None
+        known = self.waits.get(moved.source)
+        if known is not None:
+            outside = known.at(self.course.turn, self.course.stop - 1)
+            if outside.key == Laid.of(tensor).key:
+                return known
+        return self._relaid(tensor, moved.inside.shape, as_part=True)
 
-    def _take_earlier(self, tensor: Tensor, later: Laid) -> None:
-        """A gradient that waits for the turn before is what waits for this one, as it is one turn earlier."""
-        turn = self.course.turn
+    def _take_earlier(self, tensor: Tensor, source: tuple[int, int]) -> None:
+        """A gradient that waits for the turn before is what others left for this one, as it is one turn earlier."""
+        turn, generic = self.course.turn, self.course.generic
+        number, place = source
+        apart = self._numbers[generic] - self._numbers[generic - 1]
+        later = self.waits.get((number + apart, place))
+        self._expect(later is not None)
+        assert later is not None
         inside = later.at(turn, symbol(turn) - 1)
         self._expect(inside.at(turn, ONE).key == Laid.of(tensor).key)
-        _lay(tensor, inside)
-        tensor.storage.size = inside.size
+        _move(tensor, inside)
 
     def _go(self, engine: Engine) -> None:
         machine, course = self.machine, self.course
-        turn = course.turn
         step = expanded(machine.live - self._live)
         self._expect_back(self._waiting(engine, course.generic - 1))
         for each in (*self._entering, *self._leaving):
             each.leave()
         begin, end = self._numbers[0], self._numbers[course.generic]
-        for number, buffer in engine.waiting():
-            if isinstance(number, int) and begin < number <= end:
-                for tensor in filter(None, buffer):
-                    laid = Laid.of(tensor).at(turn, ONE)
-                    _lay(tensor, laid)
-                    tensor.storage.size = laid.size
+        for source, tensor in _by_source(engine).items():
+            if source in self._taken:
+                maker, link = self._taken[source]
+                maker.wait(source, tensor, Laid.of(tensor).at(course.turn, link.back))
+            elif begin < source[0] <= end:
+                _move(tensor, Laid.of(tensor).at(course.turn, ONE))
         whole = self._sum(step, course.stop)
         self._spread(lambda number: whole - self._sum(step, number + 1))
         machine.live = self._live + whole
         self._sum_gradients()
+
+    def wait(self, source: tuple[int, int], tensor: Tensor, inside: Laid) -> None:
+        """A gradient waits for what the turn put into a list, which lies so, seen from the turn."""
+        self.waits[source] = inside
+        _move(tensor, inside.at(self.course.turn, self.course.stop - 1))
 
     def _sum_gradients(self) -> None:
         machine = self.machine
@@ -405,22 +436,15 @@ class Changing:
         )
         groups = Groups()
         found: dict[Hashable, Look] = {}
-        taken = set(self._taken_sources())
         for number, buffer in engine.waiting():
             for place, tensor in enumerate(buffer):
-                if tensor is None or (number, place) in taken:
+                if tensor is None or (number, place) in self._taken:
                     continue
                 if isinstance(number, int) and start < number <= end:
                     found[number - start, place] = _look(tensor, groups, "")
                 elif not isinstance(number, int) or number <= begin:
                     found["before", number, place] = _look(tensor, groups, "")
         return found
-
-    def _taken_sources(self) -> Iterator[tuple[int, int]]:
-        """Where the gradients go of what the turn took of other loops."""
-        for each in self._entering:
-            if each.source is not None and each.source[0] <= self._numbers[0]:
-                yield each.source
 
     # ---- both ------------------------------------------------------------------------------------
 
@@ -468,18 +492,26 @@ class Changing:
 
 
 def _moved(value: int, tensor: Tensor, inside: Laid, outside: Laid) -> Moved:
-    source = tensor.source
-    if isinstance(source, Leaf):
+    if isinstance(tensor.source, Leaf) and inside.key != outside.key:
         # An argument that the turn hands through has one shape.
-        if inside.key != outside.key:
-            raise Unlike(UNSTEADY)
-        source = None
-    place = None if source is None else (source[0].number, source[1])
-    return Moved(value, weakref.ref(tensor.storage), inside, outside, place)
+        raise Unlike(UNSTEADY)
+    storage = weakref.ref(tensor.storage)
+    return Moved(value, storage, inside, outside, _source(tensor))
+
+
+def _source(tensor: Tensor) -> tuple[int, int] | None:
+    """Where its gradient goes: the number of an operation, and which of its results it is."""
+    source = tensor.source
+    return (source[0].number, source[1]) if isinstance(source, tuple) else None
 
 
 def _lay(tensor: Tensor, laid: Laid) -> None:
     tensor.shape, tensor.strides = laid.shape, laid.strides
+
+
+def _move(tensor: Tensor, laid: Laid) -> None:
+    _lay(tensor, laid)
+    tensor.storage.size = laid.size
 
 
 def _look(tensor: Tensor, groups: Groups, name: str) -> Look:
@@ -493,6 +525,10 @@ def _look(tensor: Tensor, groups: Groups, name: str) -> Look:
         tensor.source is not None,
         name,
     )
+
+
+def _valued(kind: TensorType) -> TensorType:
+    return TensorType(tuple(size.value for size in kind.shape), kind.dtype)
 
 
 def _alike(ones: Iterable[Dim], others: Iterable[Dim]) -> bool:

@@ -348,7 +348,9 @@ class Running(Analysis):
                 return None
             return maximum(*map(written, fewest(atom.arguments)))
 
-        return written(self._normal.written(value) if changing else thinned(value, lows))
+        return written(
+            self._normal.written(value) if changing else thinned(value, lows)
+        )
 
     def _lows(self, layers: Mapping[str, int]) -> dict[str, int]:
         """The least that each name may be, 1 where nothing says more."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NoReturn, cast
 
-from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.analysis.generic.parts import parts_of
+from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Parameter, Program
 
