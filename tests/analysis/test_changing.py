@@ -94,11 +94,9 @@ model M(width: int = 4, depth: int = 4) {
     "a layer of all turns": """
 model M(width: int = 4, depth: int = 4) {
   input x: [B, T, width]
-  shared: Linear(width)
-  y = x -> shared
-  for i in range(depth) {
-    y = concat([y, y[:, :, :width] -> shared -> gelu], dim=2)
-  }
+  shared = Linear(width)
+  y = x
+  for i in range(depth) { y = concat([y, y[:, :, :width] -> shared -> gelu], dim=2) }
   output z = y -> Linear(3)
 }""",
 }

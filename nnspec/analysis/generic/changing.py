@@ -160,6 +160,7 @@ class Changing:
         # What the turn takes of other loops, by where its gradient goes; and the gradients that others left for it.
         self._taken: dict[tuple[int, int], tuple[Changing, Link]] = {}
         self.waits: dict[tuple[int, int], Laid] = {}
+        self._lists: frozenset[tuple[int, int] | None] = frozenset()
         self._types: Mapping[int, TensorType] = {}
 
     # ---- forward ---------------------------------------------------------------------------------
@@ -180,6 +181,8 @@ class Changing:
 
     def _place(self, frame: Frame) -> None:
         self._types = frame.function.types
+        listed = (frame.tensors[v] for v in self.course.listed if v in frame.tensors)
+        self._lists = frozenset(map(_source, listed))
         counts: set[int] = set()
         for turn, iteration in enumerate(self._loop.iterations):
             numbers = nodes_in(iteration.body)
@@ -438,7 +441,7 @@ class Changing:
         found: dict[Hashable, Look] = {}
         for number, buffer in engine.waiting():
             for place, tensor in enumerate(buffer):
-                if tensor is None or (number, place) in self._taken:
+                if tensor is None or (number, place) in self._lists:
                     continue
                 if isinstance(number, int) and start < number <= end:
                     found[number - start, place] = _look(tensor, groups, "")
