@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from nnspec.analysis.figures import Measured
 from nnspec.analysis.generic.conditions import Condition, lower_bound, remaining
 from nnspec.analysis.generic.following import FEW as FEW_CHANGING
+from nnspec.analysis.generic.loops import UNLIKE
 from nnspec.analysis.generic.memory import ONE_TURN
 from nnspec.analysis.generic.programs import RATES
 from nnspec.analysis.generic.stacks import Fewest, Tried, amounts_of
@@ -31,6 +32,9 @@ MOST = 6
 FEW = (RATES, ONE_TURN, UNSTEADY, FEW_CHANGING)
 """Why the number of turns stays what it is where more of them may tell otherwise."""
 
+FEWEST = 2
+"""Loops of so few turns may be unlike because the first one is."""
+
 Closed: TypeAlias = "Callable[[Mapping[str, int]], ClosedForms | None]"
 """The formulas of the model with other numbers for some names; None if there is no such model."""
 
@@ -46,10 +50,14 @@ def few_turns(forms: ClosedForms, figure: str) -> dict[str, int]:
     So they do, too, where it is a condition for each turn that it is like the others.
     """
     reasons = needs(forms, figure).items()
-    names = [name for name, because in reasons if because in FEW]
+    known = forms.constants
+    names = [
+        name
+        for name, because in reasons
+        if because in FEW or (because == UNLIKE and known.get(name, MOST) <= FEWEST)
+    ]
     for each in forms.conditions:
         names += [name for turns in each.turns for name in turns.stop.symbols()]
-    known = forms.constants
     return {n: known[n] for n in names if known.get(n, MOST + 1) <= MOST}
 
 
