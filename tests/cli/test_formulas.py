@@ -103,13 +103,13 @@ def test_what_has_to_stay_is_said(said):
 
 def test_what_one_figure_needs_is_said_of_it_alone(said):
     Path("net.nns").write_text(
-        "model Net(stages: int = 3, width: int = 4) {\n  input x: [B, 5]\n"
-        "  for i in range(stages) { x = x -> fc: Linear(width * 2^i) }\n  output y = x\n}\n"
+        "model Net(stages: int = 3, width: int = 4) {\n  input x: [B, T, 5]\n"
+        "  for i in range(stages) { x = x -> LSTM(width * 2^i) }\n  output y = x\n}\n"
     )
     asked = ("net.nns", "--in", "all", "--figures", "parameters,saved_bytes")
     text = " ".join(said(*asked).split())
     assert "in stages, width" in text
-    because = "a size changes from turn to turn of its loop"
+    because = "what its turns leave in memory adds up to no formula"
     assert f"stages stays 3 in saved activations: {because}" in text
     (found,) = json.loads(said(*asked, "--json"))
     assert found["holds_where"] == ["width >= 2"]
