@@ -3,7 +3,7 @@
 The first turns and the last ones are run with their numbers, and the one between them by the symbol of its number
 (`Course`). If that turn leaves what it found, every size as it is one turn later, all turns between do the same, by
 induction; what they leave then adds up, and of what lives in them the most is wanted over their numbers. That
-holds of the forward pass and, in the opposite order, of the backward pass.
+holds of the forward pass and, in the opposite order, of the backward pass (`returning.py`).
 
 What goes in and out of that turn has other sizes outside, where the turns beside it have their numbers (`Moved`).
 """
@@ -11,19 +11,28 @@ What goes in and out of that turn has other sizes outside, where the turns besid
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from itertools import permutations
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
+from nnspec.analysis.generic.laid import (
+    Laid,
+    Look,
+    Moved,
+    Pair,
+    Source,
+    look,
+    reshaped,
+    source_in,
+)
 from nnspec.analysis.generic.powers import canonical, expanded
+from nnspec.analysis.generic.returning import Returning
 from nnspec.analysis.generic.sums import added_up
 from nnspec.analysis.generic.widest import widest
 from nnspec.analysis.memory.groups import Groups
-from nnspec.analysis.memory.layout import contiguous, dense
-from nnspec.analysis.memory.machine import Leaf, Machine, Storage, Tensor
+from nnspec.analysis.memory.machine import Machine, Storage, Tensor
 from nnspec.analysis.memory.peaks import Peaks
 from nnspec.analysis.memory.rolling import UNSTEADY, Unlike
-from nnspec.ir.dims import ONE, ZERO, Dim, symbol, total
+from nnspec.ir.dims import ONE, ZERO, Dim, symbol
 from nnspec.ir.graph import Loop, nodes_in
 from nnspec.ir.types import TensorType
 from nnspec.records import dataclass
@@ -36,6 +45,7 @@ SUMMED = "what its turns leave in memory adds up to no formula"
 VIEWED = "what it hands from turn to turn is a part of something larger"
 
 Note: TypeAlias = Callable[[Dim, int], None]
+"""Told how many turns there must be, of so many as a formula says."""
 
 
 @dataclass(frozen=True)
@@ -67,122 +77,67 @@ class Course:
     listed: frozenset[int]
 
     def run(self, loop: Loop, machine: Machine, note: Note) -> Changing:
-        """One run of the loop on a machine; `note` is told how many turns there must be."""
+        """One run of the loop on a machine."""
         return Changing(self, loop, machine, note)
 
 
-@dataclass(frozen=True)
-class Laid:
-    """How a tensor lies: its shape, its strides, and the size of its storage."""
-
-    shape: tuple[Dim, ...]
-    strides: tuple[Dim, ...]
-    size: Dim
-
-    @staticmethod
-    def of(tensor: Tensor) -> Laid:
-        """How a tensor lies now."""
-        return Laid(tensor.shape, tensor.strides, tensor.storage.size)
-
-    def at(self, turn: str, number: Dim) -> Laid:
-        """The same in another turn."""
-        known = {turn: number}
-        shape = tuple(canonical(size.at(known)) for size in self.shape)
-        strides = tuple(canonical(size.at(known)) for size in self.strides)
-        return Laid(shape, strides, canonical(self.size.at(known)))
-
-    def symbols(self) -> set[str]:
-        """The names in it."""
-        sizes = (*self.shape, *self.strides, self.size)
-        return {name for size in sizes for name in size.symbols()}
-
-    @property
-    def key(self) -> Hashable:
-        """Equal for tensors that lie alike."""
-        sizes = (*self.shape, *self.strides)
-        return tuple(canonical(s).key for s in sizes), expanded(self.size).key
-
-
-@dataclass(eq=False)
-class Moved:
-    """A value that crosses the border of a turn, as it lies inside of the turn and outside of it; `source` is where its gradient goes."""
-
-    value: int
-    storage: Callable[[], Storage | None]
-    inside: Laid
-    outside: Laid
-    source: tuple[int, int] | None
-
-    def enter(self) -> None:
-        """Its storage is seen from the turn."""
-        self._set(self.inside.size)
-
-    def leave(self) -> None:
-        """Its storage is seen from outside."""
-        self._set(self.outside.size)
-
-    def _set(self, size: Dim) -> None:
-        storage = self.storage()
-        if storage is not None:
-            storage.size = size
-
-
-Look: TypeAlias = tuple[Laid, Hashable]
-"""How a tensor lies, and what else an operation may tell of it."""
-
-
 class Changing:
-    """One run of a loop by its course."""
+    """One run of a loop by its course.
+
+    `numbers` says how many operations there were before each turn. What crosses the border of the one turn is
+    `entering` it or `leaving` it, and `taken` of other loops (by where its gradient goes). `waits` are the gradients that
+    other loops left for what the turn put into lists, and `lists` says where those go of what any turn takes.
+    """
 
     def __init__(
         self, course: Course, loop: Loop, machine: Machine, note: Note
     ) -> None:
         self.course = course
-        self.loop = loop
         self.machine = machine
         self._note = note
         self._loop = loop
-        self._numbers: list[int] = []
-        # The values that turns make, by turn and by place in it; and the other way round.
+        self.numbers: list[int] = []
+        self.entering: list[Moved] = []
+        self.leaving: list[Moved] = []
+        self.taken: dict[Source, tuple[Changing, Link]] = {}
+        self.waits: dict[Source, Laid] = {}
+        self.lists: frozenset[Source | None] = frozenset()
+        # The values that turns make, by turn and by place in it; the other way round; and their types.
         self._places: dict[int, tuple[int, int]] = {}
         self._values: dict[tuple[int, int], int] = {}
-        self._entering: list[Moved] = []
-        self._leaving: list[Moved] = []
+        self._types: Mapping[int, TensorType] = {}
+        # What the turn found: how it lay, what of older turns lived, and the amounts before it.
         self._found: Mapping[Hashable, Look] = {}
-        self._behind: Mapping[Hashable, Look] = {}
-        self._alive: frozenset[int] = frozenset()
         self._before: frozenset[int] = frozenset()
         self._live = ZERO
         self._kept = ZERO
-        self._gradients = ZERO
-        self._gradients_besides = ZERO
         self._outer = machine.peaks
-        # What the turn takes of other loops, by where its gradient goes; and the gradients that others left for it.
-        self._taken: dict[tuple[int, int], tuple[Changing, Link]] = {}
-        self.waits: dict[tuple[int, int], Laid] = {}
-        self._lists: frozenset[tuple[int, int] | None] = frozenset()
-        self._types: Mapping[int, TensorType] = {}
-
-    # ---- forward ---------------------------------------------------------------------------------
+        self._returning = Returning(self)
 
     def at(self, turn: int, frame: Frame) -> None:
         """Before a turn of the loop, and behind the last one."""
         if turn == 0:
-            self._place(frame)
+            self._begin(frame)
         generic = self.course.generic
         if turn == generic:
             self._enter(frame)
         elif turn == generic + 1:
             self._leave(frame)
-        self._numbers.append(self.machine.operations)
+        operations = self.machine.operations
+        self.numbers.append(operations)
         if turn in (generic, generic + 1):
-            place = turn - generic
-            self.machine.crossings.append((self.machine.operations, self, place))
+            self.machine.crossings.append((operations, self, turn - generic))
 
-    def _place(self, frame: Frame) -> None:
+    def crossed(self, place: int, engine: Engine) -> None:
+        """The backward pass comes to the turn from behind (1), or leaves it (0)."""
+        self._returning.crossed(place, engine)
+
+    # ---- into the turn ---------------------------------------------------------------------------
+
+    def _begin(self, frame: Frame) -> None:
         self._types = frame.function.types
         listed = (frame.tensors[v] for v in self.course.listed if v in frame.tensors)
-        self._lists = frozenset(map(_source, listed))
+        self.lists = frozenset(map(source_in, listed))
         counts: set[int] = set()
         for turn, iteration in enumerate(self._loop.iterations):
             numbers = nodes_in(iteration.body)
@@ -191,121 +146,114 @@ class Changing:
             if abs(turn - self.course.generic) < 2:
                 counts.add(len(made))
         self._values = {place: value for value, place in self._places.items()}
-        self._expect(len(counts) == 1)
+        self.expect(len(counts) == 1)
 
     def _enter(self, frame: Frame) -> None:
-        machine, course = self.machine, self.course
+        machine, before = self.machine, self.course.generic - 1
         machine.mark()
-        self._expect(not frame.pending)
-        before = course.generic - 1
+        self.expect(not frame.pending)
         for value, tensor in frame.tensors.items():
             inside = self._inside(value, tensor, frame)
             if inside is not None:
-                self._entering.append(_moved(value, tensor, inside, Laid.of(tensor)))
-                _lay(tensor, inside)
-        for each in self._entering:
+                moved = Moved.of(value, tensor, inside, Laid.of(tensor))
+                self.entering.append(moved)
+                inside.lay(tensor)
+        for each in self.entering:
             each.enter()
-        self._found = self._look(frame, before)
+        self._found = self._looks(frame, before)
         self._before = self._older(frame, before - 1)
-        self._alive = frozenset(frame.tensors)
         self._live, self._kept = machine.live, machine.kept_besides
         self._outer, machine.peaks = machine.peaks, Peaks()
         machine.turn = self
 
     def _inside(self, value: int, tensor: Tensor, frame: Frame) -> Laid | None:
         """How a tensor lies that the turn may read; None for one that is the same in all turns."""
-        course = self.course
         turn, place = self._places.get(value, (-1, 0))
-        if turn == course.generic - 1:
+        if turn == self.course.generic - 1:
             if self._is_put_by(value, turn):
                 return None
-            kind = frame.function.types[self._values[course.generic, place]]
-            earlier = symbol(course.turn) - 1
-            shape = (canonical(s.value.at({course.turn: earlier})) for s in kind.shape)
-            inside = self._relaid(tensor, tuple(shape))
-            here = inside.at(course.turn, ONE)
-            self._expect(here.key == Laid.of(tensor).key)
+            kind = self._types[self._values[self.course.generic, place]]
+            shape = self._at(kind, symbol(self.course.turn) - 1).shape
+            inside = self.reshaped(tensor, shape)
+            self.expect(inside.at(self.course.turn, ONE).key == Laid.of(tensor).key)
             return inside
-        link = course.links.get(value)
+        link = self.course.links.get(value)
         if link is None:
             return None
-        self._expect(value in frame.changed)
+        self.expect(value in frame.changed)
         maker, made = frame.changed[value]
-        source = _source(tensor)
+        source = source_in(tensor)
         if source is not None:
-            self._taken[source] = maker, link
+            self.taken[source] = maker, link
         return made.at(link.turn, link.number)
 
-    def _relaid(
+    def reshaped(
         self, tensor: Tensor, shape: tuple[Dim, ...], *, as_part: bool = False
     ) -> Laid:
-        """How a tensor lies when its shape is another one: it fills its storage, is a single element stretched, or `as_part` a part of a value of the turn behind."""
-        own, width = Laid.of(tensor), tensor.dtype
-        if all(stride == 0 for stride in own.strides) and own.size.is_constant:
-            return Laid(shape, own.strides, own.size)
-        whole = self.machine.bytes(own.shape, width)
-        for order in permutations(reversed(range(len(shape)))):
-            if expanded(whole - own.size) == 0 and _alike(
-                dense(own.shape, order), own.strides
-            ):
-                return Laid(
-                    shape, dense(shape, order), self.machine.bytes(shape, width)
-                )
-        for kind, later in self._kinds_behind() if as_part else ():
-            if (
-                kind.rank == len(shape)
-                and expanded(self.machine.bytes(kind.shape, width) - own.size) == 0
-                and _alike(contiguous(kind.shape), own.strides)
-            ):
-                size = self.machine.bytes(later.shape, width)
-                return Laid(shape, contiguous(later.shape), size)
-        raise Unlike(VIEWED, frozenset([self.course.loop]))
+        """How a tensor lies when its shape is another one; `as_part`, it may lie in what the turn behind made. Raises `Unlike`."""
+        found = reshaped(tensor, shape, self._behind() if as_part else ())
+        if found is None:
+            raise Unlike(VIEWED, frozenset([self.course.loop]))
+        return found
 
-    def _kinds_behind(self) -> Iterator[tuple[TensorType, TensorType]]:
+    def _behind(self) -> Iterator[Pair]:
         """The types of what the turn behind makes, as they are and as they are behind any turn."""
-        course = self.course
+        later = symbol(self.course.turn) + 1
         for (turn, place), value in self._values.items():
-            if turn == course.generic:
-                behind = self._values[turn + 1, place]
-                later = symbol(course.turn) + 1
-                kind = self._types[value]
-                shape = (
-                    canonical(s.value.at({course.turn: later})) for s in kind.shape
-                )
-                found = TensorType(tuple(shape), kind.dtype)
-                yield _valued(self._types[behind]), found
+            if turn == self.course.generic:
+                behind = self._types[self._values[turn + 1, place]]
+                yield _valued(behind), self._at(self._types[value], later)
+
+    def _at(self, kind: TensorType, number: Dim) -> TensorType:
+        """The type of what the turn makes, made by the turn at another place."""
+        known = {self.course.turn: number}
+        shape = (canonical(size.value.at(known)) for size in kind.shape)
+        return TensorType(tuple(shape), kind.dtype)
+
+    # ---- out of the turn -------------------------------------------------------------------------
 
     def _leave(self, frame: Frame) -> None:
         machine, course = self.machine, self.course
         machine.mark()
         machine.turn = None
-        self._expect(not frame.pending)
-        self._expect_alike(self._found, self._look(frame, course.generic))
-        older = self._older(frame, course.generic - 2)
-        self._expect(self._before <= older | course.listed)
-        self._expect(self._older(frame, course.generic - 1) - course.listed <= older)
+        self.expect(not frame.pending)
+        self._expect_regular(frame)
         for value, tensor in frame.tensors.items():
             if self._places.get(value, (-1, 0))[0] == course.generic:
                 inside = Laid.of(tensor)
                 frame.changed[value] = self, inside
                 outside = inside.at(course.turn, course.stop - 1)
-                self._leaving.append(_moved(value, tensor, inside, outside))
-                _lay(tensor, outside)
-        for each in self._entering:
+                self.leaving.append(Moved.of(value, tensor, inside, outside))
+                outside.lay(tensor)
+        for each in self.entering:
             if each.value in frame.tensors:
-                _lay(frame.tensors[each.value], each.outside)
-        for each in (*self._entering, *self._leaving):
+                each.outside.lay(frame.tensors[each.value])
+        for each in (*self.entering, *self.leaving):
             each.leave()
         step = expanded(machine.live - self._live)
-        self._spread(lambda number: self._sum(step, number))
-        machine.live = self._live + self._sum(step, course.stop)
+        self.spread(self._outer, lambda number: self.sum(step, number))
+        machine.live = self._live + self.sum(step, course.stop)
         kept = expanded(machine.kept_besides - self._kept)
-        machine.kept_besides = self._kept + self._sum(kept, course.stop)
+        machine.kept_besides = self._kept + self.sum(kept, course.stop)
+        # How far it is computed again hangs on the turn.
         machine.needs_unknown = True
         machine.changing.append(self)
         self._note(course.count, len(self._loop.iterations))
 
-    def _look(self, frame: Frame, turn: int) -> dict[Hashable, Look]:
+    def _expect_regular(self, frame: Frame) -> None:
+        """What the turn leaves is what it found, as it is one turn later."""
+        turn, generic = self.course.turn, self.course.generic
+        left = self._looks(frame, generic)
+        self.expect(left.keys() == self._found.keys())
+        for place, (laid, rest) in self._found.items():
+            later, other = left[place]
+            self.expect(rest == other)
+            self.expect(laid.at(turn, symbol(turn) + 1).key == later.key)
+        listed, older = self.course.listed, self._older(frame, generic - 2)
+        self.expect(self._before <= older | listed)
+        self.expect(self._older(frame, generic - 1) - listed <= older)
+
+    def _looks(self, frame: Frame, turn: int) -> dict[Hashable, Look]:
         """How what a turn made lies that still lives, by its place in the turn."""
         groups = Groups()
         for value, tensor in sorted(frame.tensors.items()):
@@ -317,7 +265,7 @@ class Changing:
             made, place = self._places.get(value, (-1, 0))
             if made == turn and not self._is_put_by(value, turn):
                 name = "" if value in self.course.listed else names.get(value, "")
-                found[place] = _look(tensor, groups, name.rstrip("_0123456789"))
+                found[place] = look(tensor, groups, name.rstrip("_0123456789"))
         return found
 
     def _is_put_by(self, value: int, turn: int) -> bool:
@@ -332,218 +280,45 @@ class Changing:
             v for v in frame.tensors if -1 < places.get(v, (-1, 0))[0] <= turn
         )
 
+    # ---- what all turns leave --------------------------------------------------------------------
+
     def released(self) -> list[tuple[weakref.ref[Storage], Dim]]:
-        """What the turns left that lives, each with what all of them left besides."""
+        """What the turn left that lives, each with what the others left besides."""
         found: list[tuple[weakref.ref[Storage], Dim]] = []
-        for each in self._leaving:
+        for each in self.leaving:
             storage = each.storage()
             if storage is not None and storage.counted:
-                more = self._sum(each.inside.size, self.course.stop) - each.outside.size
+                more = self.sum(each.inside.size, self.course.stop) - each.outside.size
                 found.append((weakref.ref(storage), more))
         return found
 
     def kept_more(self, storage: Storage) -> Dim:
-        """What all turns keep where the one that was run keeps a storage, besides that."""
-        inside = next(
-            (m.inside.size for m in self._leaving if m.storage() is storage),
-            storage.size,
-        )
-        return self._sum(inside, self.course.stop) - storage.size
+        """What the other turns keep where the one that was run keeps a storage."""
+        sizes = (m.inside.size for m in self.leaving if m.storage() is storage)
+        whole = self.sum(next(sizes, storage.size), self.course.stop)
+        return whole - storage.size
 
-    # ---- backward --------------------------------------------------------------------------------
-
-    def crossed(self, place: int, engine: Engine) -> None:
-        """The backward pass comes to the turn from behind (1), or leaves it (0)."""
-        self.machine.mark()
-        if place:
-            self._come(engine)
-        else:
-            self._go(engine)
-
-    def _come(self, engine: Engine) -> None:
-        machine = self.machine
-        for each in (*self._entering, *self._leaving):
-            each.enter()
-        waiting = _by_source(engine)
-        for each in self._leaving:
-            if each.source is not None and each.source in waiting:
-                tensor = waiting[each.source]
-                _move(tensor, self._waits_inside(tensor, each))
-        for each in self._entering:
-            if each.source is not None and each.source in waiting:
-                self._take_earlier(waiting[each.source], each.source)
-        self._behind = self._waiting(engine, self.course.generic)
-        self._live = machine.live
-        self._gradients = total(each.size for each in machine.gradients.values())
-        self._gradients_besides = machine.gradients_besides
-        self._outer, machine.peaks = machine.peaks, Peaks()
-
-    def _waits_inside(self, tensor: Tensor, moved: Moved) -> Laid:
-        """How a gradient lies in the turn that waits for it, by how it does outside."""
-        assert moved.source is not None
-        known = self.waits.get(moved.source)
-        if known is not None:
-            outside = known.at(self.course.turn, self.course.stop - 1)
-            if outside.key == Laid.of(tensor).key:
-                return known
-        return self._relaid(tensor, moved.inside.shape, as_part=True)
-
-    def _take_earlier(self, tensor: Tensor, source: tuple[int, int]) -> None:
-        """A gradient that waits for the turn before is what others left for this one, as it is one turn earlier."""
-        turn, generic = self.course.turn, self.course.generic
-        number, place = source
-        apart = self._numbers[generic] - self._numbers[generic - 1]
-        later = self.waits.get((number + apart, place))
-        self._expect(later is not None)
-        assert later is not None
-        inside = later.at(turn, symbol(turn) - 1)
-        self._expect(inside.at(turn, ONE).key == Laid.of(tensor).key)
-        _move(tensor, inside)
-
-    def _go(self, engine: Engine) -> None:
-        machine, course = self.machine, self.course
-        step = expanded(machine.live - self._live)
-        self._expect_back(self._waiting(engine, course.generic - 1))
-        for each in (*self._entering, *self._leaving):
-            each.leave()
-        begin, end = self._numbers[0], self._numbers[course.generic]
-        for source, tensor in _by_source(engine).items():
-            if source in self._taken:
-                maker, link = self._taken[source]
-                maker.wait(source, tensor, Laid.of(tensor).at(course.turn, link.back))
-            elif begin < source[0] <= end:
-                _move(tensor, Laid.of(tensor).at(course.turn, ONE))
-        whole = self._sum(step, course.stop)
-        self._spread(lambda number: whole - self._sum(step, number + 1))
-        machine.live = self._live + whole
-        self._sum_gradients()
-
-    def wait(self, source: tuple[int, int], tensor: Tensor, inside: Laid) -> None:
-        """A gradient waits for what the turn put into a list, which lies so, seen from the turn."""
-        self.waits[source] = inside
-        _move(tensor, inside.at(self.course.turn, self.course.stop - 1))
-
-    def _sum_gradients(self) -> None:
-        machine = self.machine
-        made = total(each.size for each in machine.gradients.values()) - self._gradients
-        besides = machine.gradients_besides - self._gradients_besides
-        all_turns = self._sum(expanded(made + besides), self.course.stop)
-        machine.gradients_besides = self._gradients_besides + all_turns - made
-
-    def _waiting(self, engine: Engine, turn: int) -> dict[Hashable, Look]:
-        """The gradients that wait for a turn, by their places in it, and for what was before the loop."""
-        begin, start, end = (
-            self._numbers[0],
-            self._numbers[turn],
-            self._numbers[turn + 1],
-        )
-        groups = Groups()
-        found: dict[Hashable, Look] = {}
-        for number, buffer in engine.waiting():
-            for place, tensor in enumerate(buffer):
-                if tensor is None or (number, place) in self._lists:
-                    continue
-                if isinstance(number, int) and start < number <= end:
-                    found[number - start, place] = _look(tensor, groups, "")
-                elif not isinstance(number, int) or number <= begin:
-                    found["before", number, place] = _look(tensor, groups, "")
-        return found
-
-    # ---- both ------------------------------------------------------------------------------------
-
-    def _sum(self, value: Dim, stop: Dim) -> Dim:
-        """A value added up from the first turn that the one stands for to below a number."""
-        course = self.course
-        found = added_up(expanded(value), course.turn, 1, stop)
+    def sum(self, value: Dim, stop: Dim) -> Dim:
+        """A value added up over the places from the first one to below a number. Raises `Unlike`."""
+        found = added_up(expanded(value), self.course.turn, 1, stop)
         if found is None:
-            raise Unlike(SUMMED, frozenset([course.loop]))
+            raise Unlike(SUMMED, frozenset([self.course.loop]))
         return found
 
-    def _spread(self, before: Callable[[Dim], Dim]) -> None:
-        """The most that lives in any turn, `before` which others have left something; machine and peaks are as outside again."""
+    def spread(self, outer: Peaks, before: Callable[[Dim], Dim]) -> None:
+        """Adds the most that lives in any turn to the peaks outside; `before` says what others have left then."""
         machine, course = self.machine, self.course
         earlier = before(symbol(course.turn))
         inside = [expanded(peak + earlier) for peak in machine.peaks.settled().amounts]
-        machine.peaks = self._outer
+        machine.peaks = outer
         for amount in widest(inside, course.turn, course.stop):
-            machine.peaks.add(amount)
+            outer.add(amount)
 
-    def _expect_alike(
-        self, ones: Mapping[Hashable, Look], others: Mapping[Hashable, Look]
-    ) -> None:
-        """What a turn leaves is what it found, as it is one turn later."""
-        turn = self.course.turn
-        self._expect(ones.keys() == others.keys())
-        for place, (laid, rest) in ones.items():
-            later, other = others[place]
-            self._expect(rest == other)
-            self._expect(laid.at(turn, symbol(turn) + 1).key == later.key)
-
-    def _expect_back(self, found: Mapping[Hashable, Look]) -> None:
-        """What waits for the turn before is what waited for this one, as it is one turn earlier."""
-        turn = self.course.turn
-        self._expect(found.keys() == self._behind.keys())
-        for place, (laid, rest) in found.items():
-            known, other = self._behind[place]
-            earlier = (symbol(turn) - 1, ZERO)
-            self._expect(rest == other)
-            self._expect(laid.key in [known.at(turn, each).key for each in earlier])
-
-    def _expect(self, holds: bool) -> None:
+    def expect(self, holds: bool) -> None:
+        """Raises `Unlike` where the turn is not like those beside it."""
         if not holds:
             raise Unlike(UNSTEADY, frozenset([self.course.loop]))
 
 
-def _moved(value: int, tensor: Tensor, inside: Laid, outside: Laid) -> Moved:
-    if isinstance(tensor.source, Leaf) and inside.key != outside.key:
-        # An argument that the turn hands through has one shape.
-        raise Unlike(UNSTEADY)
-    storage = weakref.ref(tensor.storage)
-    return Moved(value, storage, inside, outside, _source(tensor))
-
-
-def _source(tensor: Tensor) -> tuple[int, int] | None:
-    """Where its gradient goes: the number of an operation, and which of its results it is."""
-    source = tensor.source
-    return (source[0].number, source[1]) if isinstance(source, tuple) else None
-
-
-def _lay(tensor: Tensor, laid: Laid) -> None:
-    tensor.shape, tensor.strides = laid.shape, laid.strides
-
-
-def _move(tensor: Tensor, laid: Laid) -> None:
-    _lay(tensor, laid)
-    tensor.storage.size = laid.size
-
-
-def _look(tensor: Tensor, groups: Groups, name: str) -> Look:
-    storage = tensor.storage
-    return Laid.of(tensor), (
-        tensor.dtype,
-        groups.number(storage),
-        storage.state,
-        storage.kept,
-        storage.counted,
-        tensor.source is not None,
-        name,
-    )
-
-
 def _valued(kind: TensorType) -> TensorType:
     return TensorType(tuple(size.value for size in kind.shape), kind.dtype)
-
-
-def _alike(ones: Iterable[Dim], others: Iterable[Dim]) -> bool:
-    pairs = zip(ones, others, strict=True)
-    return all(canonical(one) == canonical(other) for one, other in pairs)
-
-
-def _by_source(engine: Engine) -> dict[tuple[int, int], Tensor]:
-    """The gradients that wait for results of operations."""
-    return {
-        (number, place): tensor
-        for number, buffer in engine.waiting()
-        for place, tensor in enumerate(buffer)
-        if tensor is not None and isinstance(number, int)
-    }

@@ -198,6 +198,13 @@ class Running(Analysis):
         """The loops of which one turn stands for many though sizes change from turn to turn."""
         return {course.loop for course in self._courses()}
 
+    def counting(self) -> set[str]:
+        """The constants that say how many turns these loops have."""
+        counts = (self._shortened(course.count) for course in self._courses())
+        return {
+            name for count in counts for name in count.symbols() & self._known.keys()
+        }
+
     def _quotients_in_sizes(self) -> set[Atom]:
         """The quotients that sizes have, which may leave a remainder."""
         return {
@@ -293,21 +300,20 @@ class Running(Analysis):
 
         An axis of one element lies otherwise in memory than any other.
         """
-        turns = self._symbolic.places()
         for size in self._axes():
             is_one = self._shortened(size).at(self._known) == 1
             sign, bound = ("==", 1) if is_one else (">=", 2)
-            condition = Condition(sign, size, dim(bound), because=LAID)
-            for each in turns:
-                condition = condition.within(each)
-            yield self._said_of(condition)
+            yield self._said_of(Condition(sign, size, dim(bound), because=LAID))
         for count, least in (*self._least(), *self._by_count()):
-            yield Condition(">=", self._shortened(count), dim(least), because=BECAUSE)
+            condition = Condition(">=", count, dim(least), because=BECAUSE)
+            yield self._said_of(condition)
         for name, bound in self._fewest.items():
             yield Condition(">=", symbol(name), dim(bound), because=STACKED)
 
     def _said_of(self, condition: Condition) -> Condition:
-        """A condition in the constants of the model."""
+        """A condition in the constants of the model, in each of the turns that it speaks of."""
+        for each in self._symbolic.places():
+            condition = condition.within(each)
         turns = tuple(
             replace(each, stop=self._shortened(each.stop)) for each in condition.turns
         )

@@ -142,6 +142,10 @@ class Generic:
             self._ran = self._outcome, running
         return self._ran[1]
 
+    def counting(self) -> set[str]:
+        """The constants that say how many turns those loops have whose sizes change from turn to turn."""
+        return self._ran[1].counting() if self._runs and self._ran else set()
+
     def distrust(self) -> None:
         """Loops whose sizes change from turn to turn are to be gone through turn by turn: a figure was found to be wrong."""
         if self._runs and self._ran is not None:

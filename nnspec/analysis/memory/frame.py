@@ -43,7 +43,8 @@ from nnspec.pycode.inlining import (
 )
 
 if TYPE_CHECKING:
-    from nnspec.analysis.generic.changing import Changing, Laid
+    from nnspec.analysis.generic.changing import Changing
+    from nnspec.analysis.generic.laid import Laid
     from nnspec.analysis.memory.calls import Calls
 
 

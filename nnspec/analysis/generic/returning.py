@@ -1,0 +1,154 @@
+"""The backward pass through a loop whose sizes change from turn to turn: one turn stands for many there as well."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING
+
+from nnspec.analysis.generic.laid import Laid, Look, Moved, Source, look
+from nnspec.analysis.generic.powers import expanded
+from nnspec.analysis.memory.groups import Groups
+from nnspec.analysis.memory.peaks import Peaks
+from nnspec.ir.dims import ONE, ZERO, Dim, symbol, total
+
+if TYPE_CHECKING:
+    from nnspec.analysis.generic.changing import Changing
+    from nnspec.analysis.memory.gradients import Engine
+    from nnspec.analysis.memory.machine import Tensor
+
+
+class Returning:
+    """One backward pass through the turn that stands for many."""
+
+    def __init__(self, loop: Changing) -> None:
+        self._loop = loop
+        # What waited for the turn: the gradients, what lived, and those that parameters had.
+        self._found: Mapping[Hashable, Look] = {}
+        self._live = ZERO
+        self._gradients = ZERO
+        self._besides = ZERO
+        self._outer = loop.machine.peaks
+
+    def crossed(self, place: int, engine: Engine) -> None:
+        """The backward pass comes to the turn from behind (1), or leaves it (0)."""
+        self._loop.machine.mark()
+        if place:
+            self._come(engine)
+        else:
+            self._go(engine)
+
+    # ---- into the turn ---------------------------------------------------------------------------
+
+    def _come(self, engine: Engine) -> None:
+        loop, machine = self._loop, self._loop.machine
+        for each in (*loop.entering, *loop.leaving):
+            each.enter()
+        waiting = by_source(engine)
+        for each in loop.leaving:
+            if each.source is not None and each.source in waiting:
+                self._inside(waiting[each.source], each.source, each)
+        for each in loop.entering:
+            if each.source is not None and each.source in waiting:
+                self._earlier(waiting[each.source], each.source)
+        self._found = self._waiting(engine, loop.course.generic)
+        self._live = machine.live
+        self._gradients = total(each.size for each in machine.gradients.values())
+        self._besides = machine.gradients_besides
+        self._outer, machine.peaks = machine.peaks, Peaks()
+
+    def _inside(self, tensor: Tensor, source: Source, moved: Moved) -> None:
+        """A gradient that waits for the turn lies as it does there."""
+        loop, course = self._loop, self._loop.course
+        outside = Laid.of(tensor).key
+        found = loop.waits.get(source)
+        if found is None or found.at(course.turn, course.stop - 1).key != outside:
+            found = loop.reshaped(tensor, moved.inside.shape, as_part=True)
+        loop.expect(found.at(course.turn, course.stop - 1).key == outside)
+        found.move(tensor)
+
+    def _earlier(self, tensor: Tensor, source: Source) -> None:
+        """What waits for the turn before is what others left for this one, as it is one turn earlier."""
+        loop, turn = self._loop, self._loop.course.turn
+        generic = loop.course.generic
+        apart = loop.numbers[generic] - loop.numbers[generic - 1]
+        later = loop.waits.get((source[0] + apart, source[1]))
+        loop.expect(later is not None)
+        assert later is not None
+        inside = later.at(turn, symbol(turn) - 1)
+        loop.expect(inside.at(turn, ONE).key == Laid.of(tensor).key)
+        inside.move(tensor)
+
+    # ---- out of the turn -------------------------------------------------------------------------
+
+    def _go(self, engine: Engine) -> None:
+        loop, course = self._loop, self._loop.course
+        machine = loop.machine
+        step = expanded(machine.live - self._live)
+        self._expect_regular(self._waiting(engine, course.generic - 1))
+        for each in (*loop.entering, *loop.leaving):
+            each.leave()
+        begin, end = loop.numbers[0], loop.numbers[course.generic]
+        for source, tensor in by_source(engine).items():
+            if source in loop.taken:
+                maker, link = loop.taken[source]
+                self._leave_for(maker, source, tensor, link.back)
+            elif begin < source[0] <= end:
+                Laid.of(tensor).at(course.turn, ONE).move(tensor)
+        whole = loop.sum(step, course.stop)
+        loop.spread(self._outer, lambda number: whole - loop.sum(step, number + 1))
+        machine.live = self._live + whole
+        self._sum_gradients()
+
+    def _leave_for(
+        self, maker: Changing, source: Source, tensor: Tensor, back: Dim
+    ) -> None:
+        """A gradient waits for what a turn of another loop put into a list."""
+        inside = Laid.of(tensor).at(self._loop.course.turn, back)
+        maker.waits[source] = inside
+        inside.at(maker.course.turn, maker.course.stop - 1).move(tensor)
+
+    def _sum_gradients(self) -> None:
+        """Those of parameters that the other turns have besides."""
+        loop, machine = self._loop, self._loop.machine
+        made = total(each.size for each in machine.gradients.values()) - self._gradients
+        besides = machine.gradients_besides - self._besides
+        every = loop.sum(expanded(made + besides), loop.course.stop)
+        machine.gradients_besides = self._besides + every - made
+
+    # ---- both ------------------------------------------------------------------------------------
+
+    def _waiting(self, engine: Engine, turn: int) -> dict[Hashable, Look]:
+        """The gradients that wait for a turn, by their places in it, and for what was before the loop; what is in lists left out."""
+        numbers = self._loop.numbers
+        begin, start, end = numbers[0], numbers[turn], numbers[turn + 1]
+        groups = Groups()
+        found: dict[Hashable, Look] = {}
+        for number, buffer in engine.waiting():
+            for place, tensor in enumerate(buffer):
+                if tensor is None or (number, place) in self._loop.lists:
+                    continue
+                if isinstance(number, int) and start < number <= end:
+                    found[number - start, place] = look(tensor, groups)
+                elif not isinstance(number, int) or number <= begin:
+                    found["before", number, place] = look(tensor, groups)
+        return found
+
+    def _expect_regular(self, left: Mapping[Hashable, Look]) -> None:
+        """What waits for the turn before is what waited for this one, as it is one turn earlier."""
+        loop, turn = self._loop, self._loop.course.turn
+        loop.expect(left.keys() == self._found.keys())
+        for place, (laid, rest) in left.items():
+            known, other = self._found[place]
+            earlier = (symbol(turn) - 1, ZERO)
+            loop.expect(rest == other)
+            loop.expect(laid.key in [known.at(turn, each).key for each in earlier])
+
+
+def by_source(engine: Engine) -> dict[Source, Tensor]:
+    """The gradients that wait for results of operations."""
+    return {
+        (number, place): tensor
+        for number, buffer in engine.waiting()
+        for place, tensor in enumerate(buffer)
+        if tensor is not None and isinstance(number, int)
+    }
