@@ -224,13 +224,18 @@ class Evaluation:
     def _known(self, value: Any) -> Any:
         """A constant with what is known to be 1 put in."""
         ones = self.machine.ones
-        if isinstance(value, Dim):
-            return value.at(ones) if ones else value
-        if isinstance(value, tuple | list) and ones:
-            items = cast("Sequence[Any]", value)
-            known = [self._known(each) for each in items]
-            return known if isinstance(items, list) else tuple(known)
-        return value
+        if not ones:
+            return value
+        match value:
+            case Dim():
+                return value.at(ones)
+            case list():
+                return [self._known(each) for each in cast("list[Any]", value)]
+            case tuple():
+                items = cast("tuple[Any, ...]", value)
+                return tuple(self._known(each) for each in items)
+            case _:
+                return value
 
     # ---- calls ----
 
