@@ -121,13 +121,18 @@ def _undecided(
 ) -> SpecError:
     names = measured.value.symbols() | measured.below.symbols()
     open_sizes = [name for name in program.symbols if name in names]
-    given = ", ".join(f"{name}=1" for name in open_sizes)
+    said = [f"{name}={_spelled(value)}" for name, value in budget.arguments.items()]
+    given = ", ".join([*said, *(f"{name}=1" for name in open_sizes)])
     return SpecError(
         "E0911",
         f"`cost.{figure.name}` is {measured.value}, so whether it keeps the budget of "
         f"{_limit(budget)} depends on {' and '.join(open_sizes)}",
         hint=f"say at which sizes: `cost.{figure.name}({given})`",
     )
+
+
+def _spelled(value: int | str) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 # ---- what is said -----------------------------------------------------------------------------------

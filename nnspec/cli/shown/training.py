@@ -47,7 +47,7 @@ def training_text(found: Training, power: str | None) -> str:
         ["training FLOPs", _count(found.flops, "G"), "forward and backward"],
         ["utilisation", percent_text(found.mfu), ASSUMED[found.basis]],
         ["time", _time(found), _devices(found)],
-        ["energy", joules_text(found.joules) if found.joules else "?", drawn],
+        ["energy", _energy(found), drawn],
     ]
     return table(("training", "", ""), rows)
 
@@ -64,10 +64,19 @@ def _count(value: Fraction, billions: str) -> str:
 
 def _time(found: Training) -> str:
     if found.low is None:
-        atleast = "at least " if found.basis == "bound" else ""
-        return f"{atleast}{seconds_text(found.seconds)}"
+        return f"{_at_least(found)}{seconds_text(found.seconds)}"
     high = seconds_text(found.high) if found.high is not None else "?"
     return f"{seconds_text(found.seconds)} ({seconds_text(found.low)} .. {high})"
+
+
+def _energy(found: Training) -> str:
+    if not found.joules:
+        return "?"
+    return f"{_at_least(found)}{joules_text(found.joules)}"
+
+
+def _at_least(found: Training) -> str:
+    return "at least " if found.basis == "bound" else ""
 
 
 def _devices(found: Training) -> str:
