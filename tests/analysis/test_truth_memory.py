@@ -150,6 +150,21 @@ def test_what_one_direction_leaves_to_the_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.framework
+@pytest.mark.parametrize("steps", [1, 6])
+def test_cells(tmp_path: Path, steps: int) -> None:
+    """What a step has on its way: both products, and what is element by element."""
+    path = tmp_path / "cells.nns"
+    path.write_text(
+        "model M(steps: int) { input x: [B, 4]\n"
+        " cell = GRUCell(10)  h = zeros([B, 10])\n"
+        " for _ in range(steps) { h = cell(x, h) }\n"
+        " long = LSTMCell(24)  a = zeros([B, 24])  b = zeros([B, 24])\n"
+        " for _ in range(steps) { a, b = long(h, a, b) }\n output y = a * b }"
+    )
+    compare(nnspec.load(str(path), "M", steps=steps), "configured")
+
+
+@pytest.mark.framework
 @pytest.mark.parametrize("length", [9, 1])
 def test_axes_of_one_element(tmp_path: Path, length: int) -> None:
     """They lie in any order, so that less is copied: of heads put into products, of sequences by step."""

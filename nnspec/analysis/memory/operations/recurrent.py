@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nnspec.analysis.memory.groups import Groups
+from nnspec.analysis.memory.layout import Sizes
 from nnspec.analysis.memory.machine import Machine, Storage, Tensor, living, needs
 from nnspec.analysis.memory.operations.layer import Layer, Stack
 from nnspec.analysis.memory.operations.layers import dropped
@@ -312,6 +313,20 @@ def lstm_with_states(
 # ---- cells ----------------------------------------------------------------------------------------
 
 
+def _stepped(
+    machine: Machine, gates: Sizes, states: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """The next states, made from the products with the input and with the state, of which nothing is kept."""
+    dtype, hidden = states[0].dtype, states[0].shape
+    products = [machine.empty(gates, dtype) for _ in range(2)]
+    if len(states) > 1:
+        del products[0]  # one is added to the other
+    elementwise = [machine.empty(hidden, dtype) for _ in states]
+    results = tuple(machine.empty(hidden, dtype) for _ in states)
+    del products, elementwise
+    return results
+
+
 def _cell(machine: Machine, layer: Layer, x: Tensor, state: Any) -> Any:
     """One step: gates and states are kept."""
     lstm = layer.kind == "nn.LSTMCell"
@@ -320,23 +335,45 @@ def _cell(machine: Machine, layer: Layer, x: Tensor, state: Any) -> Any:
     weights = list(layer.weights.values())
     gates = 4 if lstm else 3
     size = machine.bytes(hidden, x.dtype)
-    from_input = machine.empty((x.shape[0], gates * hidden[1]), x.dtype)
+    both = (x.shape[0], gates * hidden[1])
     widths = gates + 1 if lstm else 2 * gates + 3 - gates
-    lump = Storage(machine, size * widths) if machine.recording else None
-    results = tuple(machine.empty(hidden, x.dtype) for _ in states)
-    del from_input
+    lump = None
+    if machine.recording:
+        products = [machine.empty(both, x.dtype) for _ in range(2 if lstm else 1)]
+        if lstm:
+            products.clear()  # one is added to the other, which is kept
+        lump = Storage(machine, size * widths)
+        results = tuple(machine.empty(hidden, x.dtype) for _ in states)
+        del products
+    else:
+        results = _stepped(machine, both, states)
     inputs = [x, *weights, *states]
     shapes = [each.shape for each in inputs]
     wants = [each.source is not None for each in inputs]
     dtype = x.dtype
 
-    def backward(*_: Any) -> tuple[Tensor | None, ...]:
-        return tuple(
+    held = [] if lump is None else [lump]
+    del lump
+    count = len(results)
+
+    def backward(*grads: Any) -> tuple[Tensor | None, ...]:
+        # The gradients of the gates, for which those of the results are used up: of each gate while the gates are
+        # there, then in one.
+        given = grads[:count]
+        owned = sum(g is not None and g.storage.size == size for g in given)
+        gates_shape = (both[0], both[1] - owned * hidden[1])
+        parts = machine.empty(gates_shape, dtype)
+        held.clear()
+        between = machine.empty(gates_shape, dtype)
+        del parts
+        made = tuple(
             machine.empty(shape, dtype) if wanted else None
             for shape, wanted in zip(shapes, wants, strict=True)
         )
+        del between
+        return made
 
-    machine.record(inputs, results, (x, *states), backward, lump)
+    machine.record(inputs, results, (x, *states), backward, next(iter(held), None))
     return results if lstm else results[0]
 
 
