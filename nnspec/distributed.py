@@ -59,8 +59,7 @@ def mesh_traffic(
 ) -> tuple[Traffic, ...]:
     """What a process of a mesh's PyTorch program communicates in a step, at each place of its pipeline.
 
-    Floats are float32. Raises `SpecError`: E1105 for a size that is open, E1036 for blocks of which it
-    is not known.
+    Floats are float32. Raises `SpecError` (E1105) for a size that is open.
     """
     mesh, wanted = checked_mesh(plan, schedule, microbatches)
     line = line_of_mesh(program, plan)
@@ -76,7 +75,6 @@ def mesh_traffic(
         sizes,
         stages,
         [[(part, stage) for part, stage, _ in order] for order in orders],
-        wanted,
     )
 
 

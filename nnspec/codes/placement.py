@@ -150,8 +150,7 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "`InterleavedZeroBubble` run stages round after round, `ZBVZeroBubble` there and back. "
         "1F1B needs as many micro-batches as stages; the interleaved ones take as many at a "
         "time as there are processes, or divide them into turns of equal size. Those that run "
-        "the halves of the backward pass apart can shard no more than states over the data axis, and compute "
-        "gradients of a weight in a later stage only where it meets something there that depends on what the stage is given.",
+        "the halves of the backward pass apart can shard no more than states over the data axis.",
         "",
         "",
     ),
@@ -182,12 +181,5 @@ EXPLANATIONS: tuple[Explanation, ...] = (
         "A tensor axis splits linear layers in pairs with functions of single elements or attention "
         "between them, vocabularies and last layers, where it divides their widths and heads. Where "
         "there are none, every device would hold the whole model.",
-    ),
-    _told(
-        "E1036",
-        "communication that is not known",
-        "What the engines send is followed operation by operation. A schedule with a backward pass in halves computes "
-        "a block marked `@checkpoint` again for each operation that takes weights; how often is known for blocks that a "
-        "stage calls, of linear layers, convolutions and norms, with weights that are used once.",
     ),
 )

@@ -393,6 +393,12 @@ class Program:
         marked = node.marks.checkpoint or callee.marks.checkpoint
         return marked and not self.keeps_statistics(callee)
 
+    @property
+    def recomputes_any(self) -> bool:
+        """Whether anything is computed again in the backward pass."""
+        functions = self.functions.values()
+        return any(self.recomputes(node) for f in functions for node in f.nodes)
+
     def computed_once(self) -> Program:
         """The same program with `@checkpoint` nowhere; itself, if there is none."""
         marked = [each.marks for each in self.functions.values()]

@@ -111,7 +111,7 @@ model M {
   input x: [B, 8]
   @frozen
   x = x -> first: Inner
-  x = x -> second: Inner
+  x = x -> second: Inner -> third: Inner
   output y = x -> Linear(3)
 }
 """

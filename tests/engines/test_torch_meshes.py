@@ -9,7 +9,6 @@ import json
 import math
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from nnspec.cli.main import main
 from nnspec.diagnostics import SpecError
 from nnspec.targets.engines.communication import Step
 from nnspec.targets.engines.shares import held_elements
-from nnspec.targets.engines.stage_traffic import PipelineStep, fetches
+from nnspec.targets.engines.stage_traffic import fetches
 from nnspec.targets.engines.torch_sharded import MeshShape, emit_mesh
 from nnspec.targets.engines.torch_stages import emit_pipeline, staged_plans
 from nnspec.targets.writing.classes import factory_name
@@ -32,7 +31,6 @@ from tests.engines.specs import (
     NORMS,
     ROOT,
     UNET,
-    deep,
     even,
     gpt2,
     llama,
@@ -83,6 +81,7 @@ RUNS = [
     staged("mlp", (0, 1, 1, 0), "ZBVZeroBubble"),
     staged("unet", (0, 1), "1F1B"),
     staged("translator", (0, 1), "GPipe"),
+    staged("lost", (0, 1, 0, 1), HALVES),
     # Three: values that skip a stage, and tied weights at both ends.
     staged("unet", (0, 1, 2), "GPipe"),
     staged("gpt2", (0, 1, 2), "1F1B"),
@@ -115,8 +114,8 @@ RUNS = [
     Run("nested", MeshShape(2, 1, 2, "weights", 2), "1F1B", (0, 1)),
     Run("nested", MeshShape(2, 1, 2, "gradients", 2), "1F1B", (0, 1)),
     Run("chain", MeshShape(2, 1, 2, "states", 4), "Interleaved1F1B", (0, 1) * 4),
-    # A backward pass in halves, which computes blocks again for each of their layers.
-    staged("recomputed deep", (0, 1), "InterleavedZeroBubble", tensor=2),
+    # Stages that go back as a whole where others do so in halves.
+    staged("recomputed deep", (0, 1), HALVES, tensor=2),
     # What is refused, since the engine does not give the last stage its gradients.
     *(
         Run("blocks", MeshShape(2, 1, 2, sharded, 2), HALVES, (0, 1), True)
@@ -244,46 +243,19 @@ def test_shards_under_a_schedule_in_halves(sharded: Any) -> None:
     assert found.value.diagnostic.code == "E1031"
 
 
-def test_halves_that_lose_gradients() -> None:
-    """The second stage is given what has no gradient, so there is nothing from which the engine could start."""
-    spec = spec_of(LOST)
-    with pytest.raises(SpecError) as found:
-        emit_pipeline(spec.program, [0, 1, 1], (0, 1), "InterleavedZeroBubble")
-    assert found.value.diagnostic.code == "E1031"
-    assert "stage 1" in found.value.diagnostic.message
-    assert emit_pipeline(spec.program, [0, 0, 1], (0, 1), "InterleavedZeroBubble")
-    assert emit_pipeline(spec.program, [0, 1, 1], (0, 1), "1F1B")
-
-
-AGAIN = "@checkpoint\nblock Again(x: [B, T, D]) { return x -> Linear(D) }\n"
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "why"),
-    [
-        ("z = x -> norm: LayerNorm", "z = x * Param([16], init=init.ones)", "`param`"),
-        ("  return x + ((a", "  x = x -> Again\n  return x + ((a", "blocks inside"),
-        (
-            "output y = x ->",
-            "layer = Layer(4, 2)\n  output y = layer(layer(x)) ->",
-            "`layer`",
-        ),
-    ],
-)
-def test_communication_of_halves_that_is_not_known(
-    old: str, new: str, why: str
-) -> None:
-    spec = spec_of(AGAIN + deep(recomputed(MIXED)).replace(old, new))
-    shape, ranks = MeshShape(tensor=2, pipeline=2, microbatches=2), (0, 1)
-    plans = staged_plans(spec.program, even(spec, 2), shape)
-    known = PipelineStep(
-        spec.program, plans, ranks, [[], []], {"B": 1, "T": 6}, schedule="GPipe"
-    )
-    assert known.traffic(1)["all_reduce"].count
-    with pytest.raises(SpecError) as found:
-        replace(known, schedule="InterleavedZeroBubble").traffic(1)
-    assert found.value.diagnostic.code == "E1036"
-    assert why in found.value.diagnostic.message
+def test_stages_that_do_not_go_back_in_halves() -> None:
+    """Those with blocks that are computed again, and those whose inputs have no gradient to start from."""
+    ranks = (0, 1)
+    for text, stages, undivided in (
+        (MIXED, [0, 0, 1], False),
+        (recomputed(MIXED), [0, 0, 1], True),
+        (LOST, [0, 0, 0, 1], False),
+        (LOST, [0, 1, 1, 1], True),
+    ):
+        program = spec_of(text).program
+        source = emit_pipeline(program, stages, ranks, HALVES)
+        assert ("UNDIVIDED = (1,)" in source) is undivided
+        assert "UNDIVIDED" not in emit_pipeline(program, stages, ranks, "1F1B")
 
 
 def test_stages_that_schedules_gather_again() -> None:

@@ -28,6 +28,7 @@ from nnspec.targets.engines.torch_stages import (
 from nnspec.targets.writing.classes import factory_name
 from tests.engines.specs import (
     BLOCKS,
+    LOST,
     MIXED,
     MLP,
     NESTED,
@@ -61,6 +62,7 @@ SPECS: Mapping[str, tuple[Callable[[], Spec], tuple[int, ...], int | Sequence[in
     "gpt2": (gpt2, (8, 10), 40),
     "llama": (llama, (8, 6), 40),
     "mixed": (lambda: spec_of(MIXED), (4, 6, 16), 0),
+    "lost": (lambda: spec_of(LOST), (8, 8), 0),
     "blocks": (lambda: spec_of(BLOCKS), (8, 8), 0),
     "nested": (lambda: spec_of(NESTED), (4, 8), 0),
     "recomputed deep": (lambda: spec_of(deep(recomputed(MIXED))), (4, 6, 16), 0),
@@ -82,6 +84,7 @@ SIZES: Mapping[str, dict[str, int]] = {
     "gpt2": {"T": 10},
     "llama": {"T": 6},
     "mixed": {"T": 6},
+    "lost": {},
     "blocks": {},
     "nested": {},
     "recomputed deep": {"T": 6},
@@ -186,7 +189,6 @@ class Run:
             self.orders,
             self.sizes,
             ITEM,
-            self.schedule,
         )
         return step.traffic(stage)
 

@@ -21,7 +21,7 @@ from nnspec.analysis.uses import Site
 from nnspec.ir.dims import ZERO, Dim, Size, total
 from nnspec.ir.graph import Path, Program, values_of
 from nnspec.placement.clusters.cluster import Cluster, DeviceKind, countable
-from nnspec.placement.mesh.clock import Again, Clock
+from nnspec.placement.mesh.clock import Clock
 from nnspec.placement.mesh.collectives import Wire
 from nnspec.placement.mesh.tensor import Shared as Sharing
 from nnspec.placement.mesh.tensor import shared_nodes, tied_layers
@@ -128,8 +128,18 @@ class Chain:
         return Sums(tuple(two - one for two, one in pairs))
 
     @cached_property
+    def is_divided(self) -> bool:
+        """Whether halves of the backward pass run apart where a schedule has halves.
+
+        Programs do not divide it where blocks are computed again: for each layer in them they would be once more.
+        """
+        return not self.analysis.program.recomputes_any
+
+    @cached_property
     def inputs(self) -> Sums:
-        """Seconds of the gradients of inputs alone."""
+        """Seconds of the gradients of inputs alone, or of all that is not divided."""
+        if not self.is_divided:
+            return self.backward
         return self._seconds("inputs", after=False, before=True)
 
     @cached_property
@@ -140,12 +150,10 @@ class Chain:
 
     @cached_property
     def weight_gradients(self) -> Sums:
-        """Seconds of the gradients of weights alone, with what is computed again for them."""
-        clock = Clock(self, "weights", after=False, before=False)
-        again = Again(self)
-        return Sums.over(
-            clock.site(site, False) + again.site(site, False) for site in self.sites
-        )
+        """Seconds of the gradients of weights alone."""
+        if not self.is_divided:
+            return Sums.over(0.0 for _ in self.sites)
+        return self._seconds("weights", after=False, before=False)
 
     def _seconds(self, mode: Mode | Half, *, after: bool, before: bool) -> Sums:
         clock = Clock(self, mode, after, before)
@@ -258,6 +266,8 @@ class Chain:
 
         def rule(site: Site) -> Dim:
             if not site.is_reached or not any(map(site.needs, site.weights)):
+                return ZERO
+            if not self.is_divided:
                 return ZERO
             return total(
                 kind.elements * policy.bytes(kind.dtype) for kind in site.results

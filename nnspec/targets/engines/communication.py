@@ -22,14 +22,14 @@ from typing import TypeAlias
 from nnspec.analysis.sharding.held import Shape, held_by_tensor
 from nnspec.analysis.sharding.parts import Part
 from nnspec.analysis.sharding.plan import SplitFunction, TensorPlan
-from nnspec.analysis.uses import Inside, Site, Use, Uses
+from nnspec.analysis.uses import Inside, Use, Uses
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Size
 from nnspec.ir.graph import Function, Program, values_of
 from nnspec.ir.types import DType, TensorType
 from nnspec.records import dataclass
 from nnspec.targets.engines.gathering import Course, Happening, ShardedStep
-from nnspec.targets.engines.halves import halved_layers, use_of_stage
+from nnspec.targets.engines.halves import use_of_stage
 from nnspec.targets.engines.instances import blocks_of, instances
 from nnspec.targets.engines.torch_sharded import MeshShape
 
@@ -78,8 +78,8 @@ class Step:
 
     Floats have `item` bytes, weights and values alike. `blocks` are the functions that FSDP2 gathers one
     by one, by themselves those that the program runs in loops. `parts` are the passes of a stage in a pipeline, in their
-    order (F forward, B back), `fetches` how often its schedule gathers states that are sharded, and `is_halved` says that
-    gradients of weights are computed apart, layer by layer.
+    order (F forward, B back), and `fetches` says how often its schedule gathers states that are
+    sharded.
     """
 
     plan: TensorPlan
@@ -89,7 +89,6 @@ class Step:
     blocks: Set[str] | None = None
     parts: str = ""
     fetches: int = 1
-    is_halved: bool = False
 
     def traffic(self) -> dict[str, Moved]:
         """What a process of a mesh without a pipeline communicates in a step.
@@ -113,38 +112,27 @@ class Step:
         self,
         uses: Uses,
         use: Use,
-        known: dict[tuple[Use, int], dict[str, Moved]],
-        turns: int = 1,
+        known: dict[Use, dict[str, Moved]],
     ) -> dict[str, Moved]:
-        """Of a function as it is used, with those that it calls; each use is worked out once.
-
-        `turns` says how often the backward pass begins to compute it again, if it does at all.
-        """
-        if (use, turns) not in known:
+        """Of a function as it is used, with those that it calls; each use is worked out once."""
+        if use not in known:
             inside = uses.inside(use)
-            own = self._function(inside, self.plan.functions[use.key], turns)
+            own = self._function(inside, self.plan.functions[use.key])
             called = (
-                times(self._of_use(uses, site.use, known, self._turns(site, turns)), n)
-                for site, n in inside.counted
+                times(self._of_use(uses, site.use, known), count)
+                for site, count in inside.counted
                 if site.node.callee is not None
             )
-            known[use, turns] = added(*own, *called)
-        return known[use, turns]
+            known[use] = added(*own, *called)
+        return known[use]
 
-    def _turns(self, site: Site, turns: int) -> int:
-        if not self.is_halved or not self.plan.program.recomputes(site.node):
-            return turns
-        return 1 + halved_layers(site)
-
-    def _function(
-        self, inside: Inside, split: SplitFunction, turns: int
-    ) -> Iterator[Traffic]:
+    def _function(self, inside: Inside, split: SplitFunction) -> Iterator[Traffic]:
         """What is summed and gathered forward, as often as it is computed; and gradients, once."""
         function = inside.function
         for number in (*(part.row for part in split.parts), *split.embeddings):
             node = function.nodes[number]
             sums = self._reduced(function, node.outputs[0])
-            yield times(sums, 1 + turns * inside.again(node))
+            yield times(sums, 1 + inside.again(node))
         for entry in split.entries:
             if entry.value in inside.reached:
                 yield times(self._reduced(function, entry.value), entry.sums)

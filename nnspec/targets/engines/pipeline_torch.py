@@ -31,9 +31,10 @@ PATHS: Sequence[dict[str, str]] = ()
 PLANS: Sequence[dict[str, ParallelStyle]] = ()
 MESH: dict[str, int] = {}
 SCHEDULE = ""
+UNDIVIDED: Sequence[int] = ()
 
 MESHED = SPLITS = SHARDS = COPIES = EMBEDS = HOLDS_TABLES = True
-REDUCES_ONCE = GATHERS_ONCE = TAKES_IDS = True
+REDUCES_ONCE = GATHERS_ONCE = TAKES_IDS = KEEPS_WHOLE = True
 
 
 class OnDevices(nn.Module):
@@ -100,10 +101,22 @@ class Pipeline:
         self.modules = [each.stage for each in self.stages]
         self.groups = [self.tied_group(copies) for copies in TIED]
         self.tie()
-        stages = [
-            PipelineStage(stage, number, len(STAGES), self.device, group=self.group)
-            for number, stage in zip(self.numbers, self.stages, strict=True)
-        ]
+        if KEEPS_WHOLE:
+            kinds = [
+                Undivided if number in UNDIVIDED else PipelineStage
+                for number in self.numbers
+            ]
+            stages = [
+                kind(stage, number, len(STAGES), self.device, group=self.group)
+                for kind, number, stage in zip(
+                    kinds, self.numbers, self.stages, strict=True
+                )
+            ]
+        else:
+            stages = [
+                PipelineStage(stage, number, len(STAGES), self.device, group=self.group)
+                for number, stage in zip(self.numbers, self.stages, strict=True)
+            ]
         if GATHERS_ONCE:  # gradients lie with the shards, which `step` brings back
             self.averaged, averaged = averaged, False
         single = SCHEDULE in ("GPipe", "1F1B")
@@ -279,6 +292,28 @@ class Exchanged(nn.Module):
         if isinstance(outputs, Tensor):
             return outputs.contiguous()
         return tuple(output.contiguous() for output in outputs)
+
+
+class Undivided(PipelineStage):
+    """A stage whose backward pass runs as a whole where only gradients of inputs are asked for.
+
+    In halves the engine computes a block again for each layer in it, and gives no gradients to
+    weights that meet nothing which depends on the stage's inputs.
+    """
+
+    def backward_one_chunk(
+        self,
+        bwd_chunk_id: int,
+        loss: Tensor | None = None,
+        full_backward: bool = True,
+        last_backward: bool = False,
+    ) -> None:
+        super().backward_one_chunk(bwd_chunk_id, loss, True, last_backward)
+
+    def backward_weight_one_chunk(
+        self, bwd_chunk_id: int, last_backward: bool = False
+    ) -> None:
+        """Gradients of weights are there already."""
 
 
 def without_ids(x: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from nnspec.targets.engines.communication import (
 )
 from nnspec.targets.engines.halves import without_gradient
 from nnspec.targets.engines.torch_sharded import MeshShape, tensor_plan
-from nnspec.targets.engines.torch_stages import IN_HALVES, StagedPlans, staged_plans
+from nnspec.targets.engines.torch_stages import StagedPlans, staged_plans
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,11 @@ class PipelineStep:
     orders: Sequence[Sequence[tuple[str, int]]]
     sizes: Mapping[str, Size]
     item: int = 4
-    schedule: str | None = None
 
     def traffic(self, rank: int) -> dict[str, Moved]:
         """What each process at a place in the pipeline communicates in a step.
 
-        Raises `SpecError` (E1036) where the engine's steps are not known.
+        Raises `SpecError` (E1105) while a size is open.
         """
         own = [number for number, place in enumerate(self.ranks) if place == rank]
         return added(*(self._stage(number) for number in own), self._tied(rank))
@@ -61,7 +60,6 @@ class PipelineStep:
             self._blocks,
             self._parts(number),
             fetches(self.orders[self.ranks[number]], number),
-            number > 0 and self.schedule in IN_HALVES,
         )
         still = self._still & set(values_of(plan.program.main.inputs))
         inner = added(self._sent(number), step.of_layers(still))
@@ -147,7 +145,6 @@ def mesh_traffic(
     sizes: Mapping[str, Size],
     stages: tuple[Sequence[int], Sequence[int]] | None = None,
     orders: Sequence[Sequence[tuple[str, int]]] = (),
-    schedule: str | None = None,
 ) -> tuple[Traffic, ...]:
     """What a process communicates in a step, at each place of the pipeline, with floats of 4 bytes.
 
@@ -159,5 +156,5 @@ def mesh_traffic(
         return (Step(plan, shape, sizes).traffic(),)
     stage_of, ranks = stages
     pipeline = staged_plans(program, stage_of, shape)
-    step = PipelineStep(program, pipeline, ranks, orders, sizes, schedule=schedule)
+    step = PipelineStep(program, pipeline, ranks, orders, sizes)
     return tuple(step.traffic(rank) for rank in range(max(ranks) + 1))

@@ -16,7 +16,7 @@ from nnspec.passes.stages import Copy, Stages, staged
 from nnspec.pycode.expressions import Dict, Display, Expr, Literal, Name
 from nnspec.pycode.statements import Assign, Import, Statement
 from nnspec.records import dataclass
-from nnspec.targets.engines.halves import refuse_lost_gradients, without_gradient
+from nnspec.targets.engines.halves import undivided_stages
 from nnspec.targets.engines.instances import blocks_of, module_paths
 from nnspec.targets.engines.owners import with_owners
 from nnspec.targets.engines.patterns import folded
@@ -93,24 +93,26 @@ def emit_pipeline(
 
     `shape` says how many processes share each stage, and how; the ranks are then places in the pipeline.
     Raises `SpecError` for a schedule that does not fit the ranks, for batch statistics, which would be
-    those of micro-batches, and for shards and weights that a schedule in halves gives no gradients.
+    those of micro-batches, and for shards under a schedule that the engine cannot run with them.
     """
     _check_schedule(ranks, schedule)
     pipeline = staged_plans(program, stage_of, shape or MeshShape(pipeline=2))
     shape, stages, plans = pipeline.shape, pipeline.stages, pipeline.plans
     refuse_partial_statistics(program, shape)
     _check_sharded(shape, schedule)
+    undivided: tuple[int, ...] = ()
     if schedule in IN_HALVES:
-        programs = pipeline.stages.programs
-        refuse_lost_gradients(programs, without_gradient(program), schedule)
-    meshed = pipeline.flags["MESHED"]
+        undivided = undivided_stages(program, stages.programs)
+    flags = {**pipeline.flags, "KEEPS_WHOLE": bool(undivided)}
+    meshed = flags["MESHED"]
     parts = ["Exchanged", "Pipeline", "ranks_of", "value_of", "whole_name"]
-    parts += ["without_ids"] if pipeline.flags["TAKES_IDS"] else []
+    parts += ["without_ids"] if flags["TAKES_IDS"] else []
+    parts += ["Undivided"] if undivided else []
     engine = Engine(
         (
-            *_pipeline_tables(stages, ranks, schedule),
+            *_pipeline_tables(stages, ranks, schedule, undivided),
             *_mesh_tables(pipeline),
-            *verbatim(TEXT, *parts, flags=pipeline.flags),
+            *verbatim(TEXT, *parts, flags=flags),
             *(_sharing(pipeline) if meshed else ()),
         ),
         _IMPORTS | IMPORTS,
@@ -125,7 +127,7 @@ def emit_pipeline(
 
 
 def _pipeline_tables(
-    stages: Stages, ranks: Sequence[int], schedule: str
+    stages: Stages, ranks: Sequence[int], schedule: str, undivided: Sequence[int]
 ) -> list[Statement]:
     tied = [_copies(copies) for copies in stages.tied.values()]
     return [
@@ -134,6 +136,11 @@ def _pipeline_tables(
         _table("TIED", _tuple(tied)),
         _table("PATHS", _tuple([_paths(paths) for paths in stages.paths])),
         _table("SCHEDULE", Literal(schedule)),
+        *(
+            [_table("UNDIVIDED", _tuple([Literal(number) for number in undivided]))]
+            if undivided
+            else []
+        ),
     ]
 
 
