@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
-from nnspec.ir.dims import witnessed
 from nnspec.ir.graph import Node, Path, dotted
 
 if TYPE_CHECKING:
     from nnspec.analysis.uses import Inside, Site, Use, Uses
 
 Weights: TypeAlias = frozenset[tuple[Path, str]]
-"""Weights inside of a function: the path of the instance that each belongs to, and its name."""
+"""Weights inside of a function: the path of the instance that each belongs to, and its name; "" stands for all."""
+
+ALL = ""
 
 
 class Reached:
@@ -27,14 +28,9 @@ class Reached:
         self._inside = inside
 
     def has_gradient(self, node: Node, name: str) -> bool:
-        """Whether a weight of an operator has a gradient, by whatever use of its instance.
-
-        A stack of layers may be asked for more of them than it has: all are reached, or none.
-        """
-        if node.op is not None and node.op.stacked is not None:
-            return node.path in self._paths
-        weight = (node.path, name)
-        return weight in self._own or weight in self._inside.use.elsewhere
+        """Whether a weight of an operator has a gradient, by whatever use of its instance."""
+        known = (self._own, self._inside.use.elsewhere)
+        return any((node.path, each) in w for each in (ALL, name) for w in known)
 
     def elsewhere(self, node: Node) -> Weights:
         """The weights of a block that have gradients by other uses than this first call alone, as it knows them."""
@@ -57,26 +53,13 @@ class Reached:
     @cached_property
     def _own(self) -> Weights:
         """The same of operators, and of blocks whose weights are read here."""
-        # Which weights there are is asked in passing: whoever follows what rules decide by sizes is not to hear of it.
-        with witnessed(lambda sign, left, right: None):
-            return frozenset(
-                (node.path, name)
-                for node in self._inside.function.nodes
-                if node.callee is None and self._is_reached(node)
-                for name in self._names(node)
-            )
-
-    @cached_property
-    def _paths(self) -> frozenset[Path]:
-        """The instances that have weights with gradients."""
-        nodes = self._inside.function.nodes
-        own = (n.path for n in nodes if n.callee is None and self._is_reached(n))
-        return frozenset([*own, *(path for path, _ in self._inside.use.elsewhere)])
-
-    def _names(self, node: Node) -> Iterable[str]:
-        if node.weight is not None:
-            return (node.weight,)
-        return self._inside.function.node_weights(node)
+        return frozenset(
+            (node.path, node.weight or ALL)
+            for node in self._inside.function.nodes
+            if node.callee is None
+            and (node.owns or node.weight is not None)
+            and self._is_reached(node)
+        )
 
     def _is_reached(self, node: Node) -> bool:
         return not self._inside.reached.isdisjoint(node.outputs)
