@@ -212,6 +212,7 @@ def test_all_divisions_are_tried_behind_the_other_meshes(
     found = mesh_search.Search(meshes).run(every)
     assert found.bound == pytest.approx(best, rel=1e-12)
     monkeypatch.setattr(mesh_several, "PARTS", 0)
+    monkeypatch.setattr(mesh_several, "PATHS", 20_000)
     assert mesh_search.Search(meshes).run(every).bound < best
 
 
@@ -233,6 +234,7 @@ def test_meshes_that_have_no_room_do_not_keep_the_bound_down(
     monkeypatch.setattr(mesh_several, "DIVISIONS", 0)
     found = mesh_search.Search(meshes).run(every)
     monkeypatch.setattr(mesh_several, "STEPS", 0)
+    monkeypatch.setattr(mesh_several, "PATHS", 20_000)
     without = mesh_search.Search(meshes).run(every)
     assert without.bound < 0.95 * best
     assert found.bound == pytest.approx(best, rel=1e-12)
