@@ -10,13 +10,13 @@ Where a model repeats one block, that is about all that matters, and a division 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 from math import inf
-from operator import add, le, lt
+from operator import add, itemgetter, lt
 
-from nnspec.placement.mesh.uses import Amounts, Use, Uses
+from nnspec.placement.mesh.uses import Amounts, Use, Uses, not_exceeded
 
 LITTLE = 0.5
 """Operators that take less than this share of the mean are not counted."""
@@ -51,6 +51,14 @@ class Cover:
         rooms = sorted({use for rank in self._ranks for use, _ in rank.values()})
         place = bisect_left(rooms, True, key=lambda room: self._hold_all(room))
         return rooms[place] if place < len(rooms) else self.most
+
+    @cached_property
+    def held(self) -> Sequence[int]:
+        """How many operators of the run each rank can hold at most; nothing if they are not counted."""
+        run = self.uses.run
+        if self.upto[run.stop] - self.upto[run.start] < len(run):
+            return ()
+        return [max((count for count, _ in rank), default=0) for rank in self._ranks]
 
     def starts(self) -> Sequence[int] | None:
         """A division with the numbers of operators behind the bound, if there is one."""
@@ -112,10 +120,11 @@ class Cover:
         limits = self.uses.limits(rank, self.most)
         ways: Sequence[Way] = [((), self.uses.nothing(rank))]
         for stage in stages:
-            ways = _not_exceeded(self._longer(ways, stage, limits))
+            ways = not_exceeded(self._longer(ways, stage, limits), _load, itemgetter(1))
         best: dict[Load, tuple[float, Counts]] = {}
-        for counts, use in self._longer(ways, last, limits):
-            load, mine = _load(counts), (self.uses.measure(use), counts)
+        for way in self._longer(ways, last, limits):
+            counts, use = way
+            load, mine = _load(way), (self.uses.measure(use), counts)
             best[load] = min(mine, best.get(load, mine))
         return best
 
@@ -154,16 +163,6 @@ class Cover:
         return found
 
 
-def _load(counts: Counts) -> Load:
+def _load(way: Way) -> Load:
+    counts, _ = way
     return sum(counts), counts.count(0)
-
-
-def _not_exceeded(ways: Iterable[Way]) -> Sequence[Way]:
-    """Of the ways to hold as many those that have something less in use than each other one."""
-    best: dict[Load, list[Way]] = {}
-    for way in ways:
-        rivals = best.setdefault(_load(way[0]), [])
-        if not any(all(map(le, use, way[1])) for _, use in rivals):
-            rivals[:] = [each for each in rivals if not all(map(le, way[1], each[1]))]
-            rivals.append(way)
-    return [way for rivals in best.values() for way in rivals]

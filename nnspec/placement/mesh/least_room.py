@@ -21,7 +21,7 @@ from nnspec.placement.mesh.plan import Mesh
 from nnspec.placement.mesh.uses import Uses
 from nnspec.records import dataclass
 
-STEPS = 200_000
+STEPS = 600_000
 """So many stages and states are looked at for the least room of a mesh."""
 
 TRIED = (0.1, 0.3, 0.6)
@@ -119,20 +119,29 @@ class _LeastRoom:
 
     def _finish(self, uses: Uses, bound: float) -> float:
         """Looks for the least of a mesh; what its other divisions need at least, infinity if no less."""
-        is_line = uses.cost.mesh.rounds == 1
         for most in self._tried(uses, bound):
-            packing = Packing(uses, most, STEPS if is_line else min(STEPS, self.left))
             try:
-                starts = packing.least()
+                starts = self._packed(uses, most)
             except Unfinished:
                 return bound
-            finally:
-                self.left -= 0 if is_line else packing.taken
             if starts is not None:
                 self._keep(uses.cost.divided(starts))
                 break
             bound = most
         return inf
+
+    def _packed(self, uses: Uses, most: float) -> Sequence[int] | None:
+        """The division that needs least, if that is less than `most`. Raises Unfinished if that takes too long."""
+        if uses.cost.mesh.rounds == 1:
+            return Packing(uses, most, STEPS).least()
+        cover = Cover(uses, most)
+        may_do = cover.bound < most
+        self.left -= cover.steps
+        packing = Packing(uses, most, min(STEPS, self.left), cover.held)
+        try:
+            return packing.least() if may_do else None
+        finally:
+            self.left -= packing.taken
 
     def _tried(self, uses: Uses, bound: float) -> Iterator[float]:
         """What is to be less: small rooms first, that hold few, where cuts were only moved so far."""

@@ -15,7 +15,7 @@ from itertools import accumulate, combinations_with_replacement
 from operator import lt
 from typing import NamedTuple
 
-from nnspec.placement.mesh.uses import Use, Uses
+from nnspec.placement.mesh.uses import Use, Uses, not_exceeded
 
 Fronts = tuple[int, ...]
 """How far each round has come: places between operators, one for all that are inside of the run."""
@@ -38,6 +38,14 @@ class Part(NamedTuple):
     use: Use
     lengths: Lengths
 
+    def reached(self) -> tuple[Fronts, int]:
+        """How far they take the rounds, and how many of the run they have."""
+        return self.behind, self.taken
+
+    def used(self) -> Use:
+        """What is in use."""
+        return self.use
+
     def with_stage(self, place: int, count: int, use: Use, length: int) -> Part:
         """With one more, up to a place, and with it so much in use."""
         lengths = (*self.lengths, length)
@@ -51,11 +59,14 @@ class Unfinished(Exception):
 class Packing:
     """The divisions of one mesh in which the measure of all ranks is less than `most`.
 
+    `held` says how many of the operators that are alike each rank can hold at most.
     The measure is that of `uses`: bytes, seconds (`nnspec.placement.mesh.timed`), or a sum
     (`nnspec.placement.mesh.weighed`).
     """
 
-    def __init__(self, uses: Uses, most: float, steps: int) -> None:
+    def __init__(
+        self, uses: Uses, most: float, steps: int, held: Sequence[int] = ()
+    ) -> None:
         self.uses = uses
         self.most = most
         self.steps, self.taken = steps, 0
@@ -65,6 +76,9 @@ class Packing:
         self.back_again = mesh.schedule == "ZBVZeroBubble"
         self.first, self.last = uses.run.start, uses.run.stop
         self.alike = len(uses.run)
+        behind = [sum(held[rank + 1 :]) for rank in range(self.ranks)]
+        self.needed = [self.alike - more if held else 0 for more in behind]
+        """So many of the run have to be taken up to each rank, for later ones to hold what is left."""
         self.inside = self.first + 1
         """The place that stands for all inside of the run."""
         inner = {*range(self.inside, self.last)} - {self.inside}
@@ -119,10 +133,14 @@ class Packing:
         refused: set[State] = set()
         steps: dict[Fronts, Sequence[Step]] = {}
         together = self.uses.together
+        most_taken: dict[Fronts, int] = {}
+        for fronts, taken in before:
+            most_taken[fronts] = max(taken, most_taken.get(fronts, 0))
         for state, used in before.items():
             fronts, taken = state
             if fronts not in steps:
-                steps[fronts] = self._steps(rank, fronts, ends)
+                needed = self.needed[rank] - most_taken[fronts]
+                steps[fronts] = self._steps(rank, fronts, ends, needed)
             for behind, more, measure, lengths in steps[fronts]:
                 after = behind, taken + more
                 value = together(measure, used)
@@ -136,8 +154,10 @@ class Packing:
 
     def _goes_on(self, rank: int, state: State, ends: Fronts) -> bool:
         """Whether later ranks may have room for what is left of the model."""
-        self._count()
         fronts, taken = state
+        if taken < self.needed[rank]:
+            return False
+        self._count()
         left = self.alike - taken
         if rank + 1 == self.ranks or left < 0:
             return not left
@@ -177,28 +197,40 @@ class Packing:
 
     # ---- the stages of one rank ----------------------------------------------------------
 
-    def _steps(self, rank: int, fronts: Fronts, ends: Fronts) -> Sequence[Step]:
-        """How far a rank may take the rounds: of those that come equally far, what has the least measure."""
-        best: dict[tuple[Fronts, int], Step] = {}
+    def _steps(
+        self, rank: int, fronts: Fronts, ends: Fronts, needed: int
+    ) -> Sequence[Step]:
+        """How far a rank may take the rounds: of those that come equally far, what has the least measure.
+
+        Of the run it has to take so many at least.
+        """
         self._limits = self.uses.limits(rank, self.most)
-        nothing = Part((), 0, self.uses.nothing(rank, fronts[0]), ())
-        for part in self._stages(rank, fronts, ends, nothing):
-            key, measure = (part.behind, part.taken), self.uses.measure(part.use)
+        parts = [Part((), 0, self.uses.nothing(rank, fronts[0]), ())]
+        left = len(fronts)
+        while left:
+            left -= 1
+            least = 0 if left else needed
+            longer = (self._longer(rank, fronts, ends, each, least) for each in parts)
+            parts = [part for each in longer for part in each]
+            if 1 < left + 1 < len(fronts):
+                parts = not_exceeded(parts, Part.reached, Part.used)
+        best: dict[tuple[Fronts, int], Step] = {}
+        for part in parts:
+            key, measure = part.reached(), self.uses.measure(part.use)
             if key not in best or measure < best[key][2]:
                 best[key] = (*key, measure, part.lengths)
         return list(best.values())
 
-    def _stages(
-        self, rank: int, fronts: Fronts, ends: Fronts, before: Part
+    def _longer(
+        self, rank: int, fronts: Fronts, ends: Fronts, before: Part, needed: int
     ) -> Iterator[Part]:
-        """All ways to go on with the stages of a rank."""
+        """All ways to go on with one more stage of a rank, with so many of the run in all its stages."""
         way = len(before.behind)
-        if way == len(fronts):
-            yield before
-            return
         stage = self.uses.stages[rank][way]
         for place in self._ends(rank, fronts, ends, before.behind):
             for count, first, last in self._spans(*sorted((fronts[way], place))):
+                if before.taken + count < needed:
+                    continue
                 self._count()
                 grown = self.uses.grown_at_moments(stage, first, last)
                 if not self._is_within(_sum(before.use, grown)):
@@ -207,8 +239,7 @@ class Packing:
                     break
                 use = _sum(before.use, self.uses.use(stage, first, last))
                 if self._is_within(use):
-                    part = before.with_stage(place, count, use, last - first)
-                    yield from self._stages(rank, fronts, ends, part)
+                    yield before.with_stage(place, count, use, last - first)
 
     def _is_within(self, use: Use) -> bool:
         return all(map(lt, use, self._limits))

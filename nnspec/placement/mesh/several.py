@@ -111,23 +111,27 @@ class Several:
         may_be_better = cover.bound < most
         self.steps -= cover.steps
         yield cover.bound * (1 - ROUNDED) if may_be_better else inf
-        least, starts = self._packed(uses, most)
+        least, starts = self._packed(uses, most, cover.held)
         if starts is None:
             yield inf
             return
         self.best.move_cuts(cost.divided(starts))
         yield least * (1 - ROUNDED)
-        yield from self._of_weighed_paths(cost, starts, most)
+        yield from self._of_weighed_paths(cost, starts, most, cover.held)
 
     def _of_weighed_paths(
-        self, cost: MeshCost, starts: Sequence[int], most: float
+        self,
+        cost: MeshCost,
+        starts: Sequence[int],
+        most: float,
+        held: Sequence[int],
     ) -> Iterator[float]:
         """By paths, of the divisions alone that have room and are done before `most` seconds."""
         uses = WeighedUses(cost, self.best.usable, most)
 
         def least_sum(shares: Sequence[Share]) -> tuple[float, Sequence[int]]:
             uses.shares = shares
-            least, starts = self._packed(uses, inf)
+            least, starts = self._packed(uses, inf, held)
             assert starts is not None
             return least, starts
 
@@ -135,9 +139,11 @@ class Several:
             self.best.try_at(cost, answer.starts)
             yield answer.bound
 
-    def _packed(self, uses: Uses, most: float) -> tuple[float, Sequence[int] | None]:
+    def _packed(
+        self, uses: Uses, most: float, held: Sequence[int]
+    ) -> tuple[float, Sequence[int] | None]:
         """The least measure, and where stages start. Raises Unfinished if that takes too long."""
-        packing = Packing(uses, most, min(STEPS_OF_ONE, self.steps))
+        packing = Packing(uses, most, min(STEPS_OF_ONE, self.steps), held)
         try:
             starts = packing.least()
         finally:

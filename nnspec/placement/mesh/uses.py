@@ -7,9 +7,11 @@ fullest rank is its measure, here the most bytes at any moment.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from itertools import pairwise
+from operator import le
+from typing import TypeVar
 
 from nnspec.placement.mesh.cost import ROUNDED, MeshCost
 from nnspec.placement.mesh.pipelines import flights
@@ -173,3 +175,19 @@ class Uses:
             *([b - a for a, b in pairwise(each.upto)] for each in sums), strict=True
         )
         return [None if place in shared else step for place, step in enumerate(steps)]
+
+
+Item = TypeVar("Item")
+
+
+def not_exceeded(
+    items: Iterable[Item], kind: Callable[[Item], object], use: Callable[[Item], Use]
+) -> list[Item]:
+    """Of each kind those that have something less in use than each other one; one of those that are equal."""
+    best: dict[object, list[tuple[Use, Item]]] = {}
+    for item in items:
+        its, rivals = use(item), best.setdefault(kind(item), [])
+        if not any(all(map(le, other, its)) for other, _ in rivals):
+            rivals[:] = [each for each in rivals if not all(map(le, its, each[0]))]
+            rivals.append((its, item))
+    return [item for rivals in best.values() for _, item in rivals]
