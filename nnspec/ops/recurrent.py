@@ -50,7 +50,7 @@ class Recurrent(Operator, abc.ABC):
         Caveat(
             "memory",
             "about",
-            "the workspace of oneDNN is known to 14 KiB a layer and direction, and only some backends run that kernel",
+            "steps one after another, as on a CPU; other devices have kernels for whole sequences",
         ),
     )
 
@@ -319,6 +319,14 @@ class LSTM(Recurrent):
 
     Example: `x -> LSTM(128, layers=2, returns="last") -> Linear(10)`
     """
+
+    caveats: ClassVar[tuple[Caveat, ...]] = (
+        Caveat(
+            "memory",
+            "about",
+            "the workspace of oneDNN is known to 14 KiB a layer and direction, and only some backends run that kernel",
+        ),
+    )
 
     inputs: ClassVar[tuple[str, ...]] = ("x", "h", "c")
     optional: ClassVar[frozenset[str]] = frozenset({"h", "c"})
