@@ -170,7 +170,7 @@ class Formulas:
     def _heading(self) -> str:
         if self.forms is None:
             return self.title
-        return f"{self.title}  in {', '.join(self.forms.names()) or 'numbers'}"
+        return f"{self.title}  in {', '.join(self.forms.names()) or 'no constants'}"
 
     def _shown(self, value: Measured) -> list[str]:
         """The lines of a figure for a person: of a maximum that which is usually largest first."""
