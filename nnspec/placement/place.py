@@ -14,7 +14,7 @@ from nnspec.placement.free.assign import best_assignment
 from nnspec.placement.graph import WeightedGraph, check_graph
 from nnspec.placement.latency.search import Known, best_latency
 from nnspec.placement.lines.contiguous import Candidate, best_in_line
-from nnspec.placement.lines.roomy import roomy_divisions
+from nnspec.placement.lines.roomy import emptiest_divisions, roomy_divisions
 from nnspec.placement.lines.serial import MOST_UNITS
 from nnspec.placement.links import has_links
 from nnspec.placement.peaks import share_bound
@@ -242,22 +242,17 @@ def _emptiest(
     if tried:
         share, placed, order = min(tried)
         return Answer(placed, order, share, share, "exhaustive search")
-    beside = share_bound(graph, cluster, problem_of(graph, cluster, "latency"))
-    answers = [
-        replace(
-            found,
-            placed=placed,
-            value=share,
-            bound=max(found.bound, beside),
-            method=method,
-        )
-        for placed, method in (
-            (found.placed, found.method),
-            *((each, ROOMY) for each in roomy_divisions(graph, cluster, "fit")),
-        )
-        for share in [value_of(graph, cluster, "fit", placed, graph.order)]
-    ]
-    return min(answers, key=lambda each: each.value)
+    divided = [*emptiest_divisions(graph, cluster)]
+    bound = max(found.bound, share_bound(graph, cluster))
+    if options.contiguous:
+        bound = max(bound, min((least for _, least in divided), default=0.0))
+    answers = [(found.placed, found.method)]
+    answers += [(placed, ROOMY) for placed, _ in divided if placed is not None]
+    share, (placed, method) = min(
+        (value_of(graph, cluster, "fit", each[0], graph.order), each)
+        for each in answers
+    )
+    return Answer(placed, graph.order, share, min(bound, share), method)
 
 
 def _lines(

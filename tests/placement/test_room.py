@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import permutations, product
 from math import inf
 from typing import Any
@@ -16,9 +17,10 @@ from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.setting import Setting
 from nnspec.compiler import load_source
 from nnspec.diagnostics import SpecErrors
+from nnspec.placement import tried
 from nnspec.placement.clusters.cluster import Cluster
 from nnspec.placement.clusters.file import cluster_of
-from nnspec.placement.evaluate import check_plan, plan_of
+from nnspec.placement.evaluate import check_plan, is_contiguous, plan_of
 from nnspec.placement.graph import Operator, Value, WeightedGraph
 from nnspec.placement.latency.schedule import scheduled
 from nnspec.placement.model import ModelGraph
@@ -195,6 +197,35 @@ def test_few_operators_are_placed_if_they_can_be_and_as_well_as_they_can() -> No
         assert found == pytest.approx(best, rel=1e-9, abs=1e-12), seed
         refused += least > 1
     assert 3 <= refused <= 20
+
+
+def test_nothing_is_emptier_than_the_bound_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tried, "MOST", 0)
+    proven = 0
+    for seed in range(24):
+        graph, cluster = random_case(seed)
+        kinds = {
+            name: each.model_copy(update={"memory": 100})
+            for name, each in cluster.kinds.items()
+        }
+        cluster = replace(cluster, kinds=kinds)
+        every = [*every_plan(graph, cluster)]
+        for contiguous in (False, True):
+            plan = place(graph, cluster, "fit", Options(contiguous))
+            least = min(
+                share
+                for each, share in every
+                if not contiguous or is_contiguous(graph, where(each, graph, cluster))
+            )
+            assert plan.bound <= least * (1 + 1e-9) <= plan.value * (1 + 2e-9)
+            proven += plan.status == "optimal"
+    assert proven >= 20
+
+
+def where(plan: Plan, graph: WeightedGraph, cluster: Cluster) -> list[int]:
+    return [cluster.index[plan.assignment[each.name]] for each in graph.operators]
 
 
 def test_peaks_are_those_of_the_schedule() -> None:

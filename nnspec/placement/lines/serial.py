@@ -6,7 +6,7 @@ of their loads is the time of a sample. It is also what is paid for in transfers
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,14 @@ def least_sum(
         Cut(cut.points, tuple(moving * cost for cost in cut.costs))
         for cut in problem.cuts
     ]
-    return division(problem, order, segment_loads(problem, order, weighed), np.add)
+    tables = segment_loads(problem, order, weighed)
+    found = division(problem, steps_of(order), tables, np.add)
+    return None if found is None else found[1]
+
+
+def steps_of(order: Sequence[int]) -> list[Sequence[int]]:
+    """The units in front of each position of an order."""
+    return [order[:position] for position in range(len(order) + 1)]
 
 
 def segment_loads(
@@ -48,19 +55,23 @@ def segment_loads(
 
 
 def division(
-    problem: Problem, order: Sequence[int], tables: Sequence[Floats], join: np.ufunc
-) -> list[int] | None:
+    problem: Problem,
+    steps: Sequence[Iterable[int]],
+    tables: Sequence[Floats],
+    join: np.ufunc,
+) -> tuple[float, list[int]] | None:
     """The device of each unit such that the segments' figures, joined by `np.add` or
-    `np.maximum`, are least; None if all divisions have infinite ones.
+    `np.maximum`, are least, behind that figure; None if all divisions have infinite ones.
+
+    `steps` are the units in front of each position, and `tables` have, by class of devices, the
+    figure of what lies between two positions.
     """
     import numpy as np
 
     stages = Stages([len(members) for members in problem.classes])
-    best = [np.full(len(order) + 1, np.inf) for _ in stages.states]
-    origin: list[Ints] = [
-        np.zeros(len(order) + 1, dtype=np.int64) for _ in stages.states
-    ]
-    taken: list[Ints] = [np.full(len(order) + 1, -1) for _ in stages.states]
+    best = [np.full(len(steps), np.inf) for _ in stages.states]
+    origin: list[Ints] = [np.zeros(len(steps), dtype=np.int64) for _ in stages.states]
+    taken: list[Ints] = [np.full(len(steps), -1) for _ in stages.states]
     best[0][0] = 0.0
     for place, state in enumerate(stages.states):
         for kind, previous in stages.before(state):
@@ -68,7 +79,8 @@ def division(
             _extend(sums, kind, best[place], origin[place], taken[place])
     if not np.isfinite(best[-1][-1]):
         return None
-    return _walk_back(problem, order, stages, origin, taken)
+    devices = _walk_back(problem, steps, stages, origin, taken)
+    return float(best[-1][-1]), devices
 
 
 def _table(line: Line, kind: int) -> Floats:
@@ -94,19 +106,19 @@ def _extend(sums: Floats, kind: int, best: Floats, origin: Ints, taken: Ints) ->
 
 def _walk_back(
     problem: Problem,
-    order: Sequence[int],
+    steps: Sequence[Iterable[int]],
     stages: Stages,
     origin: Sequence[Ints],
     taken: Sequence[Ints],
 ) -> list[int]:
     devices = [-1] * problem.count
-    state, end = stages.states[-1], len(order)
+    state, end = stages.states[-1], len(steps) - 1
     while any(state):
         place = stages.index[state]
         kind, start = int(taken[place][end]), int(origin[place][end])
         state = (*state[:kind], state[kind] - 1, *state[kind + 1 :])
         device = problem.classes[kind][state[kind]]
-        for unit in order[start:end]:
+        for unit in {*steps[end]}.difference(steps[start]):
             devices[unit] = device
         end = start
     return devices
