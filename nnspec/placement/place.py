@@ -25,6 +25,8 @@ from nnspec.placement.tried import Tried, every_pair
 from nnspec.records import dataclass
 
 ROOMY = "division of a line, with room for values"
+AGAIN = 10
+"""The effort of each of several attempts is so much smaller than that of one."""
 FEW_OPERATORS = 10
 """So few are placed without the loads of a line to start from."""
 
@@ -107,8 +109,10 @@ def _within_memory(
 ) -> Plan:
     """A plan whose values in flight fit as well.
 
-    The bound, of a problem with fewer limits, still holds of it.
+    The bound, of a problem with fewer limits, still holds of it. Each time that all is placed
+    again, less effort is made.
     """
+    options = replace(options, effort=options.effort / AGAIN)
 
     def again(reserve: Reserve) -> Plan | None:
         tight = _with_reserve(cluster, reserve)
