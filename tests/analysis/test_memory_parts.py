@@ -36,6 +36,7 @@ MODELS = (
     ("language/gpt2.nns", "GPT2Small"),
     ("language/t5.nns", "T5Small"),
     ("sequence/encoders.nns", "BiLSTMEncoder"),
+    ("sequence/encoders.nns", "GRUEncoder"),
     ("generative/autoencoder.nns", "Autoencoder"),
 )
 SETTINGS = (

@@ -188,6 +188,32 @@ def test_axes_of_one_element(tmp_path: Path, length: int) -> None:
 
 
 @pytest.mark.framework
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "GRU(64, bidirectional=true)",
+        "GRU(48, layers=2, bidirectional=true, bias=false) -> gelu",
+        "Linear(9) -> SimpleRNN(40, layers=2, bidirectional=true)",
+        'SimpleRNN(10, returns="last") -> Linear(3)',
+    ],
+)
+def test_the_way_back_through_steps(layers: str) -> None:
+    """To the byte, but for the gradient of the loss itself, from some ten steps on."""
+    from tests.analysis import measured
+    from tests.analysis.counted import inputs_of
+    from tests.ir.models import spec as of_text
+
+    spec = of_text(f"model M {{ input x: [B, T, 128]\n output y = x -> {layers} }}")
+    sizes = {"B": 4, "T": 12}
+    truth = measured.training(measured.built(spec), inputs_of(spec, sizes))
+    analysis = Analysis(spec.program, Setting())
+    for name in ("saved_bytes", "backward_peak", "train_peak"):
+        known = int(analysis.figure(name).at(sizes))
+        truly = truth.saved if name == "saved_bytes" else getattr(truth, name)
+        assert abs(known - truly) <= 4, name
+
+
+@pytest.mark.framework
 @pytest.mark.parametrize("path", ["language/gpt2.nns", "language/t5.nns"])
 def test_attention_by_matrix_products(path: str) -> None:
     compare(smallest(ROOT / "specs" / path), "configured", attention="materialised")

@@ -20,7 +20,7 @@ from nnspec.analysis.memory.layout import (
     volume,
     volume_in_bytes,
 )
-from nnspec.analysis.memory.ledger import Ledger, Owner, Pass
+from nnspec.analysis.memory.ledger import Ledger, Owned, Owner, Pass
 from nnspec.analysis.memory.peaks import Peaks
 from nnspec.analysis.memory.rolling import Rolling
 from nnspec.ir.dims import ZERO, Dim, Size
@@ -70,6 +70,16 @@ class Storage:
         self.counted = outside is None and not state
         if self.counted:
             machine.allocate(self.size)
+
+    def shrink(self, less: Dim) -> None:
+        """Gives some of its bytes back."""
+        machine, size = self.machine, self.size
+        machine.free(size)
+        left = Dim(size.terms, size.constant) - less
+        if machine.ledger is not None and isinstance(size, Owned):
+            left = Owned(left.at(machine.ledger.sizes), size.owner)
+        self.size = left
+        machine.live = machine.live + left
 
     def __del__(self) -> None:
         if self.counted:

@@ -17,6 +17,7 @@ from nnspec.analysis.memory.machine import Machine, Storage, Tensor, living, nee
 from nnspec.analysis.memory.operations.layer import Layer, Stack
 from nnspec.analysis.memory.operations.layers import dropped
 from nnspec.analysis.memory.operations.pointwise import fresh
+from nnspec.analysis.memory.operations.recurrent_steps import Cell, Steps, record
 from nnspec.analysis.memory.operations.views import (
     concatenate,
     contiguous_copy,
@@ -33,23 +34,6 @@ from nnspec.analysis.memory.rolling import (
 )
 from nnspec.ir.dims import ZERO, Dim, dim, maximum, minimum, total
 from nnspec.ir.types import DType
-from nnspec.records import dataclass
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A kind of recurrence: its gates, its states, and what a step keeps, in widths of the state.
-
-    `each` is kept at every step, `between` at every step but the last (the states that the next one
-    reads). `onednn` says whether oneDNN has a kernel for it.
-    """
-
-    gates: int
-    states: int
-    each: int
-    between: int
-    onednn: bool = False
-
 
 # The elements of a cache line in float32.
 LINE = 16
@@ -203,7 +187,9 @@ def _in_onednn(
     if machine.recording:
         size = _workspace(steps, batch, x.shape[2], hidden)
         saved.append(machine.empty((size,), x.dtype))
-    return _recorded(machine, x, weights, initial, output, finals, saved)
+    inputs = (x, *weights, *initial)
+    record(machine, inputs, (output, *finals), [*saved, *initial])
+    return output, finals
 
 
 def _workspace(steps: Dim, batch: Dim, inputs: Dim, hidden: Dim) -> Dim:
@@ -244,61 +230,29 @@ def _by_steps(
     steps, batch = x.shape[0], x.shape[1]
     copied = contiguous_copy(machine, x)
     products = machine.empty((steps, batch, cell.gates * hidden), x.dtype)
-    saved = [copied] if machine.recording else []
-    if copied is not x:
-        copied = copied if saved else x
+    is_copied = copied is not x
+    if not machine.recording:
+        copied = x
+    if is_copied:
         products = fresh(products)  # the bias is added by itself then
-    x = copied
+    record(machine, (copied, *weights[::2]), [products], [copied])
+    del x, copied
     left[:1] = [products]
-    state = batch * hidden * machine.element(x.dtype)
-    kept = (steps * cell.each + (steps - 1) * cell.between) * state
-    # The last of the states is a result.
+    state = batch * hidden * machine.element(products.dtype)
+    # The last of the states is a result, which a cell keeps that keeps its states alone.
+    kept = (
+        (steps - (not cell.between)) * cell.each + (steps - 1) * cell.between
+    ) * state
     lump = Storage(machine, kept if machine.recording else (steps - 1) * state)
-    finals = tuple(machine.empty((batch, hidden), x.dtype) for _ in initial)
-    output = machine.empty((steps, batch, hidden), x.dtype)
-    del products
-    made = _recorded(machine, x, weights, initial, output, finals, saved, lump)
+    finals = tuple(
+        machine.empty((batch, hidden), products.dtype) for _ in range(cell.states)
+    )
+    output = machine.empty((steps, batch, hidden), products.dtype)
+    ran = Steps(cell, steps, state, lump)
     if not machine.recording:
         left.append(lump)
     del lump
-    return made
-
-
-def _recorded(
-    machine: Machine,
-    x: Tensor,
-    weights: Sequence[Tensor],
-    initial: tuple[Tensor, ...],
-    output: Tensor,
-    finals: tuple[Tensor, ...],
-    saved: Sequence[Tensor],
-    lump: Storage | None = None,
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    shapes = [each.shape for each in (x, *weights, *initial)]
-    dtype = x.dtype
-    inputs = [x, *weights, *initial]
-    wants = [each.source is not None for each in inputs]
-    held = [] if lump is None else [lump]
-    del lump
-    # The gradients of the gates of each step, and the same in one tensor.
-    gates_shape = (*output.shape[:2], weights[0].shape[0])
-    stages = 2 * len(held)
-
-    def backward(*grads: Any) -> tuple[Tensor | None, ...]:
-        # The gradient of the state's weights grows step by step: what was, what comes, their sum.
-        growing = [machine.empty(shapes[2], dtype) for _ in range(3 * len(held))]
-        del growing
-        held.clear()
-        between = [machine.empty(gates_shape, dtype) for _ in range(stages)]
-        made = [
-            machine.empty(shape, dtype) if wanted else None
-            for shape, wanted in zip(shapes, wants, strict=True)
-        ]
-        del between
-        return tuple(made)
-
-    kept = [*saved, *initial]
-    machine.record(inputs, (output, *finals), kept, backward, next(iter(held), None))
+    ran.record(machine, products, weights[1::2], initial, (output, *finals))
     return output, finals
 
 
