@@ -206,7 +206,7 @@ def check_placeable(graph: WeightedGraph, cluster: Cluster) -> None:
             found.append(Diagnostic("E1010", message))
     found += _group_faults(graph, cluster)
     if found:
-        raise SpecErrors(found)
+        raise SpecErrors(dict.fromkeys(found))
 
 
 def _pin_faults(

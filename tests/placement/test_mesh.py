@@ -896,3 +896,11 @@ def test_parameter_bytes_are_those_of_the_engines(
     shape = MeshShape(data, tensor, 1, sharded, 1)
     for device in found.devices:
         assert device.parameter_bytes == 4 * held_elements(plan, shape, device.data)
+
+
+def test_a_mesh_says_that_it_heeds_no_pins_of_the_spec() -> None:
+    text = NORMED.replace("  output z", '  @device("x:0")\n  output z')
+    (spec,) = load_source(Source("normed.nns", text), ["Normed"], {})
+    found = Analysis(spec.program, Setting())
+    plan = best_mesh(found, small("4MiB"), {"B": 8}, {"data": 1})
+    assert [warning for warning in plan.warnings if "`@device`" in warning]

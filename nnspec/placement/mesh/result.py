@@ -11,6 +11,7 @@ from typing import Literal
 from nnspec.analysis.sharding.plan import TensorPlan
 from nnspec.analysis.timing.kernels import ELEMENTS
 from nnspec.ir.graph import dotted
+from nnspec.ir.unheeded import unheeded
 from nnspec.placement.clusters.cluster import Device
 from nnspec.placement.mesh.candidates import Meshes
 from nnspec.placement.mesh.cost import Divided
@@ -239,3 +240,5 @@ class Result:
                 f"batch normalisation (`{dotted(node.path)}`) takes the statistics of "
                 f"each of the {self.mesh.data} parts of the batch"
             )
+        if "@device" in unheeded(self.meshes.analysis.program):
+            yield "`@device` has no effect on a mesh, which numbers its devices itself"
