@@ -218,7 +218,10 @@ def _exceeds(
 ) -> bool:
     if one is None or other is None:
         return False
-    return all(one.get(term, 0) >= other.get(term, 0) for term in {*one, *other})
+    for term, count in other.items():
+        if one.get(term, 0) < count:
+            return False
+    return all(count >= 0 or term in other for term, count in one.items())
 
 
 def _more(lows: Mapping[str, int]) -> Substitution:
