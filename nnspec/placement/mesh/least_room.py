@@ -21,8 +21,11 @@ from nnspec.placement.mesh.plan import Mesh
 from nnspec.placement.mesh.uses import Uses
 from nnspec.records import dataclass
 
-STEPS = 600_000
-"""So many stages and states are looked at for the least room of a mesh."""
+STEPS = 1_000_000
+"""So many stages and states are looked at for the least room of a mesh,"""
+
+STEPS_FOR_ENOUGH = 600_000
+"""and so many for whether there is enough of it, which is asked of more meshes."""
 
 TRIED = (0.1, 0.3, 0.6)
 """Of the way from what a mesh needs at least to what is known to be enough, so much is tried in turn."""
@@ -134,10 +137,11 @@ class _LeastRoom:
         """The division that needs least, if that is less than `most`. Raises Unfinished if that takes too long."""
         if uses.cost.mesh.rounds == 1:
             return Packing(uses, most, STEPS).least()
+        steps = STEPS_FOR_ENOUGH if self.enough else STEPS
         cover = Cover(uses, most)
         may_do = cover.bound < most
         self.left -= cover.steps
-        packing = Packing(uses, most, min(STEPS, self.left), cover.held)
+        packing = Packing(uses, most, min(steps, self.left), cover.held)
         try:
             return packing.least() if may_do else None
         finally:
