@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from nnspec.analysis.setting import Policy
-from nnspec.ir.dims import ZERO, Dim, Size, dim, product
+from nnspec.ir.dims import ZERO, Dim, Size, dim, minimum, product
 from nnspec.records import dataclass
 
 # Blocks of 8-bit states share a float32 factor; small weights keep float32 states.
@@ -118,7 +118,7 @@ def muon_step(parameter: Parameter, width: int) -> Dim:
         return adam_step(parameter, width)
     rows = parameter.shape[0]
     columns = product(parameter.shape[1:])
-    side = rows if rows.is_constant and rows <= columns else columns
+    side = minimum(rows, columns)
     return parameter.elements * (width + 4) + 4 * side * side
 
 
