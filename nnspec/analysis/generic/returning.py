@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from nnspec.ir.dims import ONE, ZERO, Dim, symbol, total
 if TYPE_CHECKING:
     from nnspec.analysis.generic.changing import Changing
     from nnspec.analysis.memory.gradients import Engine
-    from nnspec.analysis.memory.machine import Tensor
+    from nnspec.analysis.memory.machine import Storage, Tensor
 
 
 class Returning:
@@ -28,6 +29,8 @@ class Returning:
         self._gradients = ZERO
         self._besides = ZERO
         self._outer = loop.machine.peaks
+        # The storages of gradients that came from behind, with their sizes there.
+        self._held: list[tuple[weakref.ref[Storage], Dim]] = []
 
     def crossed(self, place: int, engine: Engine) -> None:
         """The backward pass comes to the turn from behind (1), or leaves it (0)."""
@@ -64,7 +67,7 @@ class Returning:
         if found is None or found.at(course.turn, course.stop - 1).key != outside:
             found = loop.reshaped(tensor, moved.inside.shape, as_part=True)
         loop.expect(found.at(course.turn, course.stop - 1).key == outside)
-        found.move(tensor)
+        self._move(tensor, found)
 
     def _earlier(self, tensor: Tensor, source: Source) -> None:
         """What waits for the turn before is what others left for this one, as it is one turn earlier."""
@@ -76,6 +79,11 @@ class Returning:
         assert later is not None
         inside = later.at(turn, symbol(turn) - 1)
         loop.expect(inside.at(turn, ONE).key == Laid.of(tensor).key)
+        self._move(tensor, inside)
+
+    def _move(self, tensor: Tensor, inside: Laid) -> None:
+        """A gradient lies as the turn sees it; others may hold its storage longer."""
+        self._held.append((weakref.ref(tensor.storage), tensor.storage.size))
         inside.move(tensor)
 
     # ---- out of the turn -------------------------------------------------------------------------
@@ -87,6 +95,10 @@ class Returning:
         self._expect_regular(self._waiting(engine, course.generic - 1))
         for each in (*loop.entering, *loop.leaving):
             each.leave()
+        for held, size in self._held:
+            storage = held()
+            if storage is not None:
+                storage.size = size
         begin, end = loop.numbers[0], loop.numbers[course.generic]
         for source, tensor in by_source(engine).items():
             if source in loop.taken:
