@@ -93,6 +93,8 @@ class Returning:
         machine = loop.machine
         step = expanded(machine.live - self._live)
         self._expect_regular(self._waiting(engine, course.generic - 1))
+        waiting = by_source(engine).items()
+        inside = [(source, each, Laid.of(each)) for source, each in waiting]
         for each in (*loop.entering, *loop.leaving):
             each.leave()
         for held, size in self._held:
@@ -100,24 +102,18 @@ class Returning:
             if storage is not None:
                 storage.size = size
         begin, end = loop.numbers[0], loop.numbers[course.generic]
-        for source, tensor in by_source(engine).items():
+        for source, tensor, laid in inside:
             if source in loop.taken:
                 maker, link = loop.taken[source]
-                self._leave_for(maker, source, tensor, link.back)
+                maker.waits[source] = laid.at(course.turn, link.back)
+                behind = maker.course.stop - 1
+                maker.waits[source].at(maker.course.turn, behind).move(tensor)
             elif begin < source[0] <= end:
-                Laid.of(tensor).at(course.turn, ONE).move(tensor)
+                laid.at(course.turn, ONE).move(tensor)
         whole = loop.sum(step, course.stop)
         loop.spread(self._outer, lambda number: whole - loop.sum(step, number + 1))
         machine.live = self._live + whole
         self._sum_gradients()
-
-    def _leave_for(
-        self, maker: Changing, source: Source, tensor: Tensor, back: Dim
-    ) -> None:
-        """A gradient waits for what a turn of another loop put into a list."""
-        inside = Laid.of(tensor).at(self._loop.course.turn, back)
-        maker.waits[source] = inside
-        inside.at(maker.course.turn, maker.course.stop - 1).move(tensor)
 
     def _sum_gradients(self) -> None:
         """Those of parameters that the other turns have besides."""

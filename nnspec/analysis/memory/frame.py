@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from nnspec.analysis.memory.groups import Groups
 from nnspec.analysis.memory.layout import contiguous
@@ -208,7 +209,7 @@ class Frame:
         return Found(
             tuple((n, layout_of(t, groups), needs(t)) for n, t in tensors.items()),
             names,
-            [t.storage for n, t in tensors.items() if n not in loop.carried],
+            [ref(t.storage) for n, t in tensors.items() if n not in loop.carried],
         )
 
     def _step(self, node: Node, following: Sequence[Item]) -> None:

@@ -8,6 +8,7 @@ forward pass, and in the opposite order of the backward pass.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from nnspec.records import dataclass
 if TYPE_CHECKING:
     from nnspec.analysis.memory.gradients import Engine
     from nnspec.analysis.memory.groups import Groups
-    from nnspec.analysis.memory.machine import Machine
+    from nnspec.analysis.memory.machine import Machine, Storage
 
 
 UNSTEADY = "the turns of its loop do not leave the memory as they found it"
@@ -59,7 +60,7 @@ class Found:
 
     state: Hashable
     names: Mapping[Hashable, str]
-    outer: list[Any]
+    outer: list[weakref.ref[Storage]]
 
 
 class Rolling:
@@ -89,7 +90,7 @@ class Rolling:
         self.numbers: list[int] = []
         self._note = note
         # What lay there before the loop and is not rebound; whether its turns keep any of that.
-        self._before: list[Any] = []
+        self._before: list[weakref.ref[Storage]] = []
         self._holds_before = False
         self._outer = machine.peaks
         self._lives: list[Dim] = []
@@ -140,7 +141,7 @@ class Rolling:
 
     def keeps_of(self, storage: Any) -> None:
         """A turn keeps a storage for its backward pass."""
-        if any(each is storage for each in self._before):
+        if any(each() is storage for each in self._before):
             self._holds_before = True
 
     def _turned(self, turn: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import ref
 
 from nnspec.analysis.memory.groups import Groups
 from nnspec.analysis.memory.layout import Sizes
@@ -141,7 +142,7 @@ class _Alike:
             tuple((layout_of(each, groups), needs(each)) for each in tensors),
             {source_of(sequence): "sequence"},
             # What the first layer keeps, too, goes with that.
-            [each.storage for each in self._initial if not each.storage.kept],
+            [ref(each.storage) for each in self._initial if not each.storage.kept],
         )
 
 
