@@ -9,6 +9,9 @@ from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Atom, Dim, DimError, Size, dim, symbol
 from nnspec.records import dataclass
 
+# What is known of names that stand for what others are more than one less than their least.
+_FREE = Assumptions()
+
 OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
@@ -52,8 +55,14 @@ class Condition:
         """Whether it holds whatever the constants are."""
         if self.turns and self.turns[0].stop.is_constant:
             return all(each.is_certain(assumptions) for each in self._turn_by_turn())
+        least = {
+            name: symbol(name) + (low - 1)
+            for name, (low, _) in assumptions.bounds.items()
+            if low > 1
+        }
         return any(
             assumptions.holds(self.operator, left, right)
+            or (least and _FREE.holds(self.operator, left.at(least), right.at(least)))
             for left, right in self._counted_from_either_end()
         )
 

@@ -13,7 +13,18 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from nnspec.analysis.memory.peaks import exceeding
-from nnspec.ir.dims import ZERO, Dim, maximum, minimum, product, symbol
+from nnspec.ir.dims import (
+    ZERO,
+    Atom,
+    Dim,
+    Monomial,
+    maximum,
+    minimum,
+    polynomial,
+    product,
+    symbol,
+    total,
+)
 from nnspec.records import dataclass
 
 Lows: TypeAlias = Mapping[str, int]
@@ -117,8 +128,9 @@ class Fewest:
         """Whether the amounts are right where some names are these numbers, and the others what they must be."""
         tried = self._run(numbers)
         counting = (each for each in self._amounts if each.counts(numbers))
-        amounts = [self._at(each.value, numbers) for each in counting]
-        amounts = [self._plain(each) for each in amounts if each != 0] or [ZERO]
+        found = (self._at(each.value, numbers) for each in counting)
+        amounts = [part for each in found if each != 0 for part in apart(each)]
+        amounts = list(map(self._plain, amounts)) or [ZERO]
         if tried is None:
             return False
         if not same(amounts, list(map(self._plain, tried.amounts)), self._lows):
@@ -170,6 +182,37 @@ def with_case(
 def same(ones: Sequence[Dim], others: Sequence[Dim], lows: Lows) -> bool:
     """Whether the largest of some amounts is that of others at all sizes, as far as can be told."""
     return not exceeding(ones, others, lows) and not exceeding(others, ones, lows)
+
+
+def apart(amount: Dim) -> list[Dim]:
+    """The amounts of which one is the largest: of twice a maximum and something, twice each part of it and that."""
+    for atom in amount.atoms():
+        inside = [term for term in amount.terms if any(a == atom for a, _ in term[0])]
+        if atom.kind != "max" or not all(
+            _may_come_apart(*each, atom) for each in inside
+        ):
+            continue
+        factor = total(_without(*each, atom) for each in inside)
+        rest = amount - factor * polynomial([(((atom, 1),), 1)])
+        parts = (rest + factor * part for part in atom.arguments)
+        return [each for part in parts for each in apart(part)]
+    return [amount]
+
+
+def _may_come_apart(monomial: Monomial, coefficient: int, atom: Atom) -> bool:
+    """Whether a product is so many times a maximum, and not less than nothing of it."""
+    powers = dict(monomial)
+    others = (each for each in powers if each != atom)
+    return (
+        coefficient > 0
+        and powers.get(atom) == 1
+        and all(each.kind in ("symbol", "^") for each in others)
+    )
+
+
+def _without(monomial: Monomial, coefficient: int, atom: Atom) -> Dim:
+    rest = tuple(each for each in monomial if each[0] != atom)
+    return polynomial([(rest, coefficient)])
 
 
 def amounts_of(value: Dim) -> Sequence[Dim]:
