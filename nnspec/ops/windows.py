@@ -30,7 +30,7 @@ class Windows:
     def seen(self) -> Dim | None:
         """How many cells of the axis a window covers, exactly; None where that cannot be said before sizes are known."""
         padding = self._known_padding()
-        are_whole = self.kernel == 1 or self.dilation == 1
+        are_whole = self.dilation == 1 or self.kernel == 1
         if padding is not None:
             return self._whole(*padding) if are_whole else self._by_cells(*padding)
         return self._whole_same() if are_whole else None
@@ -67,11 +67,11 @@ class Windows:
         if self.kernel < self.stride:
             apart = before == 0 and after == 0
             return self.count * self.kernel if apart else self._by_cells(before, after)
-        if after >= self.stride - 1:
+        if _is_known(after - self.stride + 1):
             return self.size
         room = self.size + before + after - self.kernel
         seen = self.size - maximum(0, room % self.stride - after)
-        return seen if before < self.kernel else maximum(0, seen)
+        return seen if _is_known(self.kernel - 1 - before) else maximum(0, seen)
 
     # ---- window cell by window cell --------------------------------------------------------------
 
@@ -105,3 +105,9 @@ class Windows:
             seen_to = (room + reach) // self.stride
             last = minimum(seen_to, room // self.stride)
             yield maximum(0, last - start + 1)
+
+
+def _is_known(size: Dim) -> bool:
+    """Whether a size is 0 or more whatever any name is: what is said is right for other sizes, too, and only longer."""
+    number = size.generic.constant
+    return number is not None and number >= 0

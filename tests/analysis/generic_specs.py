@@ -426,6 +426,8 @@ IMAGES = Sample(
         "groups": range(1, 4),
         "classes": range(1, 9),
     },
+    # A kernel of 1 leaves out every other cell, and others read all.
+    holding=0.7,
 )
 
 SEQUENCES = Sample(

@@ -258,18 +258,23 @@ def _raised(monomial: Monomial, coefficient: int, base: int, exponent: Dim) -> D
 
 
 def quotients(value: Dim, is_at_least: Callable[[Dim, int], bool]) -> Dim:
-    """A size without quotients by numbers of whose powers its terms are multiples: (h * 2^n - 1) // 2 is h * 2^(n - 1) - 1.
+    """A size without quotients and remainders by numbers of whose powers its terms are multiples: (h * 2^n - 1) // 2 is h * 2^(n - 1) - 1.
 
     It is asked of exponents whether they are at least a number, where that matters.
     """
 
     def replace(atom: Atom) -> Dim | None:
-        if atom.kind != "//":
+        if atom.kind not in ("//", "%"):
             return None
         above, below = atom.arguments
         if below.constant is None or below.constant < 2:
             return None
-        return _over(quotients(above, is_at_least), below.constant, is_at_least)
+        above = quotients(above, is_at_least)
+        found = _over(above, below.constant, is_at_least)
+        if found is None:
+            return None
+        whole, rest = found
+        return whole + rest // below if atom.kind == "//" else rest % below
 
     if all(atom.kind != "^" for atom in value.atoms()):
         return value
@@ -278,7 +283,8 @@ def quotients(value: Dim, is_at_least: Callable[[Dim, int], bool]) -> Dim:
 
 def _over(
     above: Dim, below: int, is_at_least: Callable[[Dim, int], bool]
-) -> Dim | None:
+) -> tuple[Dim, Dim] | None:
+    """What a number divides of a size, divided by it, and the rest; None if that is nothing."""
     whole, rest = dim(0), dim(0)
     for monomial, coefficient in above.terms:
         found = _term_over(monomial, coefficient, below, is_at_least)
@@ -286,7 +292,7 @@ def _over(
             rest = rest + polynomial([(monomial, coefficient)])
         else:
             whole = whole + found
-    return None if whole == 0 else whole + rest // below
+    return None if whole == 0 else (whole, rest)
 
 
 def _term_over(
