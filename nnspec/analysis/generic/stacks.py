@@ -186,11 +186,10 @@ def same(ones: Sequence[Dim], others: Sequence[Dim], lows: Lows) -> bool:
 
 def apart(amount: Dim) -> list[Dim]:
     """The amounts of which one is the largest: of twice a maximum and something, twice each part of it and that."""
-    for atom in amount.atoms():
+    factors = {atom for monomial, _ in amount.terms for atom, _ in monomial}
+    for atom in sorted(each for each in factors if each.kind == "max"):
         inside = [term for term in amount.terms if any(a == atom for a, _ in term[0])]
-        if atom.kind != "max" or not all(
-            _may_come_apart(*each, atom) for each in inside
-        ):
+        if not all(_may_come_apart(*each, atom) for each in inside):
             continue
         factor = total(_without(*each, atom) for each in inside)
         rest = amount - factor * polynomial([(((atom, 1),), 1)])
