@@ -17,6 +17,7 @@ from nnspec.ir.dims import (
     ZERO,
     Atom,
     Dim,
+    DimError,
     Monomial,
     maximum,
     minimum,
@@ -97,7 +98,7 @@ class Fewest:
             while self.bounds[name] > lowest.get(name, 1):
                 number = self.bounds[name] - 1
                 if allows(name, number):
-                    if not self._holds_below(name, number, known[name], right):
+                    if not self._is_found_below(name, number, known[name], right):
                         break
                     right = number
                 self.bounds[name] = number
@@ -106,6 +107,15 @@ class Fewest:
     def value(self) -> Dim:
         """The figure."""
         return maximum(*(each.said for each in self._amounts))
+
+    def _is_found_below(self, name: str, number: int, known: int, right: int) -> bool:
+        """Whether it can be told that the figure is right for that many, too; a power with fewer has no value."""
+        before = self._amounts
+        try:
+            return self._holds_below(name, number, known, right)
+        except DimError:
+            self._amounts = before
+            return False
 
     def _holds_below(self, name: str, number: int, known: int, right: int) -> bool:
         """Whether fewer layers than were `right` are said, too, by other amounts if that many are in the spec."""
