@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
 from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.generic import changing
 from nnspec.analysis.generic.closed import closed_forms
+from nnspec.analysis.generic.sums import added_up
 from nnspec.analysis.setting import Setting
 from nnspec.compiler import load_source
 from nnspec.source import Source
@@ -91,6 +94,31 @@ model M(width: int = 4, depth: int = 4) {
   for i in range(depth) { @checkpoint x = x -> two: Two(width * 2^i) }
   output y = x
 }""",
+    "dilated": """
+model M(width: int = 4, depth: int = 4) {
+  input x: [B, 1, T]
+  x = x -> front: Conv(width, 1)
+  total = x -> first: Conv(3, 1)
+  for i in range(depth) {
+    h = x -> dilated: Conv(2 * width, 2, dilation=2^i, padding="causal")
+    a, g = h -> split(2, dim=1)
+    z = (a -> tanh) * (g -> sigmoid)
+    total = total + (z -> skip: Conv(3, 1))
+    x = x + (z -> rest: Conv(width, 1))
+  }
+  output y = total -> relu
+}""",
+    "handed through": """
+model M(width: int = 4, depth: int = 4) {
+  input x: [B, T, width]
+  skips = []
+  for i in range(depth) {
+    x = concat([x, x -> grow: Linear(width)], dim=2)
+    skips = [x] + skips
+  }
+  for skip in skips { x = (x -> back: Linear(shape(skip)[2])) + skip }
+  output y = x
+}""",
     "a layer of all turns": """
 model M(width: int = 4, depth: int = 4) {
   input x: [B, T, width]
@@ -114,7 +142,8 @@ def test_formulas_in_turns_that_change_are_what_other_numbers_take(name):
     spec = made(MODELS[name])
     setting = Setting(optimizer="adam")
     analysis = Analysis(spec.program, setting)
-    forms = closed_forms(analysis, RUNNING, made=spec.program_with)
+    # By itself, without a comparison with the model that has more turns.
+    forms = closed_forms(analysis, RUNNING)
     assert "depth" not in forms.fixed
     assert not forms.kept
     chance = random.Random(name)
@@ -135,3 +164,34 @@ def test_formulas_in_turns_that_change_are_what_other_numbers_take(name):
                     for each in other.symbols
                 }
                 assert found.at(sizes) == known.at(sizes), (figure, constants, sizes)
+
+
+@pytest.mark.parametrize("name", ["concatenated", "skips that are added"])
+def test_two_turns_are_told_by_the_model_with_more_of_them(name):
+    text = re.sub(r"depth: int = \d", "depth: int = 2", MODELS[name])
+    forms = made(text).closed_forms("saved_bytes", "inference_peak")
+    assert not forms.fixed
+    assert not forms.kept
+    for depth in (2, 3, 6):
+        assert forms.holds({"depth": depth})
+        other = made(text, depth=depth).program
+        sizes = {
+            each: 3 * other.assumptions.multiples.get(each, 1) for each in other.symbols
+        }
+        for figure in forms.figures:
+            found = forms.at(figure, {**forms.constants, "depth": depth}).value
+            assert found.at(sizes) == Analysis(other).figure(figure).at(sizes)
+
+
+def test_a_wrong_formula_is_found_out_by_the_model_with_more_turns(monkeypatch):
+    def short(value, turn, first, stop):
+        found = added_up(value, turn, first, stop)
+        return found if found is None else found - (stop - first - 1)
+
+    spec = made(MODELS["concatenated"])
+    right = spec.closed_forms("saved_bytes").figures["saved_bytes"]
+    monkeypatch.setattr(changing, "added_up", short)
+    forms = spec.closed_forms("saved_bytes")
+    assert "depth" in {**forms.fixed, **forms.kept.get("saved_bytes", {})}
+    assert "depth" in right.value.symbols()
+    assert "depth" not in forms.figures["saved_bytes"].value.symbols()

@@ -11,7 +11,7 @@ What goes in and out of that turn has other sizes outside, where the turns besid
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from nnspec.analysis.generic.laid import (
@@ -174,7 +174,7 @@ class Changing:
                 return None
             kind = self._types[self._values[self.course.generic, place]]
             shape = self._at(kind, symbol(self.course.turn) - 1).shape
-            inside = self.reshaped(tensor, shape)
+            inside = self.reshaped(tensor, shape, self.beside(-1))
             self.expect(inside.at(self.course.turn, ONE).key == Laid.of(tensor).key)
             return inside
         link = self.course.links.get(value)
@@ -188,21 +188,21 @@ class Changing:
         return made.at(link.turn, link.number)
 
     def reshaped(
-        self, tensor: Tensor, shape: tuple[Dim, ...], *, as_part: bool = False
+        self, tensor: Tensor, shape: tuple[Dim, ...], within: Iterable[Pair]
     ) -> Laid:
-        """How a tensor lies when its shape is another one; `as_part`, it may lie in what the turn behind made. Raises `Unlike`."""
-        found = reshaped(tensor, shape, self._behind() if as_part else ())
+        """How a tensor lies when its shape is another one, in a storage of its own or `within` that of another value. Raises `Unlike`."""
+        found = reshaped(tensor, shape, within)
         if found is None:
             raise Unlike(VIEWED, frozenset([self.course.loop]))
         return found
 
-    def _behind(self) -> Iterator[Pair]:
-        """The types of what the turn behind makes, as they are and as they are behind any turn."""
-        later = symbol(self.course.turn) + 1
+    def beside(self, step: int) -> Iterator[Pair]:
+        """The types of what the turn before (-1) or behind (1) makes, as they are and as they are beside any turn."""
+        number = symbol(self.course.turn) + step
         for (turn, place), value in self._values.items():
             if turn == self.course.generic:
-                behind = self._types[self._values[turn + 1, place]]
-                yield _valued(behind), self._at(self._types[value], later)
+                other = self._types[self._values[turn + step, place]]
+                yield _valued(other), self._at(self._types[value], number)
 
     def _at(self, kind: TensorType, number: Dim) -> TensorType:
         """The type of what the turn makes, made by the turn at another place."""
@@ -282,12 +282,14 @@ class Changing:
 
     # ---- what all turns leave --------------------------------------------------------------------
 
-    def released(self) -> list[tuple[weakref.ref[Storage], Dim]]:
-        """What the turn left that lives, each with what the others left besides."""
+    def released(self, frame: Frame) -> list[tuple[weakref.ref[Storage], Dim]]:
+        """What the turn left that lives, as what the turn before left does, each with what the others left besides."""
         found: list[tuple[weakref.ref[Storage], Dim]] = []
         for each in self.leaving:
             storage = each.storage()
-            if storage is not None and storage.counted:
+            _, place = self._places[each.value]
+            stays = self._values[self.course.generic - 1, place] in frame.tensors
+            if storage is not None and storage.counted and stays:
                 more = self.sum(each.inside.size, self.course.stop) - each.outside.size
                 found.append((weakref.ref(storage), more))
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 from math import lcm
+from types import MappingProxyType
 from typing import TypeAlias
 
 from nnspec.analysis.analysis import Analysis
@@ -113,13 +114,16 @@ def closed_forms(
     wanted = [name for name in found.figures if few_turns(found, name)]
     known: dict[tuple[tuple[str, int], ...], ClosedForms | None] = {}
 
-    def closed(numbers: Mapping[str, int]) -> ClosedForms | None:
+    def closed(
+        numbers: Mapping[str, int], *, tried: bool = False
+    ) -> ClosedForms | None:
         if all(found.constants[name] == number for name, number in numbers.items()):
             return found
         key = tuple(sorted(numbers.items()))
         if key not in known:
             other = others.with_numbers(numbers)
-            known[key] = other and _closed(other, wanted, constants, wanted)
+            more = others.beside(numbers) if tried else None
+            known[key] = other and _closed(other, wanted, constants, wanted, more)
         return known[key]
 
     return with_more_turns(found, closed)
@@ -184,15 +188,22 @@ def _turn_by_turn(
 
 
 class _Others:
-    """The same model with other numbers, which is `made` for some constants."""
+    """The same model with other numbers, which is `made` for some constants, `besides` those that have others anyway."""
 
-    def __init__(self, analysis: Analysis, made: Made | None) -> None:
+    def __init__(
+        self,
+        analysis: Analysis,
+        made: Made | None,
+        besides: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._analysis = analysis
         self._made = made
+        self._besides = besides
         self._known: dict[tuple[tuple[str, int], ...], Analysis | None] = {}
 
     def with_numbers(self, numbers: Mapping[str, int]) -> Analysis | None:
         """The model with such numbers; None if there is none that differs only in them."""
+        numbers = {**self._besides, **numbers}
         key = tuple(sorted(numbers.items()))
         if key not in self._known:
             program = self._analysis.program
@@ -202,6 +213,10 @@ class _Others:
                 Analysis(other, self._analysis.setting) if other and alike else None
             )
         return self._known[key]
+
+    def beside(self, numbers: Mapping[str, int]) -> _Others:
+        """The same of the model that has these numbers."""
+        return _Others(self._analysis, self._made, numbers)
 
 
 class _Search:

@@ -65,7 +65,7 @@ class Returning:
         outside = Laid.of(tensor).key
         found = loop.waits.get(source)
         if found is None or found.at(course.turn, course.stop - 1).key != outside:
-            found = loop.reshaped(tensor, moved.inside.shape, as_part=True)
+            found = loop.reshaped(tensor, moved.inside.shape, loop.beside(1))
         loop.expect(found.at(course.turn, course.stop - 1).key == outside)
         self._move(tensor, found)
 

@@ -7,9 +7,9 @@ is tried number by number, as for stacks of layers (see `stacks`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from nnspec.analysis.figures import Measured
 from nnspec.analysis.generic.conditions import Condition, lower_bound, remaining
@@ -37,8 +37,13 @@ FEW = (RATES, ONE_TURN, UNSTEADY, FEW_CHANGING, LISTED, PLACED)
 FEWEST = 2
 """Loops of so few turns may be unlike because the first one is."""
 
-Closed: TypeAlias = "Callable[[Mapping[str, int]], ClosedForms | None]"
-"""The formulas of the model with other numbers for some names; None if there is no such model."""
+
+class Closed(Protocol):
+    """The formulas of the model with other numbers for some names, `tried` with more turns; None if there is no such model."""
+
+    def __call__(
+        self, numbers: Mapping[str, int], *, tried: bool = False
+    ) -> ClosedForms | None: ...
 
 
 def needs(forms: ClosedForms, figure: str) -> Mapping[str, str]:
@@ -66,7 +71,8 @@ def few_turns(forms: ClosedForms, figure: str) -> dict[str, int]:
 def with_more_turns(forms: ClosedForms, closed: Closed) -> ClosedForms:
     """The formulas, in numbers of turns too where these only stay numbers because they are few."""
     few = {n: v for f in forms.figures for n, v in few_turns(forms, f).items()}
-    more = closed({name: turns + MORE for name, turns in few.items()}) if few else None
+    numbers = {name: turns + MORE for name, turns in few.items()}
+    more = closed(numbers, tried=True) if few else None
     if more is None or more.parts != forms.parts:
         return forms
     found: dict[str, _Extended] = {}

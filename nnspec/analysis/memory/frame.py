@@ -86,7 +86,7 @@ class Frame:
                 self.variables.hold(port.name, port.values)
         self._items(self.function.structure)
         results = [self._returned(value) for value in self.outputs]
-        left = [each for loop in self.machine.changing for each in loop.released()]
+        left = [each for loop in self.machine.changing for each in loop.released(self)]
         self.tensors.clear()
         for storage, more in left:
             if storage() is None:
