@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from math import lcm
 from types import MappingProxyType
@@ -278,7 +278,9 @@ class _Search:
         counting = generic.counting() & self._constants.keys()
         numbers = {name: self._constants[name] + MORE for name in counting}
         constants = {**self._constants, **numbers}
-        holds = all(each.holds(constants) for each in found.conditions)
+        if numbers and not _hold(found.conditions, self._constants):
+            return _unsaid(name)
+        holds = _hold(found.conditions, constants)
         is_sum = figure_named(name).whole is None
         if is_sum or not numbers or not holds or self._others is None:
             return None
@@ -366,15 +368,23 @@ def _wrong(
     if value.below == known.below and _agree(value.value, known.value):
         return None
     if figure_named(name).whole is not None:
-        # A layout of memory that sizes decide by being equal, or 1, as the constants are.
-        from nnspec.analysis.generic.memory import unsaid
-
-        return unsaid(figure_named(name), "sizes that happen to be equal decide it")
+        return _unsaid(name)
     return SpecError(
         "E0907",
         f"the closed form of `{name}` gives {value.value} where there are {known.value}",
         hint="this is a fault of nnspec: please report it with the spec",
     )
+
+
+def _hold(conditions: Iterable[Condition], constants: Mapping[str, int]) -> bool:
+    return all(each.holds(constants) for each in conditions)
+
+
+def _unsaid(name: str) -> SpecError:
+    """A layout of memory that sizes decide by being equal, or 1, as the constants are."""
+    from nnspec.analysis.generic.memory import unsaid
+
+    return unsaid(figure_named(name), "sizes that happen to be equal decide it")
 
 
 def _agree(found: Dim, known: Dim) -> bool:

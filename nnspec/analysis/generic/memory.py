@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import Figure, figure_named
 from nnspec.analysis.generic.conditions import Condition
-from nnspec.analysis.generic.normal import Normal
+from nnspec.analysis.generic.normal import Normal, Written
 from nnspec.analysis.generic.programs import Symbolic, Undecided
 from nnspec.analysis.generic.quotients import Quotients
 from nnspec.analysis.generic.stacks import Fewest, Tried, amounts_of, name_bound
 from nnspec.analysis.generic.widest import widest
 from nnspec.analysis.memory.calls import Calls
-from nnspec.analysis.memory.peaks import thinned
 from nnspec.analysis.memory.rolling import UNSTEADY, Unlike
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import (
@@ -24,8 +23,6 @@ from nnspec.ir.dims import (
     Dim,
     DimError,
     dim,
-    maximum,
-    rebuilt,
     symbol,
     without_twins,
 )
@@ -335,28 +332,8 @@ class Running(Analysis):
     def _said(self, value: Dim, layers: Mapping[str, int]) -> Dim:
         """A figure in the constants of the model again, as short as the spec allows."""
         lows = self._lows(layers)
-
-        changing = any(self._courses())
-
-        def written(part: Dim) -> Dim:
-            said = self._shortened(part.substitute(inside))
-            return self._normal.written(said) if changing else said
-
-        def fewest(amounts: Sequence[Dim]) -> Sequence[Dim]:
-            if changing:
-                return self._normal.largest(amounts, lows)
-            return [thinned(part, lows) for part in amounts]
-
-        def inside(atom: Atom) -> Dim | None:
-            if atom.bound:
-                return rebuilt(atom, written)
-            if atom.kind != "max":
-                return None
-            return maximum(*map(written, fewest(atom.arguments)))
-
-        return written(
-            self._normal.written(value) if changing else thinned(value, lows)
-        )
+        normal = self._normal if any(self._courses()) else None
+        return Written(self._shortened, normal, lows).of(value)
 
     def _lows(self, layers: Mapping[str, int]) -> dict[str, int]:
         """The least that each name may be, 1 where nothing says more."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import lcm
 from typing import TypeAlias
 
 from nnspec.analysis.generic.powers import Powers, collected, divided, spread
-from nnspec.analysis.memory.peaks import pruned, reduced
-from nnspec.ir.dims import Atom, Dim, Monomial, polynomial
+from nnspec.analysis.memory.peaks import pruned, reduced, thinned
+from nnspec.ir.dims import Atom, Dim, Monomial, maximum, polynomial, rebuilt
 from nnspec.ir.dims.polynomials import multiplied_monomials as multiplied
 
 Table: TypeAlias = Mapping[Monomial, Fraction]
@@ -59,6 +59,45 @@ class Normal:
         if atom.kind != "//" or atom.arguments[1].constant is None:
             return False
         return not self._is_size(atom)
+
+
+class Written:
+    """Writes figures in the constants of a model, `shortened` by what it requires and, where powers are among them, in a `normal` way.
+
+    Maxima, also those over turns, are left with as few amounts as can be told where names are at least `lows`.
+    """
+
+    def __init__(
+        self,
+        shortened: Callable[[Dim], Dim],
+        normal: Normal | None,
+        lows: Mapping[str, int],
+    ) -> None:
+        self._shortened = shortened
+        self._normal = normal
+        self._lows = lows
+
+    def of(self, value: Dim) -> Dim:
+        """A figure."""
+        if self._normal is None:
+            return self._written(thinned(value, self._lows))
+        return self._written(self._normal.written(value))
+
+    def _written(self, part: Dim) -> Dim:
+        said = self._shortened(part.substitute(self._inside))
+        return said if self._normal is None else self._normal.written(said)
+
+    def _inside(self, atom: Atom) -> Dim | None:
+        if atom.bound:
+            return rebuilt(atom, self._written)
+        if atom.kind != "max":
+            return None
+        return maximum(*map(self._written, self._fewest(atom.arguments)))
+
+    def _fewest(self, amounts: Sequence[Dim]) -> Sequence[Dim]:
+        if self._normal is not None:
+            return self._normal.largest(amounts, self._lows)
+        return [thinned(part, self._lows) for part in amounts]
 
 
 def _whole(table: Table) -> Dim:
