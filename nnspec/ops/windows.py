@@ -67,11 +67,10 @@ class Windows:
         if self.kernel < self.stride:
             apart = before == 0 and after == 0
             return self.count * self.kernel if apart else self._by_cells(before, after)
-        if _is_known(after - self.stride + 1):
-            return self.size
         room = self.size + before + after - self.kernel
         seen = self.size - maximum(0, room % self.stride - after)
-        return seen if _is_known(self.kernel - 1 - before) else maximum(0, seen)
+        seen = _if_so(self.kernel - 1 - before, seen, maximum(0, seen))
+        return _if_so(after - self.stride + 1, self.size, seen)
 
     # ---- window cell by window cell --------------------------------------------------------------
 
@@ -107,7 +106,12 @@ class Windows:
             yield maximum(0, last - start + 1)
 
 
-def _is_known(size: Dim) -> bool:
-    """Whether a size is 0 or more whatever any name is: what is said is right for other sizes, too, and only longer."""
-    number = size.generic.constant
-    return number is not None and number >= 0
+def _if_so(room: Dim, simple: Dim, general: Dim) -> Dim:
+    """What is said simply where a size is 0 or more, and in general of any.
+
+    It is not decided by what the size is called elsewhere: in other names the general one stays, which is right for all.
+    """
+    if room.constant is None or room.constant < 0:
+        return general
+    known = room.generic.constant is not None
+    return simple if known else simple.value.named(general.generic)
