@@ -119,6 +119,20 @@ model M(width: int = 4, depth: int = 4) {
   for skip in skips { x = (x -> back: Linear(shape(skip)[2])) + skip }
   output y = x
 }""",
+    "skips in the order in which they were made": """
+model M(width: int = 4, depth: int = 4) {
+  input x: [B, T, width]
+  skips = []
+  for i in range(depth) {
+    x = x -> a: Linear(width * 2^i) -> relu -> LayerNorm
+    skips = [x] + skips
+  }
+  for i in range(depth) {
+    C = shape(skips[-1 - i])[2]
+    x = concat([x, skips[-1 - i]], dim=2) -> m: Linear(C) -> gelu
+  }
+  output y = x
+}""",
     "a layer of all turns": """
 model M(width: int = 4, depth: int = 4) {
   input x: [B, T, width]

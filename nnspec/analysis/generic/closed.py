@@ -398,14 +398,15 @@ def _agree(found: Dim, known: Dim) -> bool:
             symbols[atom.symbol] = lcm(symbols.get(atom.symbol, 1), atom.scale)
     if all(atom.kind not in ("max", "greatest") for atom in atoms):
         return False
-    return all(
-        found.at(sizes) == known.at(sizes)
-        for sizes in (
-            {name: scale * (size + 7 * place) for place, (name, scale) in names}
-            for size in TRIED
-            for names in (
-                list(enumerate(symbols.items())),
-                list(enumerate(reversed(symbols.items()))),
-            )
-        )
-    )
+    return all(found.at(sizes) == known.at(sizes) for sizes in _tried(symbols))
+
+
+def _tried(scales: Mapping[str, int]) -> Iterator[dict[str, int]]:
+    """Sizes, multiples of some numbers: of two names each pair of those tried."""
+    count = len(TRIED)
+    for first in range(count):
+        for apart in range(count):
+            yield {
+                name: scale * TRIED[(first + apart * place) % count]
+                for place, (name, scale) in enumerate(scales.items())
+            }

@@ -95,6 +95,8 @@ class Returning:
         self._expect_regular(self._waiting(engine, course.generic - 1))
         waiting = by_source(engine).items()
         inside = [(source, each, Laid.of(each)) for source, each in waiting]
+        # What is in lists comes last: it holds a storage longer than what the turns hand on of that.
+        inside.sort(key=lambda each: each[0] in loop.taken)
         for each in (*loop.entering, *loop.leaving):
             each.leave()
         for held, size in self._held:

@@ -187,7 +187,12 @@ class Frame:
                     if value in self.left:
                         self.left[value] -= 1
         carried = loop.carried.items()
-        left = [(name, v[stop], self.tensors[v[start]]) for name, v in carried]
+        # Of what nothing reads behind the loop there is no value.
+        left = [
+            (name, v[stop], self.tensors[v[start]])
+            for name, v in carried
+            if v[start] in self.tensors
+        ]
         for _, values in carried:
             self.tensors.pop(values[start], None)
         for name, value, tensor in left:
