@@ -39,6 +39,7 @@ from nnspec.syntax.slips_statements import (
     self_dot,
     several_outputs,
     stray_doc_string,
+    unit_apart,
     unused_value,
 )
 
@@ -196,6 +197,7 @@ SLIPS: tuple[Callable[[Situation], Finding | None], ...] = (
     second_requirement,
     second_for,
     missing_comma,
+    unit_apart,
     missing_equals,
     missing_brace,
     pipe_in_operator,

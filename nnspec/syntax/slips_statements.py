@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from nnspec.syntax.brackets import CLOSING, DECLARING, OPENING, STATING
 from nnspec.syntax.situation import OPERAND_STARTS, Finding, Situation
 
 _COMPARATORS = frozenset(
     ["EQUALS", "DIFFERS", "AT_MOST", "AT_LEAST", "BELOW", "ABOVE", "IN"]
 )
+_UNIT = re.compile(r"(?:[KMGTP]i?)?(?:B|FLOPs|MACs)|[KMGTP]i?")
 # What makes a list longer in Python.
 _GROWING = {"append", "extend", "insert"}
 _OPERATORS = _COMPARATORS | frozenset(
@@ -142,11 +145,22 @@ def unused_value(s: Situation) -> Finding | None:
         message = "this value is not used: a statement binds a name"
         hint = f"write `y = {name}...`, or `return`"
         if kind == "DOT" and s.text(1) in _GROWING:
-            hint = (
-                f"a list does not change; bind a longer one: `{name} = {name} + [...]`"
-            )
+            at_start = [s.text(n) for n in (1, 3, 4)] == ["insert", "0", ","]
+            longer = f"[...] + {name}" if at_start else f"{name} + [...]"
+            hint = f"a list does not change; bind a longer one: `{name} = {longer}`"
         return s.finding("E0136", message, hint, span=place)
     return None
+
+
+def unit_apart(s: Situation) -> Finding | None:
+    """`10 MB`, which would be a number and a statement that begins with a name."""
+    number, unit = s.text(-2), s.text(-1)
+    ends = s.new_line() and s.kind(-1) == "NAME" and s.kind(-2) == "NUMBER"
+    if not ends or s.new_line(-1) or _UNIT.fullmatch(unit) is None:
+        return None
+    message = f"the unit `{unit}` stands apart from its number"
+    place = s.tokens.span(s.at - 1)
+    return s.finding("E0010", message, f"write `{number}{unit}`", span=place)
 
 
 def missing_equals(s: Situation) -> Finding | None:
