@@ -5,14 +5,15 @@ Of lists that one loop makes and another goes through, both loops have the turns
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import TYPE_CHECKING, TypeAlias
 
 from nnspec.analysis.generic.changing import Course, Link
 from nnspec.analysis.generic.loops import TURN
 from nnspec.analysis.memory.rolling import Unlike
+from nnspec.analysis.memory.turns import has_weights
 from nnspec.ir.dims import Dim, dim, symbol
-from nnspec.ir.graph import Function, Loop, nodes_in, values_of
+from nnspec.ir.graph import Function, Loop, Node, Path, nodes_in, values_of
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ PLACE = "place@"
 
 Numbers: TypeAlias = Mapping[str, Dim]
 """What numbers of turns are, by their symbols."""
-
-FEWEST = 3
-"""One turn that stands for all, and one on either side."""
 
 
 @dataclass(frozen=True)
@@ -159,29 +157,35 @@ class Courses:
     # ---- what turns read ---------------------------------------------------------------------
 
     def _check(self, loop: Loop) -> None:
-        """Whether the one turn is given what any turn is given, and gives what any gives."""
-        course = self.found[loop]
-        generic = course.generic
-        carried = [values[generic] for values in loop.carried.values()]
-        left = {values[generic + 1] for values in loop.carried.values()}
-        for node in self._function.nodes:
-            for value in node.values():
-                made = self._turn_of.get(value)
-                reads = self._place(node.id)
-                if made == reads or (made is None and reads != (loop, generic)):
-                    continue
-                if reads == (loop, generic):
-                    known = value in carried or value in course.links
-                    if made is not None and not known:
-                        raise Unlike(LISTED, frozenset([course.loop]))
-                elif made == (loop, generic):
-                    follows = reads == (loop, generic + 1) and value in left
-                    if not follows and not self._takes(reads, value):
-                        raise Unlike(LISTED, frozenset([course.loop]))
+        """Whether the one turn is given what any turn is given, and gives what any gives. Raises `Unlike`."""
+        one = loop, self.found[loop].generic
         given = set(values_of(self._function.outputs))
-        if any(self._turn_of.get(value) == (loop, generic) for value in given):
-            raise Unlike(LISTED, frozenset([course.loop]))
-        self._check_instances(loop, generic)
+        leaves = any(self._turn_of.get(value) == one for value in given)
+        if leaves or not (self._reads_alike(one) and self._has_own_weights(*one)):
+            raise Unlike(LISTED, frozenset([self.found[loop].loop]))
+
+    def _reads_alike(self, one: tuple[Loop, int]) -> bool:
+        """Whether what the turn reads of others, and they of it, is handed on or an element of a list."""
+        return all(
+            self._may_read(one, self._turn_around(node), value)
+            for node in self._function.nodes
+            for value in node.values()
+        )
+
+    def _may_read(
+        self, one: tuple[Loop, int], reads: tuple[Loop, int] | None, value: int
+    ) -> bool:
+        made = self._turn_of.get(value)
+        if made is None or made == reads or one not in (made, reads):
+            return True
+        loop, generic = one
+        if reads == one:
+            handed = {values[generic] for values in loop.carried.values()}
+        elif reads == (loop, generic + 1):
+            handed = {values[generic + 1] for values in loop.carried.values()}
+        else:
+            handed = set[int]()
+        return value in handed or self._takes(reads, value)
 
     def _takes(self, reads: tuple[Loop, int] | None, value: int) -> bool:
         """Whether a turn that stands for all takes an element of a list."""
@@ -190,29 +194,19 @@ class Courses:
         course = self.found[reads[0]]
         return reads[1] == course.generic and value in course.links
 
-    def _place(self, node: int) -> tuple[Loop, int] | None:
-        """The turn in which a node lies."""
-        for value in self._function.nodes[node].outputs:
-            return self._turn_of.get(value)
-        return None
+    def _turn_around(self, node: Node) -> tuple[Loop, int] | None:
+        """The turn in which a node lies, of the loops that are changing."""
+        return next((self._turn_of.get(value) for value in node.outputs), None)
 
-    def _check_instances(self, loop: Loop, generic: int) -> None:
-        """Whether the instances that the turn uses are its own, or those of all turns."""
-        used = [
-            {
-                self._function.nodes[n].path
-                for n in nodes_in(turn.body)
-                if self._function.nodes[n].owns
-                or self._function.nodes[n].weight is not None
-            }
-            for turn in loop.iterations
-        ]
-        nodes = set(nodes_in(loop.iterations[generic].body))
-        others = {
-            node.path
-            for node in self._function.nodes
-            if node.id not in nodes and (node.owns or node.weight is not None)
-        }
-        for path in used[generic]:
-            if path in others and not all(path in each for each in used):
-                raise Unlike(LISTED, frozenset([self.found[loop].loop]))
+    def _has_own_weights(self, loop: Loop, generic: int) -> bool:
+        """Whether the instances that a turn uses are its own, or those of all turns."""
+        used = [self._instances(nodes_in(turn.body)) for turn in loop.iterations]
+        nodes = {*nodes_in(loop.iterations[generic].body)}
+        numbers = (node.id for node in self._function.nodes if node.id not in nodes)
+        shared = used[generic] & self._instances(numbers)
+        return all(shared <= each for each in used)
+
+    def _instances(self, numbers: Iterable[int]) -> set[Path]:
+        """The instances that nodes use."""
+        nodes = map(self._function.nodes.__getitem__, numbers)
+        return {node.path for node in nodes if has_weights(node)}

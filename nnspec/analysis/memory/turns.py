@@ -108,7 +108,7 @@ class _Turn:
             node.marks,
             given,
             tuple((self.function.types[v], v in self.mattering) for v in node.outputs),
-            self._instance(node.path) if _has_weights(node) else None,
+            self._instance(node.path) if has_weights(node) else None,
         )
 
     def _instance(self, path: Path) -> Any:
@@ -147,14 +147,14 @@ def _keeps_values(
 
 def _keeps_instances(turns: Sequence[Sequence[Node]], others: Sequence[Node]) -> bool:
     """Whether each instance is used by all turns, or by one turn and nobody else."""
-    used = [[node.path for node in nodes if _has_weights(node)] for nodes in turns]
+    used = [[node.path for node in nodes if has_weights(node)] for nodes in turns]
     columns = set(zip(*used, strict=True))
     shared = {column[0] for column in columns if len(set(column)) == 1}
     own = [column for column in columns if column[0] not in shared]
     paths = set(chain.from_iterable(own))
     if len(paths) < sum(map(len, own)) or not paths.isdisjoint(shared):
         return False
-    return not any(_overlaps(node.path, paths) for node in others if _has_weights(node))
+    return not any(_overlaps(node.path, paths) for node in others if has_weights(node))
 
 
 def _overlaps(path: Path, paths: Set[Path]) -> bool:
@@ -162,7 +162,8 @@ def _overlaps(path: Path, paths: Set[Path]) -> bool:
     return any(path[:length] in paths for length in range(1, len(path) + 1))
 
 
-def _has_weights(node: Node) -> bool:
+def has_weights(node: Node) -> bool:
+    """Whether a node uses weights, its own or those of an instance that it reads."""
     return node.owns or node.weight is not None
 
 
