@@ -2,48 +2,48 @@
 
 An integer is a `Dim` whose twin speaks of the model's constants. Everything else keeps its value, and what it
 was computed from is lost; so a decision that hangs on such a value fixes the constants behind it
-(`Reals.names`). Every comparison that was decided is noted as a `Condition`.
+(`Real.names`). Every comparison that was decided is noted as a `Condition`.
 """
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from nnspec.analysis.generic.conditions import OPPOSITE, Condition
+from nnspec.analysis.generic.functions import CALLS
 from nnspec.analysis.generic.parts import Part
 from nnspec.analysis.generic.powers import quotients
-from nnspec.analysis.generic.reals import Real, zero_of
-from nnspec.ir import dims
+from nnspec.analysis.generic.reading import READERS
+from nnspec.analysis.generic.reals import Real
+from nnspec.analysis.generic.reasons import COMPARED, COMPUTED, COUNTED, RULED
+from nnspec.analysis.generic.values import (
+    Names,
+    Progression,
+    Unsaid,
+    behind,
+    integer,
+    names_behind,
+    names_in,
+    names_of,
+    plain,
+    progression,
+)
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Atom, Dim, DimError, dim, symbol
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.values import Range, Sequence
-from nnspec.records import dataclass
 
-Names: TypeAlias = Mapping[str, Any]
-
-
-COMPARED = "a condition of the spec compares it"
-COUNTED = "a list of that many elements is made"
-COMPUTED = "something is computed from it that no formula of integers says"
-RULED = "an operator does something else for other values"
-PLACED = "it says which element of a list is taken"
-
-
-class Unsaid(Exception):
-    """A value cannot be said in the constants of the model."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progression:
-    """What a loop over a `range` of generic length goes through: `count` elements, each by its turn from 0."""
-
-    count: Dim
-    element: Callable[[Dim], Any]
+_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 class Constants:
@@ -108,7 +108,7 @@ class Constants:
         try:
             return value.value.named(self.generic(twin, names))
         except (Unsaid, DimError):
-            self.fix_names({n for atom in twin.atoms() for n in _names(atom)}, names)
+            self.fix_names({n for atom in twin.atoms() for n in names_of(atom)}, names)
             return value.value
 
     def _by_parts(self, value: Dim) -> Dim:
@@ -131,7 +131,7 @@ class Constants:
                     raise Unsaid(atom.symbol)
                 return found.generic // atom.scale if atom.scale > 1 else found.generic
             if isinstance(atom.opaque, Term):
-                return _integer(self.term(atom.opaque, names)).generic
+                return integer(self.term(atom.opaque, names)).generic
             return None
 
         return self.plain(twin.substitute(replace))
@@ -161,7 +161,7 @@ class Constants:
             case Traced(term=None):
                 return value.value
             case Traced(value=float(), term=Term() as term):
-                return Real(value.value, _behind(term, names), self.zero(term, names))
+                return Real(value.value, behind(term, names), self.zero(term, names))
             case Traced(term=Term() as term):
                 return self.term_or(term, names, value.value)
             case Sequence(term=Term() as term):
@@ -187,7 +187,7 @@ class Constants:
 
     def term(self, term: Term, names: Names) -> Any:
         """What a term means. Raises `Unsaid`, and `DimError` where arithmetic has no result."""
-        read = _READERS.get(term.kind)
+        read = READERS.get(term.kind)
         if read is None:
             raise Unsaid(term.kind)
         try:
@@ -206,9 +206,9 @@ class Constants:
 
     def call(self, name: str, *values: Any) -> Any:
         """A function of constants. Raises `Unsaid` for one that no formula says."""
-        if name not in _CALLS:
+        if name not in CALLS:
             raise Unsaid(name)
-        return _CALLS[name](self, *values)
+        return CALLS[name](self, *values)
 
     # ---- decisions ---------------------------------------------------------------------------
 
@@ -225,7 +225,7 @@ class Constants:
             return self._decide_sizes(sign, left, right)
         self.fix(left)
         self.fix(right)
-        return bool(_COMPARISONS[sign](_plain(left), _plain(right)))
+        return bool(_COMPARISONS[sign](plain(left), plain(right)))
 
     def _decide_sizes(self, sign: str, left: Dim, right: Dim) -> bool:
         found = self.assumptions.holds(sign, left.value, right.value)
@@ -299,281 +299,3 @@ class Constants:
 
 def _is_remainder(value: Dim) -> bool:
     return any(atom.kind == "%" for atom in value.atoms())
-
-
-def names_in(term: Term) -> set[str]:
-    """The names of a term, those inside of its sizes too."""
-    return {*term.names(), *(name for atom in term.atoms() for name in _names(atom))}
-
-
-def _names(atom: Atom) -> set[str]:
-    if atom.kind == "symbol":
-        return {atom.symbol}
-    return names_in(atom.opaque) if isinstance(atom.opaque, Term) else set()
-
-
-def progression(bounds: list[Dim]) -> Progression:
-    """`range(stop)`, `range(start, stop)` or `range(start, stop, step)`."""
-    start, stop = (dims.ZERO, bounds[0]) if len(bounds) == 1 else bounds[:2]
-    step = bounds[2] if len(bounds) == 3 else dims.ONE
-    return Progression(
-        (stop - start).ceil_divide(step), lambda turn: start + step * turn
-    )
-
-
-def _integer(value: Any) -> Dim:
-    if isinstance(value, Dim):
-        return value
-    raise Unsaid(repr(value))
-
-
-def _plain(value: Any) -> Any:
-    """A value for Python's own operators."""
-    if isinstance(value, Real):
-        return value.value
-    if isinstance(value, Dim):
-        return int(value)
-    if isinstance(value, tuple):
-        return tuple(_plain(item) for item in cast("tuple[Any, ...]", value))
-    return value
-
-
-def _behind(term: Term, names: Names) -> frozenset[str]:
-    """The constants of the model that a term is computed from."""
-    used = (names_behind(names.get(name)) for name in names_in(term))
-    return frozenset[str]().union(*used)
-
-
-def names_behind(value: Any) -> frozenset[str]:
-    """The constants of the model that a value was computed from."""
-    if isinstance(value, Real):
-        return value.names
-    if isinstance(value, Dim):
-        return frozenset(value.generic.symbols() - value.value.symbols())
-    if isinstance(value, tuple):
-        items = cast("tuple[Any, ...]", value)
-        return frozenset[str]().union(*(names_behind(item) for item in items))
-    return frozenset()
-
-
-# ---- the kinds of terms -----------------------------------------------------------------------------
-
-
-def _literal(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
-    value = arguments[0]
-    return dim(value) if type(value) is int else value
-
-
-def _name(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
-    if arguments[0] not in names:
-        raise Unsaid(arguments[0])
-    return names[arguments[0]]
-
-
-def _dim(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
-    """A term holds a twin itself; its value is found by the names."""
-    twin: Dim = arguments[0].generic
-    generic = constants.generic(twin, names)
-    values = {name: _concrete(value) for name, value in names.items()}
-    return constants.generic(twin, values).named(generic)
-
-
-def _concrete(value: Any) -> Any:
-    """A size, or each size in a list, without what it is in the constants of the model."""
-    if isinstance(value, Dim):
-        return value.value
-    if isinstance(value, tuple):
-        return tuple(map(_concrete, cast("tuple[Any, ...]", value)))
-    return value
-
-
-def _several(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
-    return tuple(constants.term(part, names) for part in arguments)
-
-
-def _index(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
-    items, place = (constants.term(part, names) for part in arguments)
-    position = _integer(place)
-    constants.note("==", position.generic, position.value, PLACED)
-    return constants.elements(items)[int(position)]
-
-
-def _slice(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
-    items, *bounds = (constants.term(part, names) for part in arguments)
-    constants.fix(tuple(bounds))
-    return constants.elements(items)[slice(*(_plain(bound) for bound in bounds))]
-
-
-def _all(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
-    return all(constants.truth(part, names) for part in arguments)
-
-
-def _any(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
-    return any(constants.truth(part, names) for part in arguments)
-
-
-def _not(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
-    return not constants.truth(arguments[0], names)
-
-
-def _negate(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
-    return _computed("-", dim(0), constants.term(arguments[0], names))
-
-
-def _choice(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
-    chosen = 1 if constants.truth(arguments[0], names) else 2
-    return constants.term(arguments[chosen], names)
-
-
-def _compare(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
-    sign, left, right = arguments
-    one, other = constants.term(left, names), constants.term(right, names)
-    if sign == "in":
-        return any(
-            constants.decide("==", one, item) for item in constants.elements(other)
-        )
-    return constants.decide(sign, one, other)
-
-
-def _arithmetic(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
-    sign, left, right = arguments
-    return _computed(sign, constants.term(left, names), constants.term(right, names))
-
-
-def _computed(sign: str, left: Any, right: Any) -> Any:
-    if isinstance(left, Dim) and isinstance(right, Dim) and sign != "/":
-        return _ARITHMETIC[sign](left, right)
-    if isinstance(left, tuple) and isinstance(right, tuple) and sign == "+":
-        return (*cast("tuple[Any, ...]", left), *cast("tuple[Any, ...]", right))
-    result = _ARITHMETIC[sign](float(_plain(left)), float(_plain(right)))
-    names = names_behind(left) | names_behind(right)
-    return Real(result, names, zero_of(sign, left, right))
-
-
-def _called(constants: Constants, arguments: tuple[Any, ...], names: Names) -> Any:
-    name, *parts = arguments
-    return constants.call(name, *(constants.term(part, names) for part in parts))
-
-
-_READERS: dict[str, Callable[[Constants, tuple[Any, ...], Names], Any]] = {
-    "literal": _literal,
-    "name": _name,
-    "dim": _dim,
-    "list": _several,
-    "tuple": _several,
-    "index": _index,
-    "slice": _slice,
-    "and": _all,
-    "or": _any,
-    "not": _not,
-    "negate": _negate,
-    "choice": _choice,
-    "compare": _compare,
-    "arithmetic": _arithmetic,
-    "call": _called,
-}
-_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
-    "^": lambda a, b: a**b,
-}
-
-
-# ---- functions of constants -------------------------------------------------------------------------
-
-
-def _range(constants: Constants, *bounds: Any) -> Progression:
-    return progression([_integer(bound) for bound in bounds])
-
-
-def _length(constants: Constants, value: Any) -> Dim:
-    return value.count if isinstance(value, Progression) else dim(len(value))
-
-
-def _enumerated(constants: Constants, value: Any) -> Any:
-    if isinstance(value, Progression):
-        return Progression(value.count, lambda turn: (turn, value.element(turn)))
-    return tuple((dim(i), item) for i, item in enumerate(constants.elements(value)))
-
-
-def _zipped(constants: Constants, *values: Any) -> Any:
-    columns = [value for value in values if isinstance(value, Progression)]
-    if len(columns) < len(values):
-        rows = zip(*(constants.elements(value) for value in values), strict=True)
-        return tuple(rows)
-    for other in columns[1:]:
-        constants.note("==", columns[0].count.generic, other.count.generic)
-    return Progression(
-        columns[0].count, lambda turn: tuple(each.element(turn) for each in columns)
-    )
-
-
-def _reversed(constants: Constants, value: Any) -> Any:
-    if isinstance(value, Progression):
-        last = value.count - 1
-        return Progression(value.count, lambda turn: value.element(last - turn))
-    return tuple(reversed(constants.elements(value)))
-
-
-def _sum(constants: Constants, value: Any) -> Any:
-    result: Any = dim(0)
-    for item in constants.elements(value):
-        result = _computed("+", result, item)
-    return result
-
-
-def _extreme(choose: Callable[..., Dim]) -> Callable[..., Dim]:
-    def extreme(constants: Constants, *values: Any) -> Dim:
-        items = constants.elements(values[0]) if len(values) == 1 else values
-        return choose(*(_integer(item) for item in items))
-
-    return extreme
-
-
-def _absolute(constants: Constants, value: Any) -> Any:
-    """Of a size the sign is decided; of other numbers it is a matter of the value."""
-    if isinstance(value, Real):
-        return Real(abs(value.value), value.names)
-    size = _integer(value)
-    return -size if constants.decide("<", size, dim(0)) else size
-
-
-def _root(constants: Constants, value: Any) -> Dim:
-    constants.fix(value)
-    return dim(math.isqrt(int(value)))
-
-
-def _real(function: Callable[[float], float]) -> Callable[..., Real]:
-    def apply(constants: Constants, value: Any) -> Real:
-        return Real(function(float(_plain(value))), names_behind(value))
-
-    return apply
-
-
-_CALLS: dict[str, Callable[..., Any]] = {
-    "range": _range,
-    "len": _length,
-    "enumerate": _enumerated,
-    "zip": _zipped,
-    "reversed": _reversed,
-    "sum": _sum,
-    "min": _extreme(dims.minimum),
-    "max": _extreme(dims.maximum),
-    "abs": _absolute,
-    "isqrt": _root,
-    "sqrt": _real(math.sqrt),
-    "log": _real(math.log),
-    "exp": _real(math.exp),
-}

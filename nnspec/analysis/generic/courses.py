@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nnspec.analysis.generic.bodies import key_of
-from nnspec.analysis.generic.constants import Progression, Unsaid
 from nnspec.analysis.generic.gathered import Element, Held, Joined, Listed, joined
 from nnspec.analysis.generic.powers import canonical, ratio_of, times_power
+from nnspec.analysis.generic.values import Progression, Unsaid
 from nnspec.ir.dims import Dim, DimError, dim, symbol
 from nnspec.ir.types import TensorType
 
 if TYPE_CHECKING:
-    from nnspec.analysis.generic.loops import Planned
+    from nnspec.analysis.generic.induction import Planned
 
 Course: TypeAlias = Callable[[Dim], Dim]
 """A size before a turn, by the number of that."""

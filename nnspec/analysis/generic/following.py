@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from typing import TYPE_CHECKING, TypeAlias
 
 from nnspec.analysis.generic.changing import Course, Link
-from nnspec.analysis.generic.loops import TURN
+from nnspec.analysis.generic.plans import TURN
+from nnspec.analysis.generic.reasons import LISTED, NESTED, ROUNDS, TOO_FEW
 from nnspec.analysis.memory.rolling import Unlike
 from nnspec.analysis.memory.turns import has_weights
 from nnspec.ir.dims import Dim, dim, symbol
@@ -17,13 +18,8 @@ from nnspec.ir.graph import Function, Loop, Node, Path, nodes_in, values_of
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
-    from nnspec.analysis.generic.loops import Repetition
+    from nnspec.analysis.generic.plans import Repetition
     from nnspec.analysis.generic.trace import Outcome
-
-LISTED = "what its turns make is in a list"
-NESTED = "a size changes from turn to turn of its loop, in which is another such loop"
-ROUNDS = "a size changes from turn to turn of its loop, which does the same after several turns"
-FEW = "its loop takes too few turns to tell how its sizes change"
 
 PLACE = "place@"
 """Symbols of places among the turns that one stands for begin so."""
@@ -91,7 +87,7 @@ class Courses:
             raise Unlike(NESTED, key)
         generic = self._generic(loop, repetition)
         if not max(1, repetition.first) <= generic < turns - max(1, repetition.last):
-            raise Unlike(FEW, key)
+            raise Unlike(TOO_FEW, key)
         name = f"{TURN}{repetition.loop}"
         place = f"{PLACE}{repetition.loop}"
         chosen = Chosen(generic, turns, self._said(repetition.count), place)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from nnspec.analysis.generic.constants import PLACED, Constants, Progression, Unsaid
+from nnspec.analysis.generic.constants import Constants
+from nnspec.analysis.generic.reasons import PLACED
+from nnspec.analysis.generic.values import Progression, Unsaid
 from nnspec.ir.dims import Dim, dim
 from nnspec.ir.graph import Taken
 from nnspec.ir.terms import Term

@@ -13,6 +13,7 @@ from nnspec.analysis.generic.conditions import Condition
 from nnspec.analysis.generic.normal import Normal, Written
 from nnspec.analysis.generic.programs import Symbolic, Undecided
 from nnspec.analysis.generic.quotients import Quotients
+from nnspec.analysis.generic.reasons import FEWER_UNLIKE, LAID, ONE_TURN, STACKED
 from nnspec.analysis.generic.stacks import Fewest, Tried, amounts_of, name_bound
 from nnspec.analysis.generic.widest import widest
 from nnspec.analysis.memory.calls import Calls
@@ -37,11 +38,6 @@ if TYPE_CHECKING:
     from nnspec.analysis.memory.policy import Modes
     from nnspec.analysis.setting import Setting
     from nnspec.ir.graph import Program
-
-BECAUSE = "fewer turns of its loop are unlike the others"
-ONE_TURN = "its loop takes one turn only"
-STACKED = "fewer layers take other memory"
-LAID = "an axis of one element lies otherwise in memory"
 
 
 class Running(Analysis):
@@ -302,7 +298,7 @@ class Running(Analysis):
             sign, bound = ("==", 1) if is_one else (">=", 2)
             yield self._said_of(Condition(sign, size, dim(bound), because=LAID))
         for count, least in (*self._least(), *self._by_count()):
-            condition = Condition(">=", count, dim(least), because=BECAUSE)
+            condition = Condition(">=", count, dim(least), because=FEWER_UNLIKE)
             yield self._said_of(condition)
         for name, bound in self._fewest.items():
             yield Condition(">=", symbol(name), dim(bound), because=STACKED)

@@ -16,11 +16,11 @@ from nnspec.analysis.generic.conditions import (
     remaining,
 )
 from nnspec.analysis.generic.constants import Constants
-from nnspec.analysis.generic.loops import UNLIKE
 from nnspec.analysis.generic.names import items_of
 from nnspec.analysis.generic.parts import Part, parts_of, restored
 from nnspec.analysis.generic.powers import shrinks
 from nnspec.analysis.generic.quotients import Quotients
+from nnspec.analysis.generic.reasons import UNLIKE
 from nnspec.analysis.generic.sums import Sums
 from nnspec.analysis.generic.trace import Activation, Outcome, Tracer, Unrolled
 from nnspec.analysis.setting import Setting

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.generic.conditions import Turns as Places
 from nnspec.analysis.generic.following import Courses, Numbers
-from nnspec.analysis.generic.loops import ROUND, TURN
 from nnspec.analysis.generic.parts import Part, restored
+from nnspec.analysis.generic.plans import ROUND, TURN
 from nnspec.analysis.generic.powers import canonical
 from nnspec.analysis.generic.quotients import Quotients
+from nnspec.analysis.generic.reasons import RATES
 from nnspec.analysis.memory.rolling import Turns, Unlike
 from nnspec.analysis.memory.turns import RUN
 from nnspec.ir.dims import Dim, dim, symbol
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from nnspec.analysis.generic.changing import Course
     from nnspec.analysis.generic.trace import Outcome
 
-
-RATES = "a rate is 0 in some turns of its loop"
 
 MANY = 60
 """Stands for a number of turns whose sizes change, where magnitudes are compared."""

@@ -17,7 +17,7 @@ from nnspec.analysis.generic.bodies import (
     Repeated,
 )
 from nnspec.analysis.generic.conditions import Condition, Turns, remaining
-from nnspec.analysis.generic.constants import RULED, Constants
+from nnspec.analysis.generic.constants import Constants
 from nnspec.analysis.generic.powers import (
     Growth,
     Powers,
@@ -26,6 +26,7 @@ from nnspec.analysis.generic.powers import (
     power_sum,
     spread,
 )
+from nnspec.analysis.generic.reasons import RULED
 from nnspec.analysis.generic.trace import Unrolled
 from nnspec.analysis.totals import Additive
 from nnspec.ir.assumptions import Assumptions

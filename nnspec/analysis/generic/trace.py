@@ -18,9 +18,11 @@ from nnspec.analysis.generic.bodies import (
     Part,
     key_of,
 )
-from nnspec.analysis.generic.constants import RULED, Constants, Unsaid, names_in
+from nnspec.analysis.generic.constants import Constants
 from nnspec.analysis.generic.facts import Facts
+from nnspec.analysis.generic.reasons import RULED
 from nnspec.analysis.generic.stretching import decisions
+from nnspec.analysis.generic.values import Unsaid, names_in
 from nnspec.analysis.uses import Site, Use, Uses
 from nnspec.ir.dims import ONE, ZERO, Dim, DimError, symbol, witnessed
 from nnspec.ir.graph import (
@@ -43,7 +45,7 @@ from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.analysis.generic.gathered import Listed
-    from nnspec.analysis.generic.loops import Repetition
+    from nnspec.analysis.generic.plans import Repetition
 
 SPLITTING = frozenset({"rearrange", "reshape", "split"})
 """Operators that refuse to divide an axis with a remainder."""

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from nnspec.analysis.figures import Measured
 from nnspec.analysis.generic.conditions import Condition, lower_bound, remaining
-from nnspec.analysis.generic.constants import PLACED
-from nnspec.analysis.generic.following import FEW as FEW_CHANGING
-from nnspec.analysis.generic.following import LISTED
-from nnspec.analysis.generic.loops import UNLIKE
-from nnspec.analysis.generic.memory import ONE_TURN
-from nnspec.analysis.generic.programs import RATES
+from nnspec.analysis.generic.reasons import (
+    LISTED,
+    ONE_TURN,
+    PLACED,
+    RATES,
+    TOO_FEW,
+    UNLIKE,
+)
 from nnspec.analysis.generic.stacks import Fewest, Tried, amounts_of
 from nnspec.analysis.memory.rolling import UNSTEADY
 from nnspec.ir.assumptions import Assumptions
@@ -31,7 +33,7 @@ MORE = 4
 """So many more turns are enough for two rounds behind one that is unlike them, and keep even numbers even."""
 MOST = 6
 """Loops of more turns tell by themselves what they are."""
-FEW = (RATES, ONE_TURN, UNSTEADY, FEW_CHANGING, LISTED, PLACED)
+FEW = (RATES, ONE_TURN, UNSTEADY, TOO_FEW, LISTED, PLACED)
 """Why the number of turns stays what it is where more of them may tell otherwise."""
 
 FEWEST = 2
