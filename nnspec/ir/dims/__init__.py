@@ -27,18 +27,14 @@ from nnspec.ir.dims.integers import (
     ZERO,
     Dim,
     Size,
-    Substitution,
     dim,
-    maximum,
-    minimum,
     opaque,
     polynomial,
-    product,
-    rebuilt,
     symbol,
-    total,
 )
 from nnspec.ir.dims.relations import Relation, related
+from nnspec.ir.dims.several import maximum, minimum, product, total
+from nnspec.ir.dims.substitution import Substitution, rebuilt
 from nnspec.ir.dims.text import names_of_turns
 from nnspec.ir.dims.turns import greatest, greatest_atom
 from nnspec.ir.dims.twins import without_twins

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -131,7 +131,7 @@ class Dim:
         return dim(other) + self
 
     def __neg__(self) -> Dim:
-        return _both(self, MINUS_ONE, _multiply)
+        return _both(self, MINUS_ONE, multiply)
 
     def __sub__(self, other: Size) -> Dim:
         return _both(self, other, _subtract)
@@ -140,25 +140,25 @@ class Dim:
         return dim(other) + -self
 
     def __mul__(self, other: Size) -> Dim:
-        return _both(self, other, _multiply)
+        return _both(self, other, multiply)
 
     def __rmul__(self, other: Size) -> Dim:
         return dim(other) * self
 
     def __floordiv__(self, other: Size) -> Dim:
-        return _both(self, other, _floor_divide)
+        return _both(self, other, floor_divide)
 
     def __rfloordiv__(self, other: Size) -> Dim:
         return dim(other) // self
 
     def __mod__(self, other: Size) -> Dim:
-        return _both(self, other, _remainder)
+        return _both(self, other, remainder)
 
     def __rmod__(self, other: Size) -> Dim:
         return dim(other) % self
 
     def __pow__(self, other: Size) -> Dim:
-        return _both(self, other, _power)
+        return _both(self, other, raised)
 
     def __rpow__(self, other: Size) -> Dim:
         return dim(other) ** self
@@ -205,11 +205,19 @@ class Dim:
 
         The generic twin is left as it is, since it speaks of other names.
         """
-        return self if self.constant is not None else Substitution(replace).of(self)
+        if self.constant is not None:
+            return self
+        from nnspec.ir.dims.substitution import Substitution
+
+        return Substitution(replace).of(self)
 
     def at(self, values: Mapping[str, Size]) -> Dim:
         """The value with symbols (by name) replaced by sizes."""
-        return self.substitute(_replacing(values))
+        if self.constant is not None:
+            return self
+        from nnspec.ir.dims.substitution import Substitution
+
+        return Substitution.by_name(values).of(self)
 
 
 Size: TypeAlias = int | Dim
@@ -234,54 +242,17 @@ def dim(value: Size) -> Dim:
 def symbol(name: str, scale: int = 1) -> Dim:
     """A named size of at least 1, known to be a multiple of `scale`."""
     atom = Atom("symbol", symbol=name, scale=scale)
-    return _of_atom(atom) * scale if scale != 1 else _of_atom(atom)
+    return of_atom(atom) * scale if scale != 1 else of_atom(atom)
 
 
 def polynomial(terms: Iterable[tuple[Monomial, int]]) -> Dim:
     """The sum of monomials (factors in the order of their keys), each with its coefficient."""
-    return _of_table(polynomials.collect(terms))
+    return of_table(polynomials.collect(terms))
 
 
 def opaque(value: Opaque) -> Dim:
     """The integer that an expression of the spec stands for."""
-    return _of_atom(Atom("opaque", opaque=value))
-
-
-def minimum(*values: Size) -> Dim:
-    """The least of several sizes."""
-    return _extreme("min", values, min)
-
-
-def maximum(*values: Size) -> Dim:
-    """The greatest of several sizes."""
-    return _extreme("max", values, max)
-
-
-def rebuilt(atom: Atom, change: Callable[[Dim], Dim]) -> Dim:
-    """An atom as a value, each of its arguments changed."""
-    if not atom.arguments:
-        return _of_atom(atom)
-    if atom.bound:
-        from nnspec.ir.dims.turns import rebound
-
-        return rebound(atom, change)
-    return _made(atom.kind, [change(argument) for argument in atom.arguments])
-
-
-def product(values: Iterable[Size]) -> Dim:
-    """The product of several sizes; 1 for none."""
-    result = ONE
-    for value in values:
-        result = dim(value) if result is ONE else result * value
-    return result
-
-
-def total(values: Iterable[Size]) -> Dim:
-    """The sum of several sizes; 0 for none."""
-    result = ZERO
-    for value in values:
-        result = dim(value) if result is ZERO else result + value
-    return result
+    return of_atom(Atom("opaque", opaque=value))
 
 
 # ---- comparisons ---------------------------------------------------------------------------------
@@ -327,11 +298,13 @@ def _both(left: Dim, right: Size, operation: Callable[[Dim, Dim], Dim]) -> Dim:
     )
 
 
-def _of_atom(atom: Atom) -> Dim:
+def of_atom(atom: Atom) -> Dim:
+    """The value of an atom."""
     return Dim(((((atom, 1),), 1),), None)
 
 
-def _of_table(table: Table) -> Dim:
+def of_table(table: Table) -> Dim:
+    """The sum of monomials with their coefficients, of which some may be 0."""
     terms = [(m, c) for m, c in table.items() if c]
     if not terms:
         return ZERO
@@ -340,7 +313,8 @@ def _of_table(table: Table) -> Dim:
     return Dim(polynomials.in_order(terms), None)
 
 
-def _terms(value: Dim) -> Terms:
+def terms_of(value: Dim) -> Terms:
+    """The terms of a value, of a constant too."""
     return value.terms if value.constant is None else (((), value.constant),)
 
 
@@ -357,14 +331,15 @@ def _add(left: Dim, right: Dim) -> Dim:
     summed = polynomials.summed(left.terms, right.terms)
     if summed is not None:
         return Dim(summed, None)
-    return _of_table(polynomials.collect((*left.terms, *right.terms)))
+    return of_table(polynomials.collect((*left.terms, *right.terms)))
 
 
 def _subtract(left: Dim, right: Dim) -> Dim:
-    return _add(left, _multiply(right, MINUS_ONE))
+    return _add(left, multiply(right, MINUS_ONE))
 
 
-def _multiply(left: Dim, right: Dim) -> Dim:
+def multiply(left: Dim, right: Dim) -> Dim:
+    """The product of two values."""
     if left.constant is not None:
         if right.constant is not None:
             return dim(left.constant * right.constant)
@@ -377,10 +352,11 @@ def _multiply(left: Dim, right: Dim) -> Dim:
             return ZERO
         return Dim(polynomials.scaled(left.terms, factor), None)
     table = polynomials.multiply(left.terms, right.terms)
-    return _of_table(relations.reduced(table) if relations.current else table)
+    return of_table(relations.reduced(table) if relations.current else table)
 
 
-def _floor_divide(left: Dim, right: Dim) -> Dim:
+def floor_divide(left: Dim, right: Dim) -> Dim:
+    """The quotient rounded down. Raises `DimError` for one by 0."""
     if right.constant == 0:
         raise DimError(f"`{left} // 0` has no value")
     if left.constant is not None and right.constant is not None:
@@ -390,28 +366,29 @@ def _floor_divide(left: Dim, right: Dim) -> Dim:
     if _same(left, right):
         return ONE
     if right.constant is not None and right.constant < 0:
-        return _floor_divide(-left, -right)
+        return floor_divide(-left, -right)
     quotient, rest = _divide(left, right)
     if rest.constant == 0:
         return quotient
     if right.constant is not None and rest.constant is not None:
         return quotient + rest.constant // right.constant
-    inner = _single_atom(rest)
+    inner = polynomials.single_atom(rest.terms)
     if inner is not None and inner.kind == "//" and right.constant is not None:
         # (a // b) // c is a // (b * c) where c is positive, as it is here.
         below = inner.arguments[1] * right
-        return quotient + _floor_divide(inner.arguments[0], below)
-    factor = polynomials.shared_factor(_terms(rest), _terms(right))
+        return quotient + floor_divide(inner.arguments[0], below)
+    factor = polynomials.shared_factor(terms_of(rest), terms_of(right))
     if factor > 1:
         rest, right = _reduced(rest, factor), _reduced(right, factor)
-    return quotient + _of_atom(Atom("//", (rest.value, right.value)))
+    return quotient + of_atom(Atom("//", (rest.value, right.value)))
 
 
 def _reduced(value: Dim, factor: int) -> Dim:
-    return _of_table(polynomials.exact_quotient(_terms(value), factor))
+    return of_table(polynomials.exact_quotient(terms_of(value), factor))
 
 
-def _remainder(left: Dim, right: Dim) -> Dim:
+def remainder(left: Dim, right: Dim) -> Dim:
+    """What `floor_divide` leaves, with the sign of `right`. Raises `DimError` for a division by 0."""
     if right.constant == 0:
         raise DimError(f"`{left} % 0` has no value")
     if left.constant is not None and right.constant is not None:
@@ -423,24 +400,21 @@ def _remainder(left: Dim, right: Dim) -> Dim:
         return ZERO
     if right.constant is not None and rest.constant is not None:
         return dim(rest.constant % right.constant)
-    return _of_atom(Atom("%", (rest.value, right.value)))
+    return of_atom(Atom("%", (rest.value, right.value)))
 
 
 def _divide(left: Dim, right: Dim) -> tuple[Dim, Dim]:
     """`left` as quotient * right + rest, taking out every term that divides exactly."""
     if relations.current:
-        exact = relations.quotient(_terms(left), _terms(right))
+        exact = relations.quotient(terms_of(left), terms_of(right))
         if exact is not None:
-            return _of_table(exact), ZERO
-    quotient, rest = polynomials.divide(_terms(left), _terms(right))
-    return _of_table(quotient), _of_table(rest)
+            return of_table(exact), ZERO
+    quotient, rest = polynomials.divide(terms_of(left), terms_of(right))
+    return of_table(quotient), of_table(rest)
 
 
-def _single_atom(value: Dim) -> Atom | None:
-    return polynomials.single_atom(value.terms)
-
-
-def _power(left: Dim, right: Dim) -> Dim:
+def raised(left: Dim, right: Dim) -> Dim:
+    """A power. Raises `DimError` for what is no integer, and for one of a symbol above `HIGHEST_POWER`."""
     if right.constant is not None:
         if right.constant < 0:
             raise DimError(f"`{left} ^ {right}` is not an integer")
@@ -452,195 +426,14 @@ def _power(left: Dim, right: Dim) -> Dim:
             )
         result = ONE
         for _ in range(right.constant):
-            result = _multiply(result, left)
+            result = multiply(result, left)
         return result
     if left.constant == 1:
         return ONE
-    return _of_atom(Atom("^", (left.value, right.value)))
+    return of_atom(Atom("^", (left.value, right.value)))
 
 
 def _bounded_power(base: int, exponent: int) -> int:
     if abs(base) > 1 and exponent * (abs(base).bit_length() - 1) > MOST_BITS:
         raise DimTooLarge(f"`{base} ^ {exponent}` has more than {MOST_BITS} bits")
     return base**exponent
-
-
-def _extreme(kind: str, values: Iterable[Size], choose: Callable[..., int]) -> Dim:
-    dims = [dim(value) for value in values]
-    result = _extreme_value(kind, [d.value for d in dims], choose, positive=True)
-    if any(d.generic is not d for d in dims):
-        return result.named(_extreme_value(kind, [d.generic for d in dims], choose))
-    return result
-
-
-def _extreme_value(
-    kind: str, values: list[Dim], choose: Callable[..., int], *, positive: bool = False
-) -> Dim:
-    """The least or greatest; `positive` where every symbol is a size, and so at least 1.
-
-    The names in a generic twin are constants of the spec as well, and those may be anything.
-    """
-    flat: dict[str, Dim] = {}
-    constants: list[int] = []
-    for value in values:
-        atom = _single_atom(value)
-        parts = atom.arguments if atom is not None and atom.kind == kind else (value,)
-        for part in parts:
-            if part.constant is not None:
-                constants.append(part.constant)
-            else:
-                flat[part.key] = part
-    if constants:
-        bound = choose(constants)
-        # A bound of 1 or less decides nothing from below.
-        idle = positive and kind == "max" and bound <= 1
-        if not (idle and any(_single_symbol(f) for f in flat.values())):
-            flat[str(bound)] = dim(bound)
-    if len(flat) == 1:
-        return next(iter(flat.values()))
-    return _of_atom(Atom(kind, tuple(flat[key] for key in sorted(flat))))
-
-
-def _single_symbol(value: Dim) -> bool:
-    atom = _single_atom(value)
-    return atom is not None and atom.kind == "symbol"
-
-
-def _replacing(values: Mapping[str, Size]) -> Replace:
-    """Gives the sizes of symbols that have one by name."""
-
-    def replace(atom: Atom) -> Dim | None:
-        if atom.kind != "symbol" or atom.symbol not in values:
-            return None
-        value = dim(values[atom.symbol])
-        if atom.scale == 1:
-            return value
-        if value.is_constant and int(value) % atom.scale:
-            message = f"{atom.symbol} must divide by {atom.scale}, and {value} does not"
-            raise DimError(message)
-        return value // atom.scale
-
-    return replace
-
-
-class Substitution:
-    """Replaces atoms in values: each atom and each product once, however many values and places have it.
-
-    The amounts of a maximum have mostly the same products, and few of them what is replaced. `replace` has to give
-    the same for the same atom at all times.
-    """
-
-    __slots__ = ("_atoms", "_products", "_relations", "_replace")
-
-    def __init__(self, replace: Replace) -> None:
-        self._replace = replace
-        self._relations = relations.current
-        self._atoms: dict[Atom, Dim | None] = {}
-        self._products: dict[Monomial, Terms | None] = {}
-
-    @staticmethod
-    def by_name(values: Mapping[str, Size]) -> Substitution:
-        """Replaces symbols by sizes."""
-        return Substitution(_replacing(values))
-
-    def of(self, value: Dim) -> Dim:
-        """A value with its atoms replaced; the value itself where all of them stay.
-
-        The generic twin is left as it is, since it speaks of other names.
-        """
-        if self._relations is not relations.current:
-            self._relations = relations.current
-            self._atoms, self._products = {}, {}
-        found, twin = self._inner(value), value.generic
-        return found if found is value or twin is value else found.named(twin)
-
-    def _inner(self, value: Dim) -> Dim:
-        if value.constant is not None:
-            return value
-        products = self._products
-        found: list[Terms | None] = []
-        for monomial, _ in value.terms:
-            if monomial not in products:
-                products[monomial] = self._product(monomial)
-            found.append(products[monomial])
-        if not any(terms is not None for terms in found):
-            return value
-        return _summed(value.terms, found)
-
-    def _product(self, monomial: Monomial) -> Terms | None:
-        """A product with its atoms replaced; those that stay are multiplied at once. None where all of them do."""
-        factor = ONE
-        staying: list[tuple[Atom, int]] = []
-        for atom, power in monomial:
-            found = self._atom(atom)
-            if found is None:
-                staying.append((atom, power))
-                continue
-            raised = found if power == 1 else _power(found, dim(power))
-            factor = _multiply(factor, raised)
-        if len(staying) == len(monomial):
-            return _related(monomial)
-        rest = _of_monomial(tuple(staying)) if staying else ONE
-        return _terms(_multiply(rest, factor))
-
-    def _atom(self, atom: Atom) -> Dim | None:
-        """What takes the place of an atom; None where it stays."""
-        if atom not in self._atoms:
-            found = self._replace(atom)
-            self._atoms[atom] = self._inside(atom) if found is None else found.value
-        return self._atoms[atom]
-
-    def _inside(self, atom: Atom) -> Dim | None:
-        """An atom of which something inside is replaced; None where it stays."""
-        if atom.opaque is not None:
-            return atom.opaque.substitute(self._replace)
-        if atom.bound:
-            from nnspec.ir.dims.turns import substituted
-
-            return substituted(atom, self._replace)
-        arguments = [self._inner(each) for each in atom.arguments]
-        pairs = zip(arguments, atom.arguments, strict=True)
-        if not relations.current and all(new is old for new, old in pairs):
-            return None
-        return _made(atom.kind, arguments) if arguments else None
-
-
-def _summed(terms: Terms, found: Sequence[Terms | None]) -> Dim:
-    """The sum of terms whose products have become others, or stayed."""
-    table: Table = {}
-    known = table.get
-    for (monomial, coefficient), product in zip(terms, found, strict=True):
-        if product is None:
-            table[monomial] = known(monomial, 0) + coefficient
-            continue
-        for one, count in product:
-            table[one] = known(one, 0) + coefficient * count
-    return _of_table(table)
-
-
-def _of_monomial(monomial: Monomial) -> Dim:
-    if relations.current:
-        return _of_table(relations.reduced({monomial: 1}))
-    return Dim(((monomial, 1),), None)
-
-
-def _related(monomial: Monomial) -> Terms | None:
-    """A product as relations write it; None where it stays."""
-    if not relations.current:
-        return None
-    found = relations.reduced({monomial: 1})
-    return None if monomial in found else _terms(_of_table(found))
-
-
-def _made(kind: str, arguments: list[Dim]) -> Dim:
-    match kind:
-        case "//":
-            return _floor_divide(*arguments)
-        case "%":
-            return _remainder(*arguments)
-        case "^":
-            return _power(*arguments)
-        case "min":
-            return _extreme_value("min", arguments, min)
-        case _:
-            return _extreme_value("max", arguments, max)

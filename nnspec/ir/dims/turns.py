@@ -27,12 +27,12 @@ from nnspec.ir.dims.integers import (
     Dim,
     Size,
     dim,
-    maximum,
     polynomial,
     symbol,
 )
 from nnspec.ir.dims.numbers import largest
 from nnspec.ir.dims.polynomials import divided_monomial, single_atom
+from nnspec.ir.dims.several import maximum
 
 # The maximum over so many turns is that of the value in each of them.
 FEW_TURNS = 4
