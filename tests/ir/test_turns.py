@@ -78,6 +78,12 @@ def test_substituting_in_two_steps_is_substituting_at_once(tree, values, first):
         assert int(half.at(values)) == evaluate(tree, values)
 
 
+def test_it_is_a_number_once_its_turns_are_known_whatever_comes_before_it():
+    value = B // 8 * (61 * dim(4) ** TURN + 900 - 5 * dim(4) ** TURN * TURN)
+    known = over(value, 1, DEPTH).at({"depth": 9, "B": 8 * B})
+    assert known == B * max(61 * 4**i + 900 - 5 * 4**i * i for i in range(1, 9))
+
+
 @settings(max_examples=50, deadline=None)
 @given(MAXIMA, AMOUNTS, POINTS, st.sampled_from(sorted(SYMBOLS)))
 def test_what_takes_the_place_of_a_symbol_is_not_captured(tree, other, values, name):

@@ -40,9 +40,8 @@ class Supposed:
     def give(self, turn: int, number: Dim) -> None:
         """Gives the carried values of a turn their types, the number of its round being said as `number`."""
         for name, values in self._carried.items():
-            self._activation.types[values[turn]] = self._type(
-                name, values[turn], number
-            )
+            kind = self._type(name, values[turn], number)
+            self._activation.show(values[turn], kind)
 
     def check(self, turn: int) -> None:
         """Whether the round before left what this turn is supposed to find. Raises `Unlike`."""

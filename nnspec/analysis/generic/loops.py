@@ -199,7 +199,8 @@ class Turning:
         finally:
             self.activation.nested -= 1
             self.activation.outer = outer
-            self.activation.hidden |= hidden
+            shown = self.activation.taken[self.loop, turn].keys() & hidden.keys()
+            self.activation.hidden |= {value: hidden[value] for value in shown}
 
     def _bind(self, turn: int, element: Any) -> None:
         names = self.activation.names

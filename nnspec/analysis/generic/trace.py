@@ -191,7 +191,7 @@ class Activation:
         return TensorType(sizes, own.dtype)
 
     def show(self, value: int, kind: TensorType) -> None:
-        """Gives a value that a loop keeps to itself the type that it has as an element of a list."""
+        """Gives a value its type, also one that a loop has kept to itself: an element of a list, or a turn that is run again."""
         self.types[value] = kind
         self.hidden.pop(value, None)
 
@@ -290,7 +290,8 @@ class Activation:
 
     def _give(self, node: Node, results: tuple[TensorType, ...]) -> None:
         for value, kind in zip(node.outputs, results, strict=True):
-            self.types[value] = self.given[value] = kind
+            self.show(value, kind)
+            self.given[value] = kind
 
     def _call(self, site: Site, given: tuple[Any, ...]) -> Call:
         names = {

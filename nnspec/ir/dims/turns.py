@@ -62,10 +62,10 @@ def greatest(value: Size, turn: str, first: Size, stop: Size) -> Dim:
     if turns.constant is not None and turns.constant <= FEW_TURNS:
         each = (value.at({turn: first + past}) for past in range(turns.constant))
         return maximum(*each)
-    if first.constant is not None and stop.constant is not None and _is_of(value, turn):
-        numbers = range(first.constant, stop.constant)
-        return dim(largest(value, turn, numbers, {}))
     factor, rest = _apart(value, turn)
+    if first.constant is not None and stop.constant is not None and _is_of(rest, turn):
+        numbers = range(first.constant, stop.constant)
+        return factor * largest(rest, turn, numbers, {})
     only = single_atom(rest.terms)
     if only is not None and only.kind == "max":
         parts = (greatest(part, turn, first, stop) for part in only.arguments)

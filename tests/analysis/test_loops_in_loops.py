@@ -1,0 +1,77 @@
+"""Formulas of loops in loops: held against the program made with other numbers of turns."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.generic.closed import is_sum
+from nnspec.compiler import load_source
+from nnspec.source import Source
+
+FIGURES = [
+    "parameters",
+    "flops",
+    "backward_flops",
+    "bytes_read",
+    "saved_bytes",
+    "inference_peak",
+    "train_peak",
+]
+
+# What stands before the inner loop in each turn of the outer one, in it, and behind it.
+BODIES = {
+    "nothing else": ("", "x = x -> fc: Linear(width)", ""),
+    "before": (
+        "x = x -> fc: Linear(width) -> relu",
+        "x = x -> RMSNorm -> inside: Linear(width)",
+        "",
+    ),
+    "behind": ("", "x = x + (x -> LayerNorm -> fc: Linear(width))", "x = x -> gelu"),
+    "both": (
+        "x = x + (x -> LayerNorm -> up: Linear(width) -> gelu)",
+        "x = x -> fc: Linear(width) -> silu",
+        "x = x -> Dropout(0.2) -> out: Linear(width)",
+    ),
+    "a value for all turns": (
+        "gate = x -> gate: Linear(width)",
+        "x = (x -> fc: Linear(width)) * gate",
+        "",
+    ),
+}
+
+
+def made(name: str, **numbers: int):
+    before, inside, behind = BODIES[name]
+    text = f"""
+model M(width: int = 6, depth: int = 3, inner: int = 3) {{
+  input x: [B, T, width]
+  for _ in range(depth) {{
+    {before}
+    for _ in range(inner) {{ {inside} }}
+    {behind}
+  }}
+  output y = x
+}}"""
+    settings = {name: str(value) for name, value in numbers.items()}
+    (spec,) = load_source(Source("net.nns", text), None, settings)
+    return spec
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_both_numbers_of_turns_are_names(name):
+    forms = made(name).closed_forms(*FIGURES)
+    assert not forms.fixed
+    for figure in FIGURES:
+        if is_sum(figure):
+            assert {"depth", "inner"} <= forms.figures[figure].value.symbols()
+    for depth, inner, width in [(3, 3, 6), (2, 5, 4), (5, 2, 3), (7, 4, 2), (4, 1, 5)]:
+        numbers = {"depth": depth, "inner": inner, "width": width}
+        other = Analysis(made(name, **numbers).program)
+        for figure in FIGURES:
+            if not forms.holds(numbers, figure):
+                assert min(depth, inner) < 3
+                continue
+            found = forms.at(figure, numbers).value
+            for sizes in ({"B": 2, "T": 3}, {"B": 5, "T": 16}):
+                assert found.at(sizes) == other.figure(figure).at(sizes), figure
