@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -22,6 +23,7 @@ from nnspec.cli.settings import (
 from nnspec.cli.shown.costs import Costs, parts_as_csv
 from nnspec.cli.shown.formulas import FORMATS, rendered
 from nnspec.cli.time_options import show_times, time_options, wants_times
+from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.analysis.figures import Figure
@@ -86,17 +88,10 @@ def cost(
       nnspec cost gpt2.nns --in width,depth
       nnspec cost gpt2.nns --in all --format python
     """
-    from nnspec.cli.render import write, write_json
-
-    as_formulas = constants is not None or notation is not None
-    if as_json and (as_csv or notation is not None):
-        raise click.UsageError(
-            "--json is a form of its own: leave out --csv and --format"
-        )
-    if as_formulas and as_csv:
-        raise click.UsageError("--csv gives parts, and --in and --format give formulas")
+    form = Form(depth, constants, notation, as_csv, as_json)
+    form.check()
     timed = wants_times(assumed)
-    if timed and (as_formulas or as_csv or names is not None):
+    if timed and (form.is_of_formulas or as_csv or names is not None):
         raise click.UsageError("--device gives times, not figures, formulas or CSV")
     with spec_errors_reported(as_json):
         wanted = _figures(names)
@@ -106,21 +101,52 @@ def cost(
         ]
         if timed:
             return show_times(models, setting, assumed, depth, as_json)
-        costs = [Costs.of(model, setting, wanted, names is None) for model in models]
-        if as_formulas:
-            formulas = [each.formulas(constants) for each in costs]
-            text = "" if as_json else rendered(formulas, notation or "text")
-            if as_json:
-                write_json([each.as_object() for each in formulas])
-        elif as_json:
-            text = ""
-            write_json([each.as_object(depth) for each in costs])
-        elif as_csv:
-            text = parts_as_csv(costs, depth)
-        else:
-            text = "\n".join(each.as_text(depth) for each in costs)
-    write(text)
+        form.show([Costs.of(model, setting, wanted, names is None) for model in models])
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How figures are written, as the options say it."""
+
+    depth: int
+    constants: str | None
+    notation: str | None
+    as_csv: bool
+    as_json: bool
+
+    @property
+    def is_of_formulas(self) -> bool:
+        """Whether formulas in constants are asked for."""
+        return self.constants is not None or self.notation is not None
+
+    def check(self) -> None:
+        """Raises a usage error for options that say two forms."""
+        if self.as_json and (self.as_csv or self.notation is not None):
+            raise click.UsageError(
+                "--json is a form of its own: leave out --csv and --format"
+            )
+        if self.is_of_formulas and self.as_csv:
+            raise click.UsageError(
+                "--csv gives parts, and --in and --format give formulas"
+            )
+
+    def show(self, costs: Sequence[Costs]) -> None:
+        """Prints the costs of models."""
+        from nnspec.cli.render import write, write_json
+
+        if self.is_of_formulas:
+            formulas = [each.formulas(self.constants) for each in costs]
+            if self.as_json:
+                write_json([each.as_object() for each in formulas])
+            else:
+                write(rendered(formulas, self.notation or "text"))
+        elif self.as_json:
+            write_json([each.as_object(self.depth) for each in costs])
+        elif self.as_csv:
+            write(parts_as_csv(costs, self.depth))
+        else:
+            write("\n".join(each.as_text(self.depth) for each in costs))
 
 
 def _figures(names: str | None) -> list[Figure]:

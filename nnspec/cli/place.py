@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +22,7 @@ from nnspec.records import dataclass
 if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
     from nnspec.compiler import Spec
+    from nnspec.placement.mesh.plan import MeshPlan
     from nnspec.placement.model import ModelGraph
     from nnspec.placement.plan import Plan
 
@@ -111,31 +113,18 @@ def place(
       nnspec place gpt2.nns:GPT2Small --cluster 4xcpu B=8 T=1024 --plan plan.json
       nnspec place gpt2.nns:GPT2XL --cluster 2x8xh100 --mesh any B=256 T=1024
     """
-    from nnspec.cli.place_mesh import place_mesh, show_mesh
-    from nnspec.cli.placement import load_cluster, load_plan_or_mesh, plan_named
-    from nnspec.placement.mesh.plan import MeshPlan
+    from nnspec.cli.placement import plan_named
 
     asked = Asked(
-        cluster, devices, objective, free, pins, given, schedule, microbatches
+        cluster, devices, objective, free, pins, given, schedule, microbatches, mesh
     )
     inputs = [spec.path, *([given] if given else [])]
-    files = Files(inputs, output, svg, force)
     with spec_errors_reported(as_json), plan_named(given):
         model = load_model(spec, settings)
         refuse_errors(model)
-        wanted = None if given is None else load_plan_or_mesh(given)
-        on_mesh = wanted if isinstance(wanted, MeshPlan) else mesh
-        if on_mesh is not None:
-            _refuse_beside_mesh(asked, mesh)
-            on = load_cluster(cluster, devices)
-            setting, how = setting_of(assumed), (schedule, microbatches)
-            found = place_mesh(model, setting, on, on_mesh, *how)
-            show_mesh(found, model.name, output, svg, force, as_json, inputs)
-            return 0
-        assert not isinstance(wanted, MeshPlan)
-        plan, graph = _planned(model, setting_of(assumed), asked, wanted)
-    _write_files(plan, graph, model.name, files)
-    _show(plan, graph, model.name, as_json)
+        placed = _placed(model, setting_of(assumed), asked)
+    placed.write_files(output, svg, force, inputs)
+    placed.show(as_json)
     return 0
 
 
@@ -151,20 +140,72 @@ class Asked:
     given: str | None
     schedule: str | None
     microbatches: int | None
+    mesh: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """What is read, and what is to be written, over files that are there or not."""
+class Placed:
+    """A plan, and what shows it to people, made when it is asked for."""
 
-    inputs: Sequence[str]
-    output: str | None
-    svg: str | None
-    force: bool
+    plan: Plan | MeshPlan
+    text: Callable[[], str]
+    picture: Callable[[], str]
+
+    def write_files(
+        self, output: str | None, svg: str | None, force: bool, inputs: Sequence[str]
+    ) -> None:
+        """Writes the files that are wanted; over those that are there if `force` says so, never over `inputs`."""
+        from nnspec.files import write_generated, write_new
+
+        if output is not None:
+            text = self.plan.to_json() + "\n"
+            write_new(output, text.encode("utf-8"), force, inputs)
+        if svg is not None:
+            write_generated(svg, self.picture(), force, inputs)
+
+    def show(self, as_json: bool) -> None:
+        """Prints the plan."""
+        from nnspec.cli.render import write, write_json
+
+        if as_json:
+            write_json(self.plan.model_dump(mode="json"))
+        else:
+            write(self.text())
 
 
-def _refuse_beside_mesh(asked: Asked, mesh: str | None) -> None:
-    twice = mesh is not None and asked.given is not None
+def _placed(model: Spec, setting: Setting, asked: Asked) -> Placed:
+    """A model placed as asked. Raises `SpecError`, `SpecErrors`, and a usage error for options that do not go together."""
+    from nnspec.cli.placement import load_plan_or_mesh
+    from nnspec.cli.shown.placements import picture_of, plan_text
+    from nnspec.placement.mesh.plan import MeshPlan
+
+    wanted = None if asked.given is None else load_plan_or_mesh(asked.given)
+    on_mesh = wanted if isinstance(wanted, MeshPlan) else asked.mesh
+    if on_mesh is not None:
+        return _placed_on_mesh(model, setting, asked, on_mesh)
+    assert not isinstance(wanted, MeshPlan)
+    plan, graph = _planned(model, setting, asked, wanted)
+    shown = (plan, graph, model.name)
+    return Placed(plan, partial(plan_text, *shown), partial(picture_of, *shown))
+
+
+def _placed_on_mesh(
+    model: Spec, setting: Setting, asked: Asked, wanted: MeshPlan | str
+) -> Placed:
+    from nnspec.cli.place_mesh import place_mesh
+    from nnspec.cli.placement import load_cluster
+    from nnspec.cli.shown.meshes import mesh_picture, mesh_text
+
+    _refuse_beside_mesh(asked)
+    cluster = load_cluster(asked.cluster, asked.devices)
+    how = (asked.schedule, asked.microbatches)
+    plan = place_mesh(model, setting, cluster, wanted, *how)
+    shown = (plan, model.name)
+    return Placed(plan, partial(mesh_text, *shown), partial(mesh_picture, *shown))
+
+
+def _refuse_beside_mesh(asked: Asked) -> None:
+    twice = asked.mesh is not None and asked.given is not None
     if asked.free or asked.pins or twice or asked.objective not in (None, "train"):
         raise click.UsageError(
             "a mesh places training as a whole: leave out --free, --pin and other "
@@ -224,26 +265,3 @@ def _found(graph: ModelGraph, objective: str, *, contiguous: bool) -> Plan:
 
     options = Options(contiguous=contiguous)
     return placed(graph.graph, graph.cluster, objective, options)  # pyright: ignore[reportArgumentType] -- one of OBJECTIVES
-
-
-def _write_files(plan: Plan, graph: ModelGraph, name: str, files: Files) -> None:
-    from nnspec.cli.shown.placements import picture_of
-    from nnspec.files import write_generated, write_new
-
-    if files.output is not None:
-        text = plan.to_json() + "\n"
-        write_new(files.output, text.encode("utf-8"), files.force, inputs=files.inputs)
-    if files.svg is not None:
-        picture = picture_of(plan, graph, name)
-        write_generated(files.svg, picture, files.force, inputs=files.inputs)
-
-
-def _show(plan: Plan, graph: ModelGraph, name: str, as_json: bool) -> None:
-    from nnspec.cli.render import write, write_json
-
-    if as_json:
-        write_json(plan.model_dump(mode="json"))
-        return
-    from nnspec.cli.shown.placements import plan_text
-
-    write(plan_text(plan, graph, name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nnspec.diagnostics import SpecError
@@ -71,28 +71,3 @@ def _given(
     mesh = plan.mesh.model_copy(update=dict(said))
     wanted = plan.model_copy(update={"mesh": mesh})
     return check_mesh(wanted, analysis, cluster, model.symbols)
-
-
-def show_mesh(
-    plan: MeshPlan,
-    name: str,
-    output: str | None,
-    svg: str | None,
-    force: bool,
-    as_json: bool,
-    inputs: Sequence[str],
-) -> None:
-    """Writes the files that were asked for, and prints the plan."""
-    from nnspec.cli.render import write, write_json
-    from nnspec.cli.shown.meshes import mesh_picture, mesh_text
-    from nnspec.files import write_generated, write_new
-
-    if output is not None:
-        text = plan.to_json() + "\n"
-        write_new(output, text.encode("utf-8"), force, inputs=list(inputs))
-    if svg is not None:
-        write_generated(svg, mesh_picture(plan, name), force, inputs=list(inputs))
-    if as_json:
-        write_json(plan.model_dump(mode="json"))
-    else:
-        write(mesh_text(plan, name))
