@@ -58,6 +58,7 @@ class Slicing(NoFlops):
             for place in places:
                 if place is None or (place.is_constant and size.is_constant):
                     continue
+                found += _on_its_side(place)
                 if _counts_from_end(place):
                     found.append(size + place + 1)
                 elif not isinstance(item, Range):
@@ -100,9 +101,17 @@ def _python(item: Dim | Range) -> Any:
 
 
 def _counts_from_end(place: Dim) -> bool:
+    """Whether a place is negative; of `1 - T` that is so for sizes large enough, which `_on_its_side` asks for."""
     if place.is_constant:
         return place < 0
-    return all(coefficient < 0 for _, coefficient in place.terms)
+    return all(coefficient < 0 for product, coefficient in place.terms if product)
+
+
+def _on_its_side(place: Dim) -> tuple[Dim, ...]:
+    """What must be at least 1 for a place to be negative, or not, as it is taken to be."""
+    if len({coefficient > 0 for _, coefficient in place.terms}) < 2:
+        return ()
+    return (-place,) if _counts_from_end(place) else (place + 1,)
 
 
 def _require_inside(place: Dim, size: Dim, axis: int, x: TensorType) -> None:

@@ -13,6 +13,7 @@ from nnspec.analysis.generic.closed import closed_forms
 from nnspec.analysis.generic.sums import added_up
 from nnspec.analysis.setting import Setting
 from nnspec.compiler import load_source
+from nnspec.diagnostics import SpecError
 from nnspec.source import Source
 
 RUNNING = ["saved_bytes", "inference_peak", "backward_peak", "train_peak"]
@@ -141,6 +142,43 @@ model M(width: int = 4, depth: int = 4) {
   for i in range(depth) { y = concat([y, y[:, :, :width] -> shared -> gelu], dim=2) }
   output z = y -> Linear(3)
 }""",
+    "experts with a gate each": """
+block Expert(x: [B, T, D], hidden: int) {
+  return x -> up: Linear(hidden) -> gelu -> down: Linear(D)
+}
+model M(width: int = 4, depth: int = 4) {
+  input x: [B, T, width]
+  gates = x -> router: Linear(depth) -> softmax(dim=-1)
+  total = x
+  for i in range(depth) {
+    total = total + gates[:, :, i:i+1] * (x -> expert: Expert(4 * width))
+  }
+  output y = total
+}""",
+    "parts of several sizes": """
+model M(width: int = 4, depth: int = 4) {
+  input x: [B, T, width]
+  parts = x -> Linear(3 * width * depth + 1)
+  total = x
+  for i in range(depth) {
+    a = parts[:, :, 2*i:2*i+2] -> relu -> pair: Linear(width)
+    b = parts[:, :, i:i+2*depth:2] -> gelu -> strided: Linear(width)
+    c = parts[:, :, 3*width*i+1:] -> rest: Linear(width)
+    d = parts[:, :, -width*i-width-1:] -> end: Linear(width)
+    total = total + (a + b) * (c + d) * parts[:, :, 3*i+2:3*i+3]
+  }
+  output y = total
+}""",
+    "all of it at last": """
+model M(width: int = 4, depth: int = 4) {
+  input x: [B, T, width]
+  parts = x -> Linear(2 * depth)
+  total = x
+  for i in range(depth) {
+    total = total + (parts[:, :, :2*i+2] -> relu -> up: Linear(width))
+  }
+  output y = total
+}""",
 }
 
 
@@ -160,6 +198,8 @@ def test_formulas_in_turns_that_change_are_what_other_numbers_take(name):
     forms = closed_forms(analysis, RUNNING)
     assert "depth" not in forms.fixed
     assert not forms.kept
+    # All turns are alike, and what they take of something is known.
+    assert all("min(" not in str(each.value) for each in forms.figures.values())
     chance = random.Random(name)
     numbers = [(n, w) for n in (3, 4, 5, 8) for w in (2, 5)]
     for depth, width in numbers:
@@ -178,6 +218,32 @@ def test_formulas_in_turns_that_change_are_what_other_numbers_take(name):
                     for each in other.symbols
                 }
                 assert found.at(sizes) == known.at(sizes), (figure, constants, sizes)
+
+
+WHOLE = """
+model M(part: int = {part}, width: int = 6) {{
+  input x: [B, T, 5]
+  h = x -> Linear(width)
+  output y = h[:, :, :part] -> Linear(3)
+}}"""
+
+
+def test_a_slice_that_takes_all_of_an_axis_is_no_view():
+    """Formulas are for those that leave something: what PyTorch gives for the others is the tensor itself."""
+    forms = made(WHOLE.format(part=4)).closed_forms(*RUNNING)
+    assert "width > part" in map(str, forms.conditions)
+    for part, width in [(2, 3), (2, 9), (5, 6), (6, 6)]:
+        constants = {"part": part, "width": width}
+        assert forms.holds(constants) == (part < width)
+        other = Analysis(made(WHOLE.format(part=part), width=width).program)
+        for figure in RUNNING:
+            found = forms.at(figure, constants).value
+            is_same = found.at({"B": 3, "T": 7}) == other.figure(figure).at(
+                {"B": 3, "T": 7}
+            )
+            assert is_same or not part < width
+    with pytest.raises(SpecError, match="a slice may take all of an axis"):
+        made(WHOLE.format(part=6)).closed_forms("backward_peak")
 
 
 @pytest.mark.parametrize("name", ["concatenated", "skips that are added"])

@@ -189,6 +189,21 @@ def test_axes_of_one_element(tmp_path: Path, length: int) -> None:
 
 @pytest.mark.framework
 @pytest.mark.parametrize(
+    "taken", [":9", "0:9", "-9:", ":99", "-99:", "1 - D:", "-D:", "2:-1", "::2"]
+)
+def test_slices(taken: str, tmp_path: Path) -> None:
+    """One that takes all of an axis from its start makes no view; one that counts from its end does."""
+    path = tmp_path / "sliced.nns"
+    path.write_text(
+        "block Cut(x: [B, T, D]) { return x[:, " + taken.replace("D", "T") + "] }\n"
+        "model M { input x: [B, 9, 16]\n"
+        " output y = x -> Linear(64) -> gelu -> Cut }"
+    )
+    compare(nnspec.load(str(path)), "configured")
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize(
     "layers",
     [
         "GRU(64, bidirectional=true)",

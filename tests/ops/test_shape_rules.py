@@ -169,6 +169,23 @@ def test_what_a_slice_needs_of_the_symbols() -> None:
     assert make("slicing", items=(WHOLE, WHOLE, part(3, 99))).implied(x) == ()
 
 
+def test_the_end_from_which_a_place_with_symbols_is_counted() -> None:
+    """`x[:, 1 - T:]` counts from the end, for lengths of at least 2."""
+    x = tensor(B, T, 16)
+
+    def sliced(*items: int | Dim | Range) -> tuple[str, tuple[Dim, ...]]:
+        op = make("slicing", items=items)
+        return str(op.infer(x)), op.implied(x)
+
+    shape, needs = sliced(WHOLE, Range(1 - T, None), WHOLE)
+    assert (shape, needs) == ("[B, T - 1, 16]", (T - 1, dim(2)))
+    shape, needs = sliced(WHOLE, Range(None, T - 1), WHOLE)
+    assert (shape, needs) == ("[B, T - 1, 16]", (T, dim(2)))
+    shape, needs = sliced(WHOLE, Range(S - T, None), WHOLE)
+    assert (shape, needs) == ("[B, 2 * T - S, 16]", (S - T + 1, 2 * T - S + 1))
+    assert sliced(WHOLE, S - T, WHOLE) == ("[B, 16]", (S - T + 1, 2 * T - S))
+
+
 # Figures of known networks: (operator, fields) to FLOPs and parameters on [1, 60, 64].
 RECURRENT = [
     ("LSTM", {"layers": 2}, 27525120, 231424),

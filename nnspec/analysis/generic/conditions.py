@@ -12,6 +12,7 @@ from nnspec.records import dataclass
 # What is known of names that stand for what others are more than one less than their least.
 _FREE = Assumptions()
 
+OPPOSITE_SIDES = {"<": ">", "<=": ">="}
 OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
@@ -137,7 +138,7 @@ def remaining(
     for name, (least, _) in bounds.items():
         assumptions = assumptions.with_lower(name, least)
     rest = [each for each in found.values() if not each.is_certain(assumptions)]
-    rest = _without_implied(rest, assumptions)
+    rest = _without_implied(_strictest(rest), assumptions)
     return (
         *(
             replace(c, operator=">=", left=symbol(n), right=dim(b))
@@ -145,6 +146,25 @@ def remaining(
         ),
         *rest,
     )
+
+
+def _strictest(conditions: Iterable[Condition]) -> list[Condition]:
+    """The conditions without `a >= b` where there is `a > b` as well."""
+    rest = list(conditions)
+    strict = {key for each in rest for sign, key in [_difference(each)] if sign == ">"}
+    return [
+        each
+        for each in rest
+        if (pair := _difference(each))[0] != ">=" or pair[1] not in strict
+    ]
+
+
+def _difference(condition: Condition) -> tuple[str, object]:
+    """The sign of a comparison with 0, with the greater side on the left, and what is compared in which turns."""
+    left, right, sign = condition.left, condition.right, condition.operator
+    if sign in ("<", "<="):
+        left, right, sign = right, left, OPPOSITE_SIDES[sign]
+    return sign, ((left - right).key, condition.turns)
 
 
 def _without_implied(
@@ -190,7 +210,7 @@ def lower_bound(condition: Condition) -> tuple[str, int] | None:
     """The one name of which a condition says that it is at least a number, and the number."""
     left, right, sign = condition.left, condition.right, condition.operator
     if sign in ("<", "<="):
-        left, right, sign = right, left, {"<": ">", "<=": ">="}[sign]
+        left, right, sign = right, left, OPPOSITE_SIDES[sign]
     if sign not in (">", ">=") or condition.turns:
         return None
     difference = left - right

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import Figure, figure_named
 from nnspec.analysis.generic.conditions import Condition
+from nnspec.analysis.generic.cutting import cuts
 from nnspec.analysis.generic.normal import Normal, Written
 from nnspec.analysis.generic.programs import Symbolic, Undecided
 from nnspec.analysis.generic.quotients import Quotients
-from nnspec.analysis.generic.reasons import FEWER_UNLIKE, LAID, ONE_TURN, STACKED
+from nnspec.analysis.generic.reasons import FEWER_UNLIKE, LAID, ONE_TURN, STACKED, WHOLE
 from nnspec.analysis.generic.stacks import Fewest, Tried, amounts_of, name_bound
 from nnspec.analysis.generic.widest import widest
 from nnspec.analysis.memory.calls import Calls
@@ -160,6 +161,7 @@ class Running(Analysis):
     def _found(self, figure: Figure) -> Dim:
         """A figure as it comes from a run."""
         assert figure.whole is not None
+        self._expect_cuts()
         try:
             with constants_as_names(), self._quotients.holding():
                 found = figure.whole(self)
@@ -175,6 +177,22 @@ class Running(Analysis):
             raise Undecided(str(error), self._counted()) from None
         assert isinstance(found, Dim)
         return self._outside_of_turns(found)
+
+    def _expect_cuts(self) -> None:
+        """Raises `Undecided` where a slice takes all of an axis as the constants are, and may leave something for others."""
+        for size, length in self._cuts():
+            if (size - length).at(self._known) == 0:
+                raise Undecided(WHOLE, self._behind([size, length]))
+
+    def _cuts(self) -> Iterator[tuple[Dim, Dim]]:
+        """The sizes of axes, and what slices take of them, in the constants of the model."""
+        for size, length in cuts(self.program, self._free):
+            yield self._shortened(size), self._shortened(length)
+
+    @property
+    def _free(self) -> set[str]:
+        """The sizes that are free."""
+        return {*self.program.symbols, *(part.symbol for part in self._symbolic.parts)}
 
     def _outside_of_turns(self, found: Dim) -> Dim:
         """A figure that speaks of no single turn. Raises `Unlike`."""
@@ -297,6 +315,8 @@ class Running(Analysis):
             is_one = self._shortened(size).at(self._known) == 1
             sign, bound = ("==", 1) if is_one else (">=", 2)
             yield self._said_of(Condition(sign, size, dim(bound), because=LAID))
+        for size, length in self._cuts():
+            yield self._said_of(Condition(">", size, length, because=WHOLE))
         for count, least in (*self._least(), *self._by_count()):
             condition = Condition(">=", count, dim(least), because=FEWER_UNLIKE)
             yield self._said_of(condition)
@@ -315,13 +335,12 @@ class Running(Analysis):
 
     def _axes(self) -> Iterator[Dim]:
         """The sizes of axes that hang on constants alone, and on places of turns, each once."""
-        free = {*self.program.symbols, *(part.symbol for part in self._symbolic.parts)}
         found = {
             size.key: size
             for function in self.program.functions.values()
             for kind in function.types.values()
             for size in kind.shape
-            if not size.is_constant and size.symbols().isdisjoint(free)
+            if not size.is_constant and size.symbols().isdisjoint(self._free)
         }
         yield from found.values()
 

@@ -17,3 +17,4 @@ RATES = "a rate is 0 in some turns of its loop"
 
 STACKED = "fewer layers take other memory"
 LAID = "an axis of one element lies otherwise in memory"
+WHOLE = "a slice may take all of an axis, and is then no view"

@@ -25,7 +25,7 @@ from nnspec.analysis.memory.operations.views import (
     to_shape,
     unsqueeze,
 )
-from nnspec.ir.dims import ONE, Dim, dim, maximum, minimum
+from nnspec.ir.dims import ONE, Dim, dim
 from nnspec.ir.types import DType
 
 
@@ -110,25 +110,19 @@ def _item(machine: Machine, x: Tensor, axis: int, item: Any) -> tuple[Tensor, in
 
 
 def _sliced(machine: Machine, x: Tensor, axis: int, item: Any) -> Tensor:
+    """A view of some elements along an axis; of one that is taken whole from its start, the tensor as it is."""
     size = x.shape[axis]
-    start, stop = (
-        _bound(bound, size, default)
-        for bound, default in ((item.start, dim(0)), (item.stop, size))
-    )
     step = dim(1 if item.step is None else item.step)
-    count = -((start - stop) // step)
-    if start.constant == 0 and count == size:
+    if item.start is None and item.stop is None:
+        count = size.ceil_divide(step)
+    else:
+        # Which of its bounds lie within the axis, `slicing` knows, which alone has any.
+        (kind,) = machine.expected
+        count = kind.shape[axis]
+    from_start = item.start is None or dim(item.start).constant == 0
+    if from_start and step.constant == 1 and count == size:
         return x
     return part(machine, x, axis, count, step)
-
-
-def _bound(bound: Any, size: Dim, default: Dim) -> Dim:
-    if bound is None:
-        return default
-    found = dim(bound)
-    if found.constant is not None and found.constant < 0:
-        return maximum(size + found, 0)
-    return minimum(found, size)
 
 
 def indexed(machine: Machine, x: Tensor, axis: int, index: Tensor) -> Tensor:
