@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nnspec.elaboration import binding, shapes
-from nnspec.elaboration import evaluate as evaluation
 from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.graph import Function, Port
@@ -20,6 +19,7 @@ from nnspec.ir.values import (
     Value,
     as_term,
     kind_of,
+    renamed,
 )
 from nnspec.syntax import ast
 
@@ -49,7 +49,7 @@ def by_name(name: str, value: Value) -> Value:
         )
     if isinstance(value, Traced) and value.value is None:
         return value
-    return evaluation.renamed(value, named_term(name))
+    return renamed(value, named_term(name))
 
 
 def _enter_tensor(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nnspec.diagnostics import SpecError
-from nnspec.elaboration import apply, builtins, constants, grown, lookup
+from nnspec.elaboration import apply, constants, grown, lists, lookup
 from nnspec.elaboration.constants import LARGEST_LIST, ConstantError, Quantity
 from nnspec.elaboration.frame import Frame, NoNodes
 from nnspec.elaboration.labels import children
@@ -27,6 +27,7 @@ from nnspec.ir.values import (
     as_term,
     is_constant,
     kind_of,
+    renamed,
     term_of,
 )
 from nnspec.syntax import ast
@@ -128,7 +129,7 @@ def _list(frame: Frame, node: ast.ListExpr) -> Value:
     for item in node.items:
         if isinstance(item, ast.Spread):
             value = lookup.name(frame, ast.Name(item.span, item.name))
-            items.extend(builtins.elements(frame, value, item))
+            items.extend(lists.elements(frame, value, item))
             parts.append(value)
             if len(items) > LARGEST_LIST:
                 raise _too_long(frame, node)
@@ -153,7 +154,7 @@ def _collected(kind: str, items: list[Value]) -> Term | None:
 
 def _comprehension(frame: Frame, node: ast.Comprehension) -> Value:
     iterable = evaluate(frame, node.iterable)
-    turns = builtins.elements(frame, iterable, node.iterable)
+    turns = lists.elements(frame, iterable, node.iterable)
     frame.elaboration.budget.take("elements", len(turns), frame.at(node.span))
     outer = dict(frame.names)
     items: list[Value] = []
@@ -162,7 +163,7 @@ def _comprehension(frame: Frame, node: ast.Comprehension) -> Value:
         frame.builder.decide(counted)
     try:
         for turn, value in enumerate(turns):
-            builtins.bind_pattern(frame, node.pattern, value)
+            lists.bind_pattern(frame, node.pattern, value)
             if node.condition is not None:
                 chosen = truth(frame, node.condition)
                 with frame.builder.branch(chosen.term, bool(chosen.value)):
@@ -378,23 +379,6 @@ def _choice(
     return renamed(value, Term("choice", (condition.term, then, otherwise)))
 
 
-def renamed(value: Value, term: Term) -> Value:
-    """A constant with another term."""
-    from nnspec.ir import dims
-
-    if isinstance(value, Dim):
-        return value.value.named(dims.opaque(term))
-    if isinstance(value, Traced):
-        return Traced(value.value, term)
-    if isinstance(value, Sequence):
-        items = tuple(
-            renamed(item, Term("index", (term, Term("dim", (dim(i),)))))
-            for i, item in enumerate(value.items)
-        )
-        return Sequence(items, term, value.is_group)
-    return value
-
-
 # ---- access -----------------------------------------------------------------------------------------
 
 
@@ -413,7 +397,7 @@ def _index(frame: Frame, node: ast.Index) -> Value:
             node,
             hint="index what comes out of it: `y[0]`",
         )
-    return builtins.indexed(frame, value, node)
+    return lists.indexed(frame, value, node)
 
 
 def _call(frame: Frame, node: ast.Call) -> Value:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import field, replace
 from typing import Any
 
-from nnspec.elaboration import builtins, escaping, grown
+from nnspec.elaboration import escaping, grown, lists
 from nnspec.elaboration import evaluate as evaluation
 from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import ONE, ZERO, Dim, symbol
@@ -25,6 +25,7 @@ from nnspec.ir.values import (
     as_term,
     is_constant,
     plain,
+    renamed,
     term_of,
 )
 from nnspec.records import dataclass
@@ -66,7 +67,7 @@ MOST_REPEATED = 16
 def unrolled(frame: Frame, node: ast.For, run: Run) -> None:
     """Elaborates the body of a loop (by `run`) for each element, and notes the loop as a whole."""
     iterable = evaluation.evaluate(frame, node.iterable, followed=True)
-    elements = builtins.elements(frame, iterable, node.iterable)
+    elements = lists.elements(frame, iterable, node.iterable)
     frame.elaboration.budget.take("turns", len(elements), frame.at(node.span))
     outer, own = set(frame.names), _leaves(node.pattern)
     uid = frame.elaboration.place_number(frame, node)
@@ -307,7 +308,7 @@ def _bind_loop(
     frame, uid = loop.frame, loop.uid
     if pattern.name is None:
         if not isinstance(value, Sequence) or len(value.items) != len(pattern.items):
-            builtins.bind_pattern(frame, pattern, value)  # raises
+            lists.bind_pattern(frame, pattern, value)  # raises
             return
         for item, part in zip(pattern.items, value.items, strict=True):
             _bind_loop(loop, item, part, values)
@@ -320,7 +321,7 @@ def _bind_loop(
         if isinstance(value, Dim):
             value = value.value.named(symbol(unique))
         else:
-            value = evaluation.renamed(value, named_term(unique))
+            value = renamed(value, named_term(unique))
     elif isinstance(value, Tensor) and loop.elements is not None:
         value = _named_sizes(value, pattern.name, uid, values)
     frame.names[pattern.name] = value

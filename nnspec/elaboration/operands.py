@@ -202,7 +202,7 @@ class Operands:
             case Sequence():
                 return tuple(self._plain(name, item) for item in value.items)
             case Range():
-                from nnspec.elaboration.builtins import elements
+                from nnspec.elaboration.lists import elements
 
                 items = elements(self.frame, value, self.site.node)
                 return tuple(self._plain(name, item) for item in items)

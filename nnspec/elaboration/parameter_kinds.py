@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nnspec.diagnostics import SpecError
-from nnspec.elaboration.builtins import elements
 from nnspec.elaboration.complaints import unquoted
 from nnspec.elaboration.frame import Frame
+from nnspec.elaboration.lists import elements
 from nnspec.ir.dims import Dim
 from nnspec.ir.terms import Traced
 from nnspec.ir.types import DType

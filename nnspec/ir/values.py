@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, TypeAlias
 
-from nnspec.ir.dims import Dim
+from nnspec.ir.dims import Dim, dim, opaque
 from nnspec.ir.graph import Marks, Path
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.types import TensorType
@@ -205,6 +205,29 @@ def as_term(value: Value) -> Term | None:
         if all(item is not None for item in items):
             return Term("tuple" if value.is_group else "list", tuple(items))
     return None
+
+
+def call_term(name: str, arguments: list[Value]) -> Term | None:
+    """The term of a function of constants; None where no argument has one, or one is no constant."""
+    if all(term_of(value) is None for value in arguments):
+        return None
+    terms = [as_term(value) for value in arguments]
+    return None if any(term is None for term in terms) else Term("call", (name, *terms))
+
+
+def renamed(value: Value, term: Term) -> Value:
+    """A constant with another term."""
+    if isinstance(value, Dim):
+        return value.value.named(opaque(term))
+    if isinstance(value, Traced):
+        return Traced(value.value, term)
+    if isinstance(value, Sequence):
+        items = tuple(
+            renamed(item, Term("index", (term, Term("dim", (dim(i),)))))
+            for i, item in enumerate(value.items)
+        )
+        return Sequence(items, term, value.is_group)
+    return value
 
 
 def plain(value: Value) -> Any:

@@ -1,4 +1,4 @@
-"""Arbitrary text as string literals, comments and docstrings that do nothing else.
+"""Constants and arbitrary text as literals, comments and docstrings that do nothing else.
 
 What a spec's author wrote may end up beside code. Here it loses all power: characters
 that cannot be seen are spelled out, quotes cannot end a docstring, a comment is one
@@ -7,12 +7,14 @@ line, and the marks by which tools take comments for instructions are broken.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
 from nnspec.pycode.layout import width_of
 
 LIMIT = 88
+_DIGITS = 4300
 _TOOLS = re.compile(
     r"\b(coding|fmt|yapf|type|ruff|isort|flake8|pyright|mypy|pylint|pragma|pytype|black|"
     r"lint|noinspection|vim|ex|vi|skip)([:=])",
@@ -52,6 +54,30 @@ def string(text: str) -> str:
     """A string literal, in the quotes that need fewer escapes, double ones by preference."""
     quote = "'" if text.count('"') > text.count("'") else '"'
     return quote + string_body(text, quote) + quote
+
+
+def literal(value: object) -> str:
+    """None, a bool, a number or a string as Python spells it."""
+    if value is None or isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str):
+        return string(value)
+    if isinstance(value, float):
+        return _float(value)
+    if not isinstance(value, int):
+        raise TypeError(f"{type(value).__name__} is no literal")
+    if value.bit_length() > 3 * _DIGITS and abs(value) >= 10**_DIGITS:
+        raise ValueError(f"an integer of more than {_DIGITS} digits cannot be written")
+    return str(value)
+
+
+def _float(value: float) -> str:
+    if math.isnan(value):
+        return 'float("nan")'
+    if math.isinf(value):
+        return 'float("inf")' if value > 0 else '-float("inf")'
+    mantissa, mark, exponent = repr(value).partition("e")
+    return f"{mantissa}e{int(exponent)}" if mark else mantissa
 
 
 def _shown(character: str) -> str:

@@ -8,7 +8,6 @@ the line has to break.
 from __future__ import annotations
 
 import itertools
-import math
 import sys
 from collections.abc import Callable, Sequence
 
@@ -56,7 +55,6 @@ from nnspec.pycode.structure import (
 
 OPEN = -1
 INSIDE = -2
-_DIGITS = 4300
 _KEYS = itertools.count()
 
 
@@ -68,30 +66,6 @@ def new_key() -> int:
 def name(text: str) -> str:
     """A checked identifier."""
     return Name(text).id
-
-
-def literal(value: object) -> str:
-    """None, a bool, a number or a string as Python spells it."""
-    if value is None or isinstance(value, bool):
-        return str(value)
-    if isinstance(value, str):
-        return inert.string(value)
-    if isinstance(value, float):
-        return _float(value)
-    if not isinstance(value, int):
-        raise TypeError(f"{type(value).__name__} is no literal")
-    if value.bit_length() > 3 * _DIGITS and abs(value) >= 10**_DIGITS:
-        raise ValueError(f"an integer of more than {_DIGITS} digits cannot be written")
-    return str(value)
-
-
-def _float(value: float) -> str:
-    if math.isnan(value):
-        return 'float("nan")'
-    if math.isinf(value):
-        return 'float("inf")' if value > 0 else '-float("inf")'
-    mantissa, mark, exponent = repr(value).partition("e")
-    return f"{mantissa}e{int(exponent)}" if mark else mantissa
 
 
 def is_default(value: Expr) -> bool:
@@ -306,7 +280,7 @@ def _text(expr: Expr) -> str:
     if isinstance(expr, Name):
         return name(expr.id)
     if isinstance(expr, Literal):
-        return literal(expr.value)
+        return inert.literal(expr.value)
     return "..."
 
 
@@ -407,7 +381,7 @@ def _simple_power(this: Part) -> bool:
     ):
         expr = expr.object if isinstance(expr, Attribute) else expr.operand
     if isinstance(expr, Literal):
-        return not isinstance(expr.value, str) and "(" not in literal(expr.value)
+        return not isinstance(expr.value, str) and "(" not in inert.literal(expr.value)
     return isinstance(expr, Name)
 
 
