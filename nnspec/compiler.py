@@ -17,9 +17,9 @@ from nnspec.diagnostics import (
     Severity,
     SpecError,
     SpecErrors,
-    did_you_mean,
 )
 from nnspec.elaboration.elaboration import Elaboration
+from nnspec.elaboration.entries import entries, none_complete, several
 from nnspec.elaboration.lint import lint
 from nnspec.elaboration.settings import check_size, settled, sizes_of, spelled
 from nnspec.elaboration.whole import whole_program
@@ -30,7 +30,6 @@ from nnspec.modules import Loader, read_source
 from nnspec.ops import OPS
 from nnspec.records import dataclass
 from nnspec.source import Source
-from nnspec.syntax import ast
 
 if TYPE_CHECKING:
     from nnspec.analysis.cost import Cost
@@ -323,7 +322,7 @@ def load_all(
     settings: Mapping[str, str] | None = None,
     operators: Mapping[str, type[Operator]] = OPS,
 ) -> list[Spec]:
-    """Every model of a spec file: its variants, and the models that need no constants."""
+    """Every model of a spec file: its variants, and the models that need no constants but those of `settings`."""
     return load_source(_read(path), None, settings or {}, operators)
 
 
@@ -370,14 +369,16 @@ class SpecFile:
         """One model; without a name, the only one. Raises `SpecErrors`."""
         specs, diagnostics = self.check([name] if name is not None else None, settings)
         diagnostics.raise_errors()
-        if len(specs) != 1:
-            found = ", ".join(spec.name for spec in specs) or "none"
-            message = (
-                f"{self._module.file.source.name} holds {len(specs)} models ({found})"
-            )
-            hint = "name one of them"
-            raise SpecErrors([SpecError("E0704", message, hint=hint).diagnostic])
+        if not specs:
+            raise self.without_models(settings)
+        if len(specs) > 1:
+            names = [spec.name for spec in specs]
+            raise several(self._module.file.source.name, names)
         return specs[0]
+
+    def without_models(self, settings: Mapping[str, str]) -> SpecErrors:
+        """What to say where none of the models can be made with these settings."""
+        return none_complete(self._module, settings)
 
     def check(
         self, names: list[str] | None, settings: Mapping[str, str]
@@ -388,7 +389,7 @@ class SpecFile:
         if diagnostics.errors:
             return [], diagnostics
         specs: list[Spec] = []
-        for declared in _entries(self._module, names):
+        for declared in entries(self._module, names, settings):
             spec = _elaborated(
                 self._module, declared, settings, self._operators, diagnostics
             )
@@ -431,36 +432,6 @@ def _read(path: str) -> Source:
         return read_source(path)
     except SpecError as error:
         raise SpecErrors([error.diagnostic]) from None
-
-
-def _entries(module: Module, names: list[str] | None) -> list[Declared]:
-    own = {
-        name: declared
-        for name, declared in module.names.items()
-        if declared.module is module
-        and isinstance(declared.node, ast.Model | ast.Variant)
-    }
-    if names is None:
-        named = {d.node.model for d in own.values() if isinstance(d.node, ast.Variant)}
-        used = {n for n in named if n in own and isinstance(own[n].node, ast.Model)}
-        return [d for name, d in own.items() if name not in used and _complete(d)]
-    chosen: list[Declared] = []
-    for name in names:
-        if name not in own:
-            hint = (
-                did_you_mean(name, own) or f"it holds: {', '.join(own) or 'no model'}"
-            )
-            message = f"{module.file.source.name} holds no model named `{name}`"
-            raise SpecErrors([SpecError("E0704", message, hint=hint).diagnostic])
-        chosen.append(own[name])
-    return chosen
-
-
-def _complete(declared: Declared) -> bool:
-    """Whether a model needs no constants; a variant gives them."""
-    if not isinstance(declared.node, ast.Model):
-        return True
-    return all(parameter.default is not None for parameter in declared.node.parameters)
 
 
 def _elaborated(

@@ -73,6 +73,14 @@ def parse_settings(texts: Sequence[str]) -> dict[str, str]:
     return settings
 
 
+def listed(option: str, text: str) -> list[str]:
+    """The names of an option that takes several, `flops,macs`. Raises UsageError for one that is missing."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise click.UsageError(f"{option} leaves a name out: `{text}`")
+    return names
+
+
 def _spec_callback(
     context: click.Context, parameter: click.Parameter, value: str
 ) -> SpecArgument:
@@ -103,42 +111,42 @@ def json_option(command: Command) -> Command:
 
 
 def load_models(spec: SpecArgument, settings: Mapping[str, str]) -> list[Spec]:
-    """The model that was named, or every model of the file or folder.
+    """The model that was named, or every model of the file or folder that needs no other constants.
 
-    Raises SpecErrors with the faults of all files.
+    Raises SpecErrors with the faults of all files, and where there is no model.
     """
     from nnspec import compiler
     from nnspec.diagnostics import Diagnostics, SpecErrors
+    from nnspec.elaboration.entries import no_single
 
-    given = dict(settings)
     if spec.name is not None:
-        return [compiler.load(spec.path, spec.name, settings=given)]
+        return [compiler.load(spec.path, spec.name, settings=settings)]
     models: list[Spec] = []
     faults = Diagnostics()
     for path in spec.files():
         try:
-            models += compiler.load_all(path, settings=given)
+            models += compiler.load_all(path, settings=settings)
         except SpecErrors as errors:
             faults.extend(errors.diagnostics)
     faults.raise_errors()
+    if not models and not os.path.isdir(spec.path):
+        raise compiler.read(spec.path).without_models(settings)
     if not models:
-        raise click.UsageError(
-            f"{spec.path} holds no model that can be built as it is: "
-            "name one, and give its constants, as in file.nns:Name depth=4"
+        raise no_single(
+            f"no file in {spec.path} holds a model that can be made without constants",
+            "name a file, and give the constants, as in `net.nns depth=4`",
         )
     return models
 
 
 def load_model(spec: SpecArgument, settings: Mapping[str, str]) -> Spec:
-    """The one model that SPEC stands for; a usage error if there are several."""
+    """The one model that SPEC stands for. Raises SpecErrors if there is none, or more."""
     models = load_models(spec, settings)
     if len(models) == 1:
         return models[0]
-    names = ", ".join(model.name for model in models[:20]) or "none"
-    raise click.UsageError(
-        f"{spec.path} has {len(models)} models ({names}): "
-        "name one of them, as in file.nns:Name"
-    )
+    from nnspec.elaboration.entries import several
+
+    raise several(spec.path, [model.name for model in models])
 
 
 def refuse_errors(model: Spec) -> None:

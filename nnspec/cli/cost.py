@@ -10,6 +10,7 @@ import click
 from nnspec.cli.arguments import (
     SpecArgument,
     json_option,
+    listed,
     load_models,
     spec_arguments,
     spec_errors_reported,
@@ -157,4 +158,4 @@ def _figures(names: str | None) -> list[Figure]:
         return [figure for figure in FIGURES.values() if figure.usual]
     if names == "all":
         return list(FIGURES.values())
-    return [figure_named(name.strip()) for name in names.split(",")]
+    return [figure_named(name) for name in dict.fromkeys(listed("--figures", names))]

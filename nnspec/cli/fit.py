@@ -61,6 +61,8 @@ def fit(
     from nnspec.explore.fit import Question
     from nnspec.explore.fit import fit as solved
 
+    if inference and name is not None:
+        raise click.UsageError("--inference asks for its peak: leave out --on")
     with spec_errors_reported(as_json):
         limit = _limit(device, memory)
         figure = figure_named(name or (INFERENCE if inference else TRAINING))

@@ -54,4 +54,6 @@ def checkpointed(model: Spec, blocks: str | None) -> Spec:
     """The model with the blocks that were named computed again. Raises `SpecError` for a name that is none."""
     if blocks is None:
         return model
-    return model.checkpointed(*(name.strip() for name in blocks.split(",")))
+    from nnspec.cli.arguments import listed
+
+    return model.checkpointed(*listed("--checkpoint", blocks))

@@ -10,6 +10,7 @@ import click
 from nnspec.cli.arguments import (
     SpecArgument,
     json_option,
+    listed,
     spec_arguments,
     spec_errors_reported,
 )
@@ -73,8 +74,14 @@ def sweep(
 
     if as_csv and as_json:
         raise click.UsageError("give --csv or --json, not both")
+    if svg is not None and not svg.lower().endswith(".svg"):
+        raise click.UsageError(f"`{svg}` should end with .svg")
     with spec_errors_reported(as_json):
         goals = _goals(names)
+        if svg is not None and len(goals) < 2:
+            raise click.UsageError(
+                "--svg draws two figures against each other: name two by --on"
+            )
         figures = tuple(figure.name for figure, _ in goals)
         axes = read_axes(settings)
         task = Task(spec.path, spec.name, figures, setting_of(assumed))
@@ -95,13 +102,15 @@ def _goals(names: str) -> list[tuple[Figure, int]]:
     """Each figure with 1 where less of it is better, -1 where more is."""
     from nnspec.analysis.figures import figure_named
 
-    goals: list[tuple[Figure, int]] = []
-    for name in names.split(","):
-        plain = name.strip()
-        sign = -1 if plain.startswith(_GREATEST) else 1
-        plain = plain.removeprefix(_GREATEST).removeprefix(_LEAST)
-        goals.append((figure_named(plain.removeprefix("cost.")), sign))
-    return goals
+    goals: dict[str, tuple[Figure, int]] = {}
+    for name in listed("--on", names):
+        sign = -1 if name.startswith(_GREATEST) else 1
+        plain = name.removeprefix(_GREATEST).removeprefix(_LEAST)
+        figure = figure_named(plain.removeprefix("cost."))
+        if figure.name in goals:
+            raise click.UsageError(f"--on has `{figure.name}` twice: `{names}`")
+        goals[figure.name] = figure, sign
+    return list(goals.values())
 
 
 class Table:
@@ -164,14 +173,19 @@ class Table:
         return [mark, *(point.values[axis.name] for axis in self.varied), *amounts]
 
     def _counts(self, shown: int) -> str:
-        lines = [f"{len(self.models):,} models, {len(self.best):,} that none beats (*)"]
+        noun = "model" if len(self.models) == 1 else "models"
+        best = f"{len(self.best):,} that none beats (*)"
+        lines = [f"{len(self.models):,} {noun}, {best}"]
         if shown < len(self.models):
             lines[0] += f"; {shown:,} of them shown, all with --csv"
         faults: dict[str, int] = {}
         for point in self.points:
             if point.fault is not None:
                 faults[point.fault] = faults.get(point.fault, 0) + 1
-        lines += [f"{count:,} are no models: {text}" for text, count in faults.items()]
+        lines += [
+            f"{count:,} {'is no model' if count == 1 else 'are no models'}: {text}"
+            for text, count in faults.items()
+        ]
         return "\n".join(lines[:8]) + "\n"
 
     @property
@@ -228,8 +242,8 @@ def _draw(path: str, table: Table, inputs: list[str], force: bool) -> None:
     from nnspec.files import write_generated
     from nnspec.picture.scatter import Mark, scatter
 
-    if len(table.goals) < 2 or not table.models:
-        raise click.UsageError("a picture needs two figures and at least one model")
+    if not table.models:
+        raise click.UsageError("there is no model to draw")
     if not table.is_drawable:
         raise click.UsageError("the figures are too large for a picture")
     marks = [

@@ -252,13 +252,23 @@ def _bind_constants(
         elif parameter.default is not None:
             bound.constants[name] = bound.defaults[name]
         else:
-            raise frame.error(
-                "E0301",
-                f"`{callee.node.name}` needs the constant `{name}`",
-                site.span,
-                hint=f"write `{callee.node.name}({name}=...)`",
-            )
+            raise _missing(frame, callee, name, site)
         inside.names[name] = bound.constants[name]
+
+
+def _missing(frame: Frame, callee: Declared, name: str, site: Site) -> SpecError:
+    node = callee.node
+    assert isinstance(node, ast.Block | ast.Model | ast.Fn)
+    # A model that nothing in the file uses gets its constants from outside.
+    outside = site.span == node.name_span
+    return frame.error(
+        "E0301",
+        f"`{node.name}` needs the constant `{name}`",
+        site.span,
+        hint=f"give it: `{name}=...`"
+        if outside
+        else f"write `{node.name}({name}=...)`",
+    )
 
 
 def _feeding(callee: Declared) -> str:

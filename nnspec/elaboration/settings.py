@@ -13,13 +13,15 @@ from nnspec.elaboration.frame import Builder, Frame
 from nnspec.elaboration.parameter_kinds import check_setting, setting_as_written
 from nnspec.ir.dims import Dim, dim
 from nnspec.ir.graph import Program
-from nnspec.ir.values import Declared, Module, Value
+from nnspec.ir.values import Declared, Module, Traced, Value, kind_of
 from nnspec.modules import Loader
 from nnspec.source import Source
 from nnspec.syntax import ast
 
 # Integers as the language writes them, without anything that must be parsed.
 _PLAIN = re.compile("[1-9][0-9]{0,17}")
+# Floats below are written out where an integer is wanted.
+_LONGEST = 10**15
 
 
 def settled(
@@ -81,7 +83,7 @@ def sizes_of(program: Program, given: Mapping[str, Value]) -> dict[str, int]:
     for name, value in given.items():
         check_size(program, name, value)
         if not isinstance(value, Dim) or not value.is_constant:
-            raise _no_size(name)
+            raise _no_size(name, value)
         found[name] = int(value)
     return found
 
@@ -98,15 +100,22 @@ def check_size(program: Program, name: str, value: Value | int) -> None:
     if isinstance(value, Dim) and not value.is_constant:
         return
     if isinstance(value, bool) or not isinstance(value, int | Dim) or int(value) < 1:
-        raise _no_size(name)
+        raise _no_size(name, value)
     _check_assumed(program, name, int(value))
 
 
-def _no_size(name: str) -> SpecError:
+def _no_size(name: str, value: Value | int) -> SpecError:
+    found, example = kind_of(value) if not isinstance(value, int) else str(value), "8"
+    if isinstance(value, Dim):
+        found = str(value)
+    elif isinstance(value, Traced) and isinstance(value.value, float):
+        found = str(value.value)
+        is_whole = 1 <= value.value < _LONGEST and value.value.is_integer()
+        example = str(int(value.value)) if is_whole else example
     return SpecError(
         "E0705",
-        f"the size `{name}` must be an integer of at least 1",
-        hint=f"write a number, such as `{name}=8`",
+        f"the size `{name}` must be an integer of at least 1, not {found}",
+        hint=f"write a number, such as `{name}={example}`",
     )
 
 

@@ -8,7 +8,7 @@ nothing else are elaborated once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from fractions import Fraction
 
 from nnspec import compiler
@@ -42,7 +42,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The figures at one point, in the order of the task, or why there is no such model."""
+    """The figures at one point, in the order of the task, or why there is no such model.
+
+    The values stand in the order of the axes.
+    """
 
     values: Mapping[str, str]
     figures: tuple[Fraction | int, ...] = ()
@@ -262,10 +265,13 @@ def _in_order(
     models: Sequence[Mapping[str, str]],
     rows: Sequence[Sequence[Point]],
 ) -> list[Point]:
-    """The points in the order of all axes, which may mix constants and sizes."""
+    """The points, and the values of each, in the order of all axes, which may mix constants and sizes."""
     found = {
         tuple(point.values[axis.name] for axis in axes): point
         for row in rows
         for point in row
     }
-    return [found[tuple(values.values())] for values in combinations(axes)]
+    return [
+        replace(found[tuple(values.values())], values=values)
+        for values in combinations(axes)
+    ]

@@ -114,6 +114,28 @@ def test_csv_has_the_whole_and_the_parts(said) -> None:
     assert int(rows[0]["flops"]) == sum(int(row["flops"]) for row in rows[1:])
 
 
+def test_csv_has_every_figure_of_the_whole(said) -> None:
+    names = "macs,intensity,flops,train_peak"
+    text = said("net.nns", "B=2", "--figures", names, "--csv")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    for row in rows:
+        # A peak has parts where every size is known, a quotient and a half nowhere.
+        is_whole, is_known = row["path"] == "", row["model"] == "Small"
+        assert all(row[name] for name in names.split(",")) == is_whole
+        assert bool(row["train_peak"]) == (is_whole or is_known)
+        assert row["flops"]
+    assert {row["model"] for row in rows} == {"Net", "Small"}
+
+
+def test_a_model_gets_the_constants_that_it_needs(said, tmp_path: Path) -> None:
+    path = tmp_path / "wide.nns"
+    path.write_text(
+        "model Wide(width: int) {\n  input x: [B, 4]\n  output y = x -> Linear(width)\n}\n"
+    )
+    (net,) = json.loads(said(str(path), "width=3", "--json"))
+    assert net["parameters"] == 4 * 3 + 3
+
+
 def test_intensity_is_a_quotient(said) -> None:
     names = "flops,bytes_read,bytes_written,intensity"
     (net,) = json.loads(said("net.nns:Small", "B=2", "--figures", names, "--json"))

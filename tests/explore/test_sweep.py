@@ -189,6 +189,26 @@ def test_json_and_csv_hold_every_point(capsys: pytest.CaptureFixture[str]) -> No
     assert [int(row["flops"]) for row in rows] == [p["flops"] for p in found["points"]]
 
 
+def test_columns_hold_what_their_heads_say_whatever_is_given_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = {"B": "2", "T": "8", "width": "48,96", "heads": "4", "depth": "1"}
+    given = [f"{name}={text}" for name, text in settings.items()]
+    assert main(["sweep", f"{GPT2}:GPT2", *given, "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert list(rows[0])[:5] == list(settings)
+    for row, width in zip(rows, ("48", "96"), strict=True):
+        assert {name: row[name] for name in settings} == settings | {"width": width}
+
+
+def test_one_model_is_no_several(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["depth=1", "width=48,50", "heads=12", "B=1", "T=8"]
+    assert main(["sweep", f"{GPT2}:GPT2", *given]) == 0
+    said = capsys.readouterr().out
+    assert "1 model, 1 that none beats" in said
+    assert "1 is no model: " in said
+
+
 def test_the_table_and_the_plot(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*ARGUMENTS[:3], "width=48,50", *ARGUMENTS[4:]]) == 0
     said = capsys.readouterr().out

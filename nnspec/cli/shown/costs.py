@@ -152,20 +152,25 @@ class Costs:
         return {"held": kinds} if kinds else {}
 
     def rows(self, depth: int) -> Iterator[list[str]]:
-        """The whole model and its parts as rows of texts: for CSV."""
+        """The whole model and its parts as rows of texts: for CSV.
+
+        Figures that parts have no share of are left empty for parts.
+        """
         from nnspec.cli.shown.amounts import for_program
 
-        tree = self.parts(self.counted)
-        for row, _ in [(tree, 0), *unfolded(tree, depth)]:
-            amounts = (for_program(row.figures[each.name]) for each in self.counted)
-            yield [
-                self.spec.name,
-                row.path,
-                row.kind,
-                str(row.count),
-                row.output,
-                *map(str, amounts),
-            ]
+        counted = self.counted
+        tree = self.parts(counted)
+        whole = [str(self.value(each).for_program()) for each in self.figures]
+        yield [*self._where(tree), *whole]
+        for row, _ in unfolded(tree, depth):
+            amounts = (
+                str(for_program(row.figures[each.name])) if each in counted else ""
+                for each in self.figures
+            )
+            yield [*self._where(row), *amounts]
+
+    def _where(self, row: SummaryTree) -> list[str]:
+        return [self.spec.name, row.path, row.kind, str(row.count), row.output]
 
     # ---- for people ----------------------------------------------------------------------
 
@@ -341,7 +346,7 @@ def parts_as_csv(models: Sequence[Costs], depth: int) -> str:
 
     paper = io.StringIO()
     writer = csv.writer(paper, lineterminator="\n")
-    names = [each.name for each in models[0].counted] if models else []
+    names = [each.name for each in models[0].figures] if models else []
     writer.writerow(["model", "path", "kind", "count", "output", *names])
     for each in models:
         writer.writerows(each.rows(depth))

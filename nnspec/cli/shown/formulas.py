@@ -54,7 +54,9 @@ class Formulas:
         wanted = [each for each in figures if not (unasked and each.whole is not None)]
         names = None
         if constants != EVERY:
-            names = [name.strip() for name in constants.split(",")]
+            from nnspec.cli.arguments import listed
+
+            names = listed("--in", constants)
         asked = [each.name for each in wanted]
         made = spec.program_with
         forms = closed_forms(analysis, asked, names, optional=asked, made=made)
