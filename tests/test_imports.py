@@ -9,6 +9,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
@@ -77,40 +78,45 @@ LAZY = FRAMEWORKS | ARRAYS | SOLVERS | {"networkx", "rich"}
 
 
 class Import(NamedTuple):
-    """One imported module and where the statement stands."""
+    """One imported module, what of it is named, and where the statement stands."""
 
     module: str
+    names: tuple[str, ...]
     line: int
     at_load: bool
     for_types: bool
 
 
-def imports_of(path: Path) -> Iterator[Import]:
+@cache
+def imports_of(path: Path) -> tuple[Import, ...]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    yield from _imports_below(tree, at_load=True, for_types=False)
+    return tuple(_imports_below(tree, at_load=True, for_types=False))
 
 
 def _imports_below(node: ast.AST, at_load: bool, for_types: bool) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):  # no statement stands in one
+            continue
         in_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
         typing_only = for_types or (
             isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
         )
-        for module in _modules(child):
-            yield Import(module, child.lineno, at_load, for_types)  # type: ignore[attr-defined]
+        for module, names in _modules(child):
+            yield Import(module, names, child.lineno, at_load, for_types)  # type: ignore[attr-defined]
         yield from _imports_below(child, at_load and not in_function, typing_only)
 
 
-def _modules(node: ast.AST) -> list[str]:
+def _modules(node: ast.AST) -> list[tuple[str, tuple[str, ...]]]:
+    """The modules that a statement imports, each with the names that are taken out of it."""
     if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
+        return [(alias.name, ()) for alias in node.names]
     if not isinstance(node, ast.ImportFrom):
         return []
     assert node.level == 0, "relative imports hide where they point"
     base = node.module or ""
     if base == "nnspec":
-        return [f"nnspec.{alias.name}" for alias in node.names]
-    return [base]
+        return [(f"nnspec.{alias.name}", ()) for alias in node.names]
+    return [(base, tuple(alias.name for alias in node.names))]
 
 
 def layer(part: str) -> int | None:
@@ -147,33 +153,36 @@ def against_the_layers(path: Path) -> list[str]:
     return wrong
 
 
-def is_home(path: Path, homes: tuple[str, ...]) -> bool:
-    return any(
+def is_home(path: Path, package: str) -> bool:
+    """Whether a module may import a package."""
+    homes = HOMES.get(package)
+    return homes is None or any(
         named(path) == home or named(path).startswith(f"{home}/") for home in homes
     )
 
 
-@pytest.mark.parametrize("path", modules(), ids=named)
-def test_imports_point_one_way(path: Path) -> None:
-    assert against_the_layers(path) == []
+def test_imports_point_one_way() -> None:
+    wrong = {named(path): against_the_layers(path) for path in modules()}
+    assert {name: found for name, found in wrong.items() if found} == {}
 
 
-@pytest.mark.parametrize("path", modules(), ids=named)
-def test_packages_are_imported_only_in_their_homes(path: Path) -> None:
-    for found in imports_of(path):
-        package = found.module.partition(".")[0]
-        homes = HOMES.get(package)
-        assert homes is None or is_home(path, homes), f"line {found.line}: {package}"
-
-
-@pytest.mark.parametrize("path", modules(), ids=named)
-def test_heavy_packages_are_imported_inside_functions(path: Path) -> None:
-    if part_of(path) == "verify":
-        return
-    eager = [
-        found.module
+def test_packages_are_imported_only_in_their_homes() -> None:
+    astray = [
+        f"{named(path)}, line {found.line}: {found.module}"
+        for path in modules()
         for found in imports_of(path)
-        if found.at_load
+        if not is_home(path, found.module.partition(".")[0])
+    ]
+    assert astray == []
+
+
+def test_heavy_packages_are_imported_inside_functions() -> None:
+    eager = [
+        f"{named(path)}, line {found.line}: {found.module}"
+        for path in modules()
+        for found in imports_of(path)
+        if part_of(path) != "verify"
+        and found.at_load
         and not found.for_types
         and found.module.partition(".")[0] in LAZY
     ]
@@ -194,29 +203,18 @@ def test_the_table_of_operators_is_passed_in(part: str) -> None:
 
 def test_dataclasses_are_those_that_are_made_when_needed() -> None:
     for path in modules():
-        imported = "from dataclasses import" in path.read_text(encoding="utf-8")
-        if imported and named(path) != "records.py":
-            names = [
-                alias.name
-                for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-                if isinstance(node, ast.ImportFrom) and node.module == "dataclasses"
-                for alias in node.names
-            ]
-            assert "dataclass" not in names, f"{path}: import it from nnspec.records"
+        for found in imports_of(path):
+            if found.module == "dataclasses" and named(path) != "records.py":
+                said = f"{path}: import it from nnspec.records"
+                assert "dataclass" not in found.names, said
 
 
 def test_the_parts_of_emitted_programs_are_never_imported() -> None:
     texts = {_dotted(PACKAGE / text) for text in TEXTS}
     for path in modules():
-        named_whole = {found.module for found in imports_of(path)}
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        named_in_part = {
-            f"{node.module}.{alias.name}"
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom)
-            for alias in node.names
-        }
-        assert not texts & (named_whole | named_in_part), named(path)
+        for found in imports_of(path):
+            wholes = {f"{found.module}.{name}" for name in found.names}
+            assert not texts & {found.module, *wholes}, named(path)
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

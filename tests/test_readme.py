@@ -109,7 +109,9 @@ def test_commands_print_what_is_shown(snippet: Snippet, folder: Path):
         assert same(shown, found.stdout + found.stderr), found.stdout + found.stderr
 
 
-@pytest.mark.parametrize("page", ["cost", "devices"])
+@pytest.mark.parametrize(
+    "page", [pytest.param("cost", marks=pytest.mark.slow), "devices"]
+)
 def test_the_costs_in_the_documentation(page: str, tmp_path: Path):
     """A spec that a page shows is in a file of its model's name."""
     text = ROOT.joinpath(f"docs/{page}.md").read_text(encoding="utf-8")

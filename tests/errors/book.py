@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from nnspec.cli.shown.findings import render_all
@@ -34,22 +35,28 @@ class Case:
 
     def found(self) -> Diagnostics:
         """Everything that is said of the spec."""
-        settings = dict(part.split("=", 1) for part in self.settings.split())
-        name = settings.pop("model", None)
-        names = None if name is None else [name]
-        try:
-            specs, found = check_source(Source("spec.nns", self.spec), names, settings)
-            for spec in specs:
-                found.extend(e for e in spec.check().diagnostics if e not in found)
-            return found
-        except SpecErrors as errors:
-            found = Diagnostics()
-            found.extend(errors.diagnostics)
-            return found
+        return _found(self)
 
     def rendered(self) -> str:
         found = self.found()
         return render_all(found, found.suppressed)
+
+
+@cache
+def _found(case: Case) -> Diagnostics:
+    """What is said of the spec of a case, found once for all tests that ask."""
+    settings = dict(part.split("=", 1) for part in case.settings.split())
+    name = settings.pop("model", None)
+    names = None if name is None else [name]
+    try:
+        specs, found = check_source(Source("spec.nns", case.spec), names, settings)
+        for spec in specs:
+            found.extend(e for e in spec.check().diagnostics if e not in found)
+        return found
+    except SpecErrors as errors:
+        found = Diagnostics()
+        found.extend(errors.diagnostics)
+        return found
 
 
 def read(path: Path) -> list[Case]:
