@@ -75,3 +75,32 @@ def test_both_numbers_of_turns_are_names(name):
             found = forms.at(figure, numbers).value
             for sizes in ({"B": 2, "T": 3}, {"B": 5, "T": 16}):
                 assert found.at(sizes) == other.figure(figure).at(sizes), figure
+
+
+DENSE = """
+model M(growth: int = 6, layers: int = 4, stages: int = 3) {
+  input x: [B, 48]
+  for _ in range(stages) {
+    for _ in range(layers) { x = concat([x, x -> dense: Linear(growth)], dim=1) }
+    x = x -> merge: Linear(shape(x)[1] // 2)
+  }
+  output y = x
+}"""
+
+
+def test_a_size_behind_an_inner_loop_is_what_its_last_turn_left():
+    def dense(**numbers: int):
+        settings = {name: str(value) for name, value in numbers.items()}
+        (spec,) = load_source(Source("net.nns", DENSE), None, settings)
+        return spec
+
+    figures = ["parameters", "flops", "bytes_read", "saved_bytes"]
+    forms = dense().closed_forms(*figures)
+    # Half of what is there, rounded down, in each stage: a few stages are no rule for all.
+    assert list(forms.fixed) == ["stages"]
+    for numbers in ({"growth": 3, "layers": 4}, {"growth": 5, "layers": 7}):
+        other = Analysis(dense(**numbers).program)
+        assert forms.holds(numbers)
+        for figure in figures:
+            found = forms.at(figure, numbers).value
+            assert found.at({"B": 3}) == other.figure(figure).at({"B": 3}), figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from nnspec.analysis.generic.congruences import without_certain_remainders
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Atom, Dim, DimError, Size, dim, symbol
 from nnspec.records import dataclass
@@ -44,11 +45,14 @@ class Condition:
         turns = tuple((each.symbol, each.first, each.stop.key) for each in self.turns)
         return (self.operator, self.left.key, self.right.key, turns)
 
+    def symbols(self) -> set[str]:
+        """The names in it, and of the turns that it speaks of."""
+        names = self.left.symbols() | self.right.symbols()
+        return {*names, *(n for each in self.turns for n in each.stop.symbols())}
+
     def within(self, turns: Turns) -> Condition:
         """The condition, in each of the turns that its sides speak of."""
-        names = self.left.symbols() | self.right.symbols()
-        names |= {name for each in self.turns for name in each.stop.symbols()}
-        if turns.symbol not in names:
+        if turns.symbol not in self.symbols():
             return self
         return replace(self, turns=(turns, *self.turns))
 
@@ -138,6 +142,7 @@ def remaining(
     for name, (least, _) in bounds.items():
         assumptions = assumptions.with_lower(name, least)
     rest = [each for each in found.values() if not each.is_certain(assumptions)]
+    rest = without_certain_remainders(rest)
     rest = _without_implied(_strictest(rest), assumptions)
     return (
         *(

@@ -2,20 +2,20 @@
 
 The first few turns and the last one may be unlike the others; they are run by themselves (`plans.PLANS`). For
 the rest, `induction.py` shows that one holds for any number of turns. Where every other turn does something
-else, two of them are taken as one (`plans.PERIODS`), for loops whose turns come out even.
+else, two of them are taken as one (`plans.PERIODS`), for loops whose turns come out even; of every third or fourth as many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.generic.bodies import Body, Part
 from nnspec.analysis.generic.conditions import Condition, remaining
-from nnspec.analysis.generic.courses import Unlike, arithmetic, geometric
+from nnspec.analysis.generic.courses import Unlike
 from nnspec.analysis.generic.gathered import Element, Lists, Open, elements_of
 from nnspec.analysis.generic.induction import Planned
-from nnspec.analysis.generic.plans import PERIODS, Plan
+from nnspec.analysis.generic.plans import Plan, plans
 from nnspec.analysis.generic.reasons import UNLIKE
 from nnspec.analysis.generic.values import Progression, Unsaid
 from nnspec.ir.assumptions import Assumptions
@@ -50,17 +50,20 @@ class Turning:
         if isinstance(iterable, Progression) and self._may_be_alike(iterable):
             found = self._planned(iterable)
             if found is not None:
+                self._name_sizes(self.turns)
                 return found
-        return self._one_by_one(iterable)
+        parts = self._one_by_one(iterable)
+        self._name_sizes(self.turns)
+        return parts
 
     def _planned(self, range_: Progression) -> list[Part] | None:
         """The parts by the first plan whose turns are alike however many there are; else by the best that goes.
 
         Turns may be alike but for what hangs on a rate that is 0 in some of them. Last comes that it is a condition
-        for each turn that it is like the others.
+        for each turn that it is like the others, if one turn more can be so, too.
         """
         possible: dict[int, Plan] = {}
-        for plan in self._plans():
+        for plan in plans(self.turns, self.tracer.remainders):
             start = _Start(self.activation)
             found = self._tried(range_, plan)
             if found is None:
@@ -70,24 +73,29 @@ class Turning:
             if holds and Body(tuple(parts)).is_certain:
                 return self._taken(found)
             start.again()
-            if holds or plan.period == 1:
+            if holds or (plan.period == 1 and self._has_more(range_, conditions)):
                 possible.setdefault(1 if holds else 2, plan)
         if not possible:
             return None
         return self._taken(self._tried(range_, possible[min(possible)]) or ([], []))
 
+    def _has_more(self, range_: Progression, conditions: Iterable[Condition]) -> bool:
+        """Whether conditions hold with one more turn of the loop, too, as far as constants alone decide that."""
+        count = range_.count.generic
+        known = self.constants.known
+        numbers = {name: known[name] for name in count.symbols() & known.keys()}
+        more = {**known, **{name: number + 1 for name, number in numbers.items()}}
+        bound = {turns.symbol for each in conditions for turns in each.turns}
+        return all(
+            each.holds(more)
+            for each in conditions
+            if each.symbols() <= known.keys() | bound
+        )
+
     def _taken(self, found: tuple[list[Part], list[Condition]]) -> list[Part]:
         parts, conditions = found
         self.constants.conditions += conditions
         return parts
-
-    def _plans(self) -> Iterator[Plan]:
-        for period, plans in PERIODS.items():
-            for guess in (arithmetic, geometric):
-                for first, last in plans:
-                    plan = Plan(first, last, period, guess)
-                    if plan.rounds(self.turns) is not None:
-                        yield plan
 
     def _may_be_alike(self, range_: Progression) -> bool:
         is_generic = not range_.count.generic.is_constant
@@ -181,11 +189,9 @@ class Turning:
         self, turn: int, element: Any, *, is_one_of_many: bool = False
     ) -> list[Part]:
         """The parts of one turn, its variables and what it carries known by their names."""
-        names, outer = self.activation.names, self.activation.outer
+        outer = self.activation.outer
         self._bind(turn, element)
-        for name, values in self.loop.carried.items():
-            for axis, size in enumerate(self.activation.type_of(values[turn]).shape):
-                names[f"{name}.{axis}@{self.loop.uid}"] = size
+        self._name_sizes(turn)
         hidden = dict(self.activation.hidden)
         self.activation.nested += 1
         self.activation.outer = outer if is_one_of_many else (*outer, turn)
@@ -201,6 +207,12 @@ class Turning:
             self.activation.outer = outer
             shown = self.activation.taken[self.loop, turn].keys() & hidden.keys()
             self.activation.hidden |= {value: hidden[value] for value in shown}
+
+    def _name_sizes(self, turn: int) -> None:
+        """The sizes of what the loop carries have their names before each turn, and behind the last one."""
+        for name, values in self.loop.carried.items():
+            for axis, size in enumerate(self.activation.type_of(values[turn]).shape):
+                self.activation.names[f"{name}.{axis}@{self.loop.uid}"] = size
 
     def _bind(self, turn: int, element: Any) -> None:
         names = self.activation.names

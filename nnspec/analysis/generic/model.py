@@ -18,9 +18,10 @@ from nnspec.analysis.generic.conditions import (
 from nnspec.analysis.generic.constants import Constants
 from nnspec.analysis.generic.names import items_of
 from nnspec.analysis.generic.parts import Part, parts_of, restored
+from nnspec.analysis.generic.plans import names_of_periods
 from nnspec.analysis.generic.powers import shrinks
 from nnspec.analysis.generic.quotients import Quotients
-from nnspec.analysis.generic.reasons import UNLIKE
+from nnspec.analysis.generic.reasons import PERIOD, UNDECIDED, UNLIKE
 from nnspec.analysis.generic.sums import Sums
 from nnspec.analysis.generic.trace import Activation, Outcome, Tracer, Unrolled
 from nnspec.analysis.setting import Setting
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 LENGTH = "len("
 DIVIDED = "a power of a number is divided by it so often"
-UNDECIDED = "what is done in memory hangs on its value"
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,9 @@ class Generic:
         self._program = program
         self._uses = Uses(program, setting)
         self._asked = asked
-        self._named = named
-        self._known = known_of(named)
+        self._periods = names_of_periods(program)
+        self._named = [each for each in named if each.name not in self._periods]
+        self._known = known_of(self._named)
         self.parts = parts_of(program, self._known.keys())
         self._unrolled = dict(unrolled)
         self._ran: tuple[Outcome, Running] | None = None
@@ -221,11 +222,15 @@ class Generic:
         known = {name: int(value) for name, value in asked.items()}
         pinned, rest = _pinned(conditions, known)
         numbers |= {name: number for name, (number, _) in pinned.items()}
-        kept = (n for n in known if n not in self._known and not n.startswith(LENGTH))
+        kept = {
+            name: PERIOD if name in self._periods else UNDECIDED
+            for name in known
+            if name not in self._known and not name.startswith(LENGTH)
+        }
         fixed = {name: because for name, (_, because) in pinned.items()}
         return Found(
             {n: _put(value, numbers, self.parts) for n, value in figures.items()},
-            dict.fromkeys(kept, UNDECIDED) | fixed,
+            kept | fixed,
             rest,
             self._plain,
         )

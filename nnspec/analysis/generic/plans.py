@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from nnspec.analysis.generic.courses import Guess
-from nnspec.ir.dims import Dim
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from nnspec.analysis.generic.courses import Guess, arithmetic, geometric
+from nnspec.ir.dims import Dim, symbol
+from nnspec.ir.graph import Branch, Function, Program, walk
+from nnspec.ir.terms import Term, Traced
+from nnspec.ops.checked import fields_of
 from nnspec.records import dataclass
 
 PLANS = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 0))
@@ -11,6 +17,9 @@ PLANS = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 0))
 
 PERIODS = {1: PLANS, 2: ((0, 0), (1, 0), (2, 0), (0, 1), (1, 1))}
 """After how many turns a loop may do the same again, each with the plans for it."""
+
+LONGEST = 16
+"""After more turns a loop is not looked at whether it does the same again."""
 
 TURN, ROUND = "turn@", "round@"
 """Symbols of the number of a turn, and of several that are taken as one, begin so."""
@@ -61,3 +70,75 @@ class Repetition:
     count: Dim
     period: int
     loop: str
+
+
+def plans(turns: int, remainders: Iterable[int]) -> Iterator[Plan]:
+    """How a loop of so many turns may be divided, as it is tried.
+
+    Besides after one and after two turns, loops do the same again after as many as a remainder is taken by.
+    """
+    found: dict[int, tuple[tuple[int, int], ...]] = dict(PERIODS)
+    for period in remainders:
+        found[period] = tuple((first, (turns - first) % period) for first in (0, 1))
+    for period, tried in found.items():
+        for guess in (arithmetic, geometric):
+            for first, last in tried:
+                plan = Plan(first, last, period, guess)
+                if plan.rounds(turns) is not None:
+                    yield plan
+
+
+def remainders(program: Program) -> list[int]:
+    """By which numbers a program takes remainders (`i % 3 == 2`), as far as they are periods that `PERIODS` has not."""
+    found: set[int] = set()
+    for function in program.functions.values():
+        known = _integers(program) if function is program.main else {}
+        divisors = (divisor.at(known).constant for _, divisor in _divisions(function))
+        found |= {each for each in divisors if each and each <= LONGEST}
+    return sorted(found - PERIODS.keys())
+
+
+def names_of_periods(program: Program) -> set[str]:
+    """The constants by which a model divides numbers of turns with a remainder: `(i + 1) % every == 0`."""
+    known = _integers(program)
+    return {
+        name
+        for dividend, divisor in _divisions(program.main)
+        if any("@" in name for name in dividend.symbols())
+        for name in divisor.symbols() & known.keys()
+        if divisor == symbol(name) and 1 < int(known[name]) <= LONGEST
+    }
+
+
+def _integers(program: Program) -> dict[str, Dim]:
+    """The constants of a model that are integers."""
+    values = {each.name: each.value for each in program.main.parameters}
+    return {name: value for name, value in values.items() if isinstance(value, Dim)}
+
+
+def _values(function: Function) -> Iterator[Any]:
+    """What a function decides and computes in constants."""
+    for item in walk(function.structure):
+        if isinstance(item, Branch):
+            yield item.condition
+    for node in function.nodes:
+        yield from node.terms.values()
+        yield from node.arguments.values()
+        if node.op is not None:
+            yield from (getattr(node.op, name) for name in fields_of(type(node.op)))
+
+
+def _divisions(function: Function) -> Iterator[tuple[Dim, Dim]]:
+    """What is divided with a remainder in a function, and by what, as they are written."""
+    waiting = list(_values(function))
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, tuple):
+            waiting += value
+        elif isinstance(value, Traced):
+            waiting.append(value.term)
+        elif isinstance(value, Dim | Term):
+            for atom in (value.generic if isinstance(value, Dim) else value).atoms():
+                if atom.kind == "%":
+                    yield atom.arguments[0], atom.arguments[1]
+                waiting.append(atom.opaque)

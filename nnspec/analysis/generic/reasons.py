@@ -4,6 +4,8 @@ COMPARED = "a condition of the spec compares it"
 COUNTED = "a list of that many elements is made"
 COMPUTED = "something is computed from it that no formula of integers says"
 RULED = "an operator does something else for other values"
+UNDECIDED = "what is done in memory hangs on its value"
+PERIOD = "after so many turns a loop does the same again"
 PLACED = "it says which element of a list is taken"
 
 UNLIKE = "the turns of its loop are unlike"

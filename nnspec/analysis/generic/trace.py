@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from nnspec.analysis.generic.bodies import (
@@ -20,6 +21,7 @@ from nnspec.analysis.generic.bodies import (
 )
 from nnspec.analysis.generic.constants import Constants
 from nnspec.analysis.generic.facts import Facts
+from nnspec.analysis.generic.plans import remainders
 from nnspec.analysis.generic.reasons import RULED
 from nnspec.analysis.generic.stretching import decisions
 from nnspec.analysis.generic.values import Unsaid, names_in
@@ -102,6 +104,11 @@ class Tracer:
     _made: dict[tuple[Use, str, str], Outcome] = field(
         default_factory=dict[tuple[Use, str, str], Outcome]
     )
+
+    @cached_property
+    def remainders(self) -> list[int]:
+        """By which numbers the program takes remainders: its loops may do the same again after so many turns."""
+        return remainders(self.uses.program)
 
     def traced(
         self, use: Use, names: Mapping[str, Any], inputs: tuple[Any, ...]
