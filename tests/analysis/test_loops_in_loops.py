@@ -6,7 +6,9 @@ import pytest
 
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.generic.closed import is_sum
+from nnspec.analysis.generic.normal import divides
 from nnspec.compiler import load_source
+from nnspec.ir.dims import dim, symbol
 from nnspec.source import Source
 
 FIGURES = [
@@ -104,3 +106,22 @@ def test_a_size_behind_an_inner_loop_is_what_its_last_turn_left():
         for figure in figures:
             found = forms.at(figure, numbers).value
             assert found.at({"B": 3}) == other.figure(figure).at({"B": 3}), figure
+
+
+N, M = symbol("n"), symbol("m")
+
+
+@pytest.mark.parametrize(
+    ("number", "value", "does"),
+    [
+        (2, N * (N + 1), True),
+        (2, N * M + N, False),
+        (3, dim(4) ** N - 1, True),
+        (3, dim(4) ** N + 1, False),
+        (16, N + 15, False),
+        (6, N * (N + 1) * (2 * N + 1), True),
+    ],
+    ids=str,
+)
+def test_what_leaves_no_remainder_does_so_everywhere(number, value, does):
+    assert divides(number, value) is does

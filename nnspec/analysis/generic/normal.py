@@ -4,23 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from itertools import cycle, islice, product
 from math import lcm
+from random import Random
 from typing import TypeAlias
 
 from nnspec.analysis.generic.powers import Powers, collected, divided, spread
 from nnspec.analysis.memory.peaks import pruned, reduced, thinned
-from nnspec.ir.dims import Atom, Dim, Monomial, maximum, polynomial, rebuilt
+from nnspec.ir.dims import (
+    Atom,
+    Dim,
+    DimError,
+    Monomial,
+    maximum,
+    numbers,
+    polynomial,
+    rebuilt,
+)
 from nnspec.ir.dims.polynomials import multiplied_monomials as multiplied
 
 Table: TypeAlias = Mapping[Monomial, Fraction]
 """The coefficients of products, without numbers in exponents."""
 
 
+TRIED = 4096
+"""At so many places at most it is seen whether a division leaves a remainder."""
+
+
 class Normal:
-    """Writes amounts in one way. Quotients that are not sizes (`is_size`) come from sums, and leave no remainder."""
+    """Writes amounts in one way. Quotients that leave no remainder anywhere, as sums have them, are products like others.
+
+    Those that are sizes (`is_size`) stay as they are.
+    """
 
     def __init__(self, is_size: Callable[[Atom], bool]) -> None:
         self._is_size = is_size
+        self._exact: dict[Atom, bool] = {}
 
     def written(self, amount: Dim) -> Dim:
         """An amount in this way."""
@@ -58,7 +77,36 @@ class Normal:
     def _is_exact(self, atom: Atom) -> bool:
         if atom.kind != "//" or atom.arguments[1].constant is None:
             return False
-        return not self._is_size(atom)
+        if atom not in self._exact:
+            above, below = atom.arguments
+            self._exact[atom] = not self._is_size(atom) and divides(int(below), above)
+        return self._exact[atom]
+
+
+def divides(number: int, value: Dim) -> bool:
+    """Whether a number divides a value, whatever its names are.
+
+    A polynomial repeats itself with them, and so does a power of a number in its exponent, so that all of a
+    period of each are enough; where these are too many, some by chance stand for them.
+    """
+    scales = {a.symbol: a.scale for a in value.atoms() if a.kind == "symbol"}
+    count, chance = number ** len(scales), Random(0)
+    places = product(range(1, number + 1), repeat=len(scales))
+    if count > TRIED:
+        drawn = (chance.randint(1, number) for _ in cycle([None]))
+        places = (tuple(islice(drawn, len(scales))) for _ in range(TRIED))
+    tried = 0
+    for place in places:
+        found = zip(scales.items(), place, strict=True)
+        try:
+            left = numbers.number(value, {n: s * at for (n, s), at in found}) % number
+        except DimError:
+            # A power has no value where its exponent is negative.
+            continue
+        if left:
+            return False
+        tried += 1
+    return tried > 0
 
 
 class Written:
