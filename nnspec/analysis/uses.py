@@ -123,11 +123,7 @@ class Inside:
 
     def is_frozen(self, node: Node) -> bool:
         """Whether the weights of a node are not trained."""
-        if self.use.frozen or node.marks.frozen:
-            return True
-        return (
-            node.callee is not None and self.program.functions[node.callee].marks.frozen
-        )
+        return self.use.frozen or self.program.is_frozen(node)
 
     def callee(self, node: Node) -> Use:
         """The use of the function that a node calls."""
@@ -168,7 +164,7 @@ class Inside:
         """The values that need a gradient: what depends on a trained weight or on such an input."""
         inputs = values_of(self.function.inputs)
         found = {v for v, needs in zip(inputs, self.use.needs, strict=True) if needs}
-        frozen = self._frozen_paths()
+        frozen = self.program.frozen_paths(self.function)
         for node in self.function.nodes:
             found.update(self._needed_results(node, found, frozen))
         return frozenset(found)
@@ -197,13 +193,6 @@ class Inside:
     def _trains(self, node: Node) -> bool:
         weights = self.function.node_weights(node).values()
         return not self.is_frozen(node) and any(each.trainable for each in weights)
-
-    def _frozen_paths(self) -> frozenset[Path]:
-        return frozenset(
-            node.path
-            for node in self.function.nodes
-            if node.owns and self.is_frozen(node)
-        )
 
     def _reached(self) -> frozenset[int]:
         """The values through which the loss depends on what needs a gradient."""

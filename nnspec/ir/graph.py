@@ -393,6 +393,18 @@ class Program:
         marked = node.marks.checkpoint or callee.marks.checkpoint
         return marked and not self.keeps_statistics(callee)
 
+    def is_frozen(self, node: Node) -> bool:
+        """Whether the weights that a node owns are not trained, wherever its function is used (`@frozen`)."""
+        if node.marks.frozen:
+            return True
+        return node.callee is not None and self.functions[node.callee].marks.frozen
+
+    def frozen_paths(self, function: Function) -> frozenset[Path]:
+        """The instances of a function whose weights are not trained, wherever these are read."""
+        return frozenset(
+            node.path for node in function.nodes if node.owns and self.is_frozen(node)
+        )
+
     @property
     def recomputes_any(self) -> bool:
         """Whether anything is computed again in the backward pass."""

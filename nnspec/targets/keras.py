@@ -23,7 +23,6 @@ from nnspec.targets.plan import ClassPlan
 from nnspec.targets.writing.classes import (
     constructor_arguments,
     documentation,
-    frozen_parts,
     is_refusal,
     tensor_parameters,
 )
@@ -52,6 +51,9 @@ class KerasDialect:
         self, entries: Sequence[tuple[str, Expr]], parameters: bool = False
     ) -> Expr:
         return tree.Dict(tuple(entries))
+
+    def frozen(self, part: Expr) -> Statement:
+        return Assign((part.attribute("trainable"),), Literal(False))
 
     def shape(self, tensor: Expr) -> Expr:
         return ops.shape(tensor)
@@ -88,7 +90,8 @@ def _methods(plan: ClassPlan) -> list[Statement]:
     )
     checks = [s for s in made if is_refusal(s)]
     others = [s for s in made if not is_refusal(s)]
-    whole = (opening, *checks, *_stored(plan), *others, *_frozen(plan))
+    frozen = [dialect.frozen(SELF)] if plan.function.marks.frozen else []
+    whole = (opening, *checks, *_stored(plan), *others, *frozen)
     recompute = Argument("recompute", Name("bool"), Literal(False))
     arguments = (
         Argument("self"),
@@ -163,14 +166,6 @@ def _config(plan: ClassPlan) -> Function:
     return Function(
         "get_config", (Argument("self"),), Name("dict"), (Return((value,)),)
     )
-
-
-def _frozen(plan: ClassPlan) -> list[Statement]:
-    """Weights that are not trained."""
-    return [
-        Assign((part.attribute("trainable"),), Literal(False))
-        for part in frozen_parts(plan, "keras")
-    ]
 
 
 __all__ = ["KerasDialect", "write_class"]

@@ -23,7 +23,6 @@ from nnspec.targets.writing.classes import (
     Tensors,
     constructor_arguments,
     documentation,
-    frozen_parts,
     is_refusal,
     tensor_parameters,
 )
@@ -57,6 +56,9 @@ class TorchDialect:
     ) -> Expr:
         made = nn.ParameterDict if parameters else nn.ModuleDict
         return made(tree.Dict(tuple(entries))) if entries else made()
+
+    def frozen(self, part: Expr) -> Statement:
+        return Evaluate(part.method("requires_grad_", False))
 
     def shape(self, tensor: Expr) -> Expr:
         return tensor.attribute("shape")
@@ -125,7 +127,8 @@ def _init(
     body += [statement for statement in made if not is_refusal(statement)]
     if constructor.deferred.resets:
         body.append(Evaluate(SELF.method("reset_parameters")))
-    body += _frozen(plan)
+    if plan.function.marks.frozen:
+        body.append(constructor.dialect.frozen(SELF))
     return Function("__init__", arguments, NONE, tuple(body))
 
 
@@ -151,12 +154,6 @@ def _stored(plan: ClassPlan, keys: Sequence[str]) -> list[Statement]:
             attribute = tree.Attribute(SELF, plan.attribute(parameter, "torch"))
             found.append(Assign((attribute,), Name(parameter.name)))
     return found
-
-
-def _frozen(plan: ClassPlan) -> list[Statement]:
-    """Weights that are not trained."""
-    parts = frozen_parts(plan, "torch")
-    return [Evaluate(part.method("requires_grad_", False)) for part in parts]
 
 
 def _train(plan: ClassPlan) -> Function:

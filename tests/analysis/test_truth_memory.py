@@ -46,7 +46,12 @@ def without_dropout(model: Any) -> None:
 
 
 def compare(
-    spec: Spec, dropout: str, *, real: bool = False, attention: str = "fused"
+    spec: Spec,
+    dropout: str,
+    *,
+    real: bool = False,
+    attention: str = "fused",
+    policy: str = "fp32",
 ) -> None:
     """Saved bytes are equal; peaks are within 2 % in training and 5 % in inference.
 
@@ -54,6 +59,7 @@ def compare(
     """
     import contextlib
 
+    import torch
     from torch._subclasses import FakeTensorMode
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -61,12 +67,17 @@ def compare(
     from tests.analysis.counted import inputs_of
 
     sizes = chosen(spec)
-    setting = Setting.named(dropout=dropout, attention=attention)
+    setting = Setting.named(dropout=dropout, attention=attention, policy=policy)
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     analysis = Analysis(spec.program, setting)
     kernels = ["MATH"] if attention == "materialised" else list(FUSED)
     mode = contextlib.nullcontext() if real else FakeTensorMode()
     with mode, sdpa_kernel([getattr(SDPBackend, each) for each in kernels]):
-        model, inputs = measured.built(spec), inputs_of(spec, sizes)
+        model = measured.built(spec, dtype=dtype[policy])
+        inputs = [
+            each.to(dtype[policy]) if each.is_floating_point() else each
+            for each in inputs_of(spec, sizes)
+        ]
         if dropout == "off":
             without_dropout(model)
         inference = measured.inference_peak(model, inputs)
@@ -228,10 +239,80 @@ def test_the_way_back_through_steps(layers: str) -> None:
         assert abs(known - truly) <= 4, name
 
 
+FROZEN = {
+    "a table that is a head, too": """ input t: i64[B, T]
+    @frozen
+    e = Embedding(40, 12)
+    x = t -> e -> Linear(24) -> relu -> Linear(12)
+    output y = x -> Linear(40, bias=false, weight=e.weight)""",
+    "a kernel that is read": """ input x: [B, 3, 9, 9]
+    @frozen
+    n = Conv(3, 3, padding=1, bias=false)
+    y = x -> Conv(3, 3, padding=1) -> n -> relu -> n
+    output z = y * sum(n.weight * n.weight)""",
+    "a trained table in a frozen layer": """ input t: i64[B, T]
+    e = Embedding(40, 12)
+    x = t -> e -> Linear(12)
+    @frozen
+    x = x -> Linear(40, weight=e.weight)
+    output y = x -> Linear(5)""",
+    "layers of a loop": """ input x: [B, 30]
+    for i in range(4) {
+      @frozen
+      y = x -> fixed: Linear(30) -> tanh
+      x = x + (y -> trained: Linear(30))
+    }
+    output y = x""",
+}
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("name", FROZEN)
+def test_frozen_weights(name: str) -> None:
+    """They have no gradient and ask for nothing to be kept, whoever reads them."""
+    from tests.analysis.counted import counted_flops
+    from tests.ir.models import spec as of_text
+
+    spec = of_text(f"model M {{{FROZEN[name]} }}")
+    compare(spec, "configured")
+    sizes = chosen(spec)
+    products = int(Analysis(spec.program).figure("training_flops").at(sizes))
+    assert products == counted_flops(spec, sizes)["training_flops"]
+
+
 @pytest.mark.framework
 @pytest.mark.parametrize("path", ["language/gpt2.nns", "language/t5.nns"])
 def test_attention_by_matrix_products(path: str) -> None:
     compare(smallest(ROOT / "specs" / path), "configured", attention="materialised")
+
+
+ATTENDING = {
+    "dropout": "attention(q, k, v, dropout=0.2)",
+    "a mask": "attention(q, k, v, mask=unsqueeze(m, 1), causal=true, dropout=0.1)",
+    "a trained bias": """attention(q, k, v, dropout=0.1,
+      bias=take(Param([2, 31]), clip(arange(T) - unsqueeze(arange(T), 1) + 15, 0, 30), dim=1))""",
+    "a mask and nothing dropped": "attention(q, k, v, mask=unsqueeze(m, 1))",
+}
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("attention", ["fused", "materialised"])
+@pytest.mark.parametrize("name", ATTENDING)
+def test_attention_in_half_precision(name: str, attention: str) -> None:
+    """Its products are in float32, and so is what is kept of them; masks are taken as they are."""
+    from tests.ir.models import spec as of_text
+
+    spec = of_text(
+        f"""model M {{
+  input x: [B, T, 16]
+  input m: bool[B, T, T]
+  q, k, v = x -> Linear(48) -> rearrange("b t (n h d) -> n b h t d", n=3, h=2) -> unstack
+  y = {ATTENDING[name]}
+  output z = y -> rearrange("b h t d -> b t (h d)") -> Linear(4)
+}}"""
+    )
+    for policy in ("bf16", "fp16"):
+        compare(spec, "configured", policy=policy, attention=attention)
 
 
 @pytest.mark.framework

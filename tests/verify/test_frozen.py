@@ -58,6 +58,33 @@ FROZEN = {
     "head.hidden_norm",
 }
 LIVE = {"first", "live_norm", "free", "head.norm", "head.logits"}
+IN_LOOPS = """
+block Given(x: [B, D], kernel: [D, D]) {
+  @frozen
+  shift = Param([D], init=init.ones)
+  @frozen
+  x = x -> given: Linear(D, weight=kernel) -> tanh
+  return x * shift
+}
+model Stacked(depth: int = 3) {
+  input x: [B, 6]
+  kernel = Param([6, 6], init=init.orthogonal())
+  for i in range(depth) {
+    x = x -> live: Linear(6) -> tanh
+    @frozen
+    x = x -> fixed: Linear(6) -> norm: BatchNorm -> tanh
+    if i == 1 {
+      @frozen
+      x = x -> once: Linear(6) -> tanh
+    }
+    x = (x, kernel) -> blocks: Given
+    @frozen
+    scale = Param([6], init=init.ones)
+    x = x * scale
+  }
+  output y = x -> last: Linear(2)
+}
+"""
 DROPPING = """
 @frozen
 model Dropping {
@@ -156,6 +183,29 @@ def test_both_agree(backend: str) -> None:
     report = read(TEXT, "Frozen").verify(backends=(backend,))
     assert report.ok, report.failures
     assert {"gradients", "statistics"} <= {check.name for check in report.checks}
+
+
+@pytest.mark.parametrize("target", ["torch", "keras"])
+def test_what_a_loop_makes_is_frozen_too(target: str) -> None:
+    """Layers in lists and tables, and weights that are attributes of their own."""
+    spec = read(IN_LOOPS, "Stacked")
+    if target == "torch":
+        weights = spec.torch().named_parameters()
+        trained = {
+            name.removesuffix(".weight").removesuffix(".bias")
+            for name, value in weights
+            if value.requires_grad
+        }
+    else:
+        built: Any = spec.keras()
+        built(np.ones((2, 6), np.float32))
+        paths = {entry.variable: entry.path for entry in weight_map(spec.program)}
+        trained = {
+            paths[each.path.removeprefix(f"{built.name}/")]
+            for each in built.trainable_variables
+        }
+    assert trained == {"kernel", "live.0", "live.1", "live.2", "last"}
+    assert spec.cost().trainable == 36 + 3 * 42 + 14
 
 
 def test_dropout_of_what_is_frozen_still_drops() -> None:

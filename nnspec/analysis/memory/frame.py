@@ -64,6 +64,8 @@ class Frame:
         self.machine = machine
         self.function = function
         self.frozen = frozen
+        # Instances whose weights are not trained, whoever reads them.
+        self.fixed = calls.program.frozen_paths(function)
         self.outputs = values_of(function.outputs)
         self.plan = Plan(function)
         self.mattering = _mattering(function, self.outputs, used)
@@ -405,7 +407,8 @@ class Frame:
         size = self.machine.bytes(kind.shape, kind.dtype)
         storage = Storage(self.machine, size, state=True)
         tensor = Tensor(storage, kind.shape, strides, kind.dtype)
-        if self.machine.recording and not self._is_frozen(node):
+        frozen = self._is_frozen(node) or node.path in self.fixed
+        if self.machine.recording and not frozen:
             key = (node.path, name)
             if key not in self.leaves:
                 self.leaves[key] = Leaf(key, True, kind.shape, strides)

@@ -13,7 +13,7 @@ from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.statements import Argument, Function, If, Raise, Return, Statement
 from nnspec.records import dataclass
-from nnspec.targets.names import Names, function_name, safe_local, safe_name
+from nnspec.targets.names import Names, function_name, safe_local
 from nnspec.targets.plan import ClassParameter, ClassPlan
 from nnspec.targets.spelling import spell_literal
 
@@ -207,17 +207,6 @@ def instance(program: Program, plan: ClassPlan, *more: Expr) -> Expr:
     positional = tuple(value for key, value in given if key is None)
     keywords = tuple((key, value) for key, value in given if key is not None)
     return tree.Call(Name(plan.name), (*positional, *more), keywords)
-
-
-def frozen_parts(plan: ClassPlan, target: str) -> list[Expr]:
-    """What of an instance is not trained: `self` where all of it is frozen, and frozen layers."""
-    own = Name("self")
-    steps = (item for item in plan.items if isinstance(item, merged.Step))
-    labels = dict.fromkeys(
-        safe_name(step.label, target) for step in steps if step.frozen and step.owns
-    )
-    layers = [tree.Attribute(own, label) for label in labels]
-    return [own, *layers] if plan.function.marks.frozen else list[Expr](layers)
 
 
 def is_refusal(statement: Statement) -> bool:

@@ -112,6 +112,7 @@ class Constructor:
                 if not self.deferred.reset(one, made, place):
                     yield from self._filled(made, place)
                 yield from self._built(step, place)
+                yield from self._frozen(one, place)
 
     # ---- the rest ----
 
@@ -172,11 +173,13 @@ class Constructor:
                 yield Assign((place,), value)
                 yield from self._filled_in_list(step, construct, key, place)
                 yield from self._built(step, place)
+                yield from self._frozen(step, place)
             elif key in containers:
                 place = containers[key][-1]
                 yield Evaluate(containers[key].method("append", value))
                 yield from self._filled_in_list(step, construct, key, place)
                 yield from self._built(step, place)
+                yield from self._frozen(step, place)
             else:
                 attribute = tree.Attribute(
                     Name("self"), safe_name(key, self.dialect.target)
@@ -188,6 +191,7 @@ class Constructor:
                 if not self.deferred.reset(step, construct, attribute):
                     yield from self._filled(construct, attribute)
                 yield from self._built(step, attribute, late=self.builds_late)
+                yield from self._frozen(step, attribute)
 
     def _filled_in_list(
         self, step: merged.Step, construct: Construct, key: str, place: Expr
@@ -221,6 +225,11 @@ class Constructor:
         else:
             yield built
 
+    def _frozen(self, step: merged.Step, place: Expr) -> Iterator[Statement]:
+        """Says of a layer that its weights are not trained."""
+        if step.frozen and step.owns:
+            yield self.dialect.frozen(place)
+
     def _make_late(
         self, step: merged.Step, construct: Construct, attribute: Expr
     ) -> None:
@@ -229,6 +238,8 @@ class Constructor:
             construct.value, lambda part: name if isinstance(part, LayerName) else None
         )
         self.deferred.make(Assign((attribute,), self.deferred.spelled(value)))
+        for statement in self._frozen(step, attribute):
+            self.deferred.make(statement)
 
     def made(self, step: merged.Step, construct: Construct) -> Expr:
         """The expression that makes a layer."""
@@ -338,7 +349,7 @@ class Constructor:
         if own[0][1].resets or own[0][1].is_parameter or self._is_read_behind(loop):
             return None
         step, construct = own[0]
-        if step.label in self.read_first:
+        if step.label in self.read_first or step.frozen:
             return None
         attribute = tree.Attribute(
             Name("self"), safe_name(step.label + construct.suffix, self.dialect.target)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import nnspec.targets.merged as merged
 from nnspec.pycode.expressions import Expr
+from nnspec.pycode.statements import Statement
 
 # ---- how a target says the few things that the two say differently ----
 
@@ -41,6 +42,10 @@ class ConstructorDialect(Target, Lists, Protocol):
 
     def generated(self, element: Expr, target: Expr, iterable: Expr) -> Expr:
         """A list of submodules by a comprehension."""
+        ...
+
+    def frozen(self, part: Expr) -> Statement:
+        """Says that the weights of a layer, or of all of them, are not trained."""
         ...
 
 
