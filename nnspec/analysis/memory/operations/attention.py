@@ -86,8 +86,6 @@ def _materialised(
     """Scores of every query with every key, and their softmax, stand in memory, in float32 at least."""
     given = q.dtype
     q, k, v = (convert(machine, each, machine.precise) for each in (q, k, v))
-    if mask is not None:
-        mask = convert(machine, mask, machine.precise)
     scaled = multiply(machine, q, 0.5)
     if is_causal:
         mask = machine.empty(_square(q, k), q.dtype)
@@ -104,7 +102,11 @@ def _materialised(
     weights = OUTPUT(machine, weights)
     if rate != 0:
         weights = dropped(machine, weights)
-    return convert(machine, matmul(machine, weights, v), given)
+    # The kernel gives the weights back as well, in the type of its inputs.
+    also = convert(machine, weights, given)
+    result = convert(machine, matmul(machine, weights, v), given)
+    del also
+    return result
 
 
 def _square(q: Tensor, k: Tensor) -> Sizes:

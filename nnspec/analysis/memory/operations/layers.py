@@ -32,6 +32,7 @@ from nnspec.analysis.memory.operations.pooling import (
 from nnspec.analysis.memory.operations.products import linear
 from nnspec.analysis.memory.operations.views import sum_to
 from nnspec.ir.dims import ONE
+from nnspec.ir.types import DType
 
 
 def linear_layer(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
@@ -59,8 +60,8 @@ def is_dropping(machine: Machine, layer: Layer) -> bool:
 
 
 def dropped(machine: Machine, x: Tensor) -> Tensor:
-    """Dropout of each element: the mask is kept."""
-    mask = empty_like(x, machine.mask)
+    """Dropout of each element: the mask is kept, of the type of what it masks unless it is one of truth values."""
+    mask = empty_like(x, x.dtype if machine.mask is DType.FLOAT else machine.mask)
     result = fresh(x, mask, dtype=x.dtype)
     machine.record((x,), (result,), (mask,), lambda grad, kept: (_masked(grad, kept),))
     return result
