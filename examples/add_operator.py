@@ -18,11 +18,11 @@ from safetensors.numpy import load
 from safetensors.torch import save
 
 import nnspec
-from nnspec.compiler import Spec
 from nnspec.ir.types import TensorType
 from nnspec.ops import OPS
 from nnspec.ops.base import Io, NoFlops, OpError, require_float
 from nnspec.pycode.expressions import Expr, Namespace
+from nnspec.spec import Spec
 
 SPEC = str(Path(__file__).with_name("fnet.nns"))
 

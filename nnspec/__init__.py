@@ -10,15 +10,16 @@ from __future__ import annotations
 # Not from `typing`: importing the package imports nothing.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from nnspec.compiler import Spec, load, load_all
+    from nnspec.compiler import load, load_all
     from nnspec.diagnostics import Diagnostic, SpecErrors
+    from nnspec.spec import Spec
 
 __version__ = "0.1.0"
 __all__ = ["Diagnostic", "Spec", "SpecErrors", "__version__", "load", "load_all"]
 
 _HOMES = {
     "Diagnostic": "nnspec.diagnostics",
-    "Spec": "nnspec.compiler",
+    "Spec": "nnspec.spec",
     "SpecErrors": "nnspec.diagnostics",
     "load": "nnspec.compiler",
     "load_all": "nnspec.compiler",

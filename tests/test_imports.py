@@ -30,6 +30,7 @@ LAYERS = (
     {"passes", "analysis"},
     {"picture", "placement", "targets"},
     {"verify", "distributed"},
+    {"spec"},
     {"compiler"},
     {"explore"},
     {"cli"},

@@ -14,7 +14,7 @@ import click
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
-    from nnspec.compiler import Spec
+    from nnspec.spec import Spec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nnspec.analysis.timing.device import Device
     from nnspec.analysis.timing.kernels import Mode
     from nnspec.analysis.timing.measurements import Measurement
-    from nnspec.compiler import Spec
+    from nnspec.spec import Spec
 
 BUILT_IN = "builtin:"
 MEASURED = ("fp32", "bf16", "fp16", "mixed_bf16", "mixed_fp16")

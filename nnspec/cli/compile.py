@@ -22,10 +22,10 @@ from nnspec.cli.settings import checkpoint_option, checkpointed
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
-    from nnspec.compiler import Spec, Target
     from nnspec.diagnostics import Diagnostic
     from nnspec.placement.mesh.plan import MeshPlan
     from nnspec.placement.plan import Plan
+    from nnspec.spec import Spec, Target
 
 TARGETS = ("torch", "keras")
 BACKENDS = ("tensorflow", "jax", "torch")

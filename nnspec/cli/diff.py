@@ -17,7 +17,7 @@ from nnspec.cli.arguments import (
 
 if TYPE_CHECKING:
     from nnspec.analysis.difference import Change, Difference
-    from nnspec.compiler import Spec
+    from nnspec.spec import Spec
 
 _MARKS = {"added": "+", "removed": "-", "changed": "~", "inside": " ", "same": " "}
 

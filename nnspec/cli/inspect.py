@@ -18,8 +18,8 @@ from nnspec.cli.arguments import (
 
 if TYPE_CHECKING:
     from nnspec.analysis.summary import SummaryTree
-    from nnspec.compiler import Spec
     from nnspec.ir.graph import Program
+    from nnspec.spec import Spec
 
 UNFOLDED = 2
 

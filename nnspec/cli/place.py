@@ -21,10 +21,10 @@ from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
-    from nnspec.compiler import Spec
     from nnspec.placement.mesh.plan import MeshPlan
     from nnspec.placement.model import ModelGraph
     from nnspec.placement.plan import Plan
+    from nnspec.spec import Spec
 
 OBJECTIVES = ("fit", "latency", "throughput", "train")
 SCHEDULES = (

@@ -10,9 +10,9 @@ from nnspec.diagnostics import SpecError
 if TYPE_CHECKING:
     from nnspec.analysis.analysis import Analysis
     from nnspec.analysis.setting import Setting
-    from nnspec.compiler import Spec
     from nnspec.placement.clusters.cluster import Cluster
     from nnspec.placement.mesh.plan import MeshPlan
+    from nnspec.spec import Spec
 
 
 def place_mesh(

@@ -12,11 +12,11 @@ from nnspec.diagnostics import Diagnostic, SpecError, SpecErrors
 
 if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
-    from nnspec.compiler import Spec
     from nnspec.placement.clusters.cluster import Cluster
     from nnspec.placement.mesh.plan import MeshPlan
     from nnspec.placement.model import ModelGraph, Pin
     from nnspec.placement.plan import Plan
+    from nnspec.spec import Spec
 
 MOST_BYTES = 64 * 2**20
 

@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
-    from nnspec.compiler import Spec
+    from nnspec.spec import Spec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

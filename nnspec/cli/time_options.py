@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from nnspec.analysis.setting import Setting
     from nnspec.analysis.timing.training import Budget
-    from nnspec.compiler import Spec
+    from nnspec.spec import Spec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Given = Mapping[str, str | None]

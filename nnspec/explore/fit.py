@@ -15,11 +15,11 @@ from nnspec import compiler
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import Measured
 from nnspec.analysis.setting import Setting
-from nnspec.compiler import Spec
 from nnspec.diagnostics import SpecError, SpecErrors, did_you_mean
 from nnspec.ir.dims import Atom, Dim, symbol
 from nnspec.ir.dims.numbers import number
 from nnspec.records import dataclass
+from nnspec.spec import Spec
 
 LARGEST = 2**62
 # A constant is tried at no larger value: a model of a million layers has to be elaborated.

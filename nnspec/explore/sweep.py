@@ -16,13 +16,13 @@ from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import Measured
 from nnspec.analysis.generic.closed import closed_forms, is_sum
 from nnspec.analysis.setting import Setting
-from nnspec.compiler import Spec
 from nnspec.diagnostics import SpecError, SpecErrors
 from nnspec.explore.axes import Axis, combinations
 from nnspec.explore.counts import loop_counts
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims.numbers import number
 from nnspec.records import dataclass
+from nnspec.spec import Spec
 
 # From so many elaborations on, they are shared out among processes.
 WORTH_SHARING = 64

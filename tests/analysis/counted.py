@@ -10,8 +10,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from nnspec.compiler import Spec
 from nnspec.ir.types import DType
+from nnspec.spec import Spec
 from tests.analysis.measured import built
 
 

@@ -14,8 +14,8 @@ from nnspec.analysis.generic.bodies import key_of
 from nnspec.analysis.generic.closed import ClosedForms, closed_forms
 from nnspec.analysis.generic.names import differs_only, with_numbers
 from nnspec.analysis.generic.reals import Real
-from nnspec.compiler import Spec
 from nnspec.ir.dims import dim, symbol
+from nnspec.spec import Spec
 from tests.ir.models import program, spec
 
 SWIN = f"{Path(__file__).parents[2]}/specs/vision/swin.nns"

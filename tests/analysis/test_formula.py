@@ -21,11 +21,11 @@ from nnspec.analysis.formula.source import (
     python_source,
 )
 from nnspec.analysis.formula.tree import Formula, Name, names_of
-from nnspec.compiler import OPS
 from nnspec.diagnostics import Diagnostics
 from nnspec.elaboration.elaboration import Elaboration
 from nnspec.ir.dims import Dim, DimError, dim, maximum, minimum, symbol, total
 from nnspec.modules import Loader
+from nnspec.ops import OPS
 from nnspec.source import Source
 from tests.analysis import latex
 from tests.ir.expressions import NAMES, POINTS, SYMBOLS, TREES, Tree, build, evaluate

@@ -18,9 +18,10 @@ from nnspec.analysis.timing.kernels import MODES, Kernel, Kernels, Mode
 from nnspec.analysis.timing.latency import SECOND, Latency, Workload, update
 from nnspec.analysis.timing.roofline import Duration, Factors, Roofline
 from nnspec.cli.main import main
-from nnspec.compiler import Spec, load_source
+from nnspec.compiler import load_source
 from nnspec.diagnostics import SpecError
 from nnspec.source import Source
+from nnspec.spec import Spec
 
 OWN = """\
 title = "round figures"

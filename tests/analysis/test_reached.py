@@ -11,8 +11,9 @@ from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.reached import WithoutGradient
 from nnspec.analysis.setting import Setting
 from nnspec.cli.main import main
-from nnspec.compiler import Spec, load_source
+from nnspec.compiler import load_source
 from nnspec.source import Source
+from nnspec.spec import Spec
 
 TEXT = """
 block Residual(x: [B, C, T], skips: int) {

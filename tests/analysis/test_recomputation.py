@@ -16,7 +16,7 @@ from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.exactness import remarks
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.summary import summary
-from nnspec.compiler import Spec
+from nnspec.spec import Spec
 from tests.ir.models import spec as of_text
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ import pytest
 
 import nnspec
 from nnspec.analysis.analysis import Analysis
-from nnspec.compiler import Spec
+from nnspec.spec import Spec
 from tests.analysis.counted import counted_flops
 from tests.specs.figures import ALL, Figures
 

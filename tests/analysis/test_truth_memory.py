@@ -12,8 +12,8 @@ import pytest
 import nnspec
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.setting import Setting
-from nnspec.compiler import Spec
 from nnspec.passes.checkpoint import Checkpoint
+from nnspec.spec import Spec
 from tests.ir.models import program
 
 ROOT = Path(__file__).parents[2]

@@ -14,8 +14,8 @@ import pytest
 import nnspec
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.memory.variables import Plan, Variables
-from nnspec.compiler import Spec
 from nnspec.ir.graph import Function, values_of
+from nnspec.spec import Spec
 from tests.ir.models import spec as of_text
 
 ROOT = Path(__file__).parents[2]

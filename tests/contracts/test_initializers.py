@@ -11,9 +11,10 @@ import pytest
 from distributions import distance, fault, normal, sum_of_uniforms, truncated, uniform
 from initializer_cases import CHOSEN, DEFAULTS, SUM, Case
 
-from nnspec.compiler import Spec, load_source
+from nnspec.compiler import load_source
 from nnspec.ops.weight_steps import SumPair, undo
 from nnspec.source import Source
+from nnspec.spec import Spec
 from nnspec.targets import emitted
 from nnspec.targets.weights import WeightEntry, weight_map
 from nnspec.verify.orders import all_to_physical

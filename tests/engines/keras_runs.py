@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nnspec.compiler import Spec
+from nnspec.spec import Spec
 from nnspec.targets import emit
 from nnspec.targets.writing.classes import factory_name
 from tests.engines.specs import MLP, UNET, gpt2, spec_of

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnspec.compiler import Spec, load_source
+from nnspec.compiler import load_source
 from nnspec.source import Source
+from nnspec.spec import Spec
 
 ROOT = Path(__file__).parents[2]
 

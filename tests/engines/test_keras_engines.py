@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from nnspec.compiler import Spec
 from nnspec.diagnostics import SpecError
+from nnspec.spec import Spec
 from nnspec.targets.engines.keras_engines import (
     emit_data_parallel,
     emit_mirrored,

@@ -13,8 +13,8 @@ from typing import Any, cast
 from unittest.mock import patch
 
 from nnspec.analysis.sharding.plan import TensorPlan
-from nnspec.compiler import Spec
 from nnspec.placement.mesh.pipelines import Schedule, orders
+from nnspec.spec import Spec
 from nnspec.targets import emit
 from nnspec.targets.engines.communication import Step, Traffic
 from nnspec.targets.engines.shares import held

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nnspec.compiler import Target, load_source
+from nnspec.compiler import load_source
 from nnspec.diagnostics import SpecError
 from nnspec.source import Source
+from nnspec.spec import Target
 from tests.hostile.cases import model
 
 CASES: list[tuple[str, str, set[Target]]] = [

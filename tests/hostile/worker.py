@@ -17,8 +17,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from nnspec.cli.main import main
-from nnspec.compiler import Spec, Target, load_all
+from nnspec.compiler import load_all
 from nnspec.diagnostics import SpecError, SpecErrors
+from nnspec.spec import Spec, Target
 from tests.hostile import groups
 from tests.hostile.cases import Case
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from nnspec.compiler import Spec, load_source
+from nnspec.compiler import load_source
 from nnspec.ir.graph import Program
 from nnspec.source import Source
+from nnspec.spec import Spec
 
 
 def spec(text: str, **settings: str) -> Spec:

@@ -9,7 +9,6 @@ import pytest
 
 import nnspec
 from nnspec.cli.main import main
-from nnspec.compiler import Target
 from nnspec.diagnostics import Severity
 from nnspec.ir.graph import Marks, Program, dotted
 from nnspec.ir.json import program_from_json, program_to_json
@@ -17,6 +16,7 @@ from nnspec.ir.show import show_program
 from nnspec.ir.unheeded import unheeded
 from nnspec.ir.view import flat_view
 from nnspec.ops import OPS
+from nnspec.spec import Target
 from tests.ir.models import spec
 
 ROOT = Path(__file__).parents[2]

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from nnspec.analysis.cost import cost
-from nnspec.compiler import Spec
 from nnspec.diagnostics import SpecError, SpecErrors
 from nnspec.ir.json import ProgramError, program_from_json, program_to_json
 from nnspec.ir.view import flat_view
 from nnspec.ops import OPS
+from nnspec.spec import Spec
 from nnspec.targets import emit
 from tests.ir.models import program
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnspec.compiler import Spec, load_all, load_source
+from nnspec.compiler import load_all, load_source
 from nnspec.picture.faces import SHAPE
 from nnspec.picture.letters import pitch_width, plain, shortened
 from nnspec.picture.scene import Figure, Scene
 from nnspec.source import Source
+from nnspec.spec import Spec
 
 SPECS = sorted(Path("specs").rglob("*.nns"))
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnspec.compiler import Spec, load
+from nnspec.compiler import load
 from nnspec.ir.types import tensor
 from nnspec.picture.cards import Family, Row
 from nnspec.picture.geometry import STRAIGHT
@@ -18,6 +18,7 @@ from nnspec.picture.outline import Card, Level, Outlet, Outline, Wire
 from nnspec.picture.outlining import outline
 from nnspec.picture.scene import Scene, Stroke, arrange
 from nnspec.picture.skeleton import MOST_JOINTS, TooLarge, skeleton
+from nnspec.spec import Spec
 from tests.picture.pictures import (
     Rectangle,
     card_of,

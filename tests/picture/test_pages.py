@@ -10,12 +10,13 @@ import pytest
 
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.typical import typical_sizes
-from nnspec.compiler import Spec, load
+from nnspec.compiler import load
 from nnspec.picture import FORMATS
 from nnspec.picture.opening import opened
 from nnspec.picture.outlining import outline
 from nnspec.picture.page import graph_page
 from nnspec.picture.scene import Scene, arrange
+from nnspec.spec import Spec
 from tests.picture.browser import Page, page
 from tests.picture.pictures import every_model, model
 from tests.picture.test_writers import HOSTILE, hostile

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from nnspec.analysis.analysis import Analysis
-from nnspec.compiler import Spec, load_source
+from nnspec.compiler import load_source
 from nnspec.diagnostics import SpecErrors
 from nnspec.ir.dims import ZERO
 from nnspec.picture.cards import Family
@@ -16,6 +16,7 @@ from nnspec.picture.outlining import outline
 from nnspec.picture.panels import Panels
 from nnspec.picture.scene import arrange
 from nnspec.source import Source
+from nnspec.spec import Spec
 from tests.picture import dot_grammar
 from tests.picture.pictures import scenes
 from tests.picture.test_layout import assert_nothing_overlaps

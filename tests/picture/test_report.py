@@ -15,10 +15,11 @@ from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import FIGURES
 from nnspec.analysis.setting import Setting
 from nnspec.cli.main import main
-from nnspec.compiler import Spec, load
+from nnspec.compiler import load
 from nnspec.ir.dims import ZERO
 from nnspec.picture.outlining import outline
 from nnspec.picture.panels import Panels
+from nnspec.spec import Spec
 from tests.picture.pictures import every_model, model
 
 MODELS = every_model()

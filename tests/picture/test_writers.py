@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from nnspec.cli.main import USAGE, main
-from nnspec.compiler import Spec, load
+from nnspec.compiler import load
 from nnspec.picture import FORMATS, picture
 from nnspec.picture.cards import Row
 from nnspec.picture.letters import plain
@@ -18,6 +18,7 @@ from nnspec.picture.opening import opened
 from nnspec.picture.outline import Outline
 from nnspec.picture.outlining import outline
 from nnspec.picture.style import sheet
+from nnspec.spec import Spec
 from tests.picture import dot_grammar
 from tests.picture.pictures import every_model
 

@@ -12,7 +12,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from nnspec.compiler import Spec
+from nnspec.spec import Spec
 
 COUNT = "num_batches_tracked"
 

@@ -13,7 +13,7 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 import nnspec  # noqa: E402
-from nnspec.compiler import Spec  # noqa: E402
+from nnspec.spec import Spec  # noqa: E402
 from tests.reference import carry  # noqa: E402
 from tests.reference.libraries import bert, gpt2, llama, torchvision_models  # noqa: E402
 from tests.reference.programs import PROGRAMS, example  # noqa: E402

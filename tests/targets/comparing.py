@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nnspec.compiler import Spec
+from nnspec.spec import Spec
 from nnspec.targets import emitted
 from nnspec.verify.build import import_source
 from nnspec.verify.samples import draw_inputs

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from nnspec.compiler import Spec, load_source
+from nnspec.compiler import load_source
 from nnspec.ir.graph import Node
 from nnspec.ir.json import program_from_json, program_to_json
 from nnspec.ops import OPS
 from nnspec.source import Source
+from nnspec.spec import Spec
 from nnspec.targets import emit, emitted
 from nnspec.verify.build import import_source
 from tests.targets.comparing import agree

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from nnspec.compiler import Spec, load_source
+from nnspec.compiler import load_source
 from nnspec.diagnostics import SpecError, SpecErrors
 from nnspec.source import Source
+from nnspec.spec import Spec
 from nnspec.targets import emit
 from nnspec.targets.file import emit_programs
 from tests.targets.comparing import agree

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from nnspec.compiler import Spec, load_source
+from nnspec.compiler import load_source
 from nnspec.ir.json import program_from_json, program_to_json
 from nnspec.ops import OPS
 from nnspec.source import Source
+from nnspec.spec import Spec
 from nnspec.targets import emit
 
 TARGETS = ("torch", "keras")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nnspec.compiler import Spec, load_source
+from nnspec.compiler import load_source
 from nnspec.diagnostics import SpecError
 from nnspec.source import Source
+from nnspec.spec import Spec
 from nnspec.targets import emit
 
 TARGETS = ("torch", "keras")

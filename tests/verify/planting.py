@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nnspec.compiler import Spec, load_source
+from nnspec.compiler import load_source
 from nnspec.ops import OPS
 from nnspec.ops.base import KerasWeight, Operator, replaced
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Namespace, expression
 from nnspec.source import Source
+from nnspec.spec import Spec
 from nnspec.targets.lowering import Construct, NodeIo
 
 ops = Namespace("ops")

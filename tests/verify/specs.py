@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from nnspec.compiler import Spec, load_source
+from nnspec.compiler import load_source
 from nnspec.source import Source
+from nnspec.spec import Spec
 
 
 def spec_of(text: str, **settings: str) -> Spec:

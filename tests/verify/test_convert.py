@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from nnspec.compiler import Spec
 from nnspec.diagnostics import SpecErrors
+from nnspec.spec import Spec
 from nnspec.targets.weights import weight_map
 from tests.verify import specs
 from tests.verify.specs import spec_of

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnspec.compiler import Spec, load_source
+from nnspec.compiler import load_source
 from nnspec.source import Source
+from nnspec.spec import Spec
 from nnspec.targets.weights import weight_map
 
 pytestmark = pytest.mark.framework

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nnspec.targets
-from nnspec.compiler import Spec
+from nnspec.spec import Spec
 from nnspec.targets import emitted
 from nnspec.verify import VerifyReport
 from tests.verify import specs

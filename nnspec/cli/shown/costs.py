@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from nnspec.analysis.figures import Figure, Measured
     from nnspec.analysis.setting import Setting
     from nnspec.analysis.summary import SummaryTree
-    from nnspec.compiler import Spec
     from nnspec.ir.dims import Dim
+    from nnspec.spec import Spec
 
 # What the parts are compared by: the first of these that is shown.
 _SHARED = ("flops", "backward_flops", "parameters", "saved_bytes")

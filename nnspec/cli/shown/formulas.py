@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nnspec.analysis.formula.source import Definition
     from nnspec.analysis.formula.tree import Formula
     from nnspec.analysis.generic.closed import ClosedForms
-    from nnspec.compiler import Spec
+    from nnspec.spec import Spec
 
 FORMATS = ("text", "latex", "python", "javascript")
 EVERY = "all"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nnspec.analysis.timing.forecast import Forecast
     from nnspec.analysis.timing.kernels import Mode
     from nnspec.analysis.timing.training import Budget, Training
-    from nnspec.compiler import Spec
+    from nnspec.spec import Spec
 
 TITLES: Mapping[Mode, str] = {"forward": "forward pass", "training": "training step"}
 BOUND = (
