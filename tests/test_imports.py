@@ -54,7 +54,6 @@ HOMES = {
         "placement",
     ),
     **dict.fromkeys(SOLVERS, ("placement",)),
-    "rich": ("cli/render.py",),
     "networkx": ("ir", "placement"),
     "lark": ("syntax/generate.py",),
     "click": ("cli",),
@@ -74,7 +73,7 @@ TEXTS = {
 }
 """Parts of emitted programs: read as text, never imported."""
 
-LAZY = FRAMEWORKS | ARRAYS | SOLVERS | {"networkx", "rich"}
+LAZY = FRAMEWORKS | ARRAYS | SOLVERS | {"networkx"}
 """Packages that are imported inside functions only (save in verify)."""
 
 

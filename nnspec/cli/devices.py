@@ -83,11 +83,16 @@ def _page(device: Device) -> str:
 
     from nnspec.cli.render import table
     from nnspec.cli.shown.text import visible
+    from nnspec.cli.shown.wrapping import line_width
 
     rows = [[name, each.text, each.source] for name, each in device.stated().items()]
     heading = f"{visible(device.name)}: {visible(device.title)}"
     sources = [
-        fill(visible(f"{name}: {text}"), width=96, subsequent_indent="  ")
+        fill(
+            visible(f"{name}: {text}"),
+            width=min(96, line_width()),
+            subsequent_indent="  ",
+        )
         for name, text in device.sources.items()
     ]
     drawn = table(("figure", "value", "source"), rows, numeric=(1,))

@@ -93,28 +93,33 @@ def _text(before: Spec, after: Spec, found: Difference, depth: int) -> str:
     if found.is_empty:
         return f"{title}\nno difference\n"
     sizes = _sizes(before, after)
-    pieces = [title, _figures(found, sizes)]
+    pieces = [title, _figures(before, after, found, sizes)]
     parts = _parts(found, sizes, depth)
     pieces.append(parts or "the parts are the same\n")
     return "\n".join(pieces)
 
 
-def _figures(found: Difference, sizes: Mapping[str, int]) -> str:
+def _figures(
+    before: Spec, after: Spec, found: Difference, sizes: Mapping[str, int]
+) -> str:
     from nnspec.analysis.difference import growth
     from nnspec.analysis.figures import figure_named
     from nnspec.cli.render import table
-    from nnspec.cli.shown.amounts import amount
+    from nnspec.cli.shown.maxima import figure_amount
+    from nnspec.cli.shown.tables import Formula
 
     rows: list[list[str]] = []
     for name, (one, other) in found.figures.items():
         figure = figure_named(name)
         if one != other and figure.usual:
-            values = (amount(one, figure.unit), amount(other, figure.unit))
+            sides = ((one, before.program), (other, after.program))
+            values = (Formula(figure_amount(v, figure.unit, p)) for v, p in sides)
             rows.append([figure.title, *values, growth(one, other, sizes)])
     if not rows:
         return "every figure is the same\n"
     change = f"change{_at(sizes)}"
-    return table(("figure", "before", "after", change), rows, numeric=(3,))
+    headings = ("figure", "before", "after", change)
+    return table(headings, rows, numeric=(3,), on_page=True)
 
 
 def _at(sizes: Mapping[str, int]) -> str:

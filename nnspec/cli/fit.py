@@ -117,12 +117,15 @@ def _text(
     found: Fit, vary: str, figure: Figure, limit: Fraction, device: str | None
 ) -> str:
     from nnspec.cli.shown.amounts import formula
+    from nnspec.cli.shown.wrapping import line_width, wrapped
 
     shown = _apart([found.figure, found.next_figure, limit], figure)
     place = device or "the memory"
     lines: list[str] = []
     if found.formula is not None:
-        lines.append(f"{figure.title}: {formula(found.formula.value)}")
+        title = f"{figure.title}: "
+        parts = wrapped(formula(found.formula.value), line_width() - len(title))
+        lines += [title + parts[0], *(" " * len(title) + part for part in parts[1:])]
     if found.value is None:
         lines.append(
             f"does not fit: at {vary}={found.smallest} it takes {shown(found.next_figure)}, "

@@ -1,15 +1,11 @@
-"""Where the output goes: streams that cannot fail on a character, colours, tables.
-
-The only module that imports rich, and only when a table is drawn. Rich never sees text
-of a spec as markup: every cell is a `Text` of visible characters.
-"""
+"""Where the output goes: streams that cannot fail on a character, colours, tables."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -22,7 +18,6 @@ _ANSI = {
     "frame": "34",
     "hint": "1;36",
 }
-_UNBOUNDED_WIDTH = 1000
 
 
 def prepare_streams() -> None:
@@ -94,75 +89,28 @@ def coloured(text: str, role: str) -> str:
 
 
 def table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int] = ()
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numeric: Sequence[int] = (),
+    *,
+    on_page: bool = False,
 ) -> str:
     """A table as text, columns `numeric` to the right.
 
-    It is as wide as it needs; on a terminal no wider than that, cells being clipped.
+    It is as wide as it needs; on a terminal, and `on_page`, no wider than that: on more lines, never cut off.
     """
-    if sys.stdout is not None and sys.stdout.isatty():
-        return _drawn_table(headings, rows, numeric)
-    return _aligned_table(headings, rows, numeric)
+    from nnspec.cli.shown.tables import table
+    from nnspec.cli.shown.wrapping import line_width
 
-
-def _aligned_table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int]
-) -> str:
-    """What nobody watches needs no terminal's width, and not the library that knows it."""
-    from nnspec.cli.shown.text import cells, visible
-
-    shown = [[visible(cell) for cell in row] for row in (headings, *rows)]
-    columns = list(zip(*shown, strict=True))
-    widths = [max(map(cells, column)) for column in columns]
-    rule = ("─" if _encodes("─") else "-") * (sum(widths) + 3 * (len(widths) - 1))
-    head, *body = (_aligned(row, widths, numeric, cells) for row in shown)
-    return "".join(f"{line}\n" for line in (head, rule, *body))
-
-
-def _aligned(
-    row: Sequence[str],
-    widths: Sequence[int],
-    numeric: Sequence[int],
-    cells: Callable[[str], int],
-) -> str:
-    filled: list[str] = []
-    for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
-        room = " " * (width - cells(cell))
-        filled.append(room + cell if number in numeric else cell + room)
-    return "   ".join(filled).rstrip()
-
-
-def _drawn_table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int]
-) -> str:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from nnspec.cli.shown.text import visible
-
-    drawn = Table(
-        box=box.SIMPLE_HEAD if _encodes("─") else box.ASCII,
-        show_edge=False,
-        pad_edge=False,
-        header_style="bold" if has_colours(sys.stdout) else "none",
+    bold = has_colours(sys.stdout)
+    return table(
+        headings,
+        rows,
+        numeric,
+        width=line_width() if on_page else _width(),
+        rule=shown_as("─", "-"),
+        head=(lambda line: f"\x1b[1m{line}\x1b[0m") if bold else str,
     )
-    for number, heading in enumerate(headings):
-        justify = "right" if number in numeric else "left"
-        drawn.add_column(heading, justify=justify, no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        drawn.add_row(*(Text(visible(cell)) for cell in row))
-    paper = io.StringIO()
-    console = Console(
-        file=paper,
-        width=_width(),
-        force_terminal=has_colours(sys.stdout),
-        color_system="standard" if has_colours(sys.stdout) else None,
-        legacy_windows=False,
-    )
-    console.print(drawn)
-    return "".join(f"{line.rstrip()}\n" for line in paper.getvalue().split("\n")[:-1])
 
 
 PLOT_WIDTH, PLOT_HEIGHT = 64, 16
@@ -175,25 +123,27 @@ def plot(
     in_bytes: tuple[bool, bool] = (False, False),
 ) -> str:
     """Points as characters, those that are `True` in another one; axes as in the picture."""
+    from nnspec.cli.shown.wrapping import line_width
     from nnspec.picture.scatter import Scale
 
     dot, best, rule = "·●│" if _encodes("·●│") else ".*|"
     of_x, of_y = in_bytes
-    across = Scale.over([p[0] for p in points], 0, PLOT_WIDTH - 1, in_bytes=of_x)
     up = Scale.over([p[1] for p in points], PLOT_HEIGHT - 1, 0, in_bytes=of_y)
+    names = [up.label(up.high), *[""] * (PLOT_HEIGHT - 2), up.label(up.low)]
+    margin = max(len(name) for name in names)
+    wide = min(PLOT_WIDTH, line_width() - margin - 2)
+    across = Scale.over([p[0] for p in points], 0, wide - 1, in_bytes=of_x)
     cells: dict[tuple[int, int], str] = {}
     for one, other, is_best in sorted(points, key=lambda point: point[2]):
         place = (round(up.place(other)), round(across.place(one)))
         cells[place] = best if is_best else cells.get(place, dot)
-    names = [up.label(up.high), *[""] * (PLOT_HEIGHT - 2), up.label(up.low)]
-    margin = max(len(name) for name in names)
     lines = [f"{y}"]
     for row in range(PLOT_HEIGHT):
-        line = "".join(cells.get((row, column), " ") for column in range(PLOT_WIDTH))
+        line = "".join(cells.get((row, column), " ") for column in range(wide))
         lines.append(f"{names[row]:>{margin}} {rule}{line.rstrip()}")
     low, high = across.label(across.low), across.label(across.high)
-    lines.append(f"{' ' * margin}  {low}{high:>{PLOT_WIDTH - len(low)}}")
-    lines.append(f"{' ' * margin}  {x:^{PLOT_WIDTH}}".rstrip())
+    lines.append(f"{' ' * margin}  {low}{high:>{wide - len(low)}}")
+    lines.append(f"{' ' * margin}  {x:^{wide}}".rstrip())
     return "\n".join(lines) + "\n"
 
 
@@ -211,9 +161,10 @@ def shown_as(drawn: str, plain: str) -> str:
     return drawn if _encodes(drawn) else plain
 
 
-def _width() -> int:
+def _width() -> int | None:
+    """How wide a table may be: as the terminal, if somebody looks at one."""
     if sys.stdout is None or not sys.stdout.isatty():
-        return _UNBOUNDED_WIDTH
+        return None
     import shutil
 
     return max(1, shutil.get_terminal_size().columns)

@@ -434,6 +434,13 @@ class Program:
                     waiting.append(self.functions[node.callee])
         return False
 
+    def has_weights(self, function: Function, node: Node) -> bool:
+        """Whether what a node of a function applies, or something in it, has weights."""
+        if node.callee is None:
+            return bool(function.node_weights(node))
+        callee = self.functions[node.callee]
+        return any(self.has_weights(callee, part) for part in callee.instances())
+
     def callees(self, function: Function) -> Iterator[Function]:
         """The functions that a function calls, each once, in order of first call."""
         seen: set[str] = set()

@@ -6,7 +6,7 @@ and its results. Names and sizes are those of the whole program.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from nnspec.ir.dims import Dim
@@ -116,11 +116,11 @@ def _marks(marks: Marks) -> str:
     return "".join(f"  {text}" for text in texts)
 
 
-def show_operator(operator: Operator) -> str:
-    """`Linear(features=64)`: an operator with the arguments that it was given."""
-    given = operator.given
+def show_operator(operator: Operator, shown: Callable[[Any], str] | None = None) -> str:
+    """`Linear(features=64)`: an operator with the arguments that it was given, each as `shown`."""
+    given, shown = operator.given, shown or show_value
     fields = [name for name in fields_of(type(operator)) if name in given]
-    texts = [f"{name}={show_value(getattr(operator, name))}" for name in fields]
+    texts = [f"{name}={shown(getattr(operator, name))}" for name in fields]
     return (
         f"{type(operator).op_name()}({', '.join(texts)})"
         if texts

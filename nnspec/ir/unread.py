@@ -13,7 +13,7 @@ def unread_layers(program: Program) -> Iterator[Node]:
     for function in program.functions.values():
         alive = _alive(function)
         for node in function.instances():
-            if node.path not in alive and _has_weights(program, function, node):
+            if node.path not in alive and program.has_weights(function, node):
                 yield node
 
 
@@ -26,13 +26,6 @@ def _alive(function: Function) -> set[Path]:
             read.update(node.values())
             found.add(node.path)
     return found
-
-
-def _has_weights(program: Program, function: Function, node: Node) -> bool:
-    if node.callee is None:
-        return bool(function.node_weights(node))
-    callee = program.functions[node.callee]
-    return any(_has_weights(program, callee, part) for part in callee.instances())
 
 
 def warnings(program: Program) -> tuple[Diagnostic, ...]:

@@ -5,18 +5,21 @@ Nothing here knows an operator by name: all is read from what operators say of t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from nnspec.ir.dims import Dim, Size
 from nnspec.ir.graph import Function, Node
 from nnspec.ir.show import show_operator, show_value
+from nnspec.ir.slices import Range
 from nnspec.ir.terms import Traced
 from nnspec.ops.base import Initializer, Layout, Operator
 from nnspec.ops.checked import fields_of
 from nnspec.ops.initializers import Number
 from nnspec.records import dataclass
 
-LONGEST_DETAIL = 30
+LONGEST_DETAIL, MOST_LINES = 30, 3
 NAMED = {"dim"}
 """Arguments that say little without their names."""
 SIGNS = {
@@ -43,11 +46,15 @@ class Family(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a card: what it is, with which arguments, and both in full."""
+    """A line of a card: what it is, with which arguments, and both in full.
+
+    `more` are further lines, of arguments that do not fit.
+    """
 
     text: str
     detail: str = ""
     full: str = ""
+    more: tuple[str, ...] = ()
 
 
 def family_of(function: Function, node: Node) -> Family:
@@ -82,37 +89,53 @@ def sign_of(node: Node, operands: int) -> str:
     return SIGNS.get(symbol, symbol) if operands > 1 and len(symbol) == 1 else ""
 
 
-def row_of(operator: Operator, *, lead: bool) -> Row:
-    """The line of an operator. One that leads a card says more of its arguments."""
-    full = show_operator(operator)
+def row_of(operator: Operator, symbols: Mapping[str, Size], *, lead: bool) -> Row:
+    """The line of an operator, with what is known of sizes put in. One that leads a card says more."""
+    full = show_operator(operator, lambda value: show_value(_at(value, symbols)))
     symbol: str = getattr(type(operator), "symbol", "")
     if symbol:
-        return Row(_infix(operator, symbol), "", full)
-    return Row(operator.op_name(), _details(operator), full)
+        return Row(_infix(operator, symbol, symbols), "", full)
+    first, *more = _details(operator, symbols, MOST_LINES if lead else 1)
+    return Row(operator.op_name(), first, full, tuple(more))
 
 
-def _infix(operator: Operator, symbol: str) -> str:
+def _at(value: Any, symbols: Mapping[str, Size]) -> Any:
+    """A constant with what is known of sizes put in."""
+    if not symbols:
+        return value
+    match value:
+        case Dim():
+            return value.at(symbols)
+        case Range(start=start, stop=stop, step=step):
+            return Range(_at(start, symbols), _at(stop, symbols), _at(step, symbols))
+        case tuple() | list():
+            return tuple(_at(item, symbols) for item in value)  # pyright: ignore[reportUnknownVariableType]
+        case _:
+            return value
+
+
+def _infix(operator: Operator, symbol: str, symbols: Mapping[str, Size]) -> str:
     """`x + 1` as `+ 1`, and `1 - x` as `1 -`."""
-    left = getattr(operator, "x_value", None)
-    right = getattr(operator, "y_value", None)
+    left = _at(getattr(operator, "x_value", None), symbols)
+    right = _at(getattr(operator, "y_value", None), symbols)
     sign = SIGNS.get(symbol, symbol)
     if right is not None:
         return f"{sign} {_brief(right)}"
     return f"{_brief(left)} {sign}" if left is not None else sign
 
 
-def _details(operator: Operator) -> str:
-    """The arguments that were given, those that must be without their names, as far as they fit."""
+def _details(operator: Operator, symbols: Mapping[str, Size], most: int) -> list[str]:
+    """The arguments that were given, those that must be without their names, on at most so many lines."""
     texts: list[str] = []
     for name, field in fields_of(type(operator)).items():
-        value: Any = getattr(operator, name)
+        value: Any = _at(getattr(operator, name), symbols)
         if name not in operator.given or isinstance(value, Initializer):
             continue
         if value is not None and value != ():
             needed = field.is_required and name not in NAMED
             plain = needed or name == type(operator).open
             texts.append(_brief(value) if plain else f"{name}={_brief(value)}")
-    return _fitting(texts)
+    return _on_lines(texts, most)
 
 
 def _brief(value: Any) -> str:
@@ -125,14 +148,20 @@ def _brief(value: Any) -> str:
     return show_value(number).strip('"')
 
 
-def _fitting(texts: list[str]) -> str:
-    shown = ""
+def _on_lines(texts: list[str], most: int) -> list[str]:
+    """Arguments on lines, each whole where it fits a line; what does not fit the lines is left out."""
+    more = "\N{HORIZONTAL ELLIPSIS}"
+    lines = [""]
     for text in texts:
-        longer = f"{shown}, {text}" if shown else text
-        if len(longer) > LONGEST_DETAIL:
-            more = "\N{HORIZONTAL ELLIPSIS}"
-            return (
-                f"{shown}, {more}" if shown else f"{text[: LONGEST_DETAIL - 1]}{more}"
-            )
-        shown = longer
-    return shown
+        if len(text) > LONGEST_DETAIL:
+            text = f"{text[: LONGEST_DETAIL - 1]}{more}"
+        longer = f"{lines[-1]}, {text}" if lines[-1] else text
+        if len(longer) <= LONGEST_DETAIL:
+            lines[-1] = longer
+        elif len(lines) < most:
+            lines[-1] += ","
+            lines.append(text)
+        else:
+            lines[-1] += f", {more}"
+            break
+    return lines

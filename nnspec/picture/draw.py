@@ -115,7 +115,8 @@ def tooltip(card: Card) -> str:
     """Where a card is, what it is in full, and what it gives."""
     rows = [row.full or row.text for row in card.rows]
     gives = [str(outlet.type) for outlet in card.outlets]
-    lines = [card.label, *rows, *(f"gives {each}" for each in gives)]
+    sharing = f"weights {card.sharing}, counted once" if card.sharing else ""
+    lines = [card.label, *rows, sharing, *(f"gives {each}" for each in gives)]
     return "\n".join(plain(line) for line in lines if line)
 
 

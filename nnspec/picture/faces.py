@@ -65,8 +65,9 @@ def face(card: Card, labels: tuple[str, ...]) -> Face:
 
 def heading(card: Card) -> str:
     """One line for the card when it is open: `Block  blocks.0-11`."""
-    name = plain(card.rows[0].text)
-    return shortened(f"{name}  {plain(card.label)}".strip(), 48)
+    name = f"{card.rows[0].text}  {card.label}".strip()
+    sharing = f" \N{MIDDLE DOT} {card.sharing}" if card.sharing else ""
+    return shortened(plain(name), 48) + sharing
 
 
 def caption(card: Card) -> str:
@@ -89,6 +90,10 @@ def _lines(card: Card) -> tuple[tuple[Line, ...], float]:
         y += SMALL_LINE if number else TITLE_LINE
         kind = "follower" if number else "title"
         lines.append(Line(kind, shortened(text, 44), detail, y - 4.5))
+        sharing = (card.sharing,) if card.sharing and not number else ()
+        for further in (*row.more, *sharing):
+            y += SMALL_LINE
+            lines.append(Line("follower", plain(further), "", y - 4.5))
     return tuple(lines), y + MARGIN
 
 

@@ -42,6 +42,7 @@ class Card:
 
     `label` is what the spec calls it, `count` how often a loop runs it, `inside` the level that opens.
     `nodes` are the places of all nodes of the function that it stands for. A `sign` is drawn in a circle.
+    `shared` is how often its layer is used in the function, with the same weights, 0 for once.
     """
 
     family: Family
@@ -53,6 +54,12 @@ class Card:
     nodes: tuple[int, ...] = ()
     sign: str = ""
     outlets: tuple[Outlet, ...] = ()
+    shared: int = 0
+
+    @property
+    def sharing(self) -> str:
+        """What is said of weights that several uses have in common: they count once."""
+        return f"shared by {self.shared:,} uses" if self.shared else ""
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 
@@ -21,7 +22,14 @@ from nnspec.ir.graph import (
     values_of,
 )
 from nnspec.ir.types import TensorType
-from nnspec.picture.cards import Family, Row, family_of, follows, row_of, sign_of
+from nnspec.picture.cards import (
+    Family,
+    Row,
+    family_of,
+    follows,
+    row_of,
+    sign_of,
+)
 from nnspec.picture.outline import Card, Level, Outlet, Outline, Wire
 from nnspec.picture.turns import Folding, Part, Repeat, fold
 from nnspec.records import dataclass
@@ -83,6 +91,7 @@ class _Levels:
         self.folding: Folding = fold(function)
         self.readers = self._readers()
         self.names = dict(_names(function))
+        self.uses = Counter(node.path for node in function.nodes if node.owns)
 
     def build(self) -> None:
         function = self.function
@@ -103,6 +112,20 @@ class _Levels:
         for value in values_of(self.function.outputs):
             found.setdefault(self.folding.value(value), set()).add(-1)
         return found
+
+    def _shared(self, draft: _Draft) -> int:
+        """How many uses there are of a layer of a card, if they share its weights."""
+        if draft.family is Family.LOOP:
+            return 0
+        nodes = (self.function.nodes[place] for place in draft.nodes)
+        uses = [
+            self.uses[node.path]
+            for node in nodes
+            if node.owns
+            and self.uses[node.path] > 1
+            and self.program.has_weights(self.function, node)
+        ]
+        return max(uses, default=0)
 
     # ---- cards --------------------------------------------------------------------------------
 
@@ -136,7 +159,7 @@ class _Levels:
 
     def _extend(self, host: _Draft, place: int, node: Node) -> None:
         assert node.op is not None
-        host.rows.append(row_of(node.op, lead=False))
+        host.rows.append(row_of(node.op, self.symbols, lead=False))
         host.nodes += self.folding.nodes[place]
         host.gives = list(node.outputs)
         host.sign = ""
@@ -163,7 +186,7 @@ class _Levels:
         assert node.op is not None
         return _Draft(
             family_of(self.function, node),
-            [row_of(node.op, lead=True)],
+            [row_of(node.op, self.symbols, lead=True)],
             label=dotted(node.path) if node.owns else "",
             path=node.path if node.owns else (),
             sign=sign_of(node, len(self._read(node))),
@@ -183,6 +206,8 @@ class _Levels:
             only.label = self._range(only)
             only.grows = False
             return only
+        for draft in inside:
+            draft.label = self._range(draft)
         made = {value for draft in inside for value in draft.gives}
         reads = dict.fromkeys(
             value for draft in inside for value in draft.reads if value not in made
@@ -245,6 +270,7 @@ class _Levels:
                 tuple(draft.nodes),
                 draft.sign,
                 tuple(outlets[place]),
+                self._shared(draft),
             )
             for place, draft in enumerate(drafts)
         )

@@ -8,7 +8,7 @@ from itertools import count
 from nnspec.ir.graph import Path
 from nnspec.picture.cards import Family
 from nnspec.picture.faces import caption, heading
-from nnspec.picture.letters import shortened
+from nnspec.picture.letters import plain, shortened
 from nnspec.picture.outline import Card, Outline, Wire
 from nnspec.records import dataclass
 
@@ -97,3 +97,6 @@ def _lines(card: Card) -> Iterator[str]:
         text = shortened(f"{row.text} {row.detail}".strip())
         if text:
             yield f"{text}{times}" if number == 0 else text
+        yield from map(plain, row.more)
+        if card.sharing and number == 0:
+            yield card.sharing

@@ -53,6 +53,59 @@ def test_a_model_reads_as_it_is_written() -> None:
     assert [outlet.label for outlet in qkv.outlets] == ["3 x [B, 12, T, 64]"]
 
 
+SHARED = """
+block Layer(x: [B, D], hidden: int) { return x + (x -> fc: Linear(hidden) -> out: Linear(D)) }
+block Twice(x: [B, D]) { return x * 2 }
+model M {
+  input a: [B, 16]
+  input b: [B, 16]
+  layer = Layer(64)
+  embed = Linear(16)
+  double = Twice()
+  x = (a -> embed -> double) + (b -> embed -> double)
+  for _ in range(4) { x = x -> layer -> own: Linear(16) }
+  output y = x -> head: Linear(2)
+}
+"""
+
+
+def test_weights_that_uses_share_are_said_to_be_shared() -> None:
+    found, cards = drawn(SHARED)
+    inside = next(card.inside for card in cards if card.family is Family.LOOP)
+    every = [*cards, *found.levels[str(inside)].cards]
+    shared = {(card.name, card.label): card.shared for card in every}
+    assert shared["Linear", "embed"] == 2
+    assert shared["Layer", "layer"] == 4
+    assert shared["Linear", "own.0-3"] == 0  # each turn has its own
+    assert shared["Linear", "head"] == 0
+    assert shared["Twice", "double"] == 0  # there are no weights to share
+    assert all(card.shared == 0 for card in cards if card.family is Family.LOOP)
+
+
+@pytest.mark.parametrize("form", ["svg", "dot", "mmd", "html"])
+def test_every_form_says_what_is_shared(form: str) -> None:
+    drawn_whole = model(SHARED).picture(form)
+    assert drawn_whole.count("shared by 2 uses") >= 2
+    assert "shared by 4 uses" in drawn_whole
+    assert "shared by 4 uses" in model(SHARED).picture(form, depth=2)
+
+
+def test_sizes_that_are_given_are_put_into_cards() -> None:
+    text = body("  x = x -> reshape([B * 2, 4])\n  x = x[: B]")
+    found = outline(model(text).program, {"B": 3})
+    rows = [row for card in found.levels[found.top].cards for row in card.rows]
+    assert "[6, 4]" in {row.detail for row in rows}
+    assert any("shape=[6, 4]" in row.full for row in rows)
+    assert not any("B" in f"{row.detail} {row.full}" for row in rows)
+
+
+def test_many_arguments_stand_on_further_lines() -> None:
+    text = "model M {\n  input x: [B, T, 8]\n  output y = x -> LSTM(16, layers=2, bidirectional=true)\n}\n"
+    _, cards = drawn(text)
+    (row,) = cards[1].rows
+    assert (row.detail, row.more) == ("16, layers=2,", ("bidirectional=true",))
+
+
 def test_alike_turns_of_several_cards_are_one_frame() -> None:
     found, cards = drawn(
         body("  for _ in range(5) { x = x + (x -> fc: Linear(8) -> relu) }")

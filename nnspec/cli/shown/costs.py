@@ -39,6 +39,8 @@ _MOST_NAMED = 8
 # Between columns, and the least width of a column of words.
 _GAP = 3
 _NARROW = 32
+# On narrower lines figures stand below each other instead of in a table.
+_LEAST_PAGE = 76
 
 
 @dataclass(frozen=True)
@@ -194,23 +196,20 @@ class Costs:
 
     def _whole(self) -> str:
         from nnspec.cli.render import table
+        from nnspec.cli.shown.wrapping import line_width
 
         rows = [
             (each.title, self._amount(each), each.convention) for each in self._shown()
         ]
+        if line_width() < _LEAST_PAGE:
+            return "\n".join(map(_stacked, rows)) + self._remarks()
         shown = table(("figure", "", "convention"), list(_on_lines(rows)))
         return shown + self._remarks()
 
     def _amount(self, figure: Figure) -> str:
-        from nnspec.cli.shown.amounts import amount, formula
-        from nnspec.cli.shown.maxima import maximum
+        from nnspec.cli.shown.maxima import figure_amount
 
-        value = self.value(figure)
-        if not value.is_known and value.below == 1:
-            shown = maximum(value.value, self.spec.program, {}, formula)
-            if shown is not None:
-                return shown
-        return amount(value, figure.unit)
+        return figure_amount(self.value(figure), figure.unit, self.spec.program)
 
     def _shown(self) -> list[Figure]:
         return [
@@ -320,6 +319,17 @@ def _on_lines(rows: Sequence[tuple[str, str, str]]) -> Iterator[list[str]]:
     for row, lines in zip(rows, formulas, strict=True):
         words = wrapped_words(row[2], room)
         yield from map(list, zip_longest([row[0]], lines, words, fillvalue=""))
+
+
+def _stacked(row: tuple[str, str, str]) -> str:
+    """A figure on narrow lines: what it is called, its amount and its convention below each other."""
+    from nnspec.cli.shown.wrapping import line_width, wrapped, wrapped_words
+
+    title, amount, convention = row
+    room = line_width() - 2
+    words = wrapped_words(f"({convention})", room)
+    lines = [*wrapped(amount, room), *words]
+    return "".join(f"{line}\n" for line in [title, *(f"  {each}" for each in lines)])
 
 
 def _at(amount: int | Dim, sizes: Mapping[str, int]) -> int:

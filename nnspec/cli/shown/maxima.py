@@ -7,6 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nnspec.analysis.figures import Measured, Unit
     from nnspec.ir.dims import Dim
     from nnspec.ir.graph import Program
 
@@ -38,6 +39,17 @@ def maximum(
         others = len(parts) - len(leading)
         texts.append(f"... and {others} more for other sizes: see --json")
     return f"max({', '.join(texts)})"
+
+
+def figure_amount(measured: Measured, unit: Unit, program: Program) -> str:
+    """A figure for people: a number with its unit, or its formula."""
+    from nnspec.cli.shown.amounts import amount, formula
+
+    if not measured.is_known and measured.below == 1:
+        shown = maximum(measured.value, program, {}, formula)
+        if shown is not None:
+            return shown
+    return amount(measured, unit)
 
 
 def _parts(value: Dim) -> Sequence[Dim]:

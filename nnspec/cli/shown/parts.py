@@ -31,5 +31,6 @@ def part_name(row: SummaryTree, level: int) -> str:
 def share_bar(thousandths: int) -> str:
     """A share as a bar and in percent."""
     from nnspec.cli.render import bar
+    from nnspec.cli.shown.tables import Whole
 
-    return f"{bar(thousandths, _BAR)} {thousandths / 10:5.1f} %"
+    return Whole(f"{bar(thousandths, _BAR)} {thousandths / 10:5.1f} %")

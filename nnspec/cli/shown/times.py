@@ -139,8 +139,12 @@ class TimesView:
         from textwrap import fill
 
         from nnspec.cli.shown.text import visible
+        from nnspec.cli.shown.wrapping import line_width
 
-        notes = [fill(note, width=96, subsequent_indent="  ") for note in self.notes]
+        notes = [
+            fill(note, width=min(96, line_width()), subsequent_indent="  ")
+            for note in self.notes
+        ]
         table = [self._parts_table(depth)] if depth else []
         title = f"{visible(self._title())}\n"
         whole = [self._whole(), *self._training_text()]
