@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import chain, combinations
 from typing import Any
 
 from nnspec.analysis.analysis import Analysis
@@ -21,6 +23,8 @@ from nnspec.picture.skeleton import TooLarge
 
 SLIDER_TOP = 65_536
 """How far a slider goes where a size has no bound; the field beside it takes any size."""
+MOST_SINGLE = 3
+"""Of so many sizes that may be 1, memory is counted for each way in which they are."""
 CHOSEN = "flops"
 
 
@@ -56,7 +60,7 @@ class _Report:
         data = {
             "name": plain(self.program.name),
             "about": _about(self.program),
-            "note": _note(self.analysis.setting),
+            "note": self._note(),
             "symbols": [self._symbol(name) for name in self.program.symbols],
             "needs": self._needs(),
             "figures": self._figures(),
@@ -109,9 +113,48 @@ class _Report:
             "convention": self._convention(figure),
             "value": self.formulas.place(found.value),
             "below": self.formulas.place(found.below),
+            "ones": self._ones(figure, found),
             "formula": "" if found.is_known else self._formula(found),
             "part": additive.index(figure) if figure in additive else -1,
         }
+
+    @cached_property
+    def _singles(self) -> Sequence[tuple[str, ...]]:
+        """Which sizes may be 1 together, as far as they are counted."""
+        assumptions = self.program.assumptions
+        able = [
+            name
+            for name in self.program.symbols
+            if assumptions.bounds.get(name, (1, None))[0] == 1
+            and assumptions.multiples.get(name, 1) == 1
+        ]
+        sets = (combinations(able, count + 1) for count in range(len(able)))
+        return [] if len(able) > MOST_SINGLE else [*chain.from_iterable(sets)]
+
+    def _ones(self, figure: Figure, found: Measured) -> dict[str, int]:
+        """Other formulas where sizes are 1, by which are (bit by bit): an axis of one element lies otherwise in memory."""
+        if figure.whole is None:
+            return {}
+        ones: dict[str, int] = {}
+        for names in self._singles:
+            there = self.analysis.where(dict.fromkeys(names, 1)).measured(figure.name)
+            sizes = dict.fromkeys(names, 1)
+            if there.value.at(sizes) != found.value.at(sizes):
+                bits = sum(1 << self.program.symbols.index(name) for name in names)
+                ones[str(bits)] = self.formulas.place(there.value)
+        return ones
+
+    def _note(self) -> str:
+        """What all figures assume."""
+        setting, is_all = (
+            self.analysis.setting,
+            self._singles or not self.program.symbols,
+        )
+        return (
+            f"Assumed: {setting.policy.name}, optimizer {setting.optimizer}, attention {setting.attention}, "
+            f"dropout {setting.dropout}. A repeated block counts as often as it runs; shared weights count where "
+            f"they are used first.{'' if is_all else ' Memory is that of sizes of at least 2.'}"
+        )
 
     def _convention(self, figure: Figure) -> str:
         """How it is counted, and where that is not exact."""
@@ -145,11 +188,3 @@ class _Report:
 def _about(program: Program) -> str:
     doc = (program.doc or "").strip().split("\n")[0]
     return plain(f"{doc}  {program.source_name}".strip())
-
-
-def _note(setting: Setting) -> str:
-    return (
-        f"Assumed: {setting.policy.name}, optimizer {setting.optimizer}, attention {setting.attention}, "
-        f"dropout {setting.dropout}. A repeated block counts as often as it runs; shared weights count where "
-        "they are used first."
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def assert_figures(browser: Page, spec: Spec, sizes: dict[str, int]) -> None:
     shown = figures(browser)
     assert {"parameters", "flops", "bytes_read"} <= shown.keys()
     for name, (value, below) in shown.items():
-        found = analysis.measured(name).at(sizes)
+        found = analysis.at(name, sizes)
         assert (value, below) == (int(found.value), int(found.below)), name
 
 
@@ -110,6 +111,38 @@ def test_a_slider_moves_every_figure(browser: Page, tmp_path: Path) -> None:
     assert figures(browser)["flops"] != before["flops"]
     shown = browser.run('document.querySelector("#figure-flops .exact").textContent')
     assert int(shown.replace(",", "")) == figures(browser)["flops"][0]
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "symbols"),
+    [
+        ("language/t5.nns", "T5Small", "BST"),
+        ("language/bert.nns", "BERTBase", "BT"),
+        ("sequence/encoders.nns", "LSTMEncoder", "BT"),
+    ],
+)
+def test_sizes_of_one_lie_otherwise_in_memory(
+    file: str, name: str, symbols: str, browser: Page, tmp_path: Path
+) -> None:
+    spec = load(f"specs/{file}", name)
+    browser.open(write(spec.report(), tmp_path))
+    for sizes in product((1, 2, 7), repeat=len(symbols)):
+        at = dict(zip(symbols, sizes, strict=True))
+        assert [enter(browser, symbol, str(size)) for symbol, size in at.items()] == [
+            ""
+        ] * len(at)
+        assert_figures(browser, spec, at)
+
+
+def test_a_slider_reaches_its_ends(browser: Page, tmp_path: Path) -> None:
+    far = 10**30 + 7
+    text = (
+        f"model M {{\n  input x: [B, 8]\n  require B >= 3\n  require B <= {far}\n"
+        "  output y = x -> Linear(8)\n}\n"
+    )
+    browser.open(write(model(text).report(), tmp_path))
+    assert [slide(browser, "B", step) for step in (0, 1000)] == [3, far]
+    assert all(3 <= slide(browser, "B", step) <= far for step in range(0, 1000, 50))
 
 
 def test_a_size_may_be_larger_than_any_float(browser: Page, tmp_path: Path) -> None:

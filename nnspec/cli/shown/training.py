@@ -90,12 +90,12 @@ def training_object(found: Training) -> dict[str, Any]:
     budget = found.budget
     return {
         "counted": budget.counted,
-        "samples": number(budget.samples),
+        "samples": _counted(budget.samples),
         "input": found.input,
         "samples_a_step": found.samples_a_step,
         "steps": found.steps,
         "devices": budget.devices,
-        "flops": number(found.flops),
+        "flops": _counted(found.flops),
         "mfu": number(found.mfu),
         "mfu_basis": found.basis,
         "seconds": number(found.seconds),
@@ -104,3 +104,8 @@ def training_object(found: Training) -> dict[str, Any]:
         "joules": None if found.joules is None else number(found.joules),
         "notes": SCALING,
     }
+
+
+def _counted(value: Fraction) -> int | float:
+    """A count, exactly where it is whole."""
+    return int(value) if value.denominator == 1 else number(value)

@@ -68,6 +68,7 @@ function unmet() {
 // A slider is logarithmic: each of its 1000 steps is the same factor.
 function atStep(symbol, step) {
   const low = Number(symbol.low);
+  if (step === 1000) return BigInt(symbol.top);
   const raw = low * (Number(symbol.top) / low) ** (step / 1000);
   const multiple = Number(symbol.multiple);
   return BigInt(Math.max(low, Math.round(raw / multiple) * multiple));
@@ -145,7 +146,8 @@ function tile(figure) {
 
 function refreshTile(figure) {
   const node = document.getElementById(`figure-${figure.name}`);
-  const [value, below] = [count(figure.value), count(figure.below)];
+  const single = sizes.reduce((bits, size, at) => (size === 1n ? bits | (1 << at) : bits), 0);
+  const [value, below] = [count(figure.ones[single] ?? figure.value), count(figure.below)];
   const exact = below === 1n ? value.toLocaleString("en") : "";
   const quotient = below === 0n ? "none" : (Number((value * 100n) / below) / 100).toLocaleString("en");
   node.querySelector(".value").textContent = below === 1n ? short(value, figure.unit) : `${quotient} ${figure.unit}`;
