@@ -78,3 +78,17 @@ def test_rounds_of_several_turns_have_formulas(name, rest):
                 held += 1
         assert not forms.holds({"depth": depth + more + 1})
     assert held
+
+
+def test_one_round_is_told_by_the_model_with_more_of_them():
+    _, body = BODIES["an argument"]
+    forms = made(body, depth=4).closed_forms("saved_bytes", "inference_peak")
+    assert not forms.fixed
+    assert not forms.kept
+    for depth in (4, 7, 13):
+        assert forms.holds({"depth": depth})
+        other = Analysis(made(body, depth=depth).program)
+        for figure in forms.figures:
+            found = forms.at(figure, {**forms.constants, "depth": depth}).value
+            sizes = {"B": 3, "T": 5}
+            assert found.at(sizes) == other.figure(figure).at(sizes)

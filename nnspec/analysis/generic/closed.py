@@ -109,9 +109,11 @@ def closed_forms(
     found = _closed(analysis, figures, constants, optional, others)
     if made is None:
         return found
+    from nnspec.analysis.generic.plans import remainders
     from nnspec.analysis.generic.turns import few_turns, with_more_turns
 
-    wanted = [name for name in found.figures if few_turns(found, name)]
+    periods = remainders(analysis.program)
+    wanted = [name for name in found.figures if few_turns(found, name, periods)]
     known: dict[tuple[tuple[str, int], ...], ClosedForms | None] = {}
 
     def closed(
@@ -126,7 +128,7 @@ def closed_forms(
             known[key] = other and _closed(other, wanted, constants, wanted, more)
         return known[key]
 
-    return with_more_turns(found, closed)
+    return with_more_turns(found, closed, periods)
 
 
 def _closed(

@@ -7,8 +7,9 @@ is tried number by number, as for stacks of layers (see `stacks`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import lcm
 from typing import TYPE_CHECKING, Protocol
 
 from nnspec.analysis.figures import Measured
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from nnspec.analysis.generic.closed import ClosedForms
 
 MORE = 4
-"""So many more turns are enough for two rounds behind one that is unlike them, and keep even numbers even."""
+"""At least so many more turns are enough for two rounds behind one that is unlike them."""
 MOST = 6
-"""Loops of more turns tell by themselves what they are."""
+"""Loops of more rounds tell by themselves what they are."""
 FEW = (RATES, ONE_TURN, UNSTEADY, TOO_FEW, LISTED, PLACED)
 """Why the number of turns stays what it is where more of them may tell otherwise."""
 
@@ -53,11 +54,14 @@ def needs(forms: ClosedForms, figure: str) -> Mapping[str, str]:
     return {**forms.fixed, **forms.kept.get(figure, {})}
 
 
-def few_turns(forms: ClosedForms, figure: str) -> dict[str, int]:
-    """The numbers of turns that stay what they are in a figure because they are few.
+def few_turns(
+    forms: ClosedForms, figure: str, periods: Sequence[int]
+) -> dict[str, int]:
+    """The numbers of turns that stay what they are in a figure because they are few, also for loops that repeat themselves after `periods`.
 
     So they do, too, where it is a condition for each turn that it is like the others.
     """
+    most = MOST * max(periods, default=1)
     reasons = needs(forms, figure).items()
     known = forms.constants
     names = [
@@ -67,20 +71,27 @@ def few_turns(forms: ClosedForms, figure: str) -> dict[str, int]:
     ]
     for each in forms.conditions:
         names += [name for turns in each.turns for name in turns.stop.symbols()]
-    return {n: known[n] for n in names if known.get(n, MOST + 1) <= MOST}
+    return {n: known[n] for n in names if known.get(n, most + 1) <= most}
 
 
-def with_more_turns(forms: ClosedForms, closed: Closed) -> ClosedForms:
-    """The formulas, in numbers of turns too where these only stay numbers because they are few."""
-    few = {n: v for f in forms.figures for n, v in few_turns(forms, f).items()}
-    numbers = {name: turns + MORE for name, turns in few.items()}
+def with_more_turns(
+    forms: ClosedForms, closed: Closed, periods: Sequence[int]
+) -> ClosedForms:
+    """The formulas, in numbers of turns too where these only stay numbers because they are few.
+
+    More turns are a multiple of 2 and of the `periods`, and leave what remains of a division by these.
+    """
+    step = lcm(2, *periods)
+    more_turns = -(-MORE // step) * step
+    few = {n: v for f in forms.figures for n, v in few_turns(forms, f, periods).items()}
+    numbers = {name: turns + more_turns for name, turns in few.items()}
     more = closed(numbers, tried=True) if few else None
     if more is None or more.parts != forms.parts:
         return forms
     found: dict[str, _Extended] = {}
     for figure in forms.figures:
-        if few_turns(forms, figure):
-            extended = _Extended(figure, forms, more, few, closed)
+        if few_turns(forms, figure, periods):
+            extended = _Extended(figure, forms, more, few, numbers, closed)
             if extended.is_found:
                 found[figure] = extended
     return _joined(forms, found) if found else forms
@@ -95,11 +106,13 @@ class _Extended:
         forms: ClosedForms,
         more: ClosedForms,
         few: Mapping[str, int],
+        numbers: Mapping[str, int],
         closed: Closed,
     ) -> None:
         self._figure = figure
         self._forms = forms
-        self._few = few
+        # How many turns `more` has where they are few.
+        self._numbers = numbers
         self._closed = closed
         self._allowed = needs(forms, figure).keys() - few.keys()
         self._rest, least = _bounds(more.conditions, few)
@@ -135,7 +148,7 @@ class _Extended:
         return all(each.holds({name: number}) for each in alone)
 
     def _run(self, numbers: Mapping[str, int]) -> Tried | None:
-        others = {n: turns + MORE for n, turns in self._few.items() if n not in numbers}
+        others = {n: turns for n, turns in self._numbers.items() if n not in numbers}
         forms = self._closed({**others, **numbers})
         value = None if forms is None else forms.figures.get(self._figure)
         if forms is None or value is None or value.below != 1:
