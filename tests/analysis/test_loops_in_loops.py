@@ -79,6 +79,35 @@ def test_both_numbers_of_turns_are_names(name):
                 assert found.at(sizes) == other.figure(figure).at(sizes), figure
 
 
+BEGINNING = """
+model M(width: int = 6, depth: int = 2, inner: int = 2) {
+  input x: [B, 10]
+  for _ in range(depth) {
+    x = x -> tanh
+    for _ in range(inner) { x = x -> fc: Linear(width) }
+  }
+  output y = x
+}"""
+
+
+def test_two_turns_of_each_are_told_by_the_model_with_more_of_them():
+    def beginning(**numbers: int):
+        settings = {name: str(value) for name, value in numbers.items()}
+        (spec,) = load_source(Source("net.nns", BEGINNING), None, settings)
+        return spec
+
+    forms = beginning().closed_forms("saved_bytes", "inference_peak")
+    assert not forms.fixed
+    assert not forms.kept
+    for depth, inner in [(2, 2), (2, 5), (4, 3)]:
+        numbers = {"depth": depth, "inner": inner}
+        other = Analysis(beginning(**numbers).program)
+        assert forms.holds(numbers)
+        for figure in forms.figures:
+            found = forms.at(figure, {"width": 6, **numbers}).value
+            assert found.at({"B": 3}) == other.figure(figure).at({"B": 3})
+
+
 DENSE = """
 model M(growth: int = 6, layers: int = 4, stages: int = 3) {
   input x: [B, 48]

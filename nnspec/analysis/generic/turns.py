@@ -23,7 +23,7 @@ from nnspec.analysis.generic.reasons import (
     UNLIKE,
 )
 from nnspec.analysis.generic.stacks import Fewest, Tried, amounts_of
-from nnspec.analysis.memory.rolling import UNSTEADY
+from nnspec.analysis.memory.rolling import UNKEPT, UNSTEADY
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Dim, dim, symbol
 
@@ -34,7 +34,7 @@ MORE = 4
 """At least so many more turns are enough for two rounds behind one that is unlike them."""
 MOST = 6
 """Loops of more rounds tell by themselves what they are."""
-FEW = (RATES, ONE_TURN, UNSTEADY, TOO_FEW, LISTED, PLACED)
+FEW = (RATES, ONE_TURN, UNSTEADY, UNKEPT, TOO_FEW, LISTED, PLACED)
 """Why the number of turns stays what it is where more of them may tell otherwise."""
 
 FEWEST = 2

@@ -17,7 +17,7 @@ from nnspec.analysis.memory.machine import (
     reached,
 )
 from nnspec.analysis.memory.peaks import reduced
-from nnspec.analysis.memory.rolling import Rolling, Unlike
+from nnspec.analysis.memory.rolling import UNKEPT, Rolling, Unlike
 from nnspec.analysis.memory.situations import (
     Argument,
     BackwardEffect,
@@ -153,7 +153,7 @@ def besides(machine: Machine, records: Sequence[Record]) -> Dim:
             for number in loop.turn
         )
         if behind - before != loop.kept_step:
-            raise Unlike("what a loop leaves is not kept for a backward pass")
+            raise Unlike(UNKEPT)
     kept = [each for each in kept_storages(records) if each.counted]
     more = (each.turn.kept_more(each) for each in kept if each.turn is not None)
     return machine.kept_besides + total(more)

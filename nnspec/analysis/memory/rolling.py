@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 UNSTEADY = "the turns of its loop do not leave the memory as they found it"
+UNKEPT = "what a loop leaves is not kept for a backward pass"
 
 
 class Unlike(Exception):
