@@ -72,13 +72,18 @@ def _check_unit(budget: CostBudget, figure: Figure) -> None:
     wanted = _WRITTEN[figure.unit]
     if budget.unit == wanted:
         return
-    given = f"in {budget.unit}" if budget.unit else "without a unit"
-    kind = f"counted in {wanted}" if wanted else "a plain number"
+    given = f"in {_noun(budget.unit)}" if budget.unit else "without a unit"
+    kind = f"counted in {_noun(wanted)}" if wanted else "a plain number"
     raise SpecError(
         "E0323",
         f"`cost.{figure.name}` is {kind}, and the bound is {given}",
         hint=f"write a unit: `24Gi{wanted}`" if wanted == "B" else _example(wanted),
     )
+
+
+def _noun(unit: str) -> str:
+    """What people call a unit; `B` is a size in most specs."""
+    return "bytes" if unit == "B" else unit
 
 
 def _example(unit: str) -> str:
@@ -180,7 +185,10 @@ def _known(amount: int | Dim) -> int:
 
 
 def _share(amount: int, total: int) -> str:
-    return f"{amount * 100 // total} %" if total else "0 %"
+    """A share to the nearest percent, of something never `0 %`."""
+    if 200 * amount < total:
+        return "<1 %"
+    return f"{(200 * amount + total) // (2 * total)} %"
 
 
 def _amount(measured: Measured, figure: Figure) -> str:
