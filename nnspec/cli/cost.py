@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--depth",
+    metavar="N",
     type=click.IntRange(min=0),
     default=1,
     show_default=True,

@@ -28,6 +28,7 @@ _MARKS = {"added": "+", "removed": "-", "changed": "~", "inside": " ", "same": "
 )
 @click.option(
     "--depth",
+    metavar="N",
     type=click.IntRange(min=1),
     default=2,
     show_default=True,

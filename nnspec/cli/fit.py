@@ -28,7 +28,11 @@ TRAINING, INFERENCE = "train_peak", "inference_peak"
 @click.option("--device", metavar="NAME", help="Whose memory it has to fit.")
 @click.option("--memory", metavar="BYTES", help="The memory itself, as in 24GiB.")
 @click.option(
-    "--vary", default="B", show_default=True, help="The size or constant to solve for."
+    "--vary",
+    metavar="NAME",
+    default="B",
+    show_default=True,
+    help="The size or constant to solve for.",
 )
 @click.option("--inference", is_flag=True, help="To run it; otherwise to train it.")
 @click.option("--on", "name", metavar="FIGURE", help="Another figure than the peak.")

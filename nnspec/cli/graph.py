@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from nnspec.cli.arguments import (
+    Command,
     SpecArgument,
     load_model,
     spec_arguments,
@@ -17,13 +20,13 @@ from nnspec.cli.settings import (
     setting_options,
 )
 
-output_option = click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    required=True,
-    help="Write the picture here, whole or not at all.",
-)
+
+def output_option(what: str) -> Callable[[Command], Command]:
+    """Adds `-o FILE`, passed on as `output`."""
+    said = f"Write the {what} here, whole or not at all."
+    return click.option("-o", "--output", metavar="FILE", required=True, help=said)
+
+
 force_option = click.option(
     "--force", is_flag=True, help="Overwrite a file that nnspec did not write."
 )
@@ -31,9 +34,10 @@ force_option = click.option(
 
 @click.command()
 @spec_arguments
-@output_option
+@output_option("picture")
 @click.option(
     "--depth",
+    metavar="N",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
@@ -82,7 +86,7 @@ def graph(
 
 @click.command()
 @spec_arguments
-@output_option
+@output_option("page")
 @setting_options
 @checkpoint_option
 @force_option
