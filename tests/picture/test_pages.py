@@ -134,6 +134,19 @@ def test_sizes_of_one_lie_otherwise_in_memory(
         assert_figures(browser, spec, at)
 
 
+def test_a_long_formula_does_not_push_the_page_away(
+    browser: Page, tmp_path: Path
+) -> None:
+    browser.open(write(load("specs/language/t5.nns", "T5Small").report(), tmp_path))
+    shown = browser.run(
+        'const f = document.querySelector("#figure-train_peak .formula");'
+        "[f.scrollHeight, f.clientHeight, f.closest('.tile').offsetHeight]"
+    )
+    whole, seen, tile = shown
+    assert whole > 2 * seen  # all of it is there
+    assert tile < 400
+
+
 def test_a_slider_reaches_its_ends(browser: Page, tmp_path: Path) -> None:
     far = 10**30 + 7
     text = (
