@@ -11,6 +11,7 @@ from typing import Any
 from nnspec.ir import dims
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Dim, DimError, dim
+from nnspec.ir.signs import COMPARISONS
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.values import Sequence, Tensor, Value, as_term, kind_of, plain, term_of
 from nnspec.records import dataclass
@@ -305,7 +306,7 @@ def _compared(symbol: str, left: Value, right: Value, assumptions: Assumptions) 
         raise ConstantError(
             "E0320", f"`{symbol}` needs numbers, and this is {kind_of(wrong)}"
         )
-    return bool(_COMPARE[symbol](first, second))
+    return bool(COMPARISONS[symbol](first, second))
 
 
 def _quantities(symbol: str, left: Any, right: Any) -> bool:
@@ -319,14 +320,4 @@ def _quantities(symbol: str, left: Any, right: Any) -> bool:
         ]
         message = f"{names[0]} and {names[1]} cannot be compared"
         raise ConstantError("E0323", message, "write both with the same unit")
-    return bool(_COMPARE[symbol](left.value, right.value))
-
-
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+    return bool(COMPARISONS[symbol](left.value, right.value))

@@ -14,11 +14,12 @@ from nnspec.elaboration.frame import Frame
 from nnspec.elaboration.lookup import COSTS
 from nnspec.ir.dims import Dim
 from nnspec.ir.graph import CostBudget
+from nnspec.ir.signs import MIRRORED
 from nnspec.ir.terms import Traced
 from nnspec.ir.values import Value, kind_of
 from nnspec.syntax import ast
 
-_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_BOUNDING = ("<", "<=", ">", ">=")
 
 
 def is_budget(frame: Frame, condition: ast.Compare) -> bool:
@@ -70,7 +71,7 @@ def _figure(side: ast.Expr) -> Figure | None:
 def _sides(frame: Frame, condition: ast.Compare) -> tuple[str, Figure, ast.Expr]:
     """The comparison with the figure on its left."""
     operator = condition.operator
-    if operator not in _MIRRORED:
+    if operator not in _BOUNDING:
         raise frame.error(
             "E0509",
             f"a budget is a bound, and `{operator}` is none",
@@ -88,7 +89,7 @@ def _sides(frame: Frame, condition: ast.Compare) -> tuple[str, Figure, ast.Expr]
     if left is not None:
         return operator, left, condition.right
     assert right is not None
-    return _MIRRORED[operator], right, condition.left
+    return MIRRORED[operator], right, condition.left
 
 
 def _limit(frame: Frame, node: ast.Expr) -> tuple[Fraction, str]:

@@ -13,12 +13,11 @@ from nnspec.elaboration.constants import ConstantError, compared
 from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.graph import Requirement
+from nnspec.ir.signs import MIRRORED
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
 from nnspec.ir.values import Tensor, as_term, term_of
 from nnspec.syntax import ast
-
-_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
 def require(frame: Frame, node: ast.Require) -> None:
@@ -115,7 +114,7 @@ def _assume(
         name, bound, operator = (
             _lone_symbol(right) or "",
             int(left),
-            _MIRRORED[operator],
+            MIRRORED[operator],
         )
     else:
         raise _unsupported(frame, condition)

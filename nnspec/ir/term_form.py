@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from nnspec.ir.dims import Dim
+from nnspec.ir.signs import ARITHMETIC, COMPARISONS
 from nnspec.ir.terms import Term
 
 _Form: TypeAlias = Callable[[Sequence[Any]], bool]
 
 # A name of the language; behind `@` the loop that it belongs to, and before that an axis of a value.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[0-9]+)?(@[0-9]+)?")
-_COMPARISONS = ("==", "!=", "<", "<=", ">", ">=", "in")
-_ARITHMETIC = ("+", "-", "*", "/", "//", "%", "^")
 
 
 def require_form(kind: str, arguments: Sequence[Any]) -> None:
@@ -82,8 +81,8 @@ _FORMS: dict[str, _Form] = {
     "or": _terms(1),
     "not": _terms(1, 1),
     "negate": _terms(1, 1),
-    "compare": _between(_COMPARISONS),
-    "arithmetic": _between(_ARITHMETIC),
+    "compare": _between((*COMPARISONS, "in")),
+    "arithmetic": _between(tuple(ARITHMETIC)),
     "choice": _terms(3, 3),
     "call": _call,
     "value": _value,

@@ -25,6 +25,12 @@ from nnspec.pycode.expressions import Expr, Namespace
 
 torch, ops = Namespace("torch"), Namespace("ops")
 
+LOOKED_UP = Caveat(
+    "traffic",
+    "about",
+    "an element counts each time it is looked up, whatever a cache holds",
+)
+
 
 def require_index(index: TensorType) -> None:
     """Raises `OpError` unless the elements can be used as indices in both backends."""
@@ -58,13 +64,7 @@ class Gather(NoFlops):
     Example: `gather(x, index, dim=1)`
     """
 
-    caveats: ClassVar[tuple[Caveat, ...]] = (
-        Caveat(
-            "traffic",
-            "about",
-            "an element counts each time it is looked up, whatever a cache holds",
-        ),
-    )
+    caveats: ClassVar[tuple[Caveat, ...]] = (LOOKED_UP,)
 
     inputs: ClassVar[tuple[str, ...]] = ("x", "index")
     spelling: ClassVar[str | None] = "gather"
@@ -132,13 +132,7 @@ class Take(NoFlops):
     Example: `take(bias, positions, dim=0)`
     """
 
-    caveats: ClassVar[tuple[Caveat, ...]] = (
-        Caveat(
-            "traffic",
-            "about",
-            "an element counts each time it is looked up, whatever a cache holds",
-        ),
-    )
+    caveats: ClassVar[tuple[Caveat, ...]] = (LOOKED_UP,)
 
     inputs: ClassVar[tuple[str, ...]] = ("x", "index")
     spelling: ClassVar[str | None] = "take"

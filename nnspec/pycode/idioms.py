@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from nnspec.ir.signs import OPPOSITE
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal
-
-_OPPOSITES = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
 def negated(condition: Expr) -> Expr:
     """The opposite of a condition, as a person would write it: `width % heads` for `width % heads == 0`."""
-    if isinstance(condition, tree.Binary) and condition.operator in _OPPOSITES:
+    if isinstance(condition, tree.Binary) and condition.operator in OPPOSITE:
         remainder = (
             isinstance(condition.left, tree.Binary) and condition.left.operator == "%"
         )
         if condition.operator == "==" and remainder and condition.right == Literal(0):
             return condition.left
         return tree.Binary(
-            _OPPOSITES[condition.operator], condition.left, condition.right
+            OPPOSITE[condition.operator], condition.left, condition.right
         )
     if isinstance(condition, tree.Unary) and condition.operator == "not":
         return condition.operand

@@ -8,6 +8,7 @@ from typing import Any
 
 from nnspec.ir import dims
 from nnspec.ir.dims import Atom, Dim, DimError
+from nnspec.ir.signs import ARITHMETIC, COMPARISONS
 from nnspec.ir.terms import Term
 from nnspec.ir.types import DType
 from nnspec.pycode import expressions as tree
@@ -309,21 +310,10 @@ def boxed(value: Any) -> Any:
     return dims.dim(value) if type(value) is int else value
 
 
-_OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-    "in": lambda a, b: a in b,
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
-    "^": lambda a, b: a**b,
+_OPERATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    **COMPARISONS,
+    **ARITHMETIC,
+    "in": lambda item, items: item in items,
 }
 _CALLS: dict[str, Callable[..., Any]] = {
     "len": len,

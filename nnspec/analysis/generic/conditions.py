@@ -8,13 +8,11 @@ from dataclasses import replace
 from nnspec.analysis.generic.congruences import without_certain_remainders
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Atom, Dim, DimError, Size, dim, symbol
+from nnspec.ir.signs import MIRRORED
 from nnspec.records import dataclass
 
 # What is known of names that stand for what others are more than one less than their least.
 _FREE = Assumptions()
-
-OPPOSITE_SIDES = {"<": ">", "<=": ">="}
-OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +166,7 @@ def _difference(condition: Condition) -> tuple[str, object]:
     """The sign of a comparison with 0, with the greater side on the left, and what is compared in which turns."""
     left, right, sign = condition.left, condition.right, condition.operator
     if sign in ("<", "<="):
-        left, right, sign = right, left, OPPOSITE_SIDES[sign]
+        left, right, sign = right, left, MIRRORED[sign]
     return sign, ((left - right).key, condition.turns)
 
 
@@ -215,7 +213,7 @@ def lower_bound(condition: Condition) -> tuple[str, int] | None:
     """The one name of which a condition says that it is at least a number, and the number."""
     left, right, sign = condition.left, condition.right, condition.operator
     if sign in ("<", "<="):
-        left, right, sign = right, left, OPPOSITE_SIDES[sign]
+        left, right, sign = right, left, MIRRORED[sign]
     if sign not in (">", ">=") or condition.turns:
         return None
     difference = left - right

@@ -7,12 +7,11 @@ was computed from is lost; so a decision that hangs on such a value fixes the co
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
-from nnspec.analysis.generic.conditions import OPPOSITE, Condition
+from nnspec.analysis.generic.conditions import Condition
 from nnspec.analysis.generic.functions import CALLS
 from nnspec.analysis.generic.parts import Part
 from nnspec.analysis.generic.powers import quotients
@@ -33,17 +32,9 @@ from nnspec.analysis.generic.values import (
 )
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Atom, Dim, DimError, dim, symbol
+from nnspec.ir.signs import COMPARISONS, OPPOSITE
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.values import Range, Sequence
-
-_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 class Constants:
@@ -225,7 +216,7 @@ class Constants:
             return self._decide_sizes(sign, left, right)
         self.fix(left)
         self.fix(right)
-        return bool(_COMPARISONS[sign](plain(left), plain(right)))
+        return bool(COMPARISONS[sign](plain(left), plain(right)))
 
     def _decide_sizes(self, sign: str, left: Dim, right: Dim) -> bool:
         found = self.assumptions.holds(sign, left.value, right.value)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 from nnspec.analysis.generic.reals import Real, zero_of
 from nnspec.ir import dims
 from nnspec.ir.dims import Atom, Dim
+from nnspec.ir.signs import ARITHMETIC
 from nnspec.ir.terms import Term
 from nnspec.records import dataclass
 
@@ -68,10 +69,10 @@ def computed(sign: str, left: Any, right: Any) -> Any:
     Raises what Python's own operators raise for values that do not go together.
     """
     if isinstance(left, Dim) and isinstance(right, Dim) and sign != "/":
-        return _ARITHMETIC[sign](left, right)
+        return ARITHMETIC[sign](left, right)
     if isinstance(left, tuple) and isinstance(right, tuple) and sign == "+":
         return (*cast("tuple[Any, ...]", left), *cast("tuple[Any, ...]", right))
-    result = _ARITHMETIC[sign](float(plain(left)), float(plain(right)))
+    result = ARITHMETIC[sign](float(plain(left)), float(plain(right)))
     names = names_behind(left) | names_behind(right)
     return Real(result, names, zero_of(sign, left, right))
 
@@ -104,14 +105,3 @@ def behind(term: Term, names: Names) -> frozenset[str]:
     """The constants of the model that a term is computed from."""
     used = (names_behind(names.get(name)) for name in names_in(term))
     return frozenset[str]().union(*used)
-
-
-_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
-    "^": lambda a, b: a**b,
-}

@@ -18,6 +18,7 @@ from nnspec.analysis.memory.operations.layer import Layer, Stack
 from nnspec.analysis.memory.operations.layers import LAYERS
 from nnspec.analysis.memory.operations.recurrent import RECURRENT
 from nnspec.ir.dims import Dim
+from nnspec.ir.signs import ARITHMETIC
 from nnspec.ir.terms import Term
 from nnspec.ir.types import DType, TensorType
 from nnspec.ops.base import Io, Operator
@@ -304,7 +305,7 @@ class Evaluation:
     def _binary(self, operator: str, left: Any, right: Any) -> Any:
         if isinstance(left, Tensor) or isinstance(right, Tensor):
             return self._operation(operator)(self.machine, left, right)
-        return _NUMBERS[operator](left, right)
+        return ARITHMETIC["^" if operator == "**" else operator](left, right)
 
     def _unary(self, operator: str, operand: Any) -> Any:
         if isinstance(operand, Tensor):
@@ -319,17 +320,6 @@ def _of_layer(machine: Machine, layer: Layer, name: str) -> Any:
     if name == "training":
         return layer.training and machine.drops
     return layer.option(name, place=0)
-
-
-_NUMBERS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
-    "**": lambda a, b: a**b,
-}
 
 
 def dotted(expression: Expr) -> str | None:
