@@ -128,7 +128,10 @@ def _text(
     lines: list[str] = []
     if found.formula is not None:
         title = f"{figure.title}: "
-        parts = wrapped(formula(found.formula.value), line_width() - len(title))
+        holds = f", for {', '.join(found.holds)}" if found.holds else ""
+        parts = wrapped(
+            f"{formula(found.formula.value)}{holds}", line_width() - len(title)
+        )
         lines += [title + parts[0], *(" " * len(title) + part for part in parts[1:])]
     if found.value is None:
         lines.append(
@@ -185,4 +188,5 @@ def _object(found: Fit, vary: str, figure: Figure, limit: Fraction) -> dict[str,
         "next": found.next_value,
         "at_next": plain(found.next_figure),
         "formula": None if found.formula is None else str(found.formula.value),
+        **({"holds_where": [*found.holds]} if found.holds else {}),
     }

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from nnspec import compiler
 from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.at_one import conditions, differing, products_of
 from nnspec.analysis.figures import Measured
 from nnspec.analysis.setting import Setting
 from nnspec.diagnostics import SpecError, SpecErrors, did_you_mean
@@ -47,7 +48,7 @@ class Fit:
     `next_value` is None where the model itself allows no larger value, or, if it `stopped`, where no larger
     one was looked at. `formula` is the figure in the size
     that varies, for a constant None. `smallest` is the least value of the model, which may not fit: then
-    `value` is None.
+    `value` is None. The `formula` is right where what it `holds` for is so.
     """
 
     value: int | None
@@ -57,6 +58,7 @@ class Fit:
     smallest: int
     formula: Measured | None = None
     stopped: bool = False
+    holds: tuple[str, ...] = ()
 
 
 def fit(question: Question) -> Fit:
@@ -96,7 +98,9 @@ def _size(question: Question, spec: Spec) -> Fit:
         raise SpecError("E0922", f"the model allows no value of `{name}`")
     found = _largest(at, question.limit, first, last)
     answer = _answer(at, found, first, last, step, formula)
-    return replace(answer, stopped=high is None and found == last)
+    apart = products_of(differing(analysis, question.figure, spec.symbols))
+    stopped = high is None and found == last
+    return replace(answer, stopped=stopped, holds=tuple(conditions(apart)))
 
 
 def _require_known(spec: Spec, formula: Measured, name: str) -> None:
@@ -284,7 +288,10 @@ def _largest(
 ) -> int | None:
     """The largest count whose figure keeps the limit, for figures that never fall."""
     if at(first) > limit:
-        return None
+        # A size of 1 lies otherwise in memory, and may take more than one of 2.
+        if first > 1 or last < 2 or at(2) > limit:
+            return None
+        first = 2
     low = first
     for high in _doubled(first, last):
         if at(high) > limit:

@@ -155,7 +155,7 @@ class _Sweep:
         counts = self._counts(spec, values)
         if counts:
             forms = closed_forms(analysis, names, counts)
-            if not forms.fixed and not forms.conditions:
+            if not (forms.fixed or forms.conditions or forms.besides):
                 figures = tuple(forms.figures[name] for name in names)
                 return _Known(figures, frozenset(counts), assumptions)
         if not all(map(is_sum, names)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -112,10 +113,61 @@ def test_what_one_figure_needs_is_said_of_it_alone(said):
     because = "what its turns leave in memory adds up to no formula"
     assert f"stages stays 3 in saved activations: {because}" in text
     (found,) = json.loads(said(*asked, "--json"))
-    assert found["holds_where"] == ["width >= 2"]
-    assert found["holds_where_besides"] == {"saved_bytes": ["stages == 3"]}
+    assert found["holds_where"] == []
+    assert found["holds_where_besides"] == {
+        "saved_bytes": ["stages == 3", "B >= 2", "T >= 2"]
+    }
     python = said(*asked, "--format", "python")
     assert python.count("stages == 3") == 1
+
+
+STATES = (
+    "model Net {\n  input x: [B, T, 5]\n"
+    "  output y = x -> LSTM(16) -> head: Linear(3) -> tanh\n}\n"
+)
+
+
+def test_where_a_size_of_1_lies_otherwise_it_is_said_of_the_figures_that_differ(said):
+    Path("net.nns").write_text(STATES)
+    asked = ("net.nns", "--figures", "flops,saved_bytes", "--depth", "0")
+    text = " ".join(said(*asked).split())
+    assert "for B >= 2, T >= 2: saved activations (an axis of one element" in text
+    assert ">=" not in said(*asked, "B=1")
+    assert ">=" not in said("net.nns", "--figures", "flops", "--depth", "0")
+    (found,) = json.loads(said(*asked, "--json"))
+    assert found["holds_where"] == {"saved_bytes": ["B >= 2", "T >= 2"]}
+    latex = said("net.nns", "--figures", "saved_bytes", "--format", "latex")
+    assert "% holds where B >= 2, T >= 2" in latex
+
+
+def test_formulas_in_constants_say_where_sizes_of_1_differ(said):
+    Path("net.nns").write_text(
+        STATES.replace("16)", "width)").replace("Net {", "Net(width: int = 16) {")
+    )
+    asked = ("net.nns", "--in", "all", "--figures", "saved_bytes")
+    assert said(*asked).rstrip().endswith("holds where B >= 2, T >= 2")
+    assert "holds" not in said(*asked, "B=1")
+    names: dict[str, Callable[..., int]] = {}
+    exec(said(*asked, "B=1", "--format", "python"), names)
+    for width, steps in ((48, 1), (40, 7), (1, 3), (1, 1)):
+        known = nnspec.load("net.nns", width=width)
+        sizes = {"B": 1, "T": steps}
+        wanted = known.figure("saved_bytes", None, **sizes)
+        assert names["saved_bytes"](T=steps, width=width) == wanted
+
+
+def test_functions_are_right_at_sizes_of_1(said):
+    Path("net.nns").write_text(STATES)
+    names: dict[str, Callable[..., int]] = {}
+    exec(said("net.nns", "--figures", "saved_bytes", "--format", "python"), names)
+    for sizes in (
+        {"B": 1, "T": 1},
+        {"B": 1, "T": 7},
+        {"B": 5, "T": 1},
+        {"B": 3, "T": 4},
+    ):
+        known = nnspec.load("net.nns").figure("saved_bytes", None, **sizes)
+        assert names["saved_bytes"](**sizes) == known
 
 
 def test_json_holds_formulas_and_what_they_hold_for(said):

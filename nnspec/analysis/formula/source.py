@@ -16,7 +16,7 @@ class Definition:
     """A figure to be written as a function: its name, formula, arguments in order, and what it is.
 
     With `below`, the figure is the quotient of two formulas. `conditions` are texts of the language under
-    which all this holds.
+    which all this holds. Where some arguments are 1, it is another formula (`cases`, most such arguments first).
     """
 
     name: str
@@ -25,6 +25,7 @@ class Definition:
     doc: str
     conditions: tuple[str, ...] = ()
     below: Formula | None = None
+    cases: tuple[tuple[tuple[str, ...], Formula], ...] = ()
 
 
 def python_source(definitions: Sequence[Definition]) -> str:
@@ -42,13 +43,21 @@ def _python_function(definition: Definition) -> str:
     notation = Python()
     lists = {name.name for name in names_of(definition.formula) if name.places}
     arguments = ", ".join(
-        f"{notation.name(Name(name))}: {'list[int]' if name in lists else 'int'}"
+        f"{_argument(notation, name)}: {'list[int]' if name in lists else 'int'}"
         for name in definition.arguments
     )
     doc = _documentation(definition)
     result = "int" if definition.below is None else "float"
-    body = _returned(notation, definition)
+    body = "".join(
+        f"    if {' and '.join(f'{_argument(notation, n)} == 1' for n in ones)}:\n"
+        f"        return {notation.write(formula)}\n"
+        for ones, formula in definition.cases
+    ) + _returned(notation, definition)
     return f'def {definition.name}({arguments}) -> {result}:\n    """{doc}"""\n{body}\n'
+
+
+def _argument(notation: Notation, name: str) -> str:
+    return notation.name(Name(name))
 
 
 def _documentation(definition: Definition) -> str:
@@ -73,9 +82,13 @@ def _returned(notation: Notation, definition: Definition) -> str:
 
 def _javascript_function(definition: Definition) -> str:
     notation = JavaScript()
-    arguments = ", ".join(notation.name(Name(name)) for name in definition.arguments)
+    arguments = ", ".join(_argument(notation, name) for name in definition.arguments)
     comment = " ".join([definition.doc, *definition.conditions]).replace("*/", "* /")
-    body = _returned(notation, definition)
+    body = "".join(
+        f"    if ({' && '.join(f'{_argument(notation, n)} === 1n' for n in ones)})"
+        f" return {notation.write(formula)};\n"
+        for ones, formula in definition.cases
+    ) + _returned(notation, definition)
     return (
         f"/** {comment} */\nfunction {definition.name}({arguments}) {{\n{body};\n}}\n"
     )

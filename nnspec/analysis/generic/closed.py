@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
 from math import lcm
 from types import MappingProxyType
 from typing import TypeAlias
@@ -11,14 +10,15 @@ from typing import TypeAlias
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import Measured, figure_named
 from nnspec.analysis.generic.conditions import Condition, tightest
-from nnspec.analysis.generic.model import LENGTH, Found, Generic, known_of
+from nnspec.analysis.generic.forms import ClosedForms, common_and_besides
+from nnspec.analysis.generic.model import Found, Generic, known_of
 from nnspec.analysis.generic.names import asked, differs_only
 from nnspec.analysis.generic.parts import Part
+from nnspec.analysis.generic.unsaid import unsaid
 from nnspec.analysis.setting import Setting
 from nnspec.diagnostics import SpecError
-from nnspec.ir.dims import ONE, Dim, DimError, Size, symbol
+from nnspec.ir.dims import ONE, Dim, DimError, symbol
 from nnspec.ir.graph import Parameter, Program
-from nnspec.records import dataclass
 
 Made: TypeAlias = Callable[[Mapping[str, int]], "Program | None"]
 """The same model with other numbers for some names; None where the spec refuses them."""
@@ -28,67 +28,6 @@ MORE = 2
 
 # Sizes at which maxima are compared.
 TRIED = (1, 2, 3, 16, 17, 100, 1000, 4096)
-
-
-@dataclass(frozen=True)
-class ClosedForms:
-    """Figures of a program in its constants.
-
-    `constants` are the values that the program was elaborated with, by name, an element of a list as
-    `depths[0]`, the length of one as `len(depths)`. `fixed` are those that were asked for and have to
-    stay numbers, each with the reason; `kept` are those that one figure alone needs besides. The formulas hold
-    for all constants of at least 1 (or as they are, if less) that satisfy the `conditions`. `unsaid` are figures
-    that have no formula, each with the error that says why. `parts` are free sizes that have to be multiples of powers.
-    """
-
-    name: str
-    figures: Mapping[str, Measured]
-    constants: Mapping[str, int]
-    fixed: Mapping[str, str]
-    conditions: tuple[Condition, ...]
-    symbols: tuple[str, ...]
-    unsaid: Mapping[str, SpecError] = field(default_factory=dict[str, SpecError])
-    kept: Mapping[str, Mapping[str, str]] = field(
-        default_factory=dict[str, Mapping[str, str]]
-    )
-    parts: tuple[Part, ...] = ()
-    # Writes a formula so that those are equal which are equal by what the spec requires.
-    plain: Callable[[Dim], Dim] = field(default=lambda value: value, repr=False)
-
-    def multiples(self) -> list[str]:
-        """What free sizes in the formulas have to be multiples of, as requirements."""
-        used = {n for each in self.figures.values() for n in each.value.symbols()}
-        return [
-            f"{symbol(part.size) % part.divisor} == 0"
-            for part in self.parts
-            if part.size in used and part.divisor.symbols().isdisjoint(self.fixed)
-        ]
-
-    def names(self) -> list[str]:
-        """The constants that formulas may have as names."""
-        names = (name for name in self.constants if not name.startswith(LENGTH))
-        return [name for name in names if name not in self.fixed]
-
-    def holds(self, constants: Mapping[str, int], figure: str | None = None) -> bool:
-        """Whether the formulas hold for these constants (that of one `figure`, if given); what is not given is as it was."""
-        values = {**self.constants, **constants}
-        figures = self.kept if figure is None else {figure}
-        numbers = {
-            *self.fixed,
-            *(n for each in figures for n in self.kept.get(each, {})),
-        }
-        stay = all(values[name] == self.constants[name] for name in numbers)
-        return stay and all(condition.holds(values) for condition in self.conditions)
-
-    def at(self, name: str, constants: Mapping[str, Size]) -> Measured:
-        """A figure with names replaced by values; a size is known as the multiple that it then has to be."""
-        found = self.figures[name].at(constants)
-        multiples: dict[str, Dim] = {}
-        for part in self.parts:
-            divisor = part.divisor.at(constants).constant
-            if divisor is not None:
-                multiples[part.size] = symbol(part.size, divisor)
-        return found.at(multiples) if multiples else found
 
 
 def closed_forms(
@@ -142,13 +81,13 @@ def _closed(
     names = asked(program, constants)
     known = {name: int(value) for name, value in known_of(names).items()}
     search = _Search(analysis, figures, known, optional, others)
-    for generic in _ways(program, analysis.setting, names, search):
+    for generic in _ways(analysis, names, search):
         search.through(generic)
     return search.forms()
 
 
 def _ways(
-    program: Program, setting: Setting, names: Sequence[Parameter], search: _Search
+    analysis: Analysis, names: Sequence[Parameter], search: _Search
 ) -> Iterator[Generic]:
     """How figures may be said, until all are.
 
@@ -156,23 +95,22 @@ def _ways(
     Loops whose turns differ in memory are gone through turn by turn, their number staying what it is, and so do
     constants that decide what happens there.
     """
-    every = asked(program, None)
+    every = asked(analysis.program, None)
     undecided: set[str] = set()
     for named in [names] if len(every) == len(names) else [names, every]:
         undecided = set()
-        yield from _turn_by_turn(program, setting, names, named, search, undecided)
+        yield from _turn_by_turn(analysis, names, named, search, undecided)
     kept = set[str]()
     while search.missing and undecided - kept:
         kept |= undecided
         named = [each for each in every if each.name not in kept]
         if not any(each in named for each in names):
             return
-        yield from _turn_by_turn(program, setting, names, named, search, undecided)
+        yield from _turn_by_turn(analysis, names, named, search, undecided)
 
 
 def _turn_by_turn(
-    program: Program,
-    setting: Setting,
+    analysis: Analysis,
     names: Sequence[Parameter],
     named: Sequence[Parameter],
     search: _Search,
@@ -181,7 +119,8 @@ def _turn_by_turn(
     """A program in some names, until no loop is left whose turns differ; `undecided` is told of constants that are."""
     unrolled: dict[str, str] = {}
     while search.missing:
-        generic = Generic(program, setting, names, named, unrolled)
+        program, setting, ones = analysis.program, analysis.setting, analysis.ones
+        generic = Generic(program, setting, names, named, unrolled, ones)
         yield generic
         undecided |= {name.partition("[")[0] for name in generic.undecided}
         if not generic.unlike.keys() - unrolled.keys():
@@ -211,9 +150,9 @@ class _Others:
             program = self._analysis.program
             other = self._made(numbers) if self._made is not None else None
             alike = other is not None and differs_only(other, program, numbers)
-            self._known[key] = (
-                Analysis(other, self._analysis.setting) if other and alike else None
-            )
+            known = Analysis(other, self._analysis.setting) if other and alike else None
+            ones = dict.fromkeys(self._analysis.ones, 1)
+            self._known[key] = known and known.where(ones)
         return self._known[key]
 
     def beside(self, numbers: Mapping[str, int]) -> _Others:
@@ -257,15 +196,15 @@ class _Search:
                 values[name] = generic.measured(name)
             except SpecError as error:
                 self._unsaid(name, error)
-        found = generic.forms(values)
         self._parts = self._parts or generic.parts
-        self._first = self._first or found
-        for name, value in found.figures.items():
-            known = self._analysis.measured(name)
+        self._first = self._first or generic.forms({})
+        for name in values:
+            found = generic.forms({name: values[name]})
+            value, known = found.figures[name], self._analysis.measured(name)
             error = _wrong(name, value, self._constants, self._multiples, known)
-            error = error or self._wrong_with_more(generic, name, found.of(name))
+            error = error or self._wrong_with_more(generic, name, found)
             if error is None:
-                self._found[name] = found.of(name)
+                self._found[name] = found
             else:
                 generic.distrust()
                 self._unsaid(name, error)
@@ -312,17 +251,23 @@ class _Search:
             figure: {n: why for n, why in each.fixed.items() if n not in fixed}
             for figure, each in self._found.items()
         }
-        conditions = {each.key: each for way in ways for each in way.conditions}
+        conditions, besides = common_and_besides(
+            {n: f.conditions for n, f in self._found.items()}
+        )
+        if not self._found:
+            conditions = tightest(self._first.conditions)
         return ClosedForms(
             self._analysis.program.name,
             {n: self._found[n].figures[n] for n in self._figures if n in self._found},
             self._constants,
             fixed,
-            tightest(conditions.values()),
+            conditions,
             self._analysis.program.symbols,
             {name: self._errors[name] for name in self.missing},
             {figure: names for figure, names in kept.items() if names},
             self._parts,
+            besides,
+            {name: each.apart for name, each in self._found.items() if each.apart},
             ways[0].plain,
         )
 
@@ -367,7 +312,7 @@ def _wrong(
     except DimError as error:
         message = f"`{name}` has no formula in constants: {error}"
         return SpecError("E0906", message, hint="ask for it in the free sizes alone")
-    if value.below == known.below and _agree(value.value, known.value):
+    if _agree(value.below, known.below) and _agree(value.value, known.value):
         return None
     if figure_named(name).whole is not None:
         return _unsaid(name)
@@ -384,8 +329,6 @@ def _hold(conditions: Iterable[Condition], constants: Mapping[str, int]) -> bool
 
 def _unsaid(name: str) -> SpecError:
     """A layout of memory that sizes decide by being equal, or 1, as the constants are."""
-    from nnspec.analysis.generic.memory import unsaid
-
     return unsaid(figure_named(name), "sizes that happen to be equal decide it")
 
 
@@ -407,8 +350,8 @@ def _tried(scales: Mapping[str, int]) -> Iterator[dict[str, int]]:
     """Sizes, multiples of some numbers: of two names each pair of those tried."""
     count = len(TRIED)
     for first in range(count):
-        for apart in range(count):
+        for further in range(count):
             yield {
-                name: scale * TRIED[(first + apart * place) % count]
+                name: scale * TRIED[(first + further * place) % count]
                 for place, (name, scale) in enumerate(scales.items())
             }

@@ -78,6 +78,8 @@ class Facts:
             remainder = _remainder(one)
             if remainder is not None and other == 0:
                 self._add(exact_quotient(*remainder))
+            elif remainder is not None and other.is_constant:
+                self._leaves(*remainder, other)
         fact = equality(left, right)
         if fact is None:
             return
@@ -85,6 +87,11 @@ class Facts:
         for further in divided(fact):
             self._add(further)
             self._add(exact_quotient(fact.value, _lone(fact, further)))
+
+    def _leaves(self, above: Dim, below: Dim, rest: Dim) -> None:
+        """Takes note of what remains of a division: of an odd `k`, `2 * (k // 2)` is `k - 1`."""
+        self._add(equality(above // below * below, above - rest))
+        self._add(exact_quotient(above - rest, below))
 
     def suppose(self, condition: Condition) -> None:
         """Takes note of a condition of the formulas that are rewritten, if it says that nothing remains of a division."""

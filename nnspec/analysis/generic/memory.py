@@ -7,24 +7,39 @@ from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.analysis import Analysis, Made
+from nnspec.analysis.at_one import differing, fewest, possible, products_of
 from nnspec.analysis.figures import Figure, figure_named
 from nnspec.analysis.generic.conditions import Condition
+from nnspec.analysis.generic.counted import Counted, TwoTurns
 from nnspec.analysis.generic.cutting import cuts
 from nnspec.analysis.generic.normal import Normal, Written
+from nnspec.analysis.generic.ones import (
+    MOST_AMOUNTS,
+    AxesOfOne,
+    Names,
+    are_equal,
+    factors,
+    quotients_in,
+    shapes_of,
+)
 from nnspec.analysis.generic.programs import Symbolic, Undecided
 from nnspec.analysis.generic.quotients import Quotients
 from nnspec.analysis.generic.reasons import FEWER_UNLIKE, LAID, ONE_TURN, STACKED, WHOLE
-from nnspec.analysis.generic.stacks import Fewest, Tried, amounts_of, name_bound
-from nnspec.analysis.generic.widest import widest
+from nnspec.analysis.generic.stacks import (
+    Fewest,
+    Tried,
+    amounts_of,
+    name_bound,
+)
+from nnspec.analysis.generic.widest import between, widest
 from nnspec.analysis.memory.calls import Calls
 from nnspec.analysis.memory.rolling import UNSTEADY, Unlike
-from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import (
-    Atom,
     Dim,
     DimError,
     dim,
+    product,
     symbol,
     without_twins,
 )
@@ -59,8 +74,11 @@ class Running(Analysis):
         numbers: Mapping[str, int],
         known: Mapping[str, Dim],
         additive: Callable[[str], Dim],
+        ones: Names = frozenset(),
+        free: tuple[str, ...] = (),
     ) -> None:
-        self._quotients = Quotients.of(facts, numbers, known)
+        self.ones = free
+        self._quotients = Quotients.of(facts, numbers, known).with_ones(ones)
         with self._quotients.holding():
             drops = setting.dropout == "configured"
             parts = [part.at(numbers) for part in outcome.made.constants.parts]
@@ -72,21 +90,28 @@ class Running(Analysis):
         super().__init__(self._symbolic.program, setting)
         self._facts = facts
         self._known = known
+        self._plain = Analysis(program, setting)
         self._additive = additive
-        self._normal = Normal(self._quotients_in_sizes().__contains__)
+        self._normal = Normal(quotients_in(self.program).__contains__)
 
-        def again(more: Mapping[str, int]) -> Running:
+        def again(more: Mapping[str, int], ones: Names = frozenset()) -> Running:
             more = {**numbers, **more}
-            return Running(program, setting, outcome, facts, more, known, additive)
+            sizes = tuple(n for n in program.symbols if n in ones or n in free)
+            ones -= frozenset(sizes)
+            return Running(
+                program, setting, outcome, facts, more, known, additive, ones, sizes
+            )
 
-        # The same with numbers for some more names.
+        # The same with numbers for some more names, and 1 in the place of some in sizes.
         self._again = again
+        self._with_ones: dict[Names, Running] = {}
         self._tried: dict[tuple[tuple[str, int], ...], Running] = {}
-        self._ran: list[Calls] = []
-        # What names of numbers of layers must be at least for the figures that were found.
-        self._fewest: dict[str, int] = {}
-        # How many turns loops must have besides, by their number.
-        self._turns: dict[Dim, int] = {}
+        # What was run for the figure that is being found, and for what it shares with others.
+        self._ran: list[Counted] = []
+        self._ran_for: dict[object, list[Counted]] = {}
+        # By figure, what it takes for granted, and which products with free sizes must not be 1.
+        self._conditions: dict[str, list[Condition]] = {}
+        self._apart: dict[str, list[Dim]] = {}
         self._is_other = False
 
     def figure(self, name: str) -> Dim:
@@ -99,9 +124,20 @@ class Running(Analysis):
             return found
         return self._quotients.multiplied(self._additive(name))
 
+    def once(self, key: object, make: Callable[[], Made]) -> Made:
+        """What several figures are read from; each of them takes for granted what it does."""
+        if key not in self._ran_for:
+            before = len(self._ran)
+            found = super().once(key, make)
+            self._ran_for[key] = self._ran[before:]
+            return found
+        self._ran += self._ran_for[key]
+        return super().once(key, make)
+
     def calls(self, modes: Modes) -> Calls:
         """The functions of the program, with what is known of its loops."""
         symbolic = self._symbolic
+        modes = replace(modes, ones=self.ones)
         made = Calls(
             self.program, modes, symbolic.turns, symbolic.stacks, symbolic.courses
         )
@@ -114,23 +150,14 @@ class Running(Analysis):
             for loop, turns in self._symbolic.turns.get(name, {}).items():
                 if len(loop.iterations) < 2:
                     raise Unlike(ONE_TURN, frozenset([turns.loop]))
-                self._turns[turns.count] = 2
+                self._ran.append(TwoTurns({turns.count: 2}))
 
     def between_turns(
         self, across: Iterable[Ends], listed: Iterable[Ends]
     ) -> tuple[Iterable[Ends], Iterable[Ends]]:
         """Where a turn stands for many, its weights come after those of the turn before it, and before those of the next one."""
-        places = {each.symbol: each.stop for each in self._symbolic.places()}
-        among: list[Ends] = []
-        for last, first in listed:
-            for name in (last.symbols() | first.symbols()) & places.keys():
-                before = last.at({name: symbol(name) - 1})
-                behind = {name: places[name]}
-                among += [(before, first), (before.at(behind), first.at(behind))]
-        return (
-            [*(pair for pair in across if not _speaks(pair, places)), *among],
-            [pair for pair in listed if not _speaks(pair, places)],
-        )
+        places = self._symbolic.places()
+        return between(across, listed, {each.symbol: each.stop for each in places})
 
     def in_any_turn(self, amounts: Iterable[Dim]) -> list[Dim]:
         """Amounts of a turn that stands for many, at the most in any of these."""
@@ -143,6 +170,7 @@ class Running(Analysis):
         """The same of another program, whose sums are the same."""
         other = copy(self)
         Analysis.__init__(other, program, self.setting)
+        other._ran_for = {}
         other._is_other = True
         return other
 
@@ -152,15 +180,23 @@ class Running(Analysis):
         Raises `Unlike` where the turns of a loop differ, and `Undecided` where names do not decide something.
         """
         found = self._found(figure)
+        ones = self._tried_at_one(figure, found)
         least = self._by_name()
         if not self._holds_for_counts():
             raise Undecided(STACKED, self._counted())
+        needed = [*self._needed(ones)]
         said = self._said(found, least)
-        return self._for_fewer_layers(figure, said, least) if least else said
+        if least:
+            said, fewest = self._for_fewer_layers(figure, said, least)
+            needed += fewest
+        self._conditions[figure.name] = needed
+        self._apart[figure.name] = self._sizes_apart(figure, found, ones)
+        return said
 
     def _found(self, figure: Figure) -> Dim:
         """A figure as it comes from a run."""
         assert figure.whole is not None
+        self._ran.clear()
         self._expect_cuts()
         try:
             with constants_as_names(), self._quotients.holding():
@@ -216,17 +252,6 @@ class Running(Analysis):
             name for count in counts for name in count.symbols() & self._known.keys()
         }
 
-    def _quotients_in_sizes(self) -> set[Atom]:
-        """The quotients that sizes have, which may leave a remainder."""
-        return {
-            atom
-            for function in self.program.functions.values()
-            for kind in function.types.values()
-            for size in kind.shape
-            for atom in size.atoms()
-            if atom.kind == "//"
-        }
-
     # ---- stacks of any number of layers ------------------------------------------------------
 
     def _counted(self) -> frozenset[str]:
@@ -236,8 +261,8 @@ class Running(Analysis):
 
     def _counts(self) -> Iterator[tuple[Dim, int]]:
         """How many layers stacks must have, by their number."""
-        for calls in self._ran:
-            yield from calls.fewest.items()
+        for each in self._ran:
+            yield from each.fewest.items()
 
     def _by_name(self) -> dict[str, int]:
         """The same by name, where one says it."""
@@ -265,8 +290,8 @@ class Running(Analysis):
 
     def _for_fewer_layers(
         self, figure: Figure, said: Dim, least: Mapping[str, int]
-    ) -> Dim:
-        """A figure for as few layers as are proven, at most as many as the spec has."""
+    ) -> tuple[Dim, list[Condition]]:
+        """A figure for as few layers as are proven, at most as many as the spec has, and how few these are."""
         known = {name: int(self._known[name]) for name in least}
         found = Fewest(
             Tried(amounts_of(said), least),
@@ -274,12 +299,13 @@ class Running(Analysis):
             known,
             lambda numbers: self._with(numbers, figure),
         )
-        few = [name for name, bound in found.bounds.items() if known[name] < bound]
-        if few:
+        bounds = found.bounds.items()
+        if few := [name for name, bound in bounds if known[name] < bound]:
             raise Undecided(STACKED, frozenset(few))
-        for name, bound in found.bounds.items():
-            self._fewest[name] = max(bound, self._fewest.get(name, 1))
-        return found.value
+        return found.value, [
+            Condition(">=", symbol(name), dim(bound), because=STACKED)
+            for name, bound in bounds
+        ]
 
     def _with(self, numbers: Mapping[str, int], figure: Figure) -> Tried | None:
         """A figure with numbers for some names."""
@@ -306,22 +332,76 @@ class Running(Analysis):
         names = frozenset(name for size in divided for name in size.symbols())
         return names & self._known.keys()
 
-    def conditions(self) -> Iterator[Condition]:
-        """How many turns loops must have for what was found, and which sizes must not be 1.
+    def conditions(self, figure: str) -> Sequence[Condition]:
+        """What a figure that was found takes for granted."""
+        return self._conditions.get(figure, ())
+
+    def apart(self, figure: str) -> Sequence[Dim]:
+        """Products with free sizes that must not be 1 for a figure that was found."""
+        return self._apart.get(figure, ())
+
+    def _needed(self, ones: AxesOfOne) -> Iterator[Condition]:
+        """How many turns loops must have for a figure, and which sizes must not be 1.
 
         An axis of one element lies otherwise in memory than any other.
         """
         for size in self._axes():
-            is_one = self._shortened(size).at(self._known) == 1
-            sign, bound = ("==", 1) if is_one else (">=", 2)
+            if ones.may_be(size):
+                continue
+            sign, bound = ("==", 1) if self._is_one(size) else (">=", 2)
             yield self._said_of(Condition(sign, size, dim(bound), because=LAID))
         for size, length in self._cuts():
             yield self._said_of(Condition(">", size, length, because=WHOLE))
         for count, least in (*self._least(), *self._by_count()):
             condition = Condition(">=", count, dim(least), because=FEWER_UNLIKE)
             yield self._said_of(condition)
-        for name, bound in self._fewest.items():
-            yield Condition(">=", symbol(name), dim(bound), because=STACKED)
+
+    # ---- axes of one element ------------------------------------------------------------------
+
+    def _tried_at_one(self, figure: Figure, found: Dim) -> AxesOfOne:
+        """Which sizes of axes may be 1. Raises `Undecided` where one is 1 in the spec, and may not."""
+        axes = [*self._axes()]
+        is_short = len(amounts_of(found)) <= MOST_AMOUNTS
+        ones = AxesOfOne.of(
+            axes,
+            self._quotients.plain_names(self._known) if is_short else frozenset(),
+            self.program,
+            lambda ones: self._agrees_with(ones, figure, found),
+        )
+        one = (size for size in axes if self._is_one(size) and not ones.may_be(size))
+        if wrong := [size for size in one if factors(size)]:
+            raise Undecided(LAID, self._behind(wrong))
+        return ones
+
+    def _sizes_apart(self, figure: Figure, found: Dim, ones: AxesOfOne) -> list[Dim]:
+        """What must not be 1 besides: products of free sizes, and of names that may be 1 beside others."""
+        known = dict.fromkeys(self.ones, 1)
+        if len(amounts_of(found)) > MOST_AMOUNTS:
+            return products_of(differing(self._plain, figure.name, known))
+        free, beside = [*possible(self.program, known)], ones.beside()
+        apart = fewest(
+            (sizes | each for each in beside for sizes in free),
+            lambda names: self._agrees_with(names, figure, found),
+        )
+        return [self._shortened(product(map(symbol, sorted(n)))) for n in apart]
+
+    def _is_one(self, size: Dim) -> bool:
+        return self._shortened(size).at(self._known) == 1
+
+    def _agrees_with(self, ones: Names, figure: Figure, found: Dim) -> bool:
+        """Whether the program gives what the figure is where some names are 1."""
+        other = self._with_ones.get(ones) or self._again({}, ones)
+        self._with_ones[ones] = other
+        try:
+            alone = other._found(figure)
+        except (Undecided, Unlike):
+            return False
+        known = dict(self._least()) | dict(self._counts())
+        for count, least in (*other._least(), *other._counts()):
+            if (count.constant or known.get(count, 0)) < least:
+                return False
+        alone, found = (each.at(dict.fromkeys(ones, 1)) for each in (alone, found))
+        return are_equal(alone, found, self._lows({}))
 
     def _said_of(self, condition: Condition) -> Condition:
         """A condition in the constants of the model, in each of the turns that it speaks of."""
@@ -337,9 +417,8 @@ class Running(Analysis):
         """The sizes of axes that hang on constants alone, and on places of turns, each once."""
         found = {
             size.key: size
-            for function in self.program.functions.values()
-            for kind in function.types.values()
-            for size in kind.shape
+            for shape in shapes_of(self.program)
+            for size in shape
             if not size.is_constant and size.symbols().isdisjoint(self._free)
         }
         yield from found.values()
@@ -362,23 +441,8 @@ class Running(Analysis):
 
     def _least(self) -> Iterator[tuple[Dim, int]]:
         """How many turns loops must have, by their number."""
-        for calls in self._ran:
-            yield from calls.least.items()
-        yield from self._turns.items()
+        for each in self._ran:
+            yield from each.least.items()
 
     def _shortened(self, value: Dim) -> Dim:
         return self._facts.applied(self._quotients.divided(value))
-
-
-def _speaks(pair: Ends, places: Mapping[str, Dim]) -> bool:
-    """Whether weights are of a turn that stands for many."""
-    return any(not each.symbols().isdisjoint(places) for each in pair)
-
-
-def unsaid(figure: Figure, because: str) -> SpecError:
-    """There is no formula in constants."""
-    return SpecError(
-        "E0906",
-        f"`{figure.name}` has no formula in constants: {because}",
-        hint="ask for it in the free sizes alone",
-    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.figures import Figure, Measured, as_measured, figure_named
 from nnspec.analysis.generic.bodies import Body
+from nnspec.analysis.generic.certain import decided
 from nnspec.analysis.generic.conditions import (
     Condition,
     at_least_zero,
@@ -24,6 +25,7 @@ from nnspec.analysis.generic.quotients import Quotients
 from nnspec.analysis.generic.reasons import PERIOD, UNDECIDED, UNLIKE
 from nnspec.analysis.generic.sums import Sums
 from nnspec.analysis.generic.trace import Activation, Outcome, Tracer, Unrolled
+from nnspec.analysis.generic.unsaid import unsaid
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.totals import Additive
 from nnspec.analysis.uses import Uses
@@ -43,17 +45,14 @@ DIVIDED = "a power of a number is divided by it so often"
 class Found:
     """Figures in constants, what has to stay a number for them (with the reason), and what else they hold for.
 
-    `plain` writes a formula in one way that values are equal in which are equal by what the spec requires.
+    `apart` are products with free sizes that must not be 1. `plain` writes a formula in one way that values are equal in which are equal by what the spec requires.
     """
 
     figures: Mapping[str, Measured]
     fixed: Mapping[str, str]
     conditions: tuple[Condition, ...]
     plain: Callable[[Dim], Dim]
-
-    def of(self, name: str) -> Found:
-        """One figure alone."""
-        return replace(self, figures={name: self.figures[name]})
+    apart: tuple[Dim, ...] = ()
 
 
 class Generic:
@@ -61,7 +60,7 @@ class Generic:
 
     `named` are the constants that are names at first, of which those that nobody `asked` for are numbers in the
     end; what was asked for and is no name stays as it is. `unrolled` are the loops that are gone through turn by
-    turn, each with the reason.
+    turn, each with the reason. Free sizes among `ones` are 1.
     """
 
     def __init__(
@@ -71,8 +70,10 @@ class Generic:
         asked: Sequence[Parameter],
         named: Sequence[Parameter],
         unrolled: Mapping[str, str],
+        ones: tuple[str, ...] = (),
     ) -> None:
         self.setting = setting
+        self._ones = ones
         self._program = program
         self._uses = Uses(program, setting)
         self._asked = asked
@@ -108,7 +109,7 @@ class Generic:
         return self._found[name]
 
     def _running(self, figure: Figure) -> Dim:
-        from nnspec.analysis.generic.memory import Undecided, unsaid
+        from nnspec.analysis.generic.memory import Undecided
         from nnspec.analysis.memory.rolling import Unlike
 
         # Sums may yet find that a loop has to be gone through turn by turn.
@@ -139,6 +140,7 @@ class Generic:
                 self._numbers(),
                 self._known,
                 self.figure,
+                free=self._ones,
             )
             self._ran = self._outcome, running
         return self._ran[1]
@@ -168,18 +170,25 @@ class Generic:
             added = quantity(self.setting)
             found = Sums(added, self._tracer.constants).counted(self._body)
         except Unrolled as loop:
-            from nnspec.analysis.generic.memory import unsaid
-
             self.unlike[loop.key] = UNLIKE
             raise unsaid(figure, UNLIKE) from None
         self._conditions += found.conditions
-        value = self._tracer.facts.applied(found.quotient)
+        value = decided(self._tracer.facts.applied(found.quotient), self._assumptions)
         self._conditions += (
             at_least_zero(atom.arguments[1], DIVIDED)
             for atom in value.atoms()
             if shrinks(atom)
         )
         return value
+
+    @property
+    def _assumptions(self) -> Assumptions:
+        """What sizes and constants are at least; constants 1, or as they are, if less."""
+        found = self._program.assumptions
+        for name, value in self._known.items():
+            least = min(1, int(value))
+            found = Assumptions({**found.bounds, name: (least, None)}, found.multiples)
+        return found
 
     @property
     def _body(self) -> Body:
@@ -218,7 +227,7 @@ class Generic:
         """Figures as they were found, with what has to stay a number put in."""
         asked = known_of(self._asked)
         numbers = {n: int(v) for n, v in self._known.items() if n not in asked}
-        conditions = [each.at(numbers) for each in self._every_condition()]
+        conditions = [each.at(numbers) for each in self._conditions_of(figures)]
         known = {name: int(value) for name, value in asked.items()}
         pinned, rest = _pinned(conditions, known)
         numbers |= {name: number for name, (number, _) in pinned.items()}
@@ -233,7 +242,11 @@ class Generic:
             kept | fixed,
             rest,
             self._plain,
+            tuple(each.at(numbers) for name in figures for each in self._apart(name)),
         )
+
+    def _apart(self, figure: str) -> Iterable[Dim]:
+        return self._ran[1].apart(figure) if self._ran is not None else ()
 
     @cached_property
     def _quotients(self) -> Quotients:
@@ -243,8 +256,11 @@ class Generic:
         with self._quotients.holding():
             return self._quotients.multiplied(value)
 
-    def _every_condition(self) -> list[Condition]:
-        running = self._ran[1].conditions() if self._runs and self._ran else ()
+    def _conditions_of(self, figures: Iterable[str]) -> list[Condition]:
+        running: list[Condition] = []
+        for name in figures:
+            if figure_named(name).whole is not None and self._ran is not None:
+                running += self._ran[1].conditions(name)
         own = (*self._body.conditions, *self._conditions)
         return [*own, *running, *_lengths(self._named), *_lengths(self._asked)]
 

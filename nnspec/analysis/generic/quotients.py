@@ -10,6 +10,7 @@ from math import gcd, lcm
 from typing import TYPE_CHECKING, TypeAlias
 
 from nnspec.ir.dims import (
+    ONE,
     Atom,
     Dim,
     Monomial,
@@ -138,6 +139,20 @@ class Quotients:
             products={**self.products, **products},
             meanings={**self.meanings, **meanings},
         )
+
+    def plain_names(self, known: Iterable[str]) -> frozenset[str]:
+        """The names in sizes that are constants of the model, or quotients of two, and nothing besides."""
+        pairs = ((each.one, each.other) for each in self.relations)
+        related = {atom.symbol for pair in pairs for atom in pair}
+        return frozenset({*known, *self.meanings} - related - self.products.keys())
+
+    def with_ones(self, ones: Set[str]) -> Quotients:
+        """The same where some names in sizes are 1, of constants and of quotients."""
+        if not ones:
+            return self
+        numbers = dict.fromkeys(ones, 1)
+        products = {name: each.at(numbers) for name, each in self.products.items()}
+        return replace(self, products={**products, **dict.fromkeys(ones, ONE)})
 
     def with_values(self, values: Mapping[str, int]) -> Quotients:
         """The same where magnitudes are compared with some more names at these values."""

@@ -7,13 +7,14 @@ is tried number by number, as for stacks of layers (see `stacks`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import lcm
 from typing import TYPE_CHECKING, Protocol
 
 from nnspec.analysis.figures import Measured
 from nnspec.analysis.generic.conditions import Condition, lower_bound, remaining
+from nnspec.analysis.generic.forms import common_and_besides
 from nnspec.analysis.generic.reasons import (
     LISTED,
     ONE_TURN,
@@ -28,7 +29,7 @@ from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Dim, dim, symbol
 
 if TYPE_CHECKING:
-    from nnspec.analysis.generic.closed import ClosedForms
+    from nnspec.analysis.generic.forms import ClosedForms
 
 MORE = 4
 """At least so many more turns are enough for two rounds behind one that is unlike them."""
@@ -69,7 +70,7 @@ def few_turns(
         for name, because in reasons
         if because in FEW or (because == UNLIKE and known.get(name, MOST) <= FEWEST)
     ]
-    for each in forms.conditions:
+    for each in forms.conditions_of(figure):
         names += [name for turns in each.turns for name in turns.stop.symbols()]
     return {n: known[n] for n in names if known.get(n, most + 1) <= most}
 
@@ -115,7 +116,8 @@ class _Extended:
         self._numbers = numbers
         self._closed = closed
         self._allowed = needs(forms, figure).keys() - few.keys()
-        self._rest, least = _bounds(more.conditions, few)
+        self.apart = {*forms.apart.get(figure, ()), *more.apart.get(figure, ())}
+        self._rest, least = _bounds(more.conditions_of(figure), few)
         self.is_found = False
         value = more.figures.get(figure)
         if (
@@ -155,9 +157,10 @@ class _Extended:
             return None
         if forms.parts != self._forms.parts:
             return None
+        self.apart |= {*forms.apart.get(self._figure, ())}
         if needs(forms, self._figure).keys() - self._allowed - numbers.keys():
             return None
-        at = (each.at(numbers) for each in forms.conditions)
+        at = (each.at(numbers) for each in forms.conditions_of(self._figure))
         rest, least = _bounds(remaining(at, _at_least(self._forms)), others)
         known = {each.at(numbers).key for each in self._rest}
         if any(each.key not in known for each in rest):
@@ -211,9 +214,17 @@ def _joined(forms: ClosedForms, found: Mapping[str, _Extended]) -> ClosedForms:
         figure: {n: why for n, why in names.items() if n not in fixed}
         for figure, names in still.items()
     }
-    every = [*_conditions(found)]
-    if found.keys() != forms.figures.keys():
-        every += forms.conditions
+    conditions, besides = common_and_besides(
+        {
+            figure: remaining(
+                found[figure].conditions
+                if figure in found
+                else forms.conditions_of(figure),
+                _at_least(forms),
+            )
+            for figure in forms.figures
+        }
+    )
     return replace(
         forms,
         figures={
@@ -221,10 +232,10 @@ def _joined(forms: ClosedForms, found: Mapping[str, _Extended]) -> ClosedForms:
         },
         fixed=fixed,
         kept={figure: names for figure, names in kept.items() if names},
-        conditions=remaining(every, _at_least(forms)),
+        conditions=conditions,
+        besides=besides,
+        apart={
+            **forms.apart,
+            **{n: tuple(each.apart) for n, each in found.items() if each.apart},
+        },
     )
-
-
-def _conditions(found: Mapping[str, _Extended]) -> Iterator[Condition]:
-    for each in found.values():
-        yield from each.conditions

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from nnspec.analysis.generic.powers import expanded, growth_of
 from nnspec.analysis.memory.peaks import reduced
 from nnspec.ir.dims import ONE, Dim, Monomial, greatest, symbol
+
+if TYPE_CHECKING:
+    from nnspec.analysis.memory.optimizing import Ends
 
 
 def widest(amounts: Sequence[Dim], turn: str, stop: Dim) -> Iterator[Dim]:
@@ -57,3 +61,27 @@ def _term(monomial: Monomial, turn: str) -> tuple[int, Fraction] | None:
     power = sum(p for a, p in monomial if a == atom)
     growth = growth_of(tuple((a, p) for a, p in monomial if a != atom), turn)
     return None if growth is None else (power, growth.ratio)
+
+
+def between(
+    across: Iterable[Ends], listed: Iterable[Ends], places: Mapping[str, Dim]
+) -> tuple[list[Ends], list[Ends]]:
+    """Weights that come one after another: those of a turn that stands for many, with its number among `places`, as well.
+
+    Its weights come after those of the turn before it, and before those of the next one.
+    """
+    among: list[Ends] = []
+    for last, first in listed:
+        for name in (last.symbols() | first.symbols()) & places.keys():
+            before = last.at({name: symbol(name) - 1})
+            behind = {name: places[name]}
+            among += [(before, first), (before.at(behind), first.at(behind))]
+    return (
+        [*(pair for pair in across if not _speaks(pair, places)), *among],
+        [pair for pair in listed if not _speaks(pair, places)],
+    )
+
+
+def _speaks(pair: Ends, places: Mapping[str, Dim]) -> bool:
+    """Whether weights are of a turn that stands for many."""
+    return any(not each.symbols().isdisjoint(places) for each in pair)

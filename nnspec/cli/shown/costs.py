@@ -118,6 +118,8 @@ class Costs:
         from nnspec.analysis.exactness import remarks
 
         setting = self.analysis.setting
+        holds = {each.name: self._holds(each) for each in self.figures}
+        holds = {name: each for name, each in holds.items() if each}
         return {
             "name": self.spec.name,
             **{each.name: self.value(each).for_program() for each in self.figures},
@@ -140,6 +142,7 @@ class Costs:
                 )
             ],
             "without_gradient": self._without_gradient(),
+            **({"holds_where": holds} if holds else {}),
             "parts": [
                 _part(row) for row, _ in unfolded(self.parts(self.counted), depth)
             ],
@@ -229,6 +232,7 @@ class Costs:
             f" ({_by(each.operators)}{each.reason})"
             for each in remarks(self.analysis, tuple(titles))
         ]
+        said += self._sizes()
         missing = self._without_gradient() if _TRAINING & titles.keys() else []
         if missing:
             said.append(
@@ -237,6 +241,26 @@ class Costs:
             )
         lines = ["\n  ".join(wrapped_words(each, line_width() - 2)) for each in said]
         return "".join(["\n", *(f"{line}\n" for line in lines)] if lines else [])
+
+    def _sizes(self) -> list[str]:
+        """For which of the open sizes formulas are right, where they are not for all."""
+        found: dict[str, list[str]] = {}
+        for figure in self._shown():
+            if holds := ", ".join(self._holds(figure)):
+                found.setdefault(holds, []).append(figure.title)
+        return [
+            f"for {holds}: {', '.join(titles)} (an axis of one element lies otherwise in memory:"
+            " give the size for what it is there)"
+            for holds, titles in found.items()
+        ]
+
+    def _holds(self, figure: Figure) -> list[str]:
+        from nnspec.analysis.at_one import conditions, differing, products_of
+
+        if self.value(figure).is_known:
+            return []
+        apart = differing(self.analysis, figure.name, self.spec.symbols)
+        return conditions(products_of(apart))
 
     def _without_gradient(self) -> list[str]:
         """The layers that training does not change, though they are not frozen."""

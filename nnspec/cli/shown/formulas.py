@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.formula.tree import Number
@@ -10,10 +11,12 @@ from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.analysis.analysis import Analysis
+    from nnspec.analysis.at_one import Cases
     from nnspec.analysis.figures import Figure, Measured
     from nnspec.analysis.formula.source import Definition
     from nnspec.analysis.formula.tree import Formula
     from nnspec.analysis.generic.closed import ClosedForms
+    from nnspec.ir.dims import Dim
     from nnspec.spec import Spec
 
 FORMATS = ("text", "latex", "python", "javascript")
@@ -30,6 +33,11 @@ class Formulas:
     values: Sequence[Measured]
     forms: ClosedForms | None
     left_out: Sequence[Figure] = ()
+    # By figure, products of open sizes that must not be 1, and what it is where they are.
+    apart: Mapping[str, Sequence[Dim]] = field(
+        default_factory=dict[str, Sequence["Dim"]]
+    )
+    cases: Mapping[str, Cases] = field(default_factory=dict[str, "Cases"])
 
     @staticmethod
     def of(
@@ -48,7 +56,8 @@ class Formulas:
         """
         if constants is None:
             values = [analysis.at(each.name, spec.symbols) for each in figures]
-            return Formulas(spec, title, figures, values, None)
+            formulas = Formulas(spec, title, figures, values, None)
+            return formulas._with_sizes_of_one(analysis)
         from nnspec.analysis.generic.closed import closed_forms
 
         wanted = [each for each in figures if not (unasked and each.whole is not None)]
@@ -65,7 +74,25 @@ class Formulas:
         said = [each for each in wanted if each.name in forms.figures]
         values = [forms.figures[each.name].at(spec.symbols) for each in said]
         left_out = [each for each in figures if each not in wanted]
-        return Formulas(spec, title, said, values, forms, left_out)
+        apart = {
+            name: [size.at(spec.symbols) for size in found]
+            for name, found in forms.apart.items()
+        }
+        return Formulas(spec, title, said, values, forms, left_out, apart)
+
+    def _with_sizes_of_one(self, analysis: Analysis) -> Formulas:
+        """The same with what figures are where open sizes are 1, if it is something else."""
+        from nnspec.analysis.at_one import cases, differing, products_of
+
+        given, names = self.spec.symbols, [each.name for each in self.figures]
+        apart = {name: differing(analysis, name, given) for name in names}
+        found = {
+            name: cases(analysis, ones, given, lambda at, name=name: at.figure(name))
+            for name, ones in apart.items()
+            if ones
+        }
+        products = {name: products_of(ones) for name, ones in apart.items()}
+        return replace(self, apart=products, cases=found)
 
     # ---- what they hold for ------------------------------------------------------------------
 
@@ -77,9 +104,17 @@ class Formulas:
 
     def conditions_of(self, figure: str) -> list[str]:
         """What one figure needs besides."""
-        return (
-            [] if self.forms is None else self._equal(self.forms.kept.get(figure, ()))
-        )
+        if self.forms is None:
+            return []
+        return [*self._equal(self.forms.kept.get(figure, ())), *self._holds(figure)]
+
+    def _holds(self, figure: str) -> list[str]:
+        """What constants and sizes have to be for one figure besides."""
+        from nnspec.analysis.at_one import conditions
+
+        sizes = conditions(self.apart.get(figure, ()))
+        forms = () if self.forms is None else self.forms.besides.get(figure, ())
+        return [*map(str, forms), *sizes]
 
     def _equal(self, names: Iterable[str]) -> list[str]:
         assert self.forms is not None
@@ -95,15 +130,15 @@ class Formulas:
     def remarks(self) -> list[str]:
         """The same for a person, with the reasons."""
         if self.forms is None:
-            return []
+            return self._where([])
         found = [
             f"{name} stays {self.forms.constants[name]}: {because}"
             for name, because in self.forms.fixed.items()
         ]
         found += self._kept()
-        holds = [*map(str, self.forms.conditions), *self.forms.multiples()]
-        if holds:
-            found.append(f"holds where {', '.join(holds)}")
+        found += self._where(
+            [*map(str, self.forms.conditions), *self.forms.multiples()]
+        )
         found += self.unsaid().values()
         if self.left_out:
             names = ",".join(each.name for each in self.left_out)
@@ -129,6 +164,25 @@ class Formulas:
             for (names, because), figures in found.items()
         ]
 
+    def _where(self, shared: Sequence[str]) -> list[str]:
+        """What the figures hold for: all of them (what is `shared` among it), and some alone."""
+        own = {each.title: self._holds(each.name) for each in self.figures}
+        first, *others = own.values() or [[]]
+        common = [each for each in first if all(each in other for other in others)]
+        found: dict[str, list[str]] = {}
+        for title, holds in own.items():
+            rest = ", ".join(each for each in holds if each not in common)
+            found.setdefault(rest, []).append(title)
+        every = ", ".join([*shared, *common])
+        return [
+            *([f"holds where {every}"] if every else []),
+            *(
+                f"holds for {', '.join(titles)} where {rest}"
+                for rest, titles in found.items()
+                if rest
+            ),
+        ]
+
     # ---- formats -----------------------------------------------------------------------------
 
     def as_object(self) -> dict[str, Any]:
@@ -139,11 +193,18 @@ class Formulas:
             found[figure.name] = (
                 known if value.is_known else " ".join(self._lines(value))
             )
-        if self.forms is not None:
+        if self.forms is None:
+            alone = {each.name: self._holds(each.name) for each in self.figures}
+            if any(alone.values()):
+                found["holds_where"] = {n: holds for n, holds in alone.items() if holds}
+        else:
             found["constants"] = dict(self.forms.constants)
             found["holds_where"] = self.conditions()
-            if self.forms.kept:
-                besides = {each: self.conditions_of(each) for each in self.forms.kept}
+            besides = {
+                each.name: self.conditions_of(each.name) for each in self.figures
+            }
+            besides = {name: holds for name, holds in besides.items() if holds}
+            if besides:
                 found["holds_where_besides"] = besides
             if self.forms.unsaid:
                 found["unsaid"] = self.unsaid()
@@ -233,7 +294,15 @@ class Formulas:
             None if value.below == 1 else self._formula(value.below)
             for value in self.values
         ]
+        cases = [
+            tuple(
+                (tuple(sorted(ones)), self._formula(there))
+                for ones, there in self.cases.get(figure.name, {}).items()
+            )
+            for figure in self.figures
+        ]
         every = [*formulas, *(each for each in belows if each is not None)]
+        every += [formula for each in cases for _, formula in each]
         arguments = arguments_of(every, self.spec.program.symbols)
         return [
             Definition(
@@ -243,9 +312,10 @@ class Formulas:
                 f"{figure.title} of {self.spec.name}: {figure.convention}.",
                 (*self.conditions_of(figure.name), *self.conditions()),
                 below,
+                own,
             )
-            for figure, formula, below in zip(
-                self.figures, formulas, belows, strict=True
+            for figure, formula, below, own in zip(
+                self.figures, formulas, belows, cases, strict=True
             )
         ]
 
