@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Program
+from nnspec.ir.types import DType
+from nnspec.ops.element_types import FRAMEWORK_NAMES
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
 from nnspec.pycode.idioms import negated
@@ -287,10 +289,8 @@ def _input(value: merged.Value, name: Name, maker: Constructor) -> Expr:
     for axis in value.order[1:]:
         sizes.append(_input_size(value.type.shape[axis], maker))
     options: dict[str, object] = {}
-    if not value.type.dtype.is_float:
-        options["dtype"] = {"i64": "int64", "i32": "int32", "bool": "bool"}[
-            value.type.dtype.value
-        ]
+    if value.type.dtype is not DType.FLOAT:
+        options["dtype"] = FRAMEWORK_NAMES[value.type.dtype]
     shape = tree.Display("tuple", tuple(sizes))
     return keras.Input(shape, **options, name=value.name or name.id)
 

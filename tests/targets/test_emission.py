@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from nnspec.compiler import load_all, load_source
+from nnspec.ir.types import DType
+from nnspec.ops.element_types import FRAMEWORK_NAMES
 from nnspec.source import Source
 from nnspec.targets import emit
 from tests.ir import models
@@ -336,3 +338,10 @@ def test_a_size_of_before_a_loop_is_not_counted_along_in_it() -> None:
     """Weights of the oracle fit the emitted layers, and give the same."""
     (spec,) = load_source(Source("sizes.nns", SIZES_OF_BEFORE), ["M"], {})
     agree(spec)
+
+
+@pytest.mark.parametrize("dtype", [each for each in DType if each is not DType.FLOAT])
+def test_inputs_of_keras_have_their_element_type(dtype: DType) -> None:
+    text = f"model M {{ input x: {dtype.value}[B, 8]\n output y = cast(x, float) -> Linear(3) }}"
+    source = models.spec(text).source("keras")
+    assert f'keras.Input((8,), dtype="{FRAMEWORK_NAMES[dtype]}", name="x")' in source
