@@ -97,14 +97,13 @@ class Spec:
         """The time of a forward pass or a training step (`mode`) on a device: its name, or a file's path.
 
         `bound.seconds` is the least it can take, `estimate` the calibrated interval. Raises `SpecError`
-        while a size is open, and OSError for a file that cannot be read.
+        while a size is open, `SpecErrors` for sizes as `cost` does, and OSError for a file that cannot be read.
         """
         from nnspec.analysis.analysis import Analysis
         from nnspec.analysis.timing.device import load_device
         from nnspec.analysis.timing.forecast import Forecast
 
-        analysis = Analysis(self.program, setting)
-        sizes = {**self.symbols, **symbols}
+        analysis, sizes = Analysis(self.program, setting), self._sizes(symbols)
         return Forecast(analysis, load_device(device), sizes, mode)
 
     def closed_forms(

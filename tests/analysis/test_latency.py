@@ -7,6 +7,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from nnspec.analysis.timing.latency import SECOND, Latency, Workload, update
 from nnspec.analysis.timing.roofline import Duration, Factors, Roofline
 from nnspec.cli.main import main
 from nnspec.compiler import load_source
-from nnspec.diagnostics import SpecError
+from nnspec.diagnostics import SpecError, SpecErrors
 from nnspec.source import Source
 from nnspec.spec import Spec
 
@@ -183,6 +184,13 @@ def test_products_that_the_device_has_no_rate_for_are_an_error() -> None:
     latency = Latency(analysis, Roofline(load_device("v100")), spec.symbols, "forward")
     with pytest.raises(SpecError, match="bf16"):
         _ = latency.seconds
+
+
+@pytest.mark.parametrize("wrong", [{"policy": "bf16"}, {"S": 3}, {"B": 0}])
+def test_what_is_no_size_of_the_model_is_an_error(wrong: dict[str, Any]) -> None:
+    spec = spec_of("input x: [B, 4]\noutput y = x -> Linear(3)")
+    with pytest.raises(SpecErrors):
+        spec.forecast("h100", **{"B": 2, **wrong})
 
 
 def test_free_sizes_have_no_time() -> None:
