@@ -45,12 +45,12 @@ class Parameter:
 class Optimizer:
     """Bytes by the bytes of an element: of a weight's state, of what one step makes for it, and leaves.
 
-    What is `left` is still alive while the next weight is changed.
+    What is `left` of a weight, given first, is still alive while the next one is changed.
     """
 
     state: Callable[[Parameter, int], Dim]
     step: Callable[[Parameter, int], Dim]
-    left: Callable[[Parameter, int], Dim]
+    left: Callable[[Parameter, Parameter, int], Dim]
 
 
 def state_width(policy: Policy) -> int:
@@ -60,6 +60,11 @@ def state_width(policy: Policy) -> int:
 
 def nothing(parameter: Parameter, width: int) -> Dim:
     """No bytes."""
+    return ZERO
+
+
+def nothing_left(before: Parameter, parameter: Parameter, width: int) -> Dim:
+    """No bytes of the weight before."""
     return ZERO
 
 
@@ -78,23 +83,42 @@ def adam_step(parameter: Parameter, width: int) -> Dim:
     return 2 * parameter.elements * width
 
 
-def adam_left(parameter: Parameter, width: int) -> Dim:
-    """What the update is divided by."""
-    return parameter.elements * width
+def adam_left(before: Parameter, parameter: Parameter, width: int) -> Dim:
+    """What the update was divided by."""
+    return before.elements * width
 
 
 def adafactor(parameter: Parameter, width: int) -> Dim:
     """A mean for each row and each column of a matrix (Shazeer and Stern, 2018), and a counter."""
-    shape = parameter.shape
-    if len(shape) < 2:
+    if len(parameter.shape) < 2:
         return parameter.elements * width + COUNTER
-    rows, columns = product(shape[:-1]), product(shape[:-2]) * shape[-1]
-    return (rows + columns) * width + COUNTER
+    return _means(parameter) * width + COUNTER
 
 
 def adafactor_step(parameter: Parameter, width: int) -> Dim:
-    """The estimate of the variance, from which the update is made in place."""
-    return parameter.elements * width
+    """The estimate of the variance, from which the update is made in place, and what it is made of.
+
+    Of a matrix the means of rows and columns, and one number to divide by; of a vector its squares.
+    """
+    if len(parameter.shape) < 2:
+        return 2 * parameter.elements * width
+    divisors = product(parameter.shape[:-2])
+    return (parameter.elements + _means(parameter) + divisors) * width
+
+
+def adafactor_left(before: Parameter, parameter: Parameter, width: int) -> Dim:
+    """The estimate, and what it was made of where that of the next weight is of another kind."""
+    were, are = len(before.shape) < 2, len(parameter.shape) < 2
+    if were == are:
+        return before.elements * width
+    made_of = before.elements if were else _means(before)
+    return (before.elements + made_of) * width
+
+
+def _means(parameter: Parameter) -> Dim:
+    """The number of rows and columns; stacks of matrices have them each."""
+    shape = parameter.shape
+    return product(shape[:-1]) + product(shape[:-2]) * shape[-1]
 
 
 def adam_8_bit(parameter: Parameter, width: int) -> Dim:
@@ -106,7 +130,7 @@ def adam_8_bit(parameter: Parameter, width: int) -> Dim:
 
 
 def muon(parameter: Parameter, width: int) -> Dim:
-    """One mean of a matrix (Jordan et al., 2024); tables and vectors are left to Adam."""
+    """One mean of a matrix (Jordan et al., 2024); tables, vectors and all else are left to Adam, as PyTorch asks."""
     return (
         momentum(parameter, width) if _is_matrix(parameter) else adam(parameter, width)
     )
@@ -116,26 +140,31 @@ def muon_step(parameter: Parameter, width: int) -> Dim:
     """The update, and two matrices and two squares in bfloat16 while it is made orthogonal."""
     if not _is_matrix(parameter):
         return adam_step(parameter, width)
-    rows = parameter.shape[0]
-    columns = product(parameter.shape[1:])
-    side = minimum(rows, columns)
+    side = minimum(*parameter.shape)
     return parameter.elements * (width + 4) + 4 * side * side
 
 
+def muon_left(before: Parameter, parameter: Parameter, width: int) -> Dim:
+    """What Adam leaves of the weights that are left to it."""
+    if _is_matrix(before) or _is_matrix(parameter):
+        return ZERO
+    return adam_left(before, parameter, width)
+
+
 def _is_matrix(parameter: Parameter) -> bool:
-    """Whether Muon takes a weight; kernels of convolutions count as matrices of their filters."""
-    return len(parameter.shape) > 1 and not parameter.is_table
+    """Whether Muon takes a weight."""
+    return len(parameter.shape) == 2 and not parameter.is_table
 
 
 OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
     {
-        "sgd": Optimizer(nothing, nothing, nothing),
-        "momentum": Optimizer(momentum, nothing, nothing),
+        "sgd": Optimizer(nothing, nothing, nothing_left),
+        "momentum": Optimizer(momentum, nothing, nothing_left),
         "adam": Optimizer(adam, adam_step, adam_left),
         "adamw": Optimizer(adam, adam_step, adam_left),
-        "adafactor": Optimizer(adafactor, adafactor_step, adafactor_step),
-        "adam8bit": Optimizer(adam_8_bit, nothing, nothing),
-        "muon": Optimizer(muon, muon_step, nothing),
+        "adafactor": Optimizer(adafactor, adafactor_step, adafactor_left),
+        "adam8bit": Optimizer(adam_8_bit, nothing, nothing_left),
+        "muon": Optimizer(muon, muon_step, muon_left),
     }
 )
 

@@ -31,7 +31,9 @@ def steps(analysis: Analysis) -> list[Dim]:
     order.ends(analysis.uses.main)
 
     def after(pairs: Iterable[Ends]) -> dict[Dim, None]:
-        made = (optimizer.left(b, width) + optimizer.step(w, width) for b, w in pairs)
+        made = (
+            optimizer.left(b, w, width) + optimizer.step(w, width) for b, w in pairs
+        )
         return dict.fromkeys(made)
 
     alone = dict.fromkeys(optimizer.step(each, width) for each in order.weights)
