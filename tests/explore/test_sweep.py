@@ -78,6 +78,7 @@ def test_every_point_is_what_the_model_says(
         assert found["flops"] == expected["flops"]
 
 
+@pytest.mark.slow
 def test_processes_change_nothing() -> None:
     axes = read_axes(
         {"width": "4..400..4", "heads": "4", "depth": "2", "T": "8", "B": "1"}
