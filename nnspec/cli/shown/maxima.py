@@ -67,11 +67,13 @@ def _leading(
     parts: Sequence[Dim], program: Program, constants: Mapping[str, int]
 ) -> list[Dim]:
     """The parts that are the largest at some usual sizes; if these are many, the most frequent ones."""
+    from nnspec.ir.dims.numbers import number
+
     known = [part.at(constants) for part in parts]
     wins: dict[int, int] = {}
     free = {name for part in known for name in part.symbols()}
     for sizes in _usual(program, free):
-        values = [int(part.at(sizes)) for part in known]
+        values = [number(part, sizes) for part in known]
         best = values.index(max(values))
         wins[best] = wins.get(best, 0) + 1
     frequent = sorted(wins, key=lambda place: (-wins[place], place))[:_MOST]
