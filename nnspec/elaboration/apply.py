@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from nnspec.diagnostics import Label, SpecError
-from nnspec.elaboration import builtins, operators
+from nnspec.elaboration import builtins, grown, operators
 from nnspec.elaboration import evaluate as evaluation
 from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import ONE, Dim
@@ -101,7 +101,7 @@ def read_arguments(
 
 def pipe(frame: Frame, node: ast.Pipe) -> Value:
     """`source -> stage -> stage`"""
-    value = evaluation.evaluate(frame, node.source)
+    value = evaluation.evaluate(frame, node.source, followed=True)
     for stage in node.stages:
         value = _stage(frame, value, stage)
     return value
@@ -115,6 +115,8 @@ def _stage(frame: Frame, value: Value, stage: ast.Stage) -> Value:
         )
     callee = evaluation.evaluate(frame, stage.callee)
     arguments = read_arguments(frame, stage.arguments or ())
+    if isinstance(value, Sequence) and not _follows(callee):
+        value = grown.settled(frame, value)
     group = isinstance(value, Sequence) and value.is_group
     arguments.fed = (
         list(value.items) if group and isinstance(value, Sequence) else [value]
@@ -178,8 +180,8 @@ def call(frame: Frame, node: ast.Call) -> Value:
     """`callee(arguments)`: applies a function or an instance; makes an instance of a layer."""
     callee = evaluation.evaluate(frame, node.callee)
     exact = isinstance(callee, Builtin) and callee.name in builtins.EXACT
-    orders = isinstance(callee, Builtin) and callee.name in builtins.ORDERING
-    arguments = read_arguments(frame, node.arguments, exact=exact, followed=orders)
+    follows = _follows(callee)
+    arguments = read_arguments(frame, node.arguments, exact=exact, followed=follows)
     site = Site(node, frame.labels.get(node))
     if node.partial:
         return _partial(frame, callee, arguments, node)
@@ -187,6 +189,15 @@ def call(frame: Frame, node: ast.Call) -> Value:
         return applied(frame, callee, arguments, site)
     assert isinstance(callee, Recipe | OperatorName | Declared)
     return _made(frame, callee, arguments, site)
+
+
+def _follows(callee: Value) -> bool:
+    """Whether it is known of lists that a callee is given how loops grew them."""
+    if isinstance(callee, Builtin):
+        return callee.name in builtins.ORDERING
+    if isinstance(callee, OperatorName):
+        return bool(callee.cls.listed - callee.cls.variadic)
+    return False
 
 
 def _partial(

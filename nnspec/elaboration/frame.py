@@ -105,6 +105,7 @@ class Builder:
         terms: Mapping[str, Term] | None = None,
         arguments: Mapping[str, Any] | None = None,
         marks: Marks | None = None,
+        lists: Mapping[str, Term] | None = None,
     ) -> tuple[Tensor, ...]:
         """A new node; gives its results. `loops` are those of its instance; without, it is made here."""
         if self.closed:
@@ -124,6 +125,7 @@ class Builder:
             terms=terms or {},
             arguments=arguments or {},
             marks=marks or Marks(),
+            lists=lists or {},
         )
         self.nodes.append(node)
         self.items.append(Step(node.id))

@@ -97,8 +97,18 @@ def finished(
         owns=owns,
         terms=terms,
         marks=instance.marks if instance else frame.marks,
+        lists=_grown(cls, inputs),
     )
     return apply.grouped(results, made)
+
+
+def _grown(cls: type[Operator], inputs: list[Any]) -> dict[str, Term]:
+    """How lists among the inputs were made, if loops grew them."""
+    return {
+        name: value.made
+        for name, value in zip(cls.inputs, inputs, strict=True)
+        if isinstance(value, Sequence) and value.made is not None
+    }
 
 
 def _inferred(

@@ -247,7 +247,7 @@ class NodePart(Part):
     """One application of an operator, one call, or one read of a weight.
 
     `loops` has an entry for each number in the path: the `uid` of the loop around the node whose turn it
-    is, whatever the constants are, or null.
+    is, whatever the constants are, or null. `lists` says of list inputs, by their names, how loops grew them.
     """
 
     id: Index
@@ -263,6 +263,7 @@ class NodePart(Part):
     terms: dict[str, Index] = {}
     arguments: dict[str, Value] = {}
     marks: MarksPart = MarksPart()
+    lists: dict[str, Index] = {}
 
 
 class StepItem(Part):

@@ -60,6 +60,8 @@ class Node:
     `loops` says of each number in the path whether it is the number of a turn around the node, for any
     constants: the `uid` of that loop, if the instance was made in this turn or chosen by its number
     (`pool[i]`); None for a number that is what it is, as in `pool[0]`.
+
+    `lists` says of list inputs, by their names, how loops grew them (see `Loop.lists`).
     """
 
     id: int
@@ -75,6 +77,7 @@ class Node:
     terms: Mapping[str, Term] = field(default_factory=dict[str, Term])
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
     marks: Marks = Marks()
+    lists: Mapping[str, Term] = field(default_factory=dict[str, Term])
 
     def values(self) -> Iterator[int]:
         """Every input value, list inputs spread out."""

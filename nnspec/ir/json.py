@@ -286,6 +286,7 @@ class _Writer:
             "terms": {name: self.term(term) for name, term in node.terms.items()},
             "arguments": self._values(node.arguments),
             "marks": _marks(node.marks),
+            "lists": {name: self.term(term) for name, term in node.lists.items()},
         }
 
     def _operator(self, operator: Operator) -> dict[str, Any]:

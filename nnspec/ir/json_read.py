@@ -306,6 +306,7 @@ class Reader:
             terms={name: self.term(index) for name, index in part.terms.items()},
             arguments=self._values(part.arguments),
             marks=_marks(part.marks),
+            lists={name: self.term(index) for name, index in part.lists.items()},
         )
 
     def _operator(self, part: document.OperatorPart) -> Operator:

@@ -94,6 +94,8 @@ def _of_node(program: Program, node: Node) -> Iterator[str]:
         yield f"the argument `{name}` of `{node.callee}` is missing"
     for name in sorted(node.arguments.keys() - parameters):
         yield f"`{node.callee}` takes no argument `{name}`"
+    if node.lists:
+        yield f"a call takes no lists that loops grew, such as {_named(node.lists)}"
     if node.terms:
         yield f"the terms of a call stand in its arguments, not in {_named(node.terms)}"
 
@@ -115,6 +117,9 @@ def _of_operator(node: Node) -> Iterator[str]:
         yield f"`{node.op.op_name()}` has no field for the terms {_named(strange)}"
     if node.arguments:
         yield f"an operator takes no arguments such as {_named(node.arguments)}"
+    strange = [name for name in node.lists if name not in type(node.op).listed]
+    if strange:
+        yield f"`{node.op.op_name()}` takes no lists {_named(strange)}"
 
 
 def _named(names: Iterable[str]) -> str:

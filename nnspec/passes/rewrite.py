@@ -34,7 +34,12 @@ def without_nodes(
     places = {node.id: place for place, node in enumerate(kept)}
     rewriting = _Rewriting(places, gone, instead)
     nodes = tuple(
-        replace(node, id=places[node.id], inputs=rewriting.arguments(node.inputs))
+        replace(
+            node,
+            id=places[node.id],
+            inputs=rewriting.arguments(node.inputs),
+            lists={},
+        )
         for node in kept
     )
     return replace(

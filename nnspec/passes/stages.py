@@ -221,7 +221,7 @@ class _Stage:
                 self.weights[dotted(path)] = tuple(
                     _weights_below(self.program, self.main, node)
                 )
-        return replace(node, id=place, path=path)
+        return replace(node, id=place, path=path, lists={})
 
     def _copied(self, node: Node, place: int, path: Path) -> Node:
         """A weight of an instance that another stage makes: a parameter of the stage's own."""

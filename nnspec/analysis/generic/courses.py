@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nnspec.analysis.generic.bodies import key_of
@@ -72,18 +73,43 @@ class Grown:
             raise Unlike
         self._starts = {key: lists[key] for key in self._keys}
         self._rounds: dict[str, list[Joined]] = {key: [] for key in self._keys}
+        # What each round is supposed to put into a list, and the lists of which that was asked.
+        self._kinds: dict[str, tuple[TensorType, ...]] = dict.fromkeys(self._keys, ())
+        self._asked: set[str] = set()
 
     def hold(self) -> None:
-        """A round begins: what the lists are is not known in it."""
+        """A round begins: it is only supposed what the lists are in it."""
+        turn, begin = self._loop.turn, self._loop.plan.begin
         for key in self._keys:
-            self._activation.lists[key] = Joined((), Held(key), ())
+            asked = partial(self._put_into, key)
+            held = Held(key, self._starts[key], asked, turn, begin)
+            self._activation.lists[key] = Joined((), held, ())
+
+    def _put_into(self, key: str) -> tuple[TensorType, ...]:
+        self._asked.add(key)
+        return self._kinds[key]
+
+    def suppose(self) -> bool:
+        """Supposes that every round puts into a list what this one did, and says whether that matters."""
+        for key in self._asked:
+            found = self._found(key)
+            added = (*found.before, *found.after)
+            self._kinds[key] = tuple(each.kind for each in _elements(added))
+        return bool(self._asked)
+
+    def _found(self, key: str) -> Joined:
+        """What a list is behind a round. Raises `Unlike` where it is none that was added to."""
+        found = self._activation.lists.get(key)
+        if not isinstance(found, Joined) or not isinstance(found.middle, Held):
+            raise Unlike
+        if found.middle.name != key:
+            raise Unlike
+        return found
 
     def note(self) -> None:
         """A round is over. Raises `Unlike` where it did something else with a list than to put one tensor before it or behind it."""
         for key, rounds in self._rounds.items():
-            found = self._activation.lists.get(key)
-            if not isinstance(found, Joined) or found.middle != Held(key):
-                raise Unlike
+            found = self._found(key)
             rounds.append(found)
             is_more = bool(found.before or found.after)
             if is_more and self._loop.plan.period > 1:
@@ -94,6 +120,10 @@ class Grown:
             ):
                 if len(one) > 1 or _kinds(one) != _kinds(other):
                     raise Unlike
+            added = (*found.before, *found.after)
+            supposed = [key_of(kind) for kind in self._kinds[key]]
+            if key in self._asked and _kinds(added) != supposed:
+                raise Unlike
 
     def give(self, stop: Dim) -> None:
         """Behind the rounds, the lists have what each of them made."""
@@ -170,10 +200,14 @@ class Grown:
 
 def _kinds(items: Iterable[Any]) -> list[str]:
     """The types of tensors. Raises `Unlike` for anything else in a list."""
+    return [key_of(each.kind) for each in _elements(items)]
+
+
+def _elements(items: Iterable[Any]) -> list[Element]:
     found = list(items)
     if not all(isinstance(each, Element) for each in found):
         raise Unlike
-    return [key_of(each.kind) for each in found]
+    return found
 
 
 def arithmetic(before: Dim, after: Dim, first: int) -> Course:

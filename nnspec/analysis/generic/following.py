@@ -73,6 +73,7 @@ class Courses:
         loops.sort(key=lambda loop: min(nodes_in(loop.iterations[0].body), default=0))
         for loop in loops:
             self._add(loop)
+        self._check_joined()
         for loop in loops:
             self._check(loop)
 
@@ -151,6 +152,14 @@ class Courses:
         raise Unlike(LISTED, frozenset([self._made.repeated[loop].loop]))
 
     # ---- what turns read ---------------------------------------------------------------------
+
+    def _check_joined(self) -> None:
+        """Raises `Unlike` where elements of a list are put together: of those that one turn stands for, only one is there."""
+        for node in self._function.nodes:
+            made = [self._turn_of.get(value) for value in node.values()]
+            loops = frozenset(self.found[each[0]].loop for each in made if each)
+            if node.lists and loops:
+                raise Unlike(LISTED, loops)
 
     def _check(self, loop: Loop) -> None:
         """Whether the one turn is given what any turn is given, and gives what any gives. Raises `Unlike`."""

@@ -6,7 +6,7 @@ made. In a turn that stands for all, the list before it is not known (`Held`); w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from nnspec.analysis.generic.constants import Constants
@@ -32,9 +32,16 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a list is before a turn that stands for all."""
+    """What a list is before a turn that stands for all: what it was at the `start`, and what each turn from `begin` on puts into it.
+
+    The latter are tensors of some `kinds`, by the number `turn`, which somebody asks for.
+    """
 
     name: str
+    start: Listed
+    kinds: Callable[[], tuple[TensorType, ...]]
+    turn: str
+    begin: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,16 @@ class Lists:
         if _speaks_of_lists(term, self._activation.lists):
             return self.spelled(self.read(term))
         return self._constants.term(term, self._activation.names)
+
+    def unroll(self) -> None:
+        """Raises `Unrolled` for a loop that makes a list and is not gone through turn by turn; `Unsaid` in an attempt."""
+        from nnspec.analysis.generic.trace import Unrolled
+
+        if self._constants.attempts:
+            raise Unsaid("a list")
+        for loop, repeated in self._activation.repeated.items():
+            if loop.lists:
+                raise Unrolled(repeated.loop)
 
     def spelled(self, value: Listed) -> tuple[Any, ...] | Progression:
         """A list as a loop goes through it."""

@@ -46,6 +46,7 @@ class Planned:
         kept = dict(activation.types)
         grown = Grown(self)
         supposed = Supposed(self, self._courses(grown))
+        self._suppose_lists(supposed, grown)
         middle = self._middle(supposed, grown)
         stop = plan.end(count).generic
         self._note(middle, stop)
@@ -98,6 +99,19 @@ class Planned:
         if plan.guess is geometric and not multiplied:
             raise Unlike
         return found
+
+    def _suppose_lists(self, supposed: Supposed, grown: Grown) -> None:
+        """Has it supposed what each round puts into lists, where one asks what these are."""
+        if not grown.suppose():
+            return
+        plan = self.plan
+        start = dict(self.activation.types)
+        supposed.give(plan.first, symbol(self.turn))
+        grown.hold()
+        with self.constants.collecting():
+            self._round(plan.begin)
+        grown.suppose()
+        self.activation.types = start
 
     def _course(self, before: Dim, after: Dim) -> Course:
         """A size that is one thing before the first of the rounds, and another behind it."""

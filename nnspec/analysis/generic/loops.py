@@ -120,18 +120,8 @@ class Turning:
         except Open:
             raise
         except Unsaid:
-            self._unroll_lists()
+            self.lists.unroll()
             return None
-
-    def _unroll_lists(self) -> None:
-        """Raises `Unrolled` for a loop that makes a list and is not gone through turn by turn; `Unsaid` in an attempt."""
-        from nnspec.analysis.generic.trace import Unrolled
-
-        if self.constants.attempts:
-            raise Unsaid("a list")
-        for loop, repeated in self.activation.repeated.items():
-            if loop.lists:
-                raise Unrolled(repeated.loop)
 
     # ---- lists of tensors ----------------------------------------------------------------------
 
@@ -161,7 +151,7 @@ class Turning:
             except Open:
                 raise
             except (Unsaid, Missing):
-                self._unroll_lists()
+                self.lists.unroll()
                 continue
             self._found(turn, found)
             for axis, size in enumerate(found.kind.shape):

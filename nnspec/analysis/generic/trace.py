@@ -246,14 +246,14 @@ class Activation:
 
     def _step(self, site: Site) -> list[Part]:
         node = site.node
-        given = tuple(self._argument(argument) for argument in node.inputs)
-        if node.callee is not None:
-            return [self._call(site, given)]
         if node.weight is not None:
             self._give(node, tuple(self.own_type(value) for value in node.outputs))
             return []
+        if node.callee is not None:
+            return [self._call(site, self._arguments(node))]
         assert node.op is not None
         op = self.operators[node.id] = self._operator(node, node.op)
+        op, given = self._joined(node, op) or (op, self._arguments(node))
         uncertain = self._uncertain(node, op)
         self._note_stretching(op, given)
         results = self._inferred(op, given, node)
@@ -262,6 +262,25 @@ class Activation:
             site.inside, replace(node, op=op), site.is_first, given, results, uncertain
         )
         return [Leaf(generic, _leaf_key(generic, op))]
+
+    def _joined(
+        self, node: Node, op: Operator
+    ) -> tuple[Operator, tuple[Any, ...]] | None:
+        """A list that loops grew as one tensor, and what does as much with that; None of nodes that are given no list, or one as it is."""
+        from nnspec.analysis.generic.gathered import Lists
+        from nnspec.analysis.generic.reaching import as_one, in_any_order
+
+        lists = Lists(self)
+        for term in node.lists.values():
+            own = self.function.types[node.outputs[0]]
+            try:
+                listed = lists.read(in_any_order(term))
+                joining, whole = as_one(op, listed, own, self.constants)
+            except (Unsaid, Missing, OpError):
+                lists.unroll()
+                return None
+            return joining, ((whole,),)
+        return None
 
     def _uncertain(self, node: Node, op: Operator) -> tuple[str, ...]:
         """The arguments that are 0 in some turns of loops alone; where they hang on no turn that is a condition."""
@@ -289,6 +308,9 @@ class Activation:
         for sign, size in decisions(op, given, self.tracer.facts):
             if not size.symbols() & free:
                 self.constants.note(sign, size, ONE, STRETCHED)
+
+    def _arguments(self, node: Node) -> tuple[Any, ...]:
+        return tuple(self._argument(argument) for argument in node.inputs)
 
     def _argument(self, argument: Argument) -> Any:
         if isinstance(argument, tuple):
@@ -359,7 +381,9 @@ class Activation:
 
 def _leaf_key(site: GenericSite, op: Operator) -> str:
     flags = (site.is_first, site.is_frozen, site.is_reached, site.again, site.ends)
-    needed = tuple(value in site.inside.needed for value in site.node.values())
+    needed = [value in site.inside.needed for value in site.node.values()]
+    if site.node.lists:  # of any length
+        needed = sorted(set(needed))
     needs = (*needed, *map(site.needs, site.weights))
     flags += tuple(map(site.has_gradient, site.weights))
     fields = {name: getattr(op, name) for name in fields_of(type(op))}

@@ -1,0 +1,126 @@
+"""Lists that loops grow and one operator puts together, as formulas: held against the program made with other numbers."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.figures import FIGURES
+from nnspec.compiler import load_source
+from nnspec.ir.json import program_from_json, program_to_json
+from nnspec.ops import OPS
+from nnspec.source import Source
+
+SUMS = [name for name, figure in FIGURES.items() if figure.whole is None]
+
+MODELS = {
+    "each layer reads all before it": """
+model M(width: int = 4, depth: int = 4) {
+  input x: [B, width]
+  features = [x]
+  for _ in range(depth) {
+    x = concat(features, dim=1) -> fc: Linear(width) -> relu
+    features = features + [x]
+  }
+  output y = concat(features, dim=1) -> head: Linear(10)
+}""",
+    "a dense block": """
+model M(width: int = 4, depth: int = 4) {
+  input image: [B, 3, H, W]
+  x = image -> Conv(2 * width + 1, 3, padding=1)
+  features = [x]
+  for _ in range(depth) {
+    new = x -> BatchNorm -> relu -> Conv(width, 3, padding=1)
+    features = [*features, new]
+    x = features -> concat(dim=1)
+  }
+  output y = x -> global_avg_pool -> Linear(10)
+}""",
+    "branches of one input": """
+model M(width: int = 4, depth: int = 4) {
+  input image: [B, 3, H, W]
+  x = image -> Conv(width, 3, padding=1)
+  branches = []
+  for i in range(depth) { branches = branches + [x -> branch: Conv(width + i, 3, padding=1) -> relu] }
+  output y = concat([image, *branches, x], dim=1) -> project: Conv(10, 1)
+}""",
+    "a pyramid": """
+model M(width: int = 4, depth: int = 4) {
+  input x: [B, 3, T]
+  levels = []
+  for i in range(depth) {
+    x = x -> grow: Conv(width * 2^i, 3, padding=1) -> relu
+    levels = [x] + levels
+  }
+  output y = concat(reversed(levels), dim=1) -> head: Conv(5, 1)
+}""",
+    "states side by side": """
+model M(width: int = 4, depth: int = 4) {
+  input x: [B, T, width]
+  states = [x]
+  for _ in range(depth) {
+    x = x + (x -> LayerNorm -> fc: Linear(width) -> gelu)
+    states = states + [x]
+  }
+  output y = stack(states, dim=2) -> mean(dim=2) -> head: Linear(5)
+}""",
+}
+
+
+def made(text: str, **constants: int):
+    """The program of a text with some constants."""
+    settings = {name: str(value) for name, value in constants.items()}
+    (spec,) = load_source(Source("net.nns", text), None, settings)
+    return spec
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_formulas_of_lists_of_any_length_are_what_other_numbers_take(name):
+    forms = made(MODELS[name]).closed_forms(*SUMS)
+    assert not forms.fixed
+    assert not forms.kept
+    chance = random.Random(name)
+    for depth, width in itertools.product((1, 2, 3, 4, 5, 9), (1, 2, 3, 4, 7)):
+        constants = {"depth": depth, "width": width}
+        assert forms.holds(constants) or width == 1
+        other = made(MODELS[name], **constants).program
+        for figure in SUMS:
+            sizes = {each: chance.choice((1, 2, 3, 40)) for each in other.symbols}
+            found = forms.at(figure, constants).at(sizes)
+            assert found == Analysis(other).measured(figure).at(sizes), constants
+
+
+UNSAID = {
+    "an element as large as all before it": """
+model M(depth: int = 4) {
+  input x: [B, 3]
+  features = [x]
+  for _ in range(depth) { features = features + [concat(features, dim=1) -> relu] }
+  output y = concat(features, dim=1) -> Linear(2)
+}""",
+    "two of each turn": """
+model M(depth: int = 4) {
+  input x: [B, 3]
+  features = [x]
+  for _ in range(depth) { features = features + [x -> a: Linear(2), x -> b: Linear(3)] }
+  output y = concat(features, dim=1) -> Linear(2)
+}""",
+}
+
+
+@pytest.mark.parametrize("name", UNSAID)
+def test_lists_that_no_formula_says_keep_the_number_of_turns(name):
+    forms = made(UNSAID[name]).closed_forms("flops", "parameters")
+    assert "depth" in forms.fixed
+    assert forms.figures["flops"].value == made(UNSAID[name]).figure("flops")
+
+
+def test_how_lists_were_made_is_written_and_read():
+    program = made(MODELS["a dense block"]).program
+    known = [node.lists for node in program.main.nodes if node.lists]
+    read = program_from_json(program_to_json(program), OPS)
+    assert len(known) == 4
+    assert [node.lists for node in read.main.nodes if node.lists] == known
