@@ -229,8 +229,7 @@ COLLECTED = Sample(
     }
     """,
     {"depth": range(1, 5), "width": range(1, 9), "heads": range(2, 3)},
-    frozenset({"depth", "heads"}),
-    holding=0.1,
+    frozenset({"heads"}),
 )
 
 COUNTED_ALONG = Sample(

@@ -9,6 +9,7 @@ import pytest
 
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import FIGURES
+from nnspec.analysis.generic.closed import closed_forms
 from nnspec.compiler import load_source
 from nnspec.ir.json import program_from_json, program_to_json
 from nnspec.ops import OPS
@@ -91,6 +92,54 @@ def test_formulas_of_lists_of_any_length_are_what_other_numbers_take(name):
             sizes = {each: chance.choice((1, 2, 3, 40)) for each in other.symbols}
             found = forms.at(figure, constants).at(sizes)
             assert found == Analysis(other).measured(figure).at(sizes), constants
+
+
+RUNNING = ["saved_bytes", "inference_peak", "backward_peak", "train_peak"]
+AFTERWARDS = [
+    "branches of one input",
+    "a pyramid",
+    "states side by side",
+]
+
+
+@pytest.mark.parametrize("name", AFTERWARDS)
+def test_memory_of_lists_that_are_put_together_behind_their_loop(name):
+    """Gradients come back as parts of one whole, which the first turn gives back."""
+    forms = made(MODELS[name]).closed_forms(*RUNNING)
+    assert not forms.fixed
+    assert not forms.kept
+    chance = random.Random(name)
+    for depth, width in itertools.product((4, 5, 6, 9, 24), (2, 3, 4, 5, 6, 11)):
+        constants = {"depth": depth, "width": width}
+        assert forms.holds(constants)
+        other = made(MODELS[name], **constants).program
+        for figure in RUNNING:
+            found = forms.at(figure, constants)
+            known = Analysis(other).measured(figure)
+            for _ in range(3):
+                sizes = {each: chance.choice((1, 2, 3, 40)) for each in other.symbols}
+                assert found.at(sizes) == known.at(sizes), (constants, sizes)
+
+
+def test_three_turns_of_a_list_are_told_by_the_model_with_more_turns():
+    """The second of three is the one that gives the whole gradient back."""
+    text = MODELS["states side by side"].replace("states = [x]", "states = []")
+    forms = made(text, depth=3).closed_forms("backward_peak")
+    alone = closed_forms(Analysis(made(text, depth=3).program), ["backward_peak"])
+    assert "depth" in alone.fixed
+    assert not forms.fixed
+    for depth in (3, 4, 9):
+        other = Analysis(made(text, depth=depth).program).figure("backward_peak")
+        found = forms.at("backward_peak", {"depth": depth, "width": 4}).value
+        assert found.at({"B": 3, "T": 2}) == other.at({"B": 3, "T": 2})
+
+
+def test_a_long_list_is_written_as_a_short_one_is():
+    """What has a variable of its own does not hang on how many tensors there are."""
+    text = MODELS["branches of one input"]
+    for depth in (4, 40):
+        forward = made(text, depth=depth).source("torch").partition("def forward")[2]
+        assert forward.partition("\n\n\n")[0].count(" = ") == 2
 
 
 UNSAID = {

@@ -28,8 +28,9 @@ from nnspec.analysis.generic.powers import canonical, expanded
 from nnspec.analysis.generic.returning import Returning
 from nnspec.analysis.generic.sums import added_up
 from nnspec.analysis.generic.widest import widest
+from nnspec.analysis.memory.deferring import expect_none
 from nnspec.analysis.memory.groups import Groups
-from nnspec.analysis.memory.machine import Machine, Storage, Tensor
+from nnspec.analysis.memory.machine import Machine, Record, Storage, Tensor
 from nnspec.analysis.memory.peaks import Peaks
 from nnspec.analysis.memory.rolling import UNSTEADY, Unlike
 from nnspec.ir.dims import ONE, ZERO, Dim, symbol
@@ -102,6 +103,8 @@ class Changing:
         self.taken: dict[Source, tuple[Changing, Link]] = {}
         self.waits: dict[Source, Laid] = {}
         self.lists: frozenset[Source | None] = frozenset()
+        # The gradients of lists as a whole, of which those of the turns' parts are views.
+        self.wholes: list[weakref.ref[Storage]] = []
         # The values that turns make, by turn and by place in it; the other way round; and their types.
         self._places: dict[int, tuple[int, int]] = {}
         self._values: dict[tuple[int, int], int] = {}
@@ -135,6 +138,7 @@ class Changing:
     # ---- into the turn ---------------------------------------------------------------------------
 
     def _begin(self, frame: Frame) -> None:
+        self.numbers.clear()
         self._types = frame.function.types
         listed = (frame.tensors[v] for v in self.course.listed if v in frame.tensors)
         self.lists = frozenset(map(source_in, listed))
@@ -151,7 +155,7 @@ class Changing:
     def _enter(self, frame: Frame) -> None:
         machine, before = self.machine, self.course.generic - 1
         machine.mark()
-        self.expect(not frame.pending)
+        expect_none(frame, self)
         for value, tensor in frame.tensors.items():
             inside = self._inside(value, tensor, frame)
             if inside is not None:
@@ -212,11 +216,25 @@ class Changing:
 
     # ---- out of the turn -------------------------------------------------------------------------
 
+    def made_in_any_turn(self, tensor: Tensor) -> Laid | None:
+        """How a tensor lies that the turn left, in any of the turns that it stands for; None for any other."""
+        for each in self.leaving:
+            is_same = each.storage() is tensor.storage
+            if is_same and each.outside.key == Laid.of(tensor).key:
+                return each.inside
+        return None
+
+    def wait_for(self, source: tuple[Record, int], gradient: Tensor) -> None:
+        """Notes how a gradient lies that waits for what the turn left, in any of the turns that it stands for."""
+        record, place = source
+        self.waits[record.number, place] = Laid.of(gradient)
+        self.wholes.append(weakref.ref(gradient.storage))
+
     def _leave(self, frame: Frame) -> None:
         machine, course = self.machine, self.course
         machine.mark()
         machine.turn = None
-        self.expect(not frame.pending)
+        expect_none(frame, self)
         self._expect_regular(frame)
         for value, tensor in frame.tensors.items():
             if self._places.get(value, (-1, 0))[0] == course.generic:

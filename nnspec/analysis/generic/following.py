@@ -13,7 +13,7 @@ from nnspec.analysis.generic.plans import TURN
 from nnspec.analysis.generic.reasons import LISTED, NESTED, ROUNDS, TOO_FEW
 from nnspec.analysis.memory.rolling import Unlike
 from nnspec.analysis.memory.turns import has_weights
-from nnspec.ir.dims import Dim, dim, symbol
+from nnspec.ir.dims import Dim, dim, symbol, total
 from nnspec.ir.graph import Function, Loop, Node, Path, nodes_in, values_of
 from nnspec.records import dataclass
 
@@ -65,8 +65,11 @@ class Courses:
         self._chosen: dict[Loop, Chosen] = {}
         # The turn that made a value, of the loops that are changing.
         self._turn_of: dict[int, tuple[Loop, int]] = {}
-        listed = (value for taken in self._made.taken.values() for value in taken)
-        self._listed = frozenset(listed)
+        taken = (value for each in self._made.taken.values() for value in each)
+        joined = (
+            v for node in self._function.nodes if node.lists for v in node.values()
+        )
+        self._listed = frozenset((*taken, *joined))
         self.found: dict[Loop, Course] = {}
         self.numbers: dict[int, dict[str, Dim]] = {}
         loops = [loop for loop in self._made.repeated if loop in changing]
@@ -154,12 +157,25 @@ class Courses:
     # ---- what turns read ---------------------------------------------------------------------
 
     def _check_joined(self) -> None:
-        """Raises `Unlike` where elements of a list are put together: of those that one turn stands for, only one is there."""
+        """Raises `Unlike` where lists are put together that do not have one tensor of each turn, or one turn does that."""
         for node in self._function.nodes:
+            if not node.lists:
+                continue
             made = [self._turn_of.get(value) for value in node.values()]
-            loops = frozenset(self.found[each[0]].loop for each in made if each)
-            if node.lists and loops:
-                raise Unlike(LISTED, loops)
+            turns = [each for each in made if each is not None]
+            loops = {loop for loop, _ in turns}
+            every = {(loop, n) for loop in loops for n in range(len(loop.iterations))}
+            more = total(self._chosen[loop].more for loop in loops)
+            known = self._made.joined.get(node.id)
+            count = None if known is None else self._said(known)
+            if (
+                count != len(made) + more
+                or len(turns) != len(every)
+                or set(turns) != every
+                or self._turn_around(node) is not None
+            ):
+                keys = (self.found[loop].loop for loop in loops or self.found)
+                raise Unlike(LISTED, frozenset(keys))
 
     def _check(self, loop: Loop) -> None:
         """Whether the one turn is given what any turn is given, and gives what any gives. Raises `Unlike`."""
@@ -175,6 +191,7 @@ class Courses:
             self._may_read(one, self._turn_around(node), value)
             for node in self._function.nodes
             for value in node.values()
+            if not node.lists
         )
 
     def _may_read(

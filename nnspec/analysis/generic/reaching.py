@@ -40,8 +40,8 @@ class Run:
         return found
 
 
-Joining: TypeAlias = tuple[Concat, TensorType]
-"""What lays one tensor along an axis, and that tensor."""
+Joining: TypeAlias = tuple[Concat, TensorType, Dim]
+"""What lays one tensor along an axis, that tensor, and of how many it consists."""
 
 
 def as_one(
@@ -65,9 +65,10 @@ def as_one(
         behind = kind.shape[axis:]
     else:
         raise Unsaid(op.op_name())
+    count = total(run.summed(ONE) for run in runs)
     size = result.shape[axis].value.named(reach)
     whole = kind.with_shape(*kind.shape[:axis], size, *behind)
-    return Concat(dim=dim(axis)), whole
+    return Concat(dim=dim(axis)), whole, count
 
 
 def in_any_order(term: Term) -> Term:

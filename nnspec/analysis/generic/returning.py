@@ -31,6 +31,8 @@ class Returning:
         self._outer = loop.machine.peaks
         # The storages of gradients that came from behind, with their sizes there.
         self._held: list[tuple[weakref.ref[Storage], Dim]] = []
+        # The gradients of whole lists, which only the first turn may give back.
+        self._wholes: list[weakref.ref[Storage]] = []
 
     def crossed(self, place: int, engine: Engine) -> None:
         """The backward pass comes to the turn from behind (1), or leaves it (0)."""
@@ -53,6 +55,7 @@ class Returning:
         for each in loop.entering:
             if each.source is not None and each.source in waiting:
                 self._earlier(waiting[each.source], each.source)
+        self._wholes = [each for each in loop.wholes if each() is not None]
         self._found = self._waiting(engine, loop.course.generic)
         self._live = machine.live
         self._gradients = total(each.size for each in machine.gradients.values())
@@ -92,6 +95,7 @@ class Returning:
         loop, course = self._loop, self._loop.course
         machine = loop.machine
         step = expanded(machine.live - self._live)
+        loop.expect(all(each() is not None for each in self._wholes))
         self._expect_regular(self._waiting(engine, course.generic - 1))
         waiting = by_source(engine).items()
         inside = [(source, each, Laid.of(each)) for source, each in waiting]

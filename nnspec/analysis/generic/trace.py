@@ -160,6 +160,8 @@ class Activation:
         self.lists: dict[str, Listed] = {}
         # The elements of lists that a turn of a loop takes, by value, with their types there.
         self.taken: dict[tuple[Loop, int], dict[int, TensorType]] = {}
+        # How many tensors lists have that are put together, by the node that does it.
+        self.joined: dict[int, Dim] = {}
         self.nested = 0
         self.outer: tuple[int, ...] = ()
         self.unsteady: dict[int, frozenset[str]] = {}
@@ -275,10 +277,12 @@ class Activation:
             own = self.function.types[node.outputs[0]]
             try:
                 listed = lists.read(in_any_order(term))
-                joining, whole = as_one(op, listed, own, self.constants)
+                joining, whole, count = as_one(op, listed, own, self.constants)
             except (Unsaid, Missing, OpError):
                 lists.unroll()
+                self.joined.pop(node.id, None)
                 return None
+            self.joined[node.id] = count
             return joining, ((whole,),)
         return None
 

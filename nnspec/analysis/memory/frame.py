@@ -9,9 +9,11 @@ far as memory depends on them.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import ref
 
+from nnspec.analysis.memory.deferring import Deferred, Left, let_go
 from nnspec.analysis.memory.groups import Groups
 from nnspec.analysis.memory.layout import contiguous
 from nnspec.analysis.memory.lowered import Evaluation, NoRule
@@ -75,6 +77,9 @@ class Frame:
         # Expressions: those that nothing reads yet, and those that stand inside others.
         self.pending: dict[int, Expression] = {}
         self.inside: dict[int, Node] = {}
+        # What turns make that have not run yet, and what one stands for that goes with an expression.
+        self.deferred: dict[int, Deferred] = {}
+        self.leaving: Left = []
         self.leaves: dict[tuple[Path, str], Leaf] = {}
         # What loops made that change from turn to turn, as it lies in the turn that stands for all.
         self.changed: dict[int, tuple[Changing, Laid]] = {}
@@ -139,12 +144,14 @@ class Frame:
         self, loop: Loop, changing: Changing | None, run: Callable[[Iteration], None]
     ) -> None:
         """All turns of a loop; of one that is `changing`, it is told before each of them and behind the last one."""
+        if changing is None:
+            for turn in loop.iterations:
+                run(turn)
+            return
+        told = Deferred(changing, len(loop.iterations), self)
         for number, turn in enumerate(loop.iterations):
-            if changing is not None:
-                changing.at(number, self)
-            run(turn)
-        if changing is not None:
-            changing.at(len(loop.iterations), self)
+            told.turn(number, partial(run, turn))
+        told.end()
 
     def _turn(self, loop: Loop, turn: int) -> None:
         body = loop.iterations[turn].body
@@ -342,16 +349,31 @@ class Frame:
         return self._computed(self.pending.pop(value).node)
 
     def _computed(self, node: Node) -> Tensor:
+        value = next(iter(node.outputs))
+        deferred = self.deferred.get(value)
+        if deferred is not None:
+            deferred.begin(value)
         (found,) = self._evaluated(node)
+        if deferred is not None:
+            deferred.done(value, found)
         return found
 
     def _read(self, value: int) -> Tensor:
         if value not in self.inside:
             return self.tensors[value]
+        if value in self.deferred:
+            self.deferred[value].inline.add(value)
         return self._computed(self.inside.pop(value))
 
     def _evaluated(self, node: Node) -> list[Tensor]:
         given = [self._read(value) for value in node.values()]
+        found = self._results(node, given)
+        given.clear()
+        if self.leaving:
+            let_go(self)
+        return found
+
+    def _results(self, node: Node, given: list[Tensor]) -> list[Tensor]:
         if node.callee is not None:
             return self._call(node, self.calls.program.functions[node.callee], given)
         if node.weight is not None:

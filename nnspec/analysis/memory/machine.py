@@ -29,6 +29,7 @@ from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.analysis.generic.changing import Changing
+    from nnspec.analysis.generic.laid import Laid
 
     Crossed: TypeAlias = Rolling | Changing
 
@@ -274,6 +275,14 @@ class Machine:
         return DType.F32 if self.element(DType.FLOAT) < 4 else DType.FLOAT
 
     # ---- tensors ----
+
+    def of_many(self, tensor: Tensor) -> tuple[Changing, Laid] | None:
+        """The loop whose turns each made a tensor of which this one stands for many, and how it lies in any of them."""
+        for loop in self.changing:
+            found = loop.made_in_any_turn(tensor)
+            if found is not None:
+                return loop, found
+        return None
 
     def sized(self, kind: TensorType) -> TensorType:
         """A type with what is known to be 1 put in."""

@@ -308,19 +308,12 @@ def concatenate(machine: Machine, given: Sequence[Tensor], dim: Any = 0) -> Tens
     axis = axis_of(dim, given[0].rank)
     size = sum((each.shape[axis] for each in given[1:]), given[0].shape[axis])
     shape = (*given[0].shape[:axis], size, *given[0].shape[axis + 1 :])
-    result = machine.empty(shape, given[0].dtype)
-    sizes = [each.shape[axis] for each in given]
 
-    def backward(grad: Tensor) -> list[Tensor]:
-        return [
-            grad.alias(
-                (*grad.shape[:axis], size, *grad.shape[axis + 1 :]), grad.strides
-            )
-            for size in sizes
-        ]
+    def cut(grad: Tensor, shape: Sizes) -> Tensor:
+        part = (*grad.shape[:axis], shape[axis], *grad.shape[axis + 1 :])
+        return grad.alias(part, grad.strides)
 
-    machine.record(given, (result,), (), backward)
-    return result
+    return _put_together(machine, given, shape, cut)
 
 
 def stack(
@@ -338,11 +331,30 @@ def stack(
     first = given[0].shape
     size = _size(len(given)) if count is None else count
     shape = (*first[:axis], size, *first[axis:])
+    return _put_together(machine, given, shape, lambda grad, _: _without(grad, (axis,)))
+
+
+def _put_together(
+    machine: Machine,
+    given: Sequence[Tensor],
+    shape: Sizes,
+    cut: Callable[[Tensor, Sizes], Tensor],
+) -> Tensor:
+    """A new tensor that has others in it; the gradient of one of some shape is `cut` from that of the whole."""
+    many = [(each.source, machine.of_many(each)) for each in given]
+    if any(found is not None for _, found in many):
+        # One of them stands for several: the type of the result counts these.
+        (kind,) = machine.expected
+        shape = kind.shape
     result = machine.empty(shape, given[0].dtype)
-    number = len(given)
+    shapes = [each.shape for each in given]
 
     def backward(grad: Tensor) -> Gradients:
-        return [_without(grad, (axis,))] * number
+        for source, found in many:
+            if found is not None and isinstance(source, tuple):
+                loop, laid = found
+                loop.wait_for(source, cut(grad, laid.shape))
+        return [cut(grad, each) for each in shapes]
 
     machine.record(given, (result,), (), backward)
     return result
