@@ -373,7 +373,7 @@ CUT = Sample(
         "e": range(2, 4),
         "width": range(1, 7),
     },
-    frozenset({"a", "b", "c", "d"}),
+    frozenset({"a", "b", "c"}),
     holding=0.0,
 )
 

@@ -230,6 +230,17 @@ class Changing:
         self.waits[record.number, place] = Laid.of(gradient)
         self.wholes.append(weakref.ref(gradient.storage))
 
+    def sums_for_others(self, old: Tensor) -> None:
+        """The turns that one stands for get sums of gradients where it does, each a new tensor instead of a part of a whole.
+
+        A sum instead of a tensor as large leaves as much.
+        """
+        machine, stop = self.machine, self.course.stop
+        if any(each() is old.storage for each in self.wholes):
+            size = machine.bytes(old.shape, old.dtype)
+            self.expect(self.course.turn not in size.symbols())
+            machine.allocate(size * (stop - 2))
+
     def _leave(self, frame: Frame) -> None:
         machine, course = self.machine, self.course
         machine.mark()

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Set
 from typing import TYPE_CHECKING, TypeAlias
 
+from nnspec.analysis.generic.bodies import key_of
 from nnspec.analysis.generic.changing import Course, Link
 from nnspec.analysis.generic.plans import TURN
+from nnspec.analysis.generic.powers import canonical
 from nnspec.analysis.generic.reasons import LISTED, NESTED, ROUNDS, TOO_FEW
 from nnspec.analysis.memory.rolling import Unlike
 from nnspec.analysis.memory.turns import has_weights
-from nnspec.ir.dims import Dim, dim, symbol, total
+from nnspec.ir.dims import Dim, dim, symbol
 from nnspec.ir.graph import Function, Loop, Node, Path, nodes_in, values_of
 from nnspec.records import dataclass
 
@@ -157,25 +159,45 @@ class Courses:
     # ---- what turns read ---------------------------------------------------------------------
 
     def _check_joined(self) -> None:
-        """Raises `Unlike` where lists are put together that do not have one tensor of each turn, or one turn does that."""
+        """Raises `Unlike` where lists are put together that do not have one tensor of each turn there was."""
         for node in self._function.nodes:
-            if not node.lists:
-                continue
-            made = [self._turn_of.get(value) for value in node.values()]
-            turns = [each for each in made if each is not None]
-            loops = {loop for loop, _ in turns}
-            every = {(loop, n) for loop in loops for n in range(len(loop.iterations))}
-            more = total(self._chosen[loop].more for loop in loops)
-            known = self._made.joined.get(node.id)
-            count = None if known is None else self._said(known)
-            if (
-                count != len(made) + more
-                or len(turns) != len(every)
-                or set(turns) != every
-                or self._turn_around(node) is not None
-            ):
+            if node.lists and not self._has_one_of_each_turn(node):
+                loops = {
+                    each[0] for v in node.values() if (each := self._turn_of.get(v))
+                }
                 keys = (self.found[loop].loop for loop in loops or self.found)
                 raise Unlike(LISTED, frozenset(keys))
+
+    def _has_one_of_each_turn(self, node: Node) -> bool:
+        around = self._turn_around(node)
+        made = [self._turn_of.get(value) for value in node.values()]
+        turns = [each for each in made if each is not None]
+        every: set[tuple[Loop, int]] = set()
+        count = dim(len(made))
+        for loop in {loop for loop, _ in turns}:
+            chosen, before = self._chosen[loop], len(loop.iterations)
+            if around is None:
+                count = count + chosen.more
+            elif around[0] is loop:
+                # The turn may have put its own tensor into the list by then.
+                before = around[1] + (around in turns)
+                count = count + chosen.number(around[1]) - around[1]
+            else:
+                return False
+            every |= {(loop, turn) for turn in range(before)}
+        if around is not None and not self._are_of_one_size(node):
+            return False
+        known = self._made.joined.get(node.id)
+        if known is None or len(turns) != len(every) or set(turns) != every:
+            return False
+        numbers = self.numbers.get(node.id, {})
+        return canonical(self._said(known).at(numbers)) == count
+
+    def _are_of_one_size(self, node: Node) -> bool:
+        """Whether tensors that turns have put into a list are of one type in all of them."""
+        made = [value for value in node.values() if value in self._turn_of]
+        kinds = {key_of(self._made.given[value]) for value in made}
+        return len(kinds) < 2 and not any(TURN in kind for kind in kinds)
 
     def _check(self, loop: Loop) -> None:
         """Whether the one turn is given what any turn is given, and gives what any gives. Raises `Unlike`."""

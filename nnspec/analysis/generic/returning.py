@@ -54,7 +54,7 @@ class Returning:
                 self._inside(waiting[each.source], each.source, each)
         for each in loop.entering:
             if each.source is not None and each.source in waiting:
-                self._earlier(waiting[each.source], each.source)
+                self._earlier(waiting[each.source], each.source, waiting)
         self._wholes = [each for each in loop.wholes if each() is not None]
         self._found = self._waiting(engine, loop.course.generic)
         self._live = machine.live
@@ -72,16 +72,21 @@ class Returning:
         loop.expect(found.at(course.turn, course.stop - 1).key == outside)
         self._move(tensor, found)
 
-    def _earlier(self, tensor: Tensor, source: Source) -> None:
-        """What waits for the turn before is what others left for this one, as it is one turn earlier."""
+    def _earlier(
+        self, tensor: Tensor, source: Source, waiting: Mapping[Source, Tensor]
+    ) -> None:
+        """What waits for the turn before is what others left for this one, or what waits for this one, as it is one turn earlier."""
         loop, turn = self._loop, self._loop.course.turn
         generic = loop.course.generic
         apart = loop.numbers[generic] - loop.numbers[generic - 1]
-        later = loop.waits.get((source[0] + apart, source[1]))
-        loop.expect(later is not None)
-        assert later is not None
-        inside = later.at(turn, symbol(turn) - 1)
-        loop.expect(inside.at(turn, ONE).key == Laid.of(tensor).key)
+        own = source[0] + apart, source[1]
+        known = [loop.waits[own]] if own in loop.waits else []
+        known += [Laid.of(waiting[own])] if own in waiting else []
+        outside = Laid.of(tensor).key
+        earlier = (each.at(turn, symbol(turn) - 1) for each in known)
+        inside = next((e for e in earlier if e.at(turn, ONE).key == outside), None)
+        loop.expect(inside is not None)
+        assert inside is not None
         self._move(tensor, inside)
 
     def _move(self, tensor: Tensor, inside: Laid) -> None:

@@ -400,6 +400,7 @@ class Frame:
         }
         results = self.function.results(node)
         self.machine.expected = tuple(map(self.machine.sized, results))
+        self.machine.joins = bool(node.lists)
         evaluation = Evaluation(
             self.machine,
             node.op.op_name(),

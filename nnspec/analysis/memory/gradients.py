@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from nnspec.analysis.memory.groups import Groups
 from nnspec.analysis.memory.layout import elementwise, is_dense
@@ -21,6 +21,9 @@ from nnspec.analysis.memory.operations.pointwise import add
 from nnspec.analysis.memory.operations.reductions import REDUCTIONS
 from nnspec.analysis.memory.operations.views import sum_to
 from nnspec.analysis.memory.rolling import Rolling, layout_of
+
+if TYPE_CHECKING:
+    from nnspec.analysis.generic.changing import Changing
 
 
 def run_backward(machine: Machine, roots: list[tuple[Edge, Tensor]]) -> None:
@@ -139,11 +142,26 @@ class Engine:
         results = _applied(record, self.buffers.pop(id(record), None))
         record.saved, record.backward, record.lump = (), None, None
         results.reverse()
+        many, self.machine.delivered = self.machine.delivered, {}
         for edge in record.edges:
             if edge is None:
                 results.pop()
+            elif many:
+                self._deliver_to_many(edge, results.pop(), many)
             else:
                 self._deliver(edge, results.pop())
+
+    def _deliver_to_many(
+        self, edge: Edge, grad: Tensor | None, many: Mapping[tuple[int, int], Changing]
+    ) -> None:
+        """A gradient for what the turn of a loop has made, and the same for those for which this turn stands."""
+        loop = many.get((edge[0].number, edge[1])) if isinstance(edge, tuple) else None
+        waits = self.buffers.get(id(edge[0])) if isinstance(edge, tuple) else None
+        old = waits[edge[1]] if waits is not None and isinstance(edge, tuple) else None
+        if loop is not None and old is not None and grad is not None:
+            loop.sums_for_others(old)
+        del old
+        self._deliver(edge, grad)
 
     def _run_call(self, record: Record) -> None:
         """A function's gradients are added to those that its arguments have already, inside."""

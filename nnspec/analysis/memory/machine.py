@@ -198,6 +198,12 @@ class Machine:
     ones: Mapping[str, Size] = field(default_factory=dict[str, Size])
     ledger: Ledger | None = None
     expected: tuple[TensorType, ...] = ()
+    # Whether a list is put together that loops grew, and the loops of which one turn stands for
+    # many that have made what a gradient of one goes to.
+    joins: bool = False
+    delivered: dict[tuple[int, int], Changing] = field(
+        default_factory=dict[tuple[int, int], "Changing"]
+    )
     live: Dim = ZERO
     gradients: dict[tuple[Any, ...], Storage] = field(
         default_factory=dict[tuple[Any, ...], Storage]

@@ -341,9 +341,9 @@ def _put_together(
     cut: Callable[[Tensor, Sizes], Tensor],
 ) -> Tensor:
     """A new tensor that has others in it; the gradient of one of some shape is `cut` from that of the whole."""
-    many = [(each.source, machine.of_many(each)) for each in given]
-    if any(found is not None for _, found in many):
-        # One of them stands for several: the type of the result counts these.
+    many = [(each.source, machine.of_many(each)) for each in given if machine.joins]
+    if machine.joins:
+        # Some of them may stand for several: the type of the result counts these.
         (kind,) = machine.expected
         shape = kind.shape
     result = machine.empty(shape, given[0].dtype)
@@ -354,6 +354,7 @@ def _put_together(
             if found is not None and isinstance(source, tuple):
                 loop, laid = found
                 loop.wait_for(source, cut(grad, laid.shape))
+                machine.delivered[source[0].number, source[1]] = loop
         return [cut(grad, each) for each in shapes]
 
     machine.record(given, (result,), (), backward)
