@@ -324,7 +324,7 @@ class LSTM(Recurrent):
         Caveat(
             "memory",
             "about",
-            "the workspace of oneDNN is known to 14 KiB a layer and direction, and only some backends run that kernel",
+            "the kernel is oneDNN's, with the workspace that it has on a CPU; other devices may take another",
         ),
     )
 

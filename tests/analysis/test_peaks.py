@@ -29,6 +29,18 @@ def test_the_largest_is_kept(amounts: list[Dim]) -> None:
             assert largest(found, b, t) == largest(amounts, b, t)
 
 
+def test_what_is_rounded_up_is_never_less_than_nothing() -> None:
+    """A quotient that is rounded up is said as the negative of one that is rounded down."""
+    pages = (17 * B * T).ceil_divide(64)
+    amounts = [40 * pages + 3 * B, 8 * pages + 5 * B, 8 * pages + 90, dim(40)]
+    peaks = Peaks()
+    for amount in amounts:
+        peaks.add(amount)
+    for found in (peaks.amounts, peaks.settled().amounts, pruned(amounts, {})):
+        for b, t in SIZES:
+            assert largest(found, b, t) == largest(amounts, b, t)
+
+
 def test_equal_layers_leave_few_amounts() -> None:
     peaks = Peaks()
     for layer in range(1000):

@@ -55,7 +55,7 @@ def compare(
 ) -> None:
     """Saved bytes are equal; peaks are within 2 % in training and 5 % in inference.
 
-    A `real` run has the kernels of oneDNN, whose workspace is known to 5 %.
+    A `real` run has the kernels of oneDNN, and their workspaces.
     """
     import contextlib
 
@@ -94,10 +94,7 @@ def compare(
         )
     }
     assert ours["weight_bytes"] == weights
-    if real:
-        assert ours["saved_bytes"] == pytest.approx(training.saved, rel=0.05)
-    else:
-        assert ours["saved_bytes"] == training.saved
+    assert ours["saved_bytes"] == training.saved
     assert ours["inference_peak"] == pytest.approx(inference, rel=0.05)
     assert ours["backward_peak"] == pytest.approx(training.backward_peak, rel=0.02)
     assert ours["train_peak"] == pytest.approx(training.train_peak, rel=0.02)
@@ -211,32 +208,6 @@ def test_slices(taken: str, tmp_path: Path) -> None:
         " output y = x -> Linear(64) -> gelu -> Cut }"
     )
     compare(nnspec.load(str(path)), "configured")
-
-
-@pytest.mark.framework
-@pytest.mark.parametrize(
-    "layers",
-    [
-        "GRU(64, bidirectional=true)",
-        "GRU(48, layers=2, bidirectional=true, bias=false) -> gelu",
-        "Linear(9) -> SimpleRNN(40, layers=2, bidirectional=true)",
-        'SimpleRNN(10, returns="last") -> Linear(3)',
-    ],
-)
-def test_the_way_back_through_steps(layers: str) -> None:
-    """To the byte, but for the gradient of the loss itself, from some ten steps on."""
-    from tests.analysis import measured
-    from tests.analysis.counted import inputs_of
-    from tests.ir.models import spec as of_text
-
-    spec = of_text(f"model M {{ input x: [B, T, 128]\n output y = x -> {layers} }}")
-    sizes = {"B": 4, "T": 12}
-    truth = measured.training(measured.built(spec), inputs_of(spec, sizes))
-    analysis = Analysis(spec.program, Setting())
-    for name in ("saved_bytes", "backward_peak", "train_peak"):
-        known = int(analysis.figure(name).at(sizes))
-        truly = truth.saved if name == "saved_bytes" else getattr(truth, name)
-        assert abs(known - truly) <= 4, name
 
 
 FROZEN = {

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby, islice
 from typing import TypeVar
 
-from nnspec.ir.dims import Atom, Dim, Monomial
+from nnspec.ir.dims import ZERO, Atom, Dim, Monomial
 
 # Sizes at which amounts are tried before anything is proven of them: of one or two symbols all pairs of the
 # first ones, of more a choice of combinations. A proof takes as long as hundreds of tries.
@@ -162,6 +162,9 @@ class Trial:
                 return COMBINED[_mixed(number, place) % len(COMBINED)]
             shift = place // len(TRIED) * number
             return TRIED[(place + shift) % len(TRIED)]
+        if atom.kind == "//":
+            above, below = atom.arguments
+            return self._dim(above, place) // max(1, self._dim(below, place))
         return max(
             1, max((self._dim(each, place) for each in atom.arguments), default=1)
         )
@@ -227,7 +230,7 @@ def _mixed(number: int, place: int) -> int:
 def larger(one: Dim, other: Dim) -> int:
     """1 where the first of two amounts is no less at all sizes, -1 where the second is; 0 if it is not known."""
     left = terms_of(one)
-    for monomial, coefficient in other.terms or (((), other.constant or 0),):
+    for monomial, coefficient in terms_of(other).items():
         left[monomial] = left.get(monomial, 0) - coefficient
     lowest, highest = min(left.values(), default=0), max(left.values(), default=0)
     if lowest >= 0:
@@ -264,10 +267,31 @@ def is_made_up(
 
 
 def terms_of(amount: Dim) -> dict[Monomial, int]:
-    """The coefficient of each product of sizes in an amount."""
+    """The coefficient of each product of sizes in an amount, as if what is never above nothing were never below it.
+
+    A quotient that is rounded up is the negative of one that is rounded down, of what is subtracted: `-(-a // b)`.
+    """
     if amount.constant is not None:
         return {(): amount.constant}
-    return dict(amount.terms)
+    return {
+        monomial: -coefficient if _is_turned(monomial) else coefficient
+        for monomial, coefficient in amount.terms
+    }
+
+
+def _is_turned(monomial: Monomial) -> bool:
+    """Whether a product is never above nothing."""
+    turned = False
+    for atom, power in monomial:
+        if atom.kind == "//" and power % 2 and _is_ceiling(atom):
+            turned = not turned
+    return turned
+
+
+@lru_cache(maxsize=4096)
+def _is_ceiling(atom: Atom) -> bool:
+    above, below = atom.arguments
+    return below.constant is not None and larger(ZERO, above) > 0
 
 
 def _degree(monomial: Monomial) -> int:

@@ -51,9 +51,11 @@ def run_loss(machine: Machine, outputs: list[Tensor]) -> None:
         sums.append(given.pop())
     sums.clear()
     if loss is not None and loss.source is not None:
-        roots = [(loss.source, machine.empty((), loss.dtype))]
-        loss.source = None  # the loss itself stays until all is done
+        gradient = machine.empty((), loss.dtype)
+        roots = [(loss.source, gradient)]
+        loss.source = None  # the loss and its gradient stay until all is done
         run_backward(machine, roots)
+        del gradient
 
 
 _Buffer: TypeAlias = list[Tensor | None]

@@ -88,6 +88,9 @@ def subscript(machine: Machine, x: Any, places: Any) -> Any:
     """`x[...]`: views for numbers and slices, a copy for indices."""
     if not isinstance(x, Tensor):
         return x[places if isinstance(places, slice) else int(places)]
+    if isinstance(places, slice):
+        # By itself, one is a view for PyTorch even of the whole.
+        return part(machine, x, 0, *_taken(machine, x, 0, places))
     items = list(cast("tuple[Any, ...]", places)) if type(places) is tuple else [places]
     used = sum(1 for item in items if item is not None and item is not Ellipsis)
     if Ellipsis in [item for item in items if not isinstance(item, Tensor)]:
@@ -111,18 +114,24 @@ def _item(machine: Machine, x: Tensor, axis: int, item: Any) -> tuple[Tensor, in
 
 def _sliced(machine: Machine, x: Tensor, axis: int, item: Any) -> Tensor:
     """A view of some elements along an axis; of one that is taken whole from its start, the tensor as it is."""
-    size = x.shape[axis]
-    step = dim(1 if item.step is None else item.step)
-    if item.start is None and item.stop is None:
-        count = size.ceil_divide(step)
-    else:
-        # Which of its bounds lie within the axis, `slicing` knows, which alone has any.
-        (kind,) = machine.expected
-        count = kind.shape[axis]
+    count, step = _taken(machine, x, axis, item)
     from_start = item.start is None or dim(item.start).constant == 0
-    if from_start and step.constant == 1 and count == size:
+    if from_start and step.constant == 1 and count == x.shape[axis]:
         return x
     return part(machine, x, axis, count, step)
+
+
+def _taken(machine: Machine, x: Tensor, axis: int, item: Any) -> tuple[Dim, Dim]:
+    """How many elements a slice takes, and its step."""
+    step = dim(1 if item.step is None else item.step)
+    if item.start is None and item.stop is None:
+        return x.shape[axis].ceil_divide(step), step
+    (kind, *others) = machine.expected
+    if kind.rank != x.rank or others:
+        # The last ones, in what an operator is written as.
+        return -dim(item.start), step
+    # Which of its bounds lie within the axis, `slicing` knows.
+    return kind.shape[axis], step
 
 
 def indexed(machine: Machine, x: Tensor, axis: int, index: Tensor) -> Tensor:

@@ -18,11 +18,13 @@ from nnspec.analysis.memory.machine import Machine, Storage, Tensor, living, nee
 from nnspec.analysis.memory.operations.layer import Layer, Stack
 from nnspec.analysis.memory.operations.layers import dropped
 from nnspec.analysis.memory.operations.pointwise import fresh
-from nnspec.analysis.memory.operations.recurrent_steps import Cell, Steps, record
+from nnspec.analysis.memory.operations.recurrent_fused import in_onednn
+from nnspec.analysis.memory.operations.recurrent_steps import Cell, Steps
 from nnspec.analysis.memory.operations.views import (
     concatenate,
     contiguous_copy,
     listed,
+    select,
     stack,
     transpose,
 )
@@ -33,20 +35,15 @@ from nnspec.analysis.memory.rolling import (
     layout_of,
     source_of,
 )
-from nnspec.ir.dims import ZERO, Dim, dim, maximum, minimum, total
+from nnspec.ir.dims import ZERO, Dim, dim, total
 from nnspec.ir.types import DType
 
-# The elements of a cache line in float32.
-LINE = 16
-# The elements after which rows would fall into the same places of a cache.
-APART = 256
-# Half of the elements of a page of memory.
-HALF_PAGE = 512
-
 CELLS = {
-    "nn.LSTM": Cell(gates=4, states=2, each=5, between=2, onednn=True),
-    "nn.GRU": Cell(gates=3, states=1, each=6, between=1),
-    "nn.RNN": Cell(gates=1, states=1, each=1, between=0),
+    "nn.LSTM": Cell("lstm", 4, 2, {"gates": 4, "bent": 1}, passing=7, onednn=True),
+    "nn.GRU": Cell(
+        "gru", 3, 1, {"gates": 3, "product": 1, "new": 1, "difference": 1}, passing=5
+    ),
+    "nn.RNN": Cell("rnn", 1, 1, {"hidden": 1}, passing=2),
 }
 
 
@@ -59,31 +56,34 @@ def recurrent(machine: Machine, layer: Layer, x: Tensor, state: Any = None) -> A
     count = dim(layers) if layer.stack is None else layer.stack.count
     initial = _initial(machine, cell, x, state, count * directions, hidden)
     first = transpose(machine, x, 0, 1)
-    if _is_fused(machine, cell, x):
+    fused = _is_fused(machine, cell, x)
+    if fused:
         first = contiguous_copy(machine, first)
     sequence = first
+    # What each direction has made stays until that of the next layer stands.
+    outputs: list[Any] = [None] * directions
     rate = layer.option("dropout", 0)
     drops = rate != 0 and machine.drops and layer.training
     finals: list[tuple[Tensor, ...]] = []
-    stood_for = layer.stack
-    alike = stood_for and _Alike(machine, stood_for, layers, initial)
+    alike = layer.stack and _Alike(machine, layer.stack, layers, initial)
     for place in range(layers):
         if alike is not None:
             alike.at(place, sequence, finals)
         if drops and place > 0:
             sequence = dropped(machine, sequence)
         left: list[Any] = []
-        made = [
-            _direction(
-                machine, layer, cell, sequence, initial, place, reverse, hidden, left
+        for reverse in range(directions):
+            states = tuple(select(machine, each, 0) for each in initial)
+            made = _direction(
+                machine, layer, cell, sequence, states, place, reverse, hidden, left
             )
-            for reverse in range(directions)
-        ]
-        finals.extend(states for _, states in made)
-        parts = [output for output, _ in made]
-        del made
-        sequence = parts[0] if directions == 1 else concatenate(machine, parts, -1)
-        del parts, left
+            outputs[reverse] = made[0]
+            finals.append(made[1])
+            del made, states
+        sequence = outputs[0] if directions == 1 else concatenate(machine, outputs, -1)
+        if not fused:
+            outputs = [None] * directions
+        del left
     if alike is not None:
         alike.at(layers, sequence, finals)
     output = transpose(machine, sequence, 0, 1)
@@ -151,7 +151,7 @@ def _direction(
     layer: Layer,
     cell: Cell,
     x: Tensor,
-    initial: tuple[Tensor, ...],
+    states: tuple[Tensor, ...],
     place: int,
     reverse: int,
     hidden: Dim,
@@ -161,8 +161,9 @@ def _direction(
     weights = [
         tensor for name, tensor in layer.weights.items() if name.endswith(f"_{suffix}")
     ]
-    run = _in_onednn if _is_fused(machine, cell, x) else _by_steps
-    return run(machine, cell, x, weights, initial, hidden, left)
+    if _is_fused(machine, cell, x):
+        return in_onednn(machine, x, weights, states, hidden)
+    return _by_steps(machine, cell, x, weights, states, hidden, left)
 
 
 def _is_fused(machine: Machine, cell: Cell, x: Tensor) -> bool:
@@ -171,56 +172,12 @@ def _is_fused(machine: Machine, cell: Cell, x: Tensor) -> bool:
     return cell.onednn and machine.onednn and single
 
 
-def _in_onednn(
-    machine: Machine,
-    cell: Cell,
-    x: Tensor,
-    weights: Sequence[Tensor],
-    initial: tuple[Tensor, ...],
-    hidden: Dim,
-    left: list[Any],
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Kept are input, output, states and a workspace of oneDNN."""
-    steps, batch = x.shape[0], x.shape[1]
-    output = machine.empty((steps, batch, hidden), x.dtype)
-    finals = tuple(machine.empty((batch, hidden), x.dtype) for _ in initial)
-    saved = [x, output, *finals]
-    if machine.recording:
-        size = _workspace(steps, batch, x.shape[2], hidden)
-        saved.append(machine.empty((size,), x.dtype))
-    inputs = (x, *weights, *initial)
-    record(machine, inputs, (output, *finals), [*saved, *initial])
-    return output, finals
-
-
-def _workspace(steps: Dim, batch: Dim, inputs: Dim, hidden: Dim) -> Dim:
-    """The elements of oneDNN's workspace for a layer and direction, as it lays them out.
-
-    For each step there are the gates and a state; for each step and the beginning, below and above the layer,
-    3 rows as wide as inputs or states and 2 of cells. Rows are as long as whole cache lines, and longer by one
-    where they would lie a multiple of a page apart. Each of the seven begins on a page of memory: half a page is
-    lost for each on average, so that formulas stay ones that a person can read, and 14 KiB is the most they miss.
-    """
-    each_step = _row(4 * hidden) + _row(hidden)
-    each_moment = 2 * (3 * _row(maximum(inputs, hidden)) + 2 * hidden)
-    elements = batch * (steps * each_step + (steps + 1) * each_moment)
-    return elements + 7 * HALF_PAGE
-
-
-def _row(width: Dim) -> Dim:
-    return _lines(width) + LINE * (1 - minimum(1, width % APART))
-
-
-def _lines(width: Dim) -> Dim:
-    return width.ceil_divide(LINE) * LINE
-
-
 def _by_steps(
     machine: Machine,
     cell: Cell,
     x: Tensor,
     weights: Sequence[Tensor],
-    initial: tuple[Tensor, ...],
+    states: tuple[Tensor, ...],
     hidden: Dim,
     left: list[Any],
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -229,10 +186,11 @@ def _by_steps(
     Of the direction before there is `left` the product until this one's stands, and the steps to the end.
     """
     steps, batch = x.shape[0], x.shape[1]
+    recorded = machine.recording and needs(x, *weights, *states)
     copied = contiguous_copy(machine, x)
     products = machine.empty((steps, batch, cell.gates * hidden), x.dtype)
     is_copied = copied is not x
-    if not machine.recording:
+    if not recorded:
         copied = x
     if is_copied:
         products = fresh(products)  # the bias is added by itself then
@@ -240,20 +198,20 @@ def _by_steps(
     del x, copied
     left[:1] = [products]
     state = batch * hidden * machine.element(products.dtype)
-    # The last of the states is a result, which a cell keeps that keeps its states alone.
-    kept = (
-        (steps - (not cell.between)) * cell.each + (steps - 1) * cell.between
-    ) * state
-    lump = Storage(machine, kept if machine.recording else (steps - 1) * state)
+    made = None
+    if not recorded:
+        made = Storage(machine, (steps - 1) * state)
+        # The last step, and the cell before it, which is no result.
+        before = (cell.states - 1) * (steps.constant != 1)
+        Storage(machine, (cell.passing + before) * state)
+        left.append(made)
     finals = tuple(
         machine.empty((batch, hidden), products.dtype) for _ in range(cell.states)
     )
+    ran = recorded and Steps(machine, cell, steps, state, states, finals)
     output = machine.empty((steps, batch, hidden), products.dtype)
-    ran = Steps(cell, steps, state, lump)
-    if not machine.recording:
-        left.append(lump)
-    del lump
-    ran.record(machine, products, weights[1::2], initial, (output, *finals))
+    if ran:
+        ran.record(products, weights[1::2], states, (output, *finals))
     return output, finals
 
 
@@ -263,6 +221,24 @@ def lstm_with_states(
     """The helper of emitted files: the sequence, and both last states."""
     output, (hidden, cell) = recurrent(machine, layer, x, state)
     return output, hidden, cell
+
+
+def record(
+    machine: Machine,
+    inputs: Sequence[Tensor],
+    results: Sequence[Tensor],
+    saved: Sequence[Tensor],
+) -> None:
+    """An operation that makes a gradient for each input that needs one."""
+    shapes = [each.shape if each.source is not None else None for each in inputs]
+    dtype = inputs[0].dtype
+
+    def backward(*_: Any) -> tuple[Tensor | None, ...]:
+        return tuple(
+            None if shape is None else machine.empty(shape, dtype) for shape in shapes
+        )
+
+    machine.record(inputs, results, saved, backward)
 
 
 # ---- cells ----------------------------------------------------------------------------------------
