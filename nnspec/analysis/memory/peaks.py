@@ -202,14 +202,10 @@ def thinned(value: Dim, lows: Mapping[str, int]) -> Dim:
     return value.substitute(replace)
 
 
-# What is nothing or more, whatever the sizes are, or never more than nothing: see `terms_of`.
-COUNTED = ("symbol", "^", "//", "min")
-
-
 def _shifted(amount: Dim, more: Substitution) -> Mapping[Monomial, int] | None:
     """The coefficients in what sizes are more than their least; None where they are not all there is, or too many."""
     atoms = {atom for monomial, _ in amount.terms for atom, _ in monomial}
-    if any(atom.kind not in COUNTED for atom in atoms):
+    if any(atom.kind not in ("symbol", "^") for atom in atoms):
         return None
     try:
         return terms_of(more.of(amount))
@@ -231,11 +227,9 @@ def _exceeds(
 def _more(lows: Mapping[str, int]) -> Substitution:
     """Writes sizes, and powers, as their least and what they are more."""
 
-    def replace(atom: Atom) -> Dim | None:
+    def replace(atom: Atom) -> Dim:
         if atom.kind == "^":
             return symbol(f"{atom.key}+") + 1
-        if atom.kind != "symbol":
-            return None
         least = -(-lows.get(atom.symbol, 1) // atom.scale)
         return symbol(f"{atom.symbol}+") + least
 

@@ -106,6 +106,6 @@ def training_object(found: Training) -> dict[str, Any]:
     }
 
 
-def _counted(value: Fraction) -> int | float:
+def _counted(value: Fraction) -> int | float | str:
     """A count, exactly where it is whole."""
     return int(value) if value.denominator == 1 else number(value)
