@@ -137,8 +137,8 @@ def _width(expression: Expr, label: str, operands: Sequence[Extent]) -> int:
         case tree.Literal(value=value, given=False):
             return len(repr(value))
         case tree.Display(items=[tree.Input(), *_] as items):
-            # However many tensors there are: a long list has lines of its own.
-            return max(width(item) for item in items) + 2
+            # The widest two, however many tensors there are: a long list has lines of its own.
+            return sum(sorted(width(item) + 2 for item in items)[-2:])
         case tree.Display(items=items):
             return sum(width(item) + 2 for item in items)
         case _:

@@ -2,9 +2,10 @@
 
 `closed` is the way in. It asks `model` for the program in some names, tries others where a figure cannot be said
 in these, has `turns` ask the same model with more turns where a loop has too few to tell, and lets nothing out that
-does not give the number that was counted. The rest in the order in which it is imported, what stands alone first:
+does not give the number that was counted. `forms` is what it gives, `unsaid` the error of a figure that is none. The rest
+in the order in which it is imported, what stands alone first:
 
-- what is known of names: `conditions` (what a formula takes for granted; `congruences`, of remainders), `facts`
+- what is known of names: `conditions` (what a formula takes for granted; `congruences`, of remainders; `certain`, what holds anyway), `facts`
   (what the spec requires), `names` (which constants may be names), `parts` and `quotients` (sizes and constants that
   divide without remainder), `powers` (what grows or shrinks geometrically) and `normal` (amounts with powers, in one
   form), `reasons` (why something stays a number);
@@ -13,9 +14,9 @@ does not give the number that was counted. The rest in the order in which it is 
 - the program once more, for what adds up: `trace` (types inferred anew; `stretching`, what broadcasting decided),
   `bodies` (what it leaves), `sums` (their sum);
 - loops in it, one turn said for all: `loops`, `plans` (how they are divided), `induction` (the proof), `courses` and
-  `gathered` (sizes and lists of tensors that turns hand on);
+  `gathered` (sizes and lists of tensors that turns hand on), `reaching` (what all tensors of a list come to);
 - the program run on sizes alone, for memory: `programs` (it, with formulas for sizes), `memory` (its figures),
   `following`, `changing`, `returning` and `laid` (a turn of a loop whose sizes change: its number, its forward pass,
   its backward pass, how tensors lie there), `widest` (the turn in which most lives), `stacks` (from how many layers
-  on it holds), `cutting` (slices that are no views).
+  on it holds) and `counted` (how many turns it takes), `ones` (which sizes may be 1), `cutting` (slices that are no views).
 """

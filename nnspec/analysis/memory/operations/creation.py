@@ -128,8 +128,8 @@ def _taken(machine: Machine, x: Tensor, axis: int, item: Any) -> tuple[Dim, Dim]
         return x.shape[axis].ceil_divide(step), step
     (kind, *others) = machine.expected
     if kind.rank != x.rank or others:
-        # The last ones, in what an operator is written as.
-        return -dim(item.start), step
+        # The first or the last ones, in what an operator is written as.
+        return dim(item.stop) if item.start is None else -dim(item.start), step
     # Which of its bounds lie within the axis, `slicing` knows.
     return kind.shape[axis], step
 
