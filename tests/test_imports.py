@@ -54,6 +54,7 @@ HOMES = {
         "placement",
     ),
     **dict.fromkeys(SOLVERS, ("placement",)),
+    "rich": ("cli/shown/terminal.py",),
     "networkx": ("ir", "placement"),
     "lark": ("syntax/generate.py",),
     "click": ("cli",),
@@ -73,7 +74,7 @@ TEXTS = {
 }
 """Parts of emitted programs: read as text, never imported."""
 
-LAZY = FRAMEWORKS | ARRAYS | SOLVERS | {"networkx"}
+LAZY = FRAMEWORKS | ARRAYS | SOLVERS | {"networkx", "rich"}
 """Packages that are imported inside functions only (save in verify)."""
 
 

@@ -99,18 +99,17 @@ def table(
 
     It is as wide as it needs; on a terminal, and `on_page`, no wider than that: on more lines, never cut off.
     """
-    from nnspec.cli.shown.tables import table
+    from nnspec.cli.shown.tables import plainly, table
     from nnspec.cli.shown.wrapping import line_width
 
-    bold = has_colours(sys.stdout)
-    return table(
-        headings,
-        rows,
-        numeric,
-        width=line_width() if on_page else _width(),
-        rule=shown_as("─", "-"),
-        head=(lambda line: f"\x1b[1m{line}\x1b[0m") if bold else str,
-    )
+    width = line_width() if on_page else _width()
+    draw = plainly(shown_as("─", "-"))
+    if sys.stdout is not None and sys.stdout.isatty():
+        from nnspec.cli.shown.terminal import on_terminal
+
+        colours = has_colours(sys.stdout)
+        draw = on_terminal(colours=colours, is_ascii=not _encodes("─"))
+    return table(headings, rows, numeric, width=width, draw=draw)
 
 
 PLOT_WIDTH, PLOT_HEIGHT = 64, 16

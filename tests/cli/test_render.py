@@ -149,6 +149,7 @@ def test_nothing_in_the_current_folder_is_imported(tmp_path: Path) -> None:
         "json",
         "lark",
         "pydantic",
+        "rich",
         "torch",
         "typing",
     )

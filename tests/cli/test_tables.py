@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from nnspec.cli.shown.tables import Formula, Whole, table
+from nnspec.cli.shown.tables import Formula, Whole, plainly, table
+from nnspec.cli.shown.terminal import on_terminal
 
 ROOT = Path(__file__).parents[2]
 HEADINGS = ("part", "what it is", "share of all", "FLOPs")
@@ -69,6 +71,18 @@ def test_words_break_between_words_and_formulas_before_signs() -> None:
     ]
 
 
+@pytest.mark.parametrize("width", [20, 27, 34, 45, 60, 90])
+@pytest.mark.parametrize("is_ascii", [True, False])
+def test_a_terminal_shows_the_same_characters(width: int, is_ascii: bool) -> None:
+    plain = table(HEADINGS, ROWS, (3,), width=width, draw=plainly("-─"[not is_ascii]))
+    draw = on_terminal(colours=False, is_ascii=is_ascii)
+    assert table(HEADINGS, ROWS, (3,), width=width, draw=draw) == plain
+    bold = on_terminal(colours=True, is_ascii=is_ascii)
+    shown = table(HEADINGS, ROWS, (3,), width=width, draw=bold)
+    assert "\x1b[1mpart" in shown
+    assert re.sub(r"\x1b\[[0-9;]*m", "", shown).split() == plain.split()
+
+
 def test_a_table_of_no_rows_has_its_headings() -> None:
     assert table(("a", "b"), []) == "a   b\n-----\n"
 
@@ -105,7 +119,7 @@ def shown_on_a_terminal(columns: int, *arguments: str) -> str:
 
 GPT2 = "specs/language/gpt2.nns:GPT2Small"
 COMMANDS = [
-    (["cost", GPT2], ["247064064 * B * T", "2299816532", "497759232"]),
+    (["cost", GPT2], ["247064064 * B * T", "2299816536", "497759232"]),
     (
         ["cost", GPT2, "B=8", "T=1024", "--device", "h100"],
         ["36.9 ms", "79.6 ms", "94.8 %"],

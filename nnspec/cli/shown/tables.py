@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product, zip_longest
+from typing import TypeAlias
 
 from nnspec.cli.shown.text import cells, visible
 from nnspec.cli.shown.wrapping import wrapped
@@ -56,32 +57,43 @@ class Column:
         return [indent + each for each in broken(text, width - len(indent))]
 
 
+@dataclass(frozen=True)
+class Laid:
+    """A column as it is drawn: the lines of its heading and of each cell, none wider than its `width`."""
+
+    heading: list[str]
+    body: list[list[str]]
+    width: int
+    is_numeric: bool
+
+
+Draw: TypeAlias = Callable[[Sequence[Laid], int], str]
+"""Draws columns, with a gap of so many characters between them."""
+
+
 def table(
     headings: Sequence[str],
     rows: Sequence[Sequence[str]],
     numeric: Sequence[int] = (),
     *,
     width: int | None = None,
-    rule: str = "-",
-    head: Callable[[str], str] = str,
+    draw: Draw | None = None,
 ) -> str:
-    """A table with columns `numeric` to the right, on lines of a width, if that is bounded.
-
-    The line below the headings is made of `rule`, and `head` dresses the headings.
-    """
+    """A table with columns `numeric` to the right, on lines of a width, if that is bounded."""
+    draw = draw or plainly("-")
     columns = _columns(headings, rows, numeric)
     natural = [column.natural() for column in columns]
     if width is None or _total(natural, GAP) <= width:
-        return _drawn(columns, natural, GAP, rule, head)
+        return draw(_laid(columns, natural), GAP)
     for narrow, gap in product((_NARROW, _NARROWEST), range(GAP, LEAST_GAP - 1, -1)):
         widths = _fitting(columns, width, narrow, gap)
         if widths is not None:
-            return _drawn(columns, widths, gap, rule, head)
+            return draw(_laid(columns, widths), gap)
     pieces: list[str] = []
     for piece in _pieces(columns, width):
         widths = _fitting(piece, width, _NARROWEST, LEAST_GAP)
         widths = widths or [column.least(_NARROWEST) for column in piece]
-        pieces.append(_drawn(piece, widths, LEAST_GAP, rule, head))
+        pieces.append(draw(_laid(piece, widths), LEAST_GAP))
     return "\n".join(pieces)
 
 
@@ -152,40 +164,42 @@ def _pieces(columns: Sequence[Column], width: int) -> Iterator[list[Column]]:
 # ---- text -------------------------------------------------------------------------------------------
 
 
-def _drawn(
-    columns: Sequence[Column],
-    widths: Sequence[int],
-    gap: int,
-    rule: str,
-    head: Callable[[str], str],
-) -> str:
-    heads = [
-        broken(column.heading, width)
-        for column, width in zip(columns, widths, strict=True)
-    ]
+def _laid(columns: Sequence[Column], widths: Sequence[int]) -> list[Laid]:
+    """Columns as they are drawn in some widths, headings above the line being low."""
+    pairs = [*zip(columns, widths, strict=True)]
+    heads = [broken(column.heading, width) for column, width in pairs]
     deepest = max(map(len, heads))
-    raised = [[""] * (deepest - len(lines)) + lines for lines in heads]
-    lines = [head(line) for line in _row(columns, raised, widths, gap)]
-    lines.append(rule * _total(widths, gap))
-    for number in range(len(columns[0].body)):
-        broken_cells = [
-            column.lines(column.body[number], width)
-            for column, width in zip(columns, widths, strict=True)
-        ]
-        lines += _row(columns, broken_cells, widths, gap)
-    return "".join(f"{line}\n" for line in lines)
+    return [
+        Laid(
+            [""] * (deepest - len(head)) + head,
+            [column.lines(text, width) for text in column.body],
+            width,
+            column.is_numeric,
+        )
+        for (column, width), head in zip(pairs, heads, strict=True)
+    ]
+
+
+def plainly(rule: str) -> Draw:
+    """Draws columns as text and nothing else, with a line of `rule` below the headings."""
+
+    def draw(columns: Sequence[Laid], gap: int) -> str:
+        lines = [*_row(columns, [column.heading for column in columns], gap)]
+        lines.append(rule * _total([column.width for column in columns], gap))
+        for cells_of_row in zip(*(column.body for column in columns), strict=True):
+            lines += _row(columns, cells_of_row, gap)
+        return "".join(f"{line}\n" for line in lines)
+
+    return draw
 
 
 def _row(
-    columns: Sequence[Column],
-    parts: Sequence[Sequence[str]],
-    widths: Sequence[int],
-    gap: int,
+    columns: Sequence[Laid], parts: Sequence[Sequence[str]], gap: int
 ) -> Iterator[str]:
     """The lines of a row."""
     for line in zip_longest(*parts, fillvalue=""):
         filled: list[str] = []
-        for column, text, width in zip(columns, line, widths, strict=True):
-            room = " " * (width - cells(text))
+        for column, text in zip(columns, line, strict=True):
+            room = " " * (column.width - cells(text))
             filled.append(room + text if column.is_numeric else text + room)
         yield (" " * gap).join(filled).rstrip()
