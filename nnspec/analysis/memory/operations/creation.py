@@ -90,7 +90,7 @@ def subscript(machine: Machine, x: Any, places: Any) -> Any:
         return x[places if isinstance(places, slice) else int(places)]
     if isinstance(places, slice):
         # By itself, one is a view for PyTorch even of the whole.
-        return part(machine, x, 0, *_taken(machine, x, 0, places))
+        return part(machine, x, 0, *_taken_alone(machine, x, places))
     items = list(cast("tuple[Any, ...]", places)) if type(places) is tuple else [places]
     used = sum(1 for item in items if item is not None and item is not Ellipsis)
     if Ellipsis in [item for item in items if not isinstance(item, Tensor)]:
@@ -122,16 +122,23 @@ def _sliced(machine: Machine, x: Tensor, axis: int, item: Any) -> Tensor:
 
 
 def _taken(machine: Machine, x: Tensor, axis: int, item: Any) -> tuple[Dim, Dim]:
-    """How many elements a slice takes, and its step."""
+    """How many elements a slice takes of an axis, and its step."""
     step = dim(1 if item.step is None else item.step)
     if item.start is None and item.stop is None:
         return x.shape[axis].ceil_divide(step), step
-    (kind, *others) = machine.expected
-    if kind.rank != x.rank or others:
-        # The first or the last ones, in what an operator is written as.
-        return dim(item.stop) if item.start is None else -dim(item.start), step
-    # Which of its bounds lie within the axis, `slicing` knows.
+    # Which of its bounds lie within the axis, `slicing` knows, which alone has any in several axes.
+    (kind,) = machine.expected
     return kind.shape[axis], step
+
+
+def _taken_alone(machine: Machine, x: Tensor, item: Any) -> tuple[Dim, Dim]:
+    """The same of a slice of the first axis alone, in which other operators are written, too: the first or the last ones."""
+    (kind, *others) = machine.expected
+    if not others and kind.shape[1:] == x.shape[1:]:
+        return _taken(machine, x, 0, item)
+    start, step = (dim(item.start or 0), dim(item.step or 1))
+    count = -start if item.stop is None else dim(item.stop) - start
+    return count.ceil_divide(step), step
 
 
 def indexed(machine: Machine, x: Tensor, axis: int, index: Tensor) -> Tensor:
