@@ -17,15 +17,22 @@ def unread_layers(program: Program) -> Iterator[Node]:
                 yield node
 
 
+def unread_nodes(function: Function) -> list[Node]:
+    """The nodes that no output of a function hangs on, in order."""
+    read = set(values_of(function.outputs))
+    found: list[Node] = []
+    for node in reversed(function.nodes):
+        if read.isdisjoint(node.outputs):
+            found.append(node)
+        else:
+            read.update(node.values())
+    return found[::-1]
+
+
 def _alive(function: Function) -> set[Path]:
     """The paths of the layers that outputs hang on."""
-    read = set(values_of(function.outputs))
-    found: set[Path] = set()
-    for node in reversed(function.nodes):
-        if not read.isdisjoint(node.outputs):
-            read.update(node.values())
-            found.add(node.path)
-    return found
+    unread = {node.id for node in unread_nodes(function)}
+    return {node.path for node in function.nodes if node.id not in unread}
 
 
 def warnings(program: Program) -> tuple[Diagnostic, ...]:
