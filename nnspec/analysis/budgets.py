@@ -7,9 +7,11 @@ on sizes which it does not give must hold for all of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import Figure, Measured, Unit, figure_named
+from nnspec.analysis.quantities import with_prefix
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.summary import SummaryTree, summary
 from nnspec.analysis.typical import typical_sizes
@@ -25,6 +27,12 @@ _WRITTEN = {
     Unit.MAC: "MACs",
     Unit.BYTE: "B",
     Unit.INTENSITY: "",
+}
+# How many of a unit another one is; a bound without a unit is meant in the one that is wanted.
+_TIMES = {
+    ("MACs", "FLOPs"): Fraction(2),
+    ("FLOPs", "MACs"): Fraction(1, 2),
+    **{("", unit): Fraction(1) for unit in _WRITTEN.values()},
 }
 
 
@@ -77,7 +85,7 @@ def _check_unit(budget: CostBudget, figure: Figure) -> None:
     raise SpecError(
         "E0323",
         f"`cost.{figure.name}` is {kind}, and the bound is {given}",
-        hint=f"write a unit: `24Gi{wanted}`" if wanted == "B" else _example(wanted),
+        hint=_example(budget, wanted),
     )
 
 
@@ -86,8 +94,19 @@ def _noun(unit: str) -> str:
     return "bytes" if unit == "B" else unit
 
 
-def _example(unit: str) -> str:
-    return f"write `4.2G{unit}`" if unit else "leave the unit out, as in `26M`"
+def _example(budget: CostBudget, wanted: str) -> str:
+    """The same bound in the unit that is wanted; of what measures something else the unit alone."""
+    if not wanted:
+        return "leave the unit out, as in `26M`"
+    factor = _TIMES.get((budget.unit, wanted))
+    if factor is None:
+        return (
+            f"write a unit: `24Gi{wanted}`"
+            if wanted == "B"
+            else f"in {wanted}: `4.2G{wanted}`"
+        )
+    reason = "" if not budget.unit else "a MAC is 2 FLOPs: "
+    return f"{reason}write `{with_prefix(budget.limit * factor)}{wanted}`"
 
 
 def _arguments(program: Program, budget: CostBudget) -> tuple[dict[str, int], Setting]:

@@ -13,6 +13,7 @@ from fractions import Fraction
 from nnspec.records import dataclass
 
 LARGEST = 10**30
+_FINEST = 10**6
 _AMOUNT = re.compile(
     r"(?P<number>[+-]?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,2})?)\s?(?P<unit>\D*)",
     re.ASCII,
@@ -108,6 +109,18 @@ def nearest_number(value: Fraction) -> int | float:
         return float(value)
     except OverflowError:
         return math.floor(value)
+
+
+def with_prefix(value: Fraction) -> str:
+    """An amount of at least 0 as short as it can be said exactly, with a decimal prefix: 10000 is `10K`."""
+    texts: list[str] = []
+    for prefix in ("", "K", "M", "G", "T", "P", "E"):
+        parts = value / _LARGE[prefix] * _FINEST
+        if parts.denominator == 1:
+            whole, rest = divmod(parts.numerator, _FINEST)
+            digits = f"{rest:0{len(str(_FINEST)) - 1}}".rstrip("0")
+            texts.append(f"{whole}.{digits}{prefix}" if digits else f"{whole}{prefix}")
+    return min(texts, key=len, default=str(value))
 
 
 def _wrong_unit(text: str, unit: str, wanted: Unit) -> str:

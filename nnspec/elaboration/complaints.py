@@ -237,6 +237,8 @@ def foreign_argument(name: str, known: list[str]) -> str | None:
     """What an argument of another framework is called here, as an instruction."""
     if name in _INSTRUCTIONS:
         return _INSTRUCTIONS[name]
+    if name in ("scale", "scale_factor") and "size" in known:
+        return "give sizes, as in `[2 * H, 2 * W]`"
     ours = _ARGUMENTS_ELSEWHERE.get(name)
     if ours == "":
         return "leave it out: it follows from what goes in"

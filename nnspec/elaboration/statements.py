@@ -159,7 +159,8 @@ def _unpacked(frame: Frame, value: Value, node: ast.Bind) -> list[Value]:
             "E0324",
             f"{len(node.targets)} names for one value: this is {kind_of(value)}",
             node.values[0],
-            hint="write one name; `split` and `unstack` take a tensor apart",
+            hint=_for_more(frame, value)
+            or "write one name; `split` and `unstack` take a tensor apart",
         )
     if len(value.items) != len(node.targets):
         raise frame.error(
@@ -169,6 +170,15 @@ def _unpacked(frame: Frame, value: Value, node: ast.Bind) -> list[Value]:
             hint="write one name for each, and `_` for a value that is not needed",
         )
     return list(value.items)
+
+
+def _for_more(frame: Frame, value: Value) -> str | None:
+    """What the operator that made a value says of further ones."""
+    if not isinstance(value, Tensor):
+        return None
+    makers = (node for node in frame.builder.nodes if value.id in node.outputs)
+    maker = next(makers, None)
+    return maker.op.for_more_results() if maker and maker.op else None
 
 
 def bind(frame: Frame, name: str, value: Value, node: ast.Node) -> None:

@@ -170,6 +170,10 @@ class Operator(Checked, abc.ABC):
         """Where each weight is found in Keras: by default under its own name, unchanged."""
         return tuple(KerasWeight(name, (name,)) for name in self.weights(*inputs))
 
+    def for_more_results(self) -> str | None:
+        """What to write for further results, where an argument gives them."""
+        return None
+
     def keras_parameter(self, name: str, layer: Expr) -> Expr:
         """A weight of a built Keras layer, in PyTorch's layout (for tied weights)."""
         raise OpError(

@@ -70,6 +70,12 @@ class Recurrent(Operator, abc.ABC):
 
     # ---- rules -------------------------------------------------------------------------------
 
+    def for_more_results(self) -> str | None:
+        if self.returns == "all":
+            return None
+        names = ", ".join(("y", *self.states))
+        return f'`returns="all"` gives the states as well: `{names} = ...`'
+
     def infer(self, x: TensorType, *states: TensorType | None) -> Inferred:
         require_float(x)
         if x.rank != 3:

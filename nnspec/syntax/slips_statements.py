@@ -75,6 +75,20 @@ def second_requirement(s: Situation) -> Finding | None:
     return s.finding("E0101", f"{s.shown()} cannot stand here", hint)
 
 
+def nested_names(s: Situation) -> Finding | None:
+    """`y, (h, c) = ...`"""
+    if s.kind() != "LEFT_PARENTHESIS" or s.kind(-1) != "COMMA" or not s.accepts("NAME"):
+        return None
+    before = s.tokens_before()
+    if (
+        set(before) - {"NAME", "COMMA"}
+        or "ASSIGN" not in s.tokens.kinds[s.at : s.next_line()]
+    ):
+        return None
+    hint = "write them in a row: `y, h, c = ...`"
+    return s.finding("E0101", "names do not stand in one another", hint)
+
+
 def colon_for_equals(s: Situation) -> Finding | None:
     """`Conv(3, bias: false)`, `variant A: B()`, `x: Linear(3)`."""
     if s.kind() == "COLON" and s.kind(-1) == "NAME" and s.accepts("ASSIGN"):

@@ -19,6 +19,7 @@ from nnspec.analysis.quantities import (
     QuantityError,
     Unit,
     read_quantity,
+    with_prefix,
 )
 
 
@@ -90,3 +91,22 @@ def test_any_text_is_an_amount_or_told(text: str) -> None:
     except QuantityError:
         return
     assert 0 < found <= LARGEST
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Fraction(10_000), "10K"),
+        (Fraction(8_400_000_000), "8.4G"),
+        (Fraction(123_456_789), "123456789"),
+        (Fraction(1, 2), "0.5"),
+        (Fraction(0), "0"),
+        (Fraction(1, 3), "1/3"),
+        (Fraction(10**400), "1" + "0" * 382 + "E"),
+    ],
+    ids=lambda each: str(each)[:12],
+)
+def test_an_amount_is_written_as_short_as_it_is_exact(
+    value: Fraction, text: str
+) -> None:
+    assert with_prefix(value) == text
