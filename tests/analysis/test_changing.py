@@ -12,9 +12,8 @@ from nnspec.analysis.generic import changing
 from nnspec.analysis.generic.closed import closed_forms
 from nnspec.analysis.generic.sums import added_up
 from nnspec.analysis.setting import Setting
-from nnspec.compiler import load_source
 from nnspec.diagnostics import SpecError
-from nnspec.source import Source
+from tests.ir.models import spec
 
 RUNNING = ["saved_bytes", "inference_peak", "backward_peak", "train_peak"]
 HALVED = "require H % 2^depth == 0 and W % 2^depth == 0"
@@ -182,18 +181,10 @@ model M(width: int = 4, depth: int = 4) {
 }
 
 
-def made(text: str, **constants: int):
-    """The program of a text with some constants."""
-    settings = {name: str(value) for name, value in constants.items()}
-    (spec,) = load_source(Source("net.nns", text), None, settings)
-    return spec
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_formulas_in_turns_that_change_are_what_other_numbers_take(name):
-    spec = made(MODELS[name])
     setting = Setting(optimizer="adam")
-    analysis = Analysis(spec.program, setting)
+    analysis = Analysis(spec(MODELS[name]).program, setting)
     # By itself, without a comparison with the model that has more turns.
     forms = closed_forms(analysis, RUNNING)
     assert "depth" not in forms.fixed
@@ -207,7 +198,7 @@ def test_formulas_in_turns_that_change_are_what_other_numbers_take(name):
         if depth < forms.constants["depth"] and not forms.holds(constants):
             continue
         assert forms.holds(constants)
-        other = made(MODELS[name], **constants).program
+        other = spec(MODELS[name], **constants).program
         for figure in RUNNING:
             found = forms.at(figure, constants | {"stem": 6}).value
             known = Analysis(other, setting).figure(figure)
@@ -230,12 +221,12 @@ model M(part: int = {part}, width: int = 6) {{
 
 def test_a_slice_that_takes_all_of_an_axis_is_no_view():
     """Formulas are for those that leave something: what PyTorch gives for the others is the tensor itself."""
-    forms = made(WHOLE.format(part=4)).closed_forms(*RUNNING)
+    forms = spec(WHOLE.format(part=4)).closed_forms(*RUNNING)
     assert "width > part" in map(str, forms.conditions)
     for part, width in [(2, 3), (2, 9), (5, 6), (6, 6)]:
         constants = {"part": part, "width": width}
         assert forms.holds(constants) == (part < width)
-        other = Analysis(made(WHOLE.format(part=part), width=width).program)
+        other = Analysis(spec(WHOLE.format(part=part), width=width).program)
         for figure in RUNNING:
             found = forms.at(figure, constants).value
             is_same = found.at({"B": 3, "T": 7}) == other.figure(figure).at(
@@ -243,18 +234,18 @@ def test_a_slice_that_takes_all_of_an_axis_is_no_view():
             )
             assert is_same or not part < width
     with pytest.raises(SpecError, match="a slice may take all of an axis"):
-        made(WHOLE.format(part=6)).closed_forms("backward_peak")
+        spec(WHOLE.format(part=6)).closed_forms("backward_peak")
 
 
 @pytest.mark.parametrize("name", ["concatenated", "skips that are added"])
 def test_two_turns_are_told_by_the_model_with_more_of_them(name):
     text = re.sub(r"depth: int = \d", "depth: int = 2", MODELS[name])
-    forms = made(text).closed_forms("saved_bytes", "inference_peak")
+    forms = spec(text).closed_forms("saved_bytes", "inference_peak")
     assert not forms.fixed
     assert not forms.kept
     for depth in (2, 3, 6):
         assert forms.holds({"depth": depth})
-        other = made(text, depth=depth).program
+        other = spec(text, depth=depth).program
         sizes = {
             each: 3 * other.assumptions.multiples.get(each, 1) for each in other.symbols
         }
@@ -268,10 +259,10 @@ def test_a_wrong_formula_is_found_out_by_the_model_with_more_turns(monkeypatch):
         found = added_up(value, turn, first, stop)
         return found if found is None else found - (stop - first - 1)
 
-    spec = made(MODELS["concatenated"])
-    right = spec.closed_forms("saved_bytes").figures["saved_bytes"]
+    model = spec(MODELS["concatenated"])
+    right = model.closed_forms("saved_bytes").figures["saved_bytes"]
     monkeypatch.setattr(changing, "added_up", short)
-    forms = spec.closed_forms("saved_bytes")
+    forms = model.closed_forms("saved_bytes")
     assert "depth" in {**forms.fixed, **forms.kept.get("saved_bytes", {})}
     assert "depth" in right.value.symbols()
     assert "depth" not in forms.figures["saved_bytes"].value.symbols()

@@ -10,10 +10,9 @@ import pytest
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import FIGURES
 from nnspec.analysis.generic.closed import closed_forms
-from nnspec.compiler import load_source
 from nnspec.ir.json import program_from_json, program_to_json
 from nnspec.ops import OPS
-from nnspec.source import Source
+from tests.ir.models import spec
 
 SUMS = [name for name, figure in FIGURES.items() if figure.whole is None]
 
@@ -71,23 +70,16 @@ model M(width: int = 4, depth: int = 4) {
 }
 
 
-def made(text: str, **constants: int):
-    """The program of a text with some constants."""
-    settings = {name: str(value) for name, value in constants.items()}
-    (spec,) = load_source(Source("net.nns", text), None, settings)
-    return spec
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_formulas_of_lists_of_any_length_are_what_other_numbers_take(name):
-    forms = made(MODELS[name]).closed_forms(*SUMS)
+    forms = spec(MODELS[name]).closed_forms(*SUMS)
     assert not forms.fixed
     assert not forms.kept
     chance = random.Random(name)
     for depth, width in itertools.product((1, 2, 3, 4, 5, 9), (1, 2, 3, 4, 7)):
         constants = {"depth": depth, "width": width}
         assert forms.holds(constants) or width == 1
-        other = made(MODELS[name], **constants).program
+        other = spec(MODELS[name], **constants).program
         for figure in SUMS:
             sizes = {each: chance.choice((1, 2, 3, 40)) for each in other.symbols}
             found = forms.at(figure, constants).at(sizes)
@@ -100,14 +92,14 @@ RUNNING = ["saved_bytes", "inference_peak", "backward_peak", "train_peak"]
 @pytest.mark.parametrize("name", MODELS)
 def test_memory_of_lists_that_are_put_together(name):
     """Gradients come back as parts of one whole, until others are added to them, or to the first turn."""
-    forms = made(MODELS[name]).closed_forms(*RUNNING)
+    forms = spec(MODELS[name]).closed_forms(*RUNNING)
     assert not forms.fixed
     assert not forms.kept
     chance = random.Random(name)
     for depth, width in itertools.product((4, 5, 6, 9, 17), (2, 3, 4, 5, 6, 11)):
         constants = {"depth": depth, "width": width}
         assert forms.holds(constants)
-        other = made(MODELS[name], **constants).program
+        other = spec(MODELS[name], **constants).program
         for figure in RUNNING:
             found = forms.at(figure, constants)
             known = Analysis(other).measured(figure)
@@ -119,12 +111,12 @@ def test_memory_of_lists_that_are_put_together(name):
 def test_three_turns_of_a_list_are_told_by_the_model_with_more_turns():
     """The second of three is the one that gives the whole gradient back."""
     text = MODELS["states side by side"].replace("states = [x]", "states = []")
-    forms = made(text, depth=3).closed_forms("backward_peak")
-    alone = closed_forms(Analysis(made(text, depth=3).program), ["backward_peak"])
+    forms = spec(text, depth=3).closed_forms("backward_peak")
+    alone = closed_forms(Analysis(spec(text, depth=3).program), ["backward_peak"])
     assert "depth" in alone.fixed
     assert not forms.fixed
     for depth in (3, 4, 9):
-        other = Analysis(made(text, depth=depth).program).figure("backward_peak")
+        other = Analysis(spec(text, depth=depth).program).figure("backward_peak")
         found = forms.at("backward_peak", {"depth": depth, "width": 4}).value
         assert found.at({"B": 3, "T": 2}) == other.at({"B": 3, "T": 2})
 
@@ -133,7 +125,7 @@ def test_a_long_list_is_written_as_a_short_one_is():
     """What has a variable of its own does not hang on how many tensors there are."""
     text = MODELS["branches of one input"]
     for depth in (4, 40):
-        forward = made(text, depth=depth).source("torch").partition("def forward")[2]
+        forward = spec(text, depth=depth).source("torch").partition("def forward")[2]
         assert forward.partition("\n\n\n")[0].count(" = ") == 2
 
 
@@ -157,13 +149,13 @@ model M(depth: int = 4) {
 
 @pytest.mark.parametrize("name", UNSAID)
 def test_lists_that_no_formula_says_keep_the_number_of_turns(name):
-    forms = made(UNSAID[name]).closed_forms("flops", "parameters")
+    forms = spec(UNSAID[name]).closed_forms("flops", "parameters")
     assert "depth" in forms.fixed
-    assert forms.figures["flops"].value == made(UNSAID[name]).figure("flops")
+    assert forms.figures["flops"].value == spec(UNSAID[name]).figure("flops")
 
 
 def test_how_lists_were_made_is_written_and_read():
-    program = made(MODELS["a dense block"]).program
+    program = spec(MODELS["a dense block"]).program
     known = [node.lists for node in program.main.nodes if node.lists]
     read = program_from_json(program_to_json(program), OPS)
     assert len(known) == 4

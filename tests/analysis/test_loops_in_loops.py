@@ -7,9 +7,8 @@ import pytest
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.generic.closed import is_sum
 from nnspec.analysis.generic.normal import divides
-from nnspec.compiler import load_source
 from nnspec.ir.dims import dim, symbol
-from nnspec.source import Source
+from tests.ir.models import spec
 
 FIGURES = [
     "parameters",
@@ -55,9 +54,7 @@ model M(width: int = 6, depth: int = 3, inner: int = 3) {{
   }}
   output y = x
 }}"""
-    settings = {name: str(value) for name, value in numbers.items()}
-    (spec,) = load_source(Source("net.nns", text), None, settings)
-    return spec
+    return spec(text, **numbers)
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -91,17 +88,12 @@ model M(width: int = 6, depth: int = 2, inner: int = 2) {
 
 
 def test_two_turns_of_each_are_told_by_the_model_with_more_of_them():
-    def beginning(**numbers: int):
-        settings = {name: str(value) for name, value in numbers.items()}
-        (spec,) = load_source(Source("net.nns", BEGINNING), None, settings)
-        return spec
-
-    forms = beginning().closed_forms("saved_bytes", "inference_peak")
+    forms = spec(BEGINNING).closed_forms("saved_bytes", "inference_peak")
     assert not forms.fixed
     assert not forms.kept
     for depth, inner in [(2, 2), (2, 5), (4, 3)]:
         numbers = {"depth": depth, "inner": inner}
-        other = Analysis(beginning(**numbers).program)
+        other = Analysis(spec(BEGINNING, **numbers).program)
         assert forms.holds(numbers)
         for figure in forms.figures:
             found = forms.at(figure, {"width": 6, **numbers}).value
@@ -120,17 +112,12 @@ model M(growth: int = 6, layers: int = 4, stages: int = 3) {
 
 
 def test_a_size_behind_an_inner_loop_is_what_its_last_turn_left():
-    def dense(**numbers: int):
-        settings = {name: str(value) for name, value in numbers.items()}
-        (spec,) = load_source(Source("net.nns", DENSE), None, settings)
-        return spec
-
     figures = ["parameters", "flops", "bytes_read", "saved_bytes"]
-    forms = dense().closed_forms(*figures)
+    forms = spec(DENSE).closed_forms(*figures)
     # Half of what is there, rounded down, in each stage: a few stages are no rule for all.
     assert list(forms.fixed) == ["stages"]
     for numbers in ({"growth": 3, "layers": 4}, {"growth": 5, "layers": 7}):
-        other = Analysis(dense(**numbers).program)
+        other = Analysis(spec(DENSE, **numbers).program)
         assert forms.holds(numbers)
         for figure in figures:
             found = forms.at(figure, numbers).value

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nnspec.analysis.analysis import Analysis
-from nnspec.compiler import load_source
-from nnspec.source import Source
+from tests.ir.models import spec
 
 FIGURES = ["parameters", "flops", "bytes_read", "saved_bytes", "inference_peak"]
 
@@ -53,9 +52,7 @@ model M(width: int = 6, hidden: int = 10, depth: int = 12, every: int = 6) {{
   {body}
   output y = x
 }}"""
-    settings = {name: str(value) for name, value in numbers.items()}
-    (spec,) = load_source(Source("net.nns", text), None, settings)
-    return spec
+    return spec(text, **numbers)
 
 
 @pytest.mark.parametrize("rest", [0, 1, 2])

@@ -67,8 +67,7 @@ def test_constants_of_1_are_names_where_a_formula_is_right_there() -> None:
     assert not forms.conditions
     for channels, width, heads in ((1, 6, 1), (1, 4, 4), (3, 1, 1), (2, 6, 3)):
         constants = {"channels": channels, "width": width, "heads": heads, "depth": 2}
-        settings = {name: str(value) for name, value in constants.items()}
-        other = Analysis(spec(ALONE, **settings).program)
+        other = Analysis(spec(ALONE, **constants).program)
         sizes = {"B": 3, "T": 5}
         for name in forms.figures:
             if forms.holds(constants, name):

@@ -107,8 +107,7 @@ def assert_exact(
     """Whether the formulas hold for some constants; they then give what the program with these takes."""
     if not forms.holds(constants):
         return False
-    settings = {name: str(value) for name, value in constants.items()}
-    other = Analysis(program(text, **settings), setting)
+    other = Analysis(program(text, **constants), setting)
     for figure in forms.figures:
         found = forms.at(figure, {**forms.constants, **constants}).value
         known = other.figure(figure)

@@ -8,12 +8,13 @@ from nnspec.source import Source
 from nnspec.spec import Spec
 
 
-def spec(text: str, **settings: str) -> Spec:
+def spec(text: str, **settings: str | int) -> Spec:
     """The one model of a text."""
-    (found,) = load_source(Source("net.nns", text), None, settings)
+    written = {name: str(value) for name, value in settings.items()}
+    (found,) = load_source(Source("net.nns", text), None, written)
     return found
 
 
-def program(text: str, **settings: str) -> Program:
+def program(text: str, **settings: str | int) -> Program:
     """The program of the one model of a text."""
     return spec(text, **settings).program
