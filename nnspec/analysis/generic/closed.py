@@ -20,7 +20,7 @@ from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import ONE, Dim, DimError, symbol
 from nnspec.ir.graph import Parameter, Program
 
-Made: TypeAlias = Callable[[Mapping[str, int]], "Program | None"]
+WithNumbers: TypeAlias = Callable[[Mapping[str, int]], "Program | None"]
 """The same model with other numbers for some names; None where the spec refuses them."""
 
 # So many more turns are taken where formulas are tried with more of them.
@@ -36,7 +36,7 @@ def closed_forms(
     constants: Collection[str] | None = None,
     *,
     optional: Collection[str] = (),
-    made: Made | None = None,
+    made: WithNumbers | None = None,
 ) -> ClosedForms:
     """Figures of a program in its constants: those of the names given, or all that are integers.
 
@@ -134,7 +134,7 @@ class _Others:
     def __init__(
         self,
         analysis: Analysis,
-        made: Made | None,
+        made: WithNumbers | None,
         besides: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._analysis = analysis
