@@ -100,6 +100,8 @@ class Analysis:
         def make() -> Analysis:
             found = self.of(self.program)
             found.ones = ones
+            # What adds up does not hang on how axes lie.
+            found.uses, found._totals = self.uses, self._totals
             return found
 
         return self.once(("where", ones), make)
