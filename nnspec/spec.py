@@ -127,7 +127,7 @@ class Spec:
 
         None if the spec refuses them, or if they are not known to be settings of the model.
         """
-        from nnspec.analysis.generic.names import with_numbers
+        from nnspec.analysis.generic.names.eligible import with_numbers
 
         if self.again is None:
             return None

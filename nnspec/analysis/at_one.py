@@ -91,6 +91,6 @@ def possible(program: Program, given: Mapping[str, Size]) -> Iterator[Ones]:
 
 
 def _are_equal(one: Measured, other: Measured) -> bool:
-    from nnspec.analysis.generic.ones import are_equal
+    from nnspec.analysis.generic.memory.ones import are_equal
 
     return are_equal(one.value, other.value, {}) and one.below == other.below

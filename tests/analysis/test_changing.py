@@ -8,9 +8,9 @@ import re
 import pytest
 
 from nnspec.analysis.analysis import Analysis
-from nnspec.analysis.generic import changing
 from nnspec.analysis.generic.closed import closed_forms
-from nnspec.analysis.generic.sums import added_up
+from nnspec.analysis.generic.memory import changing
+from nnspec.analysis.generic.tracing.sums import added_up
 from nnspec.analysis.setting import Setting
 from nnspec.diagnostics import SpecError
 from tests.ir.models import spec

@@ -10,10 +10,10 @@ import pytest
 
 import nnspec
 from nnspec.analysis.analysis import Analysis
-from nnspec.analysis.generic.bodies import key_of
+from nnspec.analysis.generic.blocks.reals import Real
 from nnspec.analysis.generic.closed import ClosedForms, closed_forms
-from nnspec.analysis.generic.names import differs_only, with_numbers
-from nnspec.analysis.generic.reals import Real
+from nnspec.analysis.generic.names.eligible import differs_only, with_numbers
+from nnspec.analysis.generic.tracing.bodies import key_of
 from nnspec.ir.dims import dim, symbol
 from nnspec.spec import Spec
 from tests.ir.models import program, spec

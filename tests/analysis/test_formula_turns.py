@@ -17,7 +17,7 @@ from nnspec.analysis.formula.source import (
     python_source,
 )
 from nnspec.analysis.formula.tree import Name, names_of
-from nnspec.analysis.generic.parts import Part, restored
+from nnspec.analysis.generic.names.parts import Part, restored
 from nnspec.ir.dims import Dim, DimError, dim, greatest, symbol, total
 from nnspec.picture.formulas import Formulas
 from tests.analysis import latex

@@ -16,8 +16,8 @@ from nnspec.analysis.figures import FIGURES
 from nnspec.analysis.formula.growth import grouped
 from nnspec.analysis.formula.notation import Notation
 from nnspec.analysis.generic.closed import ClosedForms, closed_forms, is_sum
-from nnspec.analysis.generic.conditions import Condition, remaining
-from nnspec.analysis.generic.sums import added_up
+from nnspec.analysis.generic.names.conditions import Condition, remaining
+from nnspec.analysis.generic.tracing.sums import added_up
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.typical import typical_sizes
 from nnspec.diagnostics import SpecError, SpecErrors

@@ -6,7 +6,7 @@ import pytest
 
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.generic.closed import is_sum
-from nnspec.analysis.generic.normal import divides
+from nnspec.analysis.generic.names.normal import divides
 from nnspec.ir.dims import dim, symbol
 from tests.ir.models import spec
 

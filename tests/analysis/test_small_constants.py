@@ -5,9 +5,9 @@ from __future__ import annotations
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.at_one import conditions, fewest
 from nnspec.analysis.figures import FIGURES
-from nnspec.analysis.generic.certain import decided
 from nnspec.analysis.generic.closed import ClosedForms, closed_forms
-from nnspec.analysis.generic.ones import right_at_one
+from nnspec.analysis.generic.memory.ones import right_at_one
+from nnspec.analysis.generic.names.certain import decided
 from nnspec.compiler import load
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import dim, maximum, minimum, symbol

@@ -11,7 +11,7 @@ from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.formula.growth import grouped
 from nnspec.analysis.formula.notation import Notation
 from nnspec.analysis.generic.closed import ClosedForms, closed_forms
-from nnspec.analysis.generic.stacks import Amount, name_bound, same, with_case
+from nnspec.analysis.generic.memory.stacks import Amount, name_bound, same, with_case
 from nnspec.analysis.setting import Setting
 from nnspec.ir.dims import Dim, dim, maximum, symbol
 from tests.ir.models import program

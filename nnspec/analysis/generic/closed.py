@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.figures import Measured, figure_named
-from nnspec.analysis.generic.conditions import Condition, tightest
 from nnspec.analysis.generic.forms import ClosedForms, common_and_besides
 from nnspec.analysis.generic.model import Found, Generic, known_of
-from nnspec.analysis.generic.names import asked, differs_only
-from nnspec.analysis.generic.parts import Part
+from nnspec.analysis.generic.names.conditions import Condition, tightest
+from nnspec.analysis.generic.names.eligible import asked, differs_only
+from nnspec.analysis.generic.names.parts import Part
 from nnspec.analysis.generic.unsaid import unsaid
 from nnspec.analysis.setting import Setting
 from nnspec.diagnostics import SpecError
@@ -48,7 +48,7 @@ def closed_forms(
     found = _closed(analysis, figures, constants, optional, others)
     if made is None:
         return found
-    from nnspec.analysis.generic.plans import remainders
+    from nnspec.analysis.generic.loops.plans import remainders
     from nnspec.analysis.generic.turns import few_turns, with_more_turns
 
     periods = remainders(analysis.program)

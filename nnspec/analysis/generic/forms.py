@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 
 from nnspec.analysis.figures import Measured
-from nnspec.analysis.generic.conditions import Condition, tightest
 from nnspec.analysis.generic.model import LENGTH
-from nnspec.analysis.generic.parts import Part
+from nnspec.analysis.generic.names.conditions import Condition, tightest
+from nnspec.analysis.generic.names.parts import Part
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import Dim, Size, symbol
 from nnspec.records import dataclass

@@ -8,23 +8,23 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.figures import Figure, Measured, as_measured, figure_named
-from nnspec.analysis.generic.bodies import Body
-from nnspec.analysis.generic.certain import decided
-from nnspec.analysis.generic.conditions import (
+from nnspec.analysis.generic.blocks.constants import Constants
+from nnspec.analysis.generic.loops.plans import names_of_periods
+from nnspec.analysis.generic.names.certain import decided
+from nnspec.analysis.generic.names.conditions import (
     Condition,
     at_least_zero,
     fixed_by,
     remaining,
 )
-from nnspec.analysis.generic.constants import Constants
-from nnspec.analysis.generic.names import items_of
-from nnspec.analysis.generic.parts import Part, parts_of, restored
-from nnspec.analysis.generic.plans import names_of_periods
-from nnspec.analysis.generic.powers import shrinks
-from nnspec.analysis.generic.quotients import Quotients
+from nnspec.analysis.generic.names.eligible import items_of
+from nnspec.analysis.generic.names.parts import Part, parts_of, restored
+from nnspec.analysis.generic.names.powers import shrinks
+from nnspec.analysis.generic.names.quotients import Quotients
 from nnspec.analysis.generic.reasons import PERIOD, UNDECIDED, UNLIKE
-from nnspec.analysis.generic.sums import Sums
-from nnspec.analysis.generic.trace import Activation, Outcome, Tracer, Unrolled
+from nnspec.analysis.generic.tracing.bodies import Body
+from nnspec.analysis.generic.tracing.sums import Sums
+from nnspec.analysis.generic.tracing.trace import Activation, Outcome, Tracer, Unrolled
 from nnspec.analysis.generic.unsaid import unsaid
 from nnspec.analysis.setting import Setting
 from nnspec.analysis.totals import Additive
@@ -35,7 +35,7 @@ from nnspec.ir.graph import Parameter, Program
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
-    from nnspec.analysis.generic.memory import Running
+    from nnspec.analysis.generic.memory.running import Running
 
 LENGTH = "len("
 DIVIDED = "a power of a number is divided by it so often"
@@ -109,7 +109,7 @@ class Generic:
         return self._found[name]
 
     def _running(self, figure: Figure) -> Dim:
-        from nnspec.analysis.generic.memory import Undecided
+        from nnspec.analysis.generic.memory.running import Undecided
         from nnspec.analysis.memory.rolling import Unlike
 
         # Sums may yet find that a loop has to be gone through turn by turn.
@@ -129,7 +129,7 @@ class Generic:
 
     def _run_alone(self) -> Running:
         """The program as it is traced by now, run on sizes alone."""
-        from nnspec.analysis.generic.memory import Running
+        from nnspec.analysis.generic.memory.running import Running
 
         if self._ran is None or self._ran[0] is not self._outcome:
             running = Running(

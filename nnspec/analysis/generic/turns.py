@@ -13,8 +13,9 @@ from math import lcm
 from typing import TYPE_CHECKING, Protocol
 
 from nnspec.analysis.figures import Measured
-from nnspec.analysis.generic.conditions import Condition, lower_bound, remaining
 from nnspec.analysis.generic.forms import common_and_besides
+from nnspec.analysis.generic.memory.stacks import Fewest, Tried, amounts_of
+from nnspec.analysis.generic.names.conditions import Condition, lower_bound, remaining
 from nnspec.analysis.generic.reasons import (
     LISTED,
     ONE_TURN,
@@ -23,7 +24,6 @@ from nnspec.analysis.generic.reasons import (
     TOO_FEW,
     UNLIKE,
 )
-from nnspec.analysis.generic.stacks import Fewest, Tried, amounts_of
 from nnspec.analysis.memory.rolling import UNKEPT, UNSTEADY
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Dim, dim, symbol

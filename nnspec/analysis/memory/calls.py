@@ -52,7 +52,7 @@ from nnspec.pycode.inlining import call_of, weight_of
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
-    from nnspec.analysis.generic.changing import Changing, Course
+    from nnspec.analysis.generic.memory.changing import Changing, Course
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from nnspec.analysis.memory.rolling import UNSTEADY, Unlike
 from nnspec.ir.dims import Dim
 
 if TYPE_CHECKING:
-    from nnspec.analysis.generic.changing import Changing
+    from nnspec.analysis.generic.memory.changing import Changing
     from nnspec.analysis.memory.frame import Frame
     from nnspec.analysis.memory.machine import Storage, Tensor
 

@@ -46,8 +46,8 @@ from nnspec.pycode.inlining import (
 )
 
 if TYPE_CHECKING:
-    from nnspec.analysis.generic.changing import Changing
-    from nnspec.analysis.generic.laid import Laid
+    from nnspec.analysis.generic.memory.changing import Changing
+    from nnspec.analysis.generic.memory.laid import Laid
     from nnspec.analysis.memory.calls import Calls
 
 

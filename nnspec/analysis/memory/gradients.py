@@ -23,7 +23,7 @@ from nnspec.analysis.memory.operations.views import sum_to
 from nnspec.analysis.memory.rolling import Rolling, layout_of
 
 if TYPE_CHECKING:
-    from nnspec.analysis.generic.changing import Changing
+    from nnspec.analysis.generic.memory.changing import Changing
 
 
 def run_backward(machine: Machine, roots: list[tuple[Edge, Tensor]]) -> None:

@@ -28,8 +28,8 @@ from nnspec.ir.types import DType, TensorType
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
-    from nnspec.analysis.generic.changing import Changing
-    from nnspec.analysis.generic.laid import Laid
+    from nnspec.analysis.generic.memory.changing import Changing
+    from nnspec.analysis.generic.memory.laid import Laid
 
     Crossed: TypeAlias = Rolling | Changing
 

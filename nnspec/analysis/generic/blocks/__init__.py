@@ -1,0 +1,1 @@
+"""Constants of blocks, as numbers and as formulas at once."""

@@ -1,0 +1,1 @@
+"""Loops of that program: one turn that is said for all."""

@@ -1,0 +1,207 @@
+"""One turn of a loop said for all, by induction: that of one plan of the loop.
+
+The sizes that the loop carries are supposed to grow by the same amount in each turn, by the same factor, or to be
+what the number of the turn before makes of them. Every turn is then run with the
+symbol of its number; if all come out the same, and leave the sizes that the next turn was supposed to
+find, the turn holds for any number of turns, under the conditions that it noted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nnspec.analysis.generic.blocks.values import Progression
+from nnspec.analysis.generic.loops.courses import (
+    Course,
+    Grown,
+    Supposed,
+    Unlike,
+    geometric,
+)
+from nnspec.analysis.generic.loops.plans import ROUND, TURN, Plan, Repetition
+from nnspec.analysis.generic.names.conditions import Turns
+from nnspec.analysis.generic.names.powers import canonical, ratio_of
+from nnspec.analysis.generic.reasons import UNLIKE
+from nnspec.analysis.generic.tracing.bodies import Body, Part, Repeated
+from nnspec.ir.dims import Dim, dim, symbol
+from nnspec.ir.graph import nodes_in
+from nnspec.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from nnspec.analysis.generic.loops.turning import Turning
+
+
+class Planned:
+    """A loop by one plan."""
+
+    def __init__(self, loop: Turning, range_: Progression, plan: Plan) -> None:
+        self.loop = loop
+        self.activation = loop.activation
+        self.constants = loop.constants
+        self.range = range_
+        self.plan = plan
+        self.turn = f"{TURN if plan.period == 1 else ROUND}{loop.key}"
+
+    def parts(self) -> list[Part]:
+        """The parts of all turns. Raises `Unlike`."""
+        plan, activation, turns = self.plan, self.activation, self.loop.turns
+        count = self.range.count
+        parts: list[Part] = []
+        for turn in range(plan.first):
+            parts += self.loop.turn(turn, self.range.element(dim(turn)))
+        kept = dict(activation.types)
+        grown = Grown(self)
+        supposed = Supposed(self, self._courses(grown))
+        self._suppose_lists(supposed, grown)
+        middle = self._middle(supposed, grown)
+        stop = plan.end(count).generic
+        self._note(middle, stop)
+        key = f"turns:{self.turn}:{plan.begin}:{stop.key}:{middle.key}"
+        loop = self.loop.key
+        parts.append(Repeated(middle, self.turn, plan.begin, stop, loop, key))
+        activation.repeated[self.loop.loop] = Repetition(
+            plan.first, plan.last, count.generic, plan.period, loop
+        )
+        made = activation.types
+        activation.types = kept
+        supposed.give(turns - plan.last, stop)
+        grown.give(plan.end(count))
+        for turn in range(turns - plan.last, turns):
+            parts += self.loop.turn(turn, self.range.element(count - turns + turn))
+        for value in made.keys() - activation.types.keys():
+            activation.hidden[value] = loop
+        return parts
+
+    def _note(self, middle: Body, stop: Dim) -> None:
+        """Notes what holds in each round, how many turns there must be, and that rounds come out even."""
+        plan, count = self.plan, self.range.count
+        with_turns = Turns(self.turn, plan.begin, stop)
+        self.constants.conditions += [c.within(with_turns) for c in middle.conditions]
+        fewest = dim(plan.first + plan.last)
+        self.constants.note(">=", count.generic, fewest, UNLIKE)
+        if plan.period > 1:
+            rest = (count - fewest) % plan.period
+            self.constants.note("==", rest.generic, dim(0), UNLIKE)
+
+    def _courses(self, grown: Grown) -> dict[str, tuple[Course, ...]]:
+        """What each carried size is supposed to be before a round, by the number of that."""
+        plan = self.plan
+        starts = self._carried(plan.first)
+        grown.hold()
+        with self.constants.collecting():
+            self._round(plan.begin)
+        ends = self._carried(plan.first + plan.period)
+        found: dict[str, tuple[Course, ...]] = {}
+        multiplied = False
+        for name, start in starts.items():
+            if ends[name].rank != start.rank or ends[name].dtype != start.dtype:
+                raise Unlike
+            sizes = zip(start.shape, ends[name].shape, strict=True)
+            multiplied |= any(ratio_of(one.generic, two.generic) for one, two in sizes)
+            found[name] = tuple(
+                self._course(before.generic, after.generic)
+                for before, after in zip(start.shape, ends[name].shape, strict=True)
+            )
+        if plan.guess is geometric and not multiplied:
+            raise Unlike
+        return found
+
+    def _suppose_lists(self, supposed: Supposed, grown: Grown) -> None:
+        """Has it supposed what each round puts into lists, where one asks what these are."""
+        if not grown.suppose():
+            return
+        plan = self.plan
+        start = dict(self.activation.types)
+        supposed.give(plan.first, symbol(self.turn))
+        grown.hold()
+        with self.constants.collecting():
+            self._round(plan.begin)
+        grown.suppose()
+        self.activation.types = start
+
+    def _course(self, before: Dim, after: Dim) -> Course:
+        """A size that is one thing before the first of the rounds, and another behind it."""
+        first = self.plan.begin
+        if self.turn not in (after - before).symbols():
+            return self.plan.guess(before, after, first)
+        left = canonical(after.at({self.turn: symbol(self.turn) - 1}))
+        if canonical(left.at({self.turn: first})) != before:
+            raise Unlike
+        return lambda number: canonical(left.at({self.turn: number}))
+
+    def _carried(self, turn: int) -> dict[str, TensorType]:
+        """The types of what the loop carries, before a turn."""
+        return {
+            name: self.activation.type_of(values[turn])
+            for name, values in self.loop.loop.carried.items()
+        }
+
+    def _round(self, number: int) -> list[Part]:
+        """The parts of the turns of one round, which is known by the symbol of its number."""
+        parts: list[Part] = []
+        for place in range(self.plan.period):
+            turn = self.plan.number(dim(number).named(symbol(self.turn)), place)
+            self._check_instances(int(turn.value))
+            with self.constants.turning(self.turn, number):
+                parts += self.loop.turn(
+                    int(turn.value), self.range.element(turn), is_one_of_many=True
+                )
+        return parts
+
+    def _check_instances(self, turn: int) -> None:
+        """Raises `Unlike` where a turn is the first to use an instance that others use again.
+
+        The path of an instance has the turn of each loop in which it was made, or by which it was chosen; a loop
+        behind this one may go through the same instances.
+        """
+        function, level = self.activation.function, self.activation.nested
+        for number in nodes_in(self.loop.loop.iterations[turn].body):
+            node = self.activation.sites[number].node
+            if not node.owns:
+                continue
+            uid = self.loop.loop.uid
+            made = node.loops[level : level + 1] == (uid,)
+            if uid in node.loops and not made:
+                raise Unlike
+            is_first = self.activation.sites[number].is_first
+            if (is_first and not made) or (
+                made and not function.stays_in_turn(node, level)
+            ):
+                raise Unlike
+
+    def _check_gradients(self, turn: int) -> None:
+        """Raises `Unlike` where gradients pass otherwise behind a round than before it, or it alone is computed again in part."""
+        inside = self.activation.inside
+        for values in self.loop.loop.carried.values():
+            before, behind = values[turn], values[turn + self.plan.period]
+            for found in (inside.needed, inside.reached):
+                if (before in found) != (behind in found):
+                    raise Unlike
+        if inside.use.ends and self.plan.rounds(self.loop.turns) == 1:
+            turns = self.loop.loop.iterations[turn : turn + self.plan.period]
+            numbers = (n for each in turns for n in nodes_in(each.body))
+            sites = [self.activation.sites[number] for number in numbers]
+            if len({(site.again, site.ends) for site in sites}) > 1:
+                raise Unlike
+
+    def _middle(self, supposed: Supposed, grown: Grown) -> Body:
+        """One body that all rounds have. Raises `Unlike`."""
+        plan = self.plan
+        found: Body | None = None
+        start = dict(self.activation.types)
+        for number in range(plan.begin, int(plan.end(dim(self.loop.turns)))):
+            turn = int(plan.number(dim(number), 0))
+            self.activation.types = dict(start)
+            supposed.give(turn, symbol(self.turn))
+            grown.hold()
+            with self.constants.collecting() as conditions:
+                parts = self._round(number)
+            supposed.check(turn + plan.period)
+            grown.note()
+            self._check_gradients(turn)
+            body = Body(tuple(parts), tuple(conditions))
+            if found is not None and body.key != found.key:
+                raise Unlike
+            found = body
+        assert found is not None
+        return found
