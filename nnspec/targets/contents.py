@@ -71,17 +71,9 @@ def branches_of(items: Sequence[merged.Item]) -> Iterator[merged.Branch]:
     return (item for item in walk(items) if isinstance(item, merged.Branch))
 
 
-def mark_key(step: merged.Step) -> str:
-    """The attribute by whose presence a branch is known."""
-    return step.label + step.constructs[0].suffix
-
-
-def marker(branch: merged.Branch) -> merged.Step | None:
-    """The layer by whose presence the forward pass knows which way a branch went."""
-    for item in branch.then:
-        if isinstance(item, merged.Step) and item.constructs and not item.turns:
-            return item
-    return None
+def keys_of(step: merged.Step) -> list[str]:
+    """The attributes into which a step puts the layers that it makes."""
+    return [step.label + construct.suffix for construct in step.constructs]
 
 
 def has_constructs(items: Sequence[merged.Item]) -> bool:

@@ -64,7 +64,7 @@ class Step:
     """A node: what the constructor makes for it, and the expression of its results.
 
     `nodes` are those that it stands for, each with the key of its function; `drafts` are the results of the
-    first of them, before all were brought to the same names.
+    first of them, before all were brought to the same names. `traces` are the keys of the functions that come by it.
     """
 
     label: str
@@ -76,12 +76,17 @@ class Step:
     owns: bool
     drafts: tuple[Expr, ...] = ()
     frozen: bool = False
-    calls: Any = None
     shares: bool = False
     reads_weight: bool = False
     listed: tuple[tuple[int, int, str], ...] = ()
     wanted: tuple[Permutation | None, ...] = ()
     nodes: tuple[tuple[str, int], ...] = ()
+    traces: frozenset[str] = frozenset()
+
+    @property
+    def layer(self) -> tuple[str, tuple[Turn, ...]]:
+        """Its layer, by label and place in lists: in one trace, steps with the same apply the same."""
+        return self.label, self.turns
 
 
 @dataclass(frozen=True)
@@ -102,12 +107,13 @@ class Bind:
 
 @dataclass(eq=False)
 class Branch:
-    """An `if` on constants."""
+    """An `if` on constants. `mark` is a layer that only its first way makes: where that is there, it went that way."""
 
     condition: Expr
     then: list[Item] = field(default_factory=list["Item"])
     otherwise: list[Item] = field(default_factory=list["Item"])
     joins: list[Join] = field(default_factory=list["Join"])
+    mark: Step | None = None
 
 
 @dataclass(eq=False)

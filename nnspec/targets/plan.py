@@ -17,7 +17,6 @@ from nnspec.pycode.expressions import Expr
 from nnspec.records import dataclass
 from nnspec.targets.contents import (
     has_constructs,
-    marker,
     names_in,
     steps_of,
 )
@@ -59,7 +58,7 @@ class ClassPlan:
     is_called: bool = False
     is_recomputed: bool = False
     # Labels of frozen parts that hold batch statistics; "" for all of it.
-    keeps_statistics: list[str] = field(default_factory=list[str])
+    keeps_statistics: frozenset[str] = frozenset()
 
     @property
     def function(self) -> Function:
@@ -196,7 +195,7 @@ def _collect(
             case merged.Branch():
                 if has_constructs([item]):
                     _note(plan, made, item.condition)
-                if marker(item) is None:
+                if item.mark is None:
                     _note(plan, read, item.condition)
                 _collect(plan, item.then, made, read)
                 _collect(plan, item.otherwise, made, read)

@@ -17,7 +17,7 @@ from nnspec.pycode.statements import (
     expressions_of,
 )
 from nnspec.records import dataclass
-from nnspec.targets.names import Names, safe_name
+from nnspec.targets.names import Names
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.writing.classes import (
     Tensors,
@@ -92,8 +92,11 @@ def _methods(plan: ClassPlan) -> list[Statement]:
     methods: list[Statement] = [_init(plan, constructor, made, stored)]
     if constructor.deferred.resets:
         methods.append(_reset_parameters(constructor.deferred.resets))
-    if plan.keeps_statistics:
-        methods.append(_train(plan))
+    kept = constructor.deferred.kept
+    if "" in plan.keeps_statistics:
+        kept = [Evaluate(Name("keep_statistics")(SELF))]
+    if kept:
+        methods.append(_train(plan, kept))
     methods.append(_forward(plan, tensors, body))
     return methods
 
@@ -156,18 +159,13 @@ def _stored(plan: ClassPlan, keys: Sequence[str]) -> list[Statement]:
     return found
 
 
-def _train(plan: ClassPlan) -> Function:
+def _train(plan: ClassPlan, kept: Sequence[Statement]) -> Function:
     """Batch statistics of what is frozen stay as they are, in training as well."""
     mode = Argument("mode", Name("bool"), Literal(True))
-    body: list[Statement] = [Evaluate(Name("super")().method("train", Name("mode")))]
-    for label in plan.keeps_statistics:
-        part = tree.Attribute(SELF, safe_name(label, "torch")) if label else SELF
-        body.append(Evaluate(Name("keep_statistics")(part)))
-    body.append(Return((SELF,)))
+    begun = Evaluate(Name("super")().method("train", Name("mode")))
+    body = (begun, *kept, Return((SELF,)))
     doc = "What is frozen keeps its batch statistics."
-    return Function(
-        "train", (Argument("self"), mode), Name(plan.name), tuple(body), doc=doc
-    )
+    return Function("train", (Argument("self"), mode), Name(plan.name), body, doc=doc)
 
 
 def _returns(plan: ClassPlan) -> Expr:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from nnspec.ir.graph import Function, Node, Program
 
 
-def frozen_statistics(program: Program, function: Function) -> list[str]:
+def frozen_statistics(program: Program, function: Function) -> frozenset[str]:
     """The labels of such parts of a function; "" for all of it."""
     if function.marks.frozen:
-        return [""] if _has_statistics(program, function) else []
-    labels = [
+        return frozenset({""} if _has_statistics(program, function) else ())
+    return frozenset(
         str(node.path[0])
         for node in function.nodes
         if node.marks.frozen
         and node.owns
         and _node_has_statistics(program, function, node)
-    ]
-    return list(dict.fromkeys(labels))
+    )
 
 
 def _has_statistics(program: Program, function: Function) -> bool:

@@ -22,13 +22,14 @@ from nnspec.targets.merging.agreement import (
     localised,
     settle_types,
 )
-from nnspec.targets.merging.ahead import made_ahead
+from nnspec.targets.merging.ahead import made_ahead, made_on_ways
 from nnspec.targets.merging.candidates import (
     common_type,
     one_value,
     spells,
 )
 from nnspec.targets.merging.joiner import Joiner
+from nnspec.targets.merging.places import note_marks, require_lists
 from nnspec.targets.merging.rolling import makes_layers, require_appended, rolls
 from nnspec.targets.merging.steps import Lower, StepMerger
 from nnspec.targets.merging.traces import (
@@ -39,6 +40,7 @@ from nnspec.targets.merging.traces import (
     enter,
     fix_running,
     leave,
+    put_back,
     require_entries,
     require_updates,
     state_of,
@@ -65,6 +67,8 @@ class Merger:
         """The common body of whole functions. Raises `Unlike`."""
         self._everyone = tuple(tracks)
         found = self.items([(track, track.function.structure) for track in tracks])
+        require_lists(found)
+        note_marks(found)
         constants = {p.name for track in tracks for p in track.function.parameters}
         unsaid = self._agreement.unsaid & constants
         self.fixed |= {name for name in unsaid if one_value(tracks, name)}
@@ -140,6 +144,7 @@ class Merger:
         )
         branch = merged.Branch(condition)
         before = [(track, dict(track.names)) for track in tracks]
+        made = {track: frozenset(track.made) for track in tracks}
         joining = dict(self._joiner.joining)
         self._joiner.arms[branch] = []
         for way, arm, items in (
@@ -157,7 +162,7 @@ class Merger:
             for name, value in track.names.items():
                 if names.get(name) is not value:
                     self._joiner.joining[name] = branch
-        return [branch]
+        return [*made_on_ways(self._steps, tracks, branch, made), branch]
 
     def _guard(self, tracks: list[Track], branch: graph.Branch) -> list[merged.Item]:
         """A note that the class is made for one way of a branch."""
@@ -225,7 +230,7 @@ class Merger:
                 self._decided([track], localised(track, loop.iterable))
         may_roll = self._may_roll and uid not in self._written_out
         if may_roll and all(rolls(track, loop) for track, loop in current):
-            made, joining = dict(self._steps.made), dict(self._joiner.joining)
+            joining = dict(self._joiner.joining)
             saved = [state_of(track) for track, _ in current]
             used, joined = self._joiner.noted()
             unsaid = set(self._agreement.unsaid)
@@ -235,15 +240,14 @@ class Merger:
                 self._agreement.unsaid = unsaid
                 # Tried once: nested loops must not double the work with each level.
                 self._written_out.add(uid)
-                self._steps.made, self._joiner.joining = made, joining
+                self._joiner.joining = joining
                 self._joiner.forget(used, joined)
                 for (track, _), state in zip(current, saved, strict=True):
-                    track.values, track.also, track.names, track.meanings = state
+                    put_back(track, state)
         return self._unrolled(current)
 
     def _rolled(self, current: list[tuple[Track, graph.Loop]]) -> list[merged.Item]:
         first = current[0][1]
-        turn = merged.Turn(None, first.uid)
         if any(t.index is not None for t in current[0][0].turns) and any(
             makes_layers(track.function, loop) for track, loop in current
         ):
@@ -254,7 +258,7 @@ class Merger:
         for track, loop in current:
             require_entries(track, loop)
             for place, iteration in enumerate(loop.iterations):
-                child = track.inside(turn)
+                child = track.inside(first.uid, place)
                 child.meanings.update(all_boxed(iteration.values))
                 enter(child, loop, place, carried)
                 inner.append((child, loop, place))
@@ -263,6 +267,7 @@ class Merger:
         )
         if any(track.ended for track, _, _ in inner):
             raise Unlike
+        require_lists(body)
         require_appended(body, len(current[0][0].turns) + 1)
         ahead = list(made_ahead(current, body))
         for track, loop, place in inner:

@@ -196,7 +196,7 @@ class Planner:
             built_in=attempt.fixed,
             is_entry=any(p.main is f for p in self.programs for f in functions),
         )
-        return self._finished(plan, attempt.members[0])
+        return self._finished(plan, attempt.members)
 
     def _needs_nested_lists(self, attempt: _Attempt, items: list[merged.Item]) -> bool:
         """Whether layers would lie in lists inside of lists, which Keras does not save."""
@@ -204,14 +204,17 @@ class Planner:
             return False
         return not self._is_function_of_inputs(attempt.functions, items)
 
-    def _finished(self, plan: ClassPlan, first: Member) -> ClassPlan | None:
+    def _finished(self, plan: ClassPlan, members: list[Member]) -> ClassPlan | None:
         """A class with its parameters; None where the functions do not agree on them."""
         try:
             finish(plan, self.target)
         except Unlike:
             return None
-        place, function = first
-        plan.keeps_statistics = frozen_statistics(self.programs[place], function)
+        plan.keeps_statistics = frozenset(
+            label
+            for place, function in members
+            for label in frozen_statistics(self.programs[place], function)
+        )
         return plan
 
     def _begin(

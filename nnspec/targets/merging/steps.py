@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import nnspec.targets.merged as merged
@@ -13,20 +13,18 @@ from nnspec.pycode.expressions import Expr
 from nnspec.targets.lowering import Construct, Lowered
 from nnspec.targets.merging.agreement import Agreement, local_type
 from nnspec.targets.merging.joiner import Joiner
-from nnspec.targets.merging.traces import Track, Unlike
+from nnspec.targets.merging.traces import Layer, Track, Unlike
 
 Lower = Callable[[Track, Node], Lowered]
 
 
 class StepMerger:
-    """Merges the nodes of several traces, and knows the layers that were made."""
+    """Merges the nodes of several traces."""
 
     def __init__(self, lower: Lower, agreement: Agreement, joiner: Joiner) -> None:
         self._lower = lower
         self._agreement = agreement
         self._joiner = joiner
-        # The layers that were made: by label and turns, of which kinds.
-        self.made: dict[tuple[Any, ...], tuple[Expr, ...]] = {}
 
     def merged(self, nodes: list[tuple[Track, Node]]) -> merged.Step:
         """The step that several nodes are, one of each trace. Raises `Unlike`."""
@@ -45,28 +43,43 @@ class StepMerger:
             owns=first.owns,
             drafts=lowered[0].results,
             frozen=first.marks.frozen,
-            calls=first.callee,
             reads_weight=first.weight is not None,
             listed=self._listed(nodes),
             wanted=self._wanted(nodes),
             nodes=tuple((track.function.key, node.id) for track, node in nodes),
+            traces=_traces(tracks),
         )
-        step.shares = self._is_made(step, first, lowered[0])
+        step.shares = _is_made(step, nodes, lowered)
         if not step.shares:
             step.constructs = self._constructs(tracks, lowered)
         step.results = self._results(tracks, lowered)
         return step
 
-    def _is_made(self, step: merged.Step, node: Node, lowered: Lowered) -> bool:
-        """Whether the layer of a step is made elsewhere; one that is not counts as made from here on."""
-        if not node.owns:
-            return node.weight is not None
-        key = (step.label, step.turns)
-        known = key in self.made
-        kinds = tuple(_kind(made) for made in lowered.constructs)
-        if self.made.setdefault(key, kinds) != kinds:
-            raise _unlike_uses(node)
-        return known or node.weight is not None
+    def ahead(self, tracks: list[Track], layer: Layer) -> merged.Step | None:
+        """A step that makes a layer for all traces, and does nothing else; None where they do not all make it alike."""
+        uses = [(track, track.first_use(layer)) for track in tracks]
+        nodes = [(track, node) for track, node in uses if node is not None]
+        if len(nodes) < len(tracks) or len({n.marks.frozen for _, n in nodes}) > 1:
+            return None
+        unsaid = set(self._agreement.unsaid)
+        try:
+            lowered = [self._lower(track, node) for track, node in nodes]
+            constructs = self._constructs(tracks, lowered)
+        except Unlike:
+            self._agreement.unsaid = unsaid
+            return None
+        self._agreement.unsaid |= {name for low in lowered for name in low.unsaid}
+        return merged.Step(
+            label=layer[0],
+            turns=layer[1],
+            constructs=constructs,
+            results=(),
+            inputs=(),
+            outputs=(),
+            owns=True,
+            frozen=nodes[0][1].marks.frozen,
+            traces=_traces(tracks),
+        )
 
     def _turns(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Turn, ...]:
         track, first = nodes[0]
@@ -178,6 +191,35 @@ class StepMerger:
         )
 
 
+def kinds_of(constructs: Sequence[Construct]) -> tuple[Expr, ...]:
+    """What the layers of a step are made by."""
+    values = (construct.value for construct in constructs)
+    return tuple(v.function if isinstance(v, tree.Call) else v for v in values)
+
+
+def _is_made(
+    step: merged.Step, nodes: list[tuple[Track, Node]], lowered: list[Lowered]
+) -> bool:
+    """Whether the layer of a step is made elsewhere; one that is not counts as made from here on.
+
+    Raises `Unlike` where only some traces have made it on their ways.
+    """
+    if not step.owns:
+        return step.reads_weight
+    made = {step.layer in track.made for track, _ in nodes}
+    if len(made) > 1:
+        raise Unlike
+    for (track, node), low in zip(nodes, lowered, strict=True):
+        kinds = kinds_of(low.constructs)
+        if track.made.setdefault(step.layer, kinds) != kinds:
+            raise _unlike_uses(node)
+    return made.pop()
+
+
+def _traces(tracks: list[Track]) -> frozenset[str]:
+    return frozenset(track.function.key for track in tracks)
+
+
 def _require_alike(nodes: list[Node]) -> None:
     """Raises `Unlike` unless nodes come from one place and are of one kind."""
     if len({node.location.span for node in nodes}) > 1:
@@ -195,11 +237,6 @@ def _require_own(nodes: list[tuple[Track, Node]], level: int) -> None:
     """
     if not all(track.function.stays_in_turn(node, level) for track, node in nodes):
         raise Unlike
-
-
-def _kind(made: Construct) -> Expr:
-    """What a layer is made by."""
-    return made.value.function if isinstance(made.value, tree.Call) else made.value
 
 
 def _unlike_uses(node: Node) -> SpecError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import nnspec.targets.merged as merged
 from nnspec.elaboration.escaping import behind
@@ -18,6 +18,7 @@ from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.graph import Function, Node
 from nnspec.ir.rename import settle
 from nnspec.ir.types import TensorType
+from nnspec.pycode.expressions import Expr
 from nnspec.records import dataclass
 from nnspec.targets.layout import FunctionLayout
 from nnspec.targets.merging.divisions import divisions
@@ -26,6 +27,9 @@ from nnspec.targets.spelling import (
     boxed,
     size_at,
 )
+
+Layer: TypeAlias = "tuple[str, tuple[merged.Turn, ...]]"
+"""A layer of a body: its label, and its place in lists."""
 
 
 class Unlike(Exception):
@@ -47,7 +51,13 @@ class Track:
     names: dict[str, merged.Value] = field(default_factory=dict[str, merged.Value])
     types: dict[int, TensorType] = field(default_factory=dict[int, TensorType])
     constants: dict[str, Any] = field(default_factory=dict[str, Any])
+    # The layers that it has made, each with what it is made by.
+    made: dict[Layer, tuple[Expr, ...]] = field(
+        default_factory=dict[Layer, "tuple[Expr, ...]"]
+    )
     turns: tuple[merged.Turn, ...] = ()
+    # The numbers of the turns that it is in, of loops that stay loops.
+    numbers: dict[int, int] = field(default_factory=dict[int, int])
     ended: bool = False
     lineage: tuple[Track, ...] = ()
 
@@ -56,8 +66,8 @@ class Track:
         """What divides evenly by a requirement of the block, as keys of dividend and divisor."""
         return divisions(self.function)
 
-    def inside(self, turn: merged.Turn) -> Track:
-        """A trace of a loop's body, which sees what this one sees."""
+    def inside(self, uid: int, number: int) -> Track:
+        """A trace of a turn of a loop, which sees what this one sees."""
         return Track(
             self.function,
             self.layout,
@@ -67,7 +77,9 @@ class Track:
             dict(self.names),
             dict(self.types),
             dict(self.constants),
-            (*self.turns, turn),
+            dict(self.made),
+            (*self.turns, merged.Turn(None, uid)),
+            {**self.numbers, uid: number},
             lineage=(*self.lineage, self),
         )
 
@@ -85,6 +97,16 @@ class Track:
     def learn(self, number: int, value: merged.Value) -> None:
         """Notes that a value of the body stands for a number, too."""
         self.also[number] = (value, *self.also.get(number, ()))
+
+    def first_use(self, layer: Layer) -> Node | None:
+        """Where a layer is applied first in the whole function; None where it has no such layer."""
+        label, turns = layer
+        numbers = (
+            turn.index if turn.loop is None else self.numbers[turn.loop]
+            for turn in turns
+        )
+        path = (label, *numbers)
+        return next((n for n in self.function.instances() if n.path == path), None)
 
     def type(self, value: int) -> TensorType:
         """The type of a value, in the names that hold here."""
@@ -121,7 +143,18 @@ class Arm:
 
 def state_of(track: Track) -> tuple[Any, ...]:
     """What an attempt may change in a trace, to put it back when the attempt fails."""
-    return dict(track.values), dict(track.also), dict(track.names), dict(track.meanings)
+    return (
+        dict(track.values),
+        dict(track.also),
+        dict(track.names),
+        dict(track.meanings),
+        dict(track.made),
+    )
+
+
+def put_back(track: Track, state: tuple[Any, ...]) -> None:
+    """Gives a trace the state again that it had."""
+    track.values, track.also, track.names, track.meanings, track.made = state
 
 
 def all_boxed(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,9 +17,8 @@ from nnspec.targets.contents import (
     constructs_of,
     has_constructs,
     keyed_in,
+    keys_of,
     loops_of,
-    mark_key,
-    marker,
     names_in,
     read_first,
     steps_of,
@@ -101,11 +100,10 @@ class Constructor:
                 (numbers, self.made(one, made))
                 for numbers, one, made in self.fixed[key]
             ]
-            attribute = tree.Attribute(
-                Name("self"), safe_name(key, self.dialect.target)
-            )
+            attribute = self._attribute(key)
             leaves = construct.is_parameter
             yield Assign((attribute,), nested(entries, self.dialect, leaves))
+            self._keeps(step, attribute)
             for numbers, one, made in self.fixed[key]:
                 every = [entry[0] for entry in self.fixed[key]]
                 place = element(attribute, numbers, every)
@@ -181,9 +179,7 @@ class Constructor:
                 yield from self._built(step, place)
                 yield from self._frozen(step, place)
             else:
-                attribute = tree.Attribute(
-                    Name("self"), safe_name(key, self.dialect.target)
-                )
+                attribute = self._attribute(key)
                 if self.builds_late and construct.is_parameter and not depth:
                     self._make_late(step, construct, attribute)
                     continue
@@ -192,12 +188,13 @@ class Constructor:
                     yield from self._filled(construct, attribute)
                 yield from self._built(step, attribute, late=self.builds_late)
                 yield from self._frozen(step, attribute)
+                self._keeps(step, attribute)
 
     def _filled_in_list(
         self, step: merged.Step, construct: Construct, key: str, place: Expr
     ) -> Iterator[Statement]:
         """Has `reset_parameters` fill the layers of a list; at once where it would lack a name."""
-        container = tree.Attribute(Name("self"), safe_name(key, self.dialect.target))
+        container = self._attribute(key)
         is_table = key in self.keyed
         if not self.deferred.reset(step, construct, container, is_table=is_table):
             yield from self._filled(construct, place)
@@ -230,6 +227,11 @@ class Constructor:
         if step.frozen and step.owns:
             yield self.dialect.frozen(place)
 
+    def _keeps(self, step: merged.Step, place: Expr) -> None:
+        """Has a layer that is frozen, or a list of such layers, keep its batch statistics."""
+        if step.frozen and step.label in self.plan.keeps_statistics:
+            self.deferred.keep(place)
+
     def _make_late(
         self, step: merged.Step, construct: Construct, attribute: Expr
     ) -> None:
@@ -240,6 +242,9 @@ class Constructor:
         self.deferred.make(Assign((attribute,), self.deferred.spelled(value)))
         for statement in self._frozen(step, attribute):
             self.deferred.make(statement)
+
+    def _attribute(self, key: str) -> Expr:
+        return tree.Attribute(Name("self"), safe_name(key, self.dialect.target))
 
     def made(self, step: merged.Step, construct: Construct) -> Expr:
         """The expression that makes a layer."""
@@ -267,11 +272,9 @@ class Constructor:
     ) -> Iterator[Statement]:
         if not has_constructs([item]):
             return
-        mark = marker(item)
+        mark = item.mark
         if mark is not None and not depth:
-            attribute = tree.Attribute(
-                Name("self"), safe_name(mark_key(mark), self.dialect.target)
-            )
+            attribute = self._attribute(keys_of(mark)[0])
             yield Assign((attribute,), Literal(None))
         condition = self.scope.spelled(item.condition)
         with self.deferred.under(lambda spell: spell(item.condition)):
@@ -322,6 +325,9 @@ class Constructor:
             return
         for key in keyed_in(loop):
             self.keyed[key] = Name("str")(self.turn_names[loop.uid])
+        if not depth:
+            for key, (step, _) in {s.label + c.suffix: (s, c) for s, c in own}.items():
+                self._keeps(step, self._attribute(key))
         rows = rows_of(own, depth, containers, self.keyed, self.dialect, self.names)
         yield from rows.opening
         body = self._body(loop.body, depth + 1, rows.containers)
@@ -351,9 +357,7 @@ class Constructor:
         step, construct = own[0]
         if step.label in self.read_first or step.frozen:
             return None
-        attribute = tree.Attribute(
-            Name("self"), safe_name(step.label + construct.suffix, self.dialect.target)
-        )
+        attribute = self._attribute(step.label + construct.suffix)
         value = self.dialect.generated(self.made(step, construct), target, iterable)
         return [Assign((attribute,), value)]
 

@@ -1,4 +1,5 @@
-"""What the constructor leaves to other methods: filling weights in PyTorch (`reset_parameters`), making them in Keras (`build`).
+"""What the constructor leaves to other methods: filling weights and keeping statistics in PyTorch (`reset_parameters`,
+`train`), making weights in Keras (`build`).
 
 These run without the constructor's names, so they read what the instance keeps; and they do their part under the
 conditions on which the layers exist.
@@ -26,6 +27,7 @@ class Deferred:
     def __init__(self, plan: ClassPlan, target: str) -> None:
         self.resets: list[Statement] = []
         self.late: list[Statement] = []
+        self.kept: list[Statement] = []
         self.names: list[str] = []
         self._plan, self._target = plan, target
         self._conditions: list[Condition] = []
@@ -74,6 +76,11 @@ class Deferred:
     def make(self, statement: Statement) -> None:
         """Notes what makes a weight. Raises `Unspellable` where it hangs on what only the constructor knows."""
         self._add(self.late, [statement])
+
+    def keep(self, place: Expr) -> None:
+        """Notes a part that keeps its batch statistics. Raises `Unspellable`, like `make`."""
+        if self._target == "torch":
+            self._add(self.kept, [Evaluate(Name("keep_statistics")(place))])
 
     def spelled(self, expression: Expr) -> Expr:
         """An expression in what the instance keeps. Raises `Unspellable`."""

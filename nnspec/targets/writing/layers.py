@@ -16,9 +16,8 @@ from nnspec.targets.contents import (
     does_anything,
     has_constructs,
     keyed_in,
+    keys_of,
     loops_of,
-    mark_key,
-    marker,
     names_in,
     steps_of,
 )
@@ -87,10 +86,10 @@ class StoredLayers:
 
     def is_made(self, branch: merged.Branch) -> Expr | None:
         """`self.down is not None`, where the branch makes that layer and is in no loop."""
-        mark = marker(branch)
+        mark = branch.mark
         if mark is None or any(mark.turns) or not has_constructs([branch]):
             return None
-        attribute = self._attribute(mark_key(mark))
+        attribute = self._attribute(keys_of(mark)[0])
         return tree.Binary("is not", attribute, Literal(None))
 
     def _attribute(self, key: str) -> Expr:
@@ -219,7 +218,7 @@ class StoredLayers:
             for result in step.results:
                 used |= set(names_in(result))
         for branch in branches_of(loop.body):
-            if marker(branch) is None and does_anything([branch]):
+            if branch.mark is None and does_anything([branch]):
                 used |= set(names_in(branch.condition))
         for inner in loops_of(loop.body):
             if not _has_layers(inner) or self._is_streamed(inner):
