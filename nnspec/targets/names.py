@@ -8,7 +8,7 @@ from __future__ import annotations
 import keyword
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from functools import cache
 
@@ -119,18 +119,26 @@ def helper_texts(target: str) -> Mapping[str, str]:
 
 @dataclass
 class Names:
-    """Hands out names that are free: what was asked for, or that with a number behind it."""
+    """Hands out names that are free: what was asked for, or that with a number behind it.
+
+    The variables of the spec get their names (`spoken`) where they are written first; no layer or size gets these.
+    """
 
     target: str
     taken: set[str] = field(default_factory=set[str])
+    spoken: set[str] = field(default_factory=set[str])
 
-    def free(self, wanted: str) -> str:
-        """A name that nobody else has."""
+    def speak(self, names: Iterable[str]) -> None:
+        """Keeps the names of the spec's variables for these."""
+        self.spoken |= {safe_local(name, self.target) for name in names}
+
+    def free(self, wanted: str, *, of_value: bool = False) -> str:
+        """A name that nobody else has; for what a variable of the spec holds it may be that of another one."""
         name = safe_local(wanted, self.target)
         stem = name.rstrip("_")
         joint = "" if wanted[:1].isupper() and not stem[-1:].isdigit() else "_"
         number = 2
-        while name in self.taken:
+        while name in self.taken or (name in self.spoken and not of_value):
             name = f"{stem}{joint}{number}"
             number += 1
         self.taken.add(name)

@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from nnspec.compiler import load_source
-from nnspec.source import Source
-from nnspec.spec import Spec
 from nnspec.targets import emit
+from tests.targets.parts import proven, spec
 
 pytestmark = pytest.mark.framework
 
 TARGETS = ("torch", "keras")
-
-
-def spec(body: str, uses: str, parameters: str = "a: bool", more: str = "") -> Spec:
-    """A model that applies one block several times, with these arguments."""
-    lines = [
-        f"  x = x -> part{i}: Part({use})" for i, use in enumerate(uses.split(";"))
-    ]
-    text = (
-        f"{more}\nblock Part(x: [B, D], {parameters}) {{\n  {body}\n}}\n"
-        "model M {\n  input x: [B, 6]\n" + "\n".join(lines) + "\n  output y = x\n}\n"
-    )
-    return load_source(Source("arms.nns", text), ["M"], {})[0]
-
-
-def proven(found: Spec) -> None:
-    report = found.verify(backends=("torch",))
-    assert report.ok, report.text()
 
 
 BOTH = "true; false"
@@ -155,3 +136,22 @@ FROZEN = {
 def test_what_one_way_freezes_keeps_its_statistics(body: str, uses: str) -> None:
     """The other use has no such layer, or trains it."""
     proven(spec(body, uses))
+
+
+BEHIND = {
+    "a choice": "if a { return tanh(x) } if a { x = x * 0.5 } return x * 2.0",
+    "a requirement": "if a { return tanh(x) } require n == 2 return x * 2.0",
+    "a way inside of a way": (
+        "if n > 1 { if a { return tanh(x) } x = x * 0.5 } if a and n > 1 { x = x * 3.0 } return x"
+    ),
+}
+
+
+@pytest.mark.parametrize("body", BEHIND.values(), ids=BEHIND)
+def test_what_stands_behind_a_return_refuses_no_use_that_ends_there(body: str) -> None:
+    proven(spec(body, "a=true, n=3; n=2", "a: bool = false, n: int = 1"))
+
+
+def test_a_use_that_does_not_end_there_is_refused() -> None:
+    found = spec(BEHIND["a requirement"], "true, 3; false, 2", "a: bool, n: int")
+    assert "if not a and n != 2:" in emit(found.program, "torch")

@@ -74,7 +74,7 @@ class Environment:
                 return Name(candidate)
             if known is not None and known not in apart and self.is_free(candidate):
                 return known
-        return Name(self.names.free("y"))
+        return Name(self.names.free("y", of_value=True))
 
     # ---- values ----
 

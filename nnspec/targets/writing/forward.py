@@ -10,6 +10,7 @@ from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.idioms import negated
 from nnspec.pycode.statements import If, Raise, Return, Statement
+from nnspec.targets.contents import written_names
 from nnspec.targets.names import Names
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.writing.body import Body, is_own_parameter
@@ -40,6 +41,7 @@ class Forward(Body):
     ) -> None:
         """`parameters` hold the class's inputs in order."""
         inputs = dict(zip(plan.inputs, parameters, strict=True))
+        names.speak(written_names(plan.items))
         written, environment = Written(indent=2), Environment(names)
         variables = Variables(plan, environment, written)
         scope = ForwardScope(plan, dialect, names, environment, inputs)

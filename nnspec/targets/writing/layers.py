@@ -134,7 +134,27 @@ class StoredLayers:
         """Where lists do not lie in lists, a loop that only runs another needs no `for`."""
         if self._dialect.nested_lists or self._is_streamed(loop):
             return False
-        return _is_flat(loop)
+        return self._is_flat(loop)
+
+    def _is_flat(self, loop: merged.Loop) -> bool:
+        """Whether a loop does nothing but run inner ones, whose turns are the layers of flat lists."""
+        run = [loop]
+        while len(run[-1].body) == 1 and isinstance(run[-1].body[0], merged.Loop):
+            run.append(run[-1].body[0])
+        inner = run[-1]
+        uids = [each.uid for each in run]
+        counted = [
+            [turn.loop for turn in step.turns if turn.loop in uids]
+            for step in steps_of(inner.body)
+            if _keys(step)
+        ]
+        return (
+            len(run) > 1
+            and not any(loops_of(inner.body))
+            and uids in counted
+            and all(found in ([], uids) for found in counted)
+            and not any(self._used_in(each) or keyed_in(each) for each in run)
+        )
 
     def begin(self, loop: merged.Loop) -> None:
         """`blocks = iter(self.blocks)`: one flat list for the layers of inner loops, taken one by one."""
@@ -275,14 +295,6 @@ def _keys(step: merged.Step) -> list[str]:
 
 def _has_layers(loop: merged.Loop) -> bool:
     return any(loop.uid in [t.loop for t in step.turns] for step in steps_of(loop.body))
-
-
-def _is_flat(loop: merged.Loop) -> bool:
-    """Whether a loop does nothing but run an inner one, whose layers lie in one flat list."""
-    if len(loop.body) != 1 or not isinstance(loop.body[0], merged.Loop):
-        return False
-    inner = loop.body[0]
-    return not any(loops_of(inner.body)) or _is_flat(inner)
 
 
 def _singular(key: str) -> str:

@@ -160,7 +160,9 @@ class Variables:
         known = self._known
         for value, pending in list(known.pending.items()):
             if _reads(pending, name):
-                kept = Name(known.names.free(value.name or f"{name.id}_then"))
+                kept = Name(
+                    known.names.free(value.name or f"{name.id}_then", of_value=True)
+                )
                 self._written.add(Assign((kept,), known.pending.pop(value)))
                 known.put_too(value, kept)
                 known.left[value] = value.uses
@@ -178,7 +180,7 @@ class Variables:
     def _keep(self, value: merged.Value, variable: Name) -> None:
         """Copies what a variable holds to one that nothing else writes."""
         wanted = self._aliases.get(value, f"{variable.id}_before")
-        kept = Name(self._known.names.free(wanted))
+        kept = Name(self._known.names.free(wanted, of_value=True))
         self._written.add(Assign((kept,), variable))
         self._known.put_too(value, kept)
 
