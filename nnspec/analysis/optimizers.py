@@ -124,7 +124,7 @@ def _means(parameter: Parameter) -> Dim:
 def adam_8_bit(parameter: Parameter, width: int) -> Dim:
     """Two means of a byte an element and a factor for each block (Dettmers et al., 2022)."""
     elements = parameter.elements
-    if elements.is_constant and int(elements) < LEAST_8_BIT:
+    if elements.is_constant and elements < LEAST_8_BIT:
         return 2 * elements * 4
     return 2 * (elements + 4 * elements.ceil_divide(BLOCK))
 

@@ -185,3 +185,29 @@ def test_decoding_keeps_keys_and_values() -> None:
         " output y = attention(q, k, k, causal=true) }"
     )
     assert str(Analysis(net).figure("kv_cache")) == "256 * B * T"
+
+
+WIDE = """
+model M(width: int = 64) {
+  input x: [B, 16]
+  x = x -> first: Linear(width) -> relu
+  output y = x -> last: Linear(width)
+}
+"""
+
+
+@pytest.mark.parametrize("width", [17, 64])
+def test_8_bit_states_are_a_formula_as_long_as_the_same_weights_are_small(
+    width: int,
+) -> None:
+    """Small weights keep float32 states: that is a condition on the width, which has no need to stay as it is."""
+    setting = Setting(optimizer="adam8bit")
+    forms = of_text(WIDE, width=width).closed_forms(
+        "optimizer_bytes", constants=["width"], setting=setting
+    )
+    assert forms.names() == ["width"]
+    formula = forms.figures["optimizer_bytes"].value
+    for other in (width, width + 1, width + 30):
+        counted = Analysis(program(WIDE, width=other), setting)
+        assert formula.at({"width": other}) == counted.figure("optimizer_bytes")
+    assert any("4096" in str(each) for each in forms.conditions)

@@ -176,6 +176,9 @@ def read_budget(
 ) -> Budget:
     """A budget from texts: `300B`, `90`, `64`, `0.4` or `40%`. Raises `SpecError` for what is none."""
     amount = _amount(f"--{counted}", samples)
+    if amount.denominator != 1:
+        message = f"`--{counted}`: `{samples}` is no whole number of {counted}"
+        raise SpecError("E1106", message, hint="write a count as in `300B`")
     if epochs is not None:
         amount *= _amount("--epochs", epochs)
     number = Fraction(1) if devices is None else _amount("--devices", devices, _DEVICES)
