@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from nnspec.analysis.analysis import Analysis
-from nnspec.analysis.rules import flops
 from nnspec.ir.graph import dotted
-from nnspec.ir.unread import unread_nodes
+from nnspec.ir.unread import unread_layers
 from nnspec.ops.rules import Caveat, Concern, Direction
 from nnspec.records import dataclass
 
@@ -70,22 +69,12 @@ _OF_FIGURES: Mapping[str, tuple[Caveat, ...]] = MappingProxyType(
     }
 )
 
-_PRODUCTS = frozenset(
-    ("flops", "macs", "backward_flops", "recomputed_flops", "training_flops")
-)
-_COMPUTED = _PRODUCTS | {
-    "elementwise",
-    "recomputed_elementwise",
-    "bytes_read",
-    "bytes_written",
-    "recomputed_bytes",
-}
 _UNREAD = Caveat(
     "elementwise",
     "at most",
-    "nothing reads what it gives: a program leaves it out, unless a loop computes it in each turn",
+    "nothing reads what it gives, and Keras makes weights where a layer is applied",
 )
-"""What is said of figures of what is computed."""
+"""What is said of Keras's parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +113,9 @@ def _caveats(
     concern = CONCERNS.get(name)
     for operator, caveats in operators.items():
         yield from ((operator, each) for each in caveats if each.concern == concern)
-    if name in _COMPUTED:
-        unread = _unread(analysis, products=name in _PRODUCTS)
-        yield from ((path, _UNREAD) for path in unread)
+    if name == "keras_parameters":
+        unread = unread_layers(analysis.program)
+        yield from ((dotted(node.path), _UNREAD) for node in unread)
     if name in _STOPPING:
         yield from ((operator, _STOPPING[name]) for operator in _stopped_at(analysis))
 
@@ -140,20 +129,6 @@ def _operators(analysis: Analysis) -> dict[str, tuple[Caveat, ...]]:
                 caveats = node.op.leaves_open(*function.node_types(node))
                 found.setdefault(node.op.op_name(), {}).update(dict.fromkeys(caveats))
     return {name: tuple(caveats) for name, caveats in found.items() if caveats}
-
-
-def _unread(analysis: Analysis, *, products: bool) -> list[str]:
-    """What nothing reads of a program, by path; of operators only those with `products`, if asked."""
-    found: dict[str, None] = {}
-    for inside in analysis.uses.reachable():
-        unread = {node.id for node in unread_nodes(inside.function)}
-        for site in inside.sites if unread else ():
-            node = site.node
-            if node.id not in unread or node.weight is not None:
-                continue
-            if node.callee is not None or not products or flops(site) != 0:
-                found[dotted(node.path)] = None
-    return list(found)
 
 
 def _stopped_at(analysis: Analysis) -> list[str]:

@@ -25,6 +25,10 @@ class Additive:
     rule: Rule
     owned: bool = False
 
+    def counts(self, site: Site) -> bool:
+        """Whether anything of a node counts: of instances at their first use, of what is computed where it is."""
+        return site.is_first if self.owned else not site.is_left_out
+
 
 class Parts(Protocol):
     """An amount by the parts of a program.
@@ -78,7 +82,7 @@ class Totals:
     def of_site(self, site: Site) -> Dim:
         """One node."""
         node = site.node
-        if node.weight is not None or (self._quantity.owned and not site.is_first):
+        if node.weight is not None or not self._quantity.counts(site):
             return ZERO
         if node.callee is not None:
             return self.of_use(site.use)

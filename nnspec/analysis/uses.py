@@ -73,6 +73,7 @@ class Inside:
         self.use = use
         self.function = program.functions[use.key]
         self.uses = uses
+        self.left_out = program.left_out.get(use.key, frozenset[int]())
         self.needed = self._needed()
         self.reached = self._reached()
 
@@ -99,7 +100,7 @@ class Inside:
         firsts: dict[object, Site] = {}
         for site in self.sites:
             called = site.node.callee is not None
-            key = (site.use, site.is_first) if called else site
+            key = (site.use, site.is_first, site.is_left_out) if called else site
             firsts.setdefault(key, site)
             counts[key] = counts.get(key, 0) + 1
         return tuple((site, counts[key]) for key, site in firsts.items())
@@ -241,6 +242,11 @@ class Site:
     def has_gradient(self, name: str) -> bool:
         """Whether a weight has a gradient, by this use of the instance or another one; frozen ones have none."""
         return self.needs(name) and self.inside.weights.has_gradient(self.node, name)
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether programs do not compute it, since nothing reads what it gives."""
+        return self.node.id in self.inside.left_out
 
     @property
     def is_reached(self) -> bool:

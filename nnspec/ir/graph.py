@@ -408,6 +408,13 @@ class Program:
             node.path for node in function.nodes if node.owns and self.is_frozen(node)
         )
 
+    @cached_property
+    def left_out(self) -> Mapping[str, frozenset[int]]:
+        """The nodes that programs do not compute, by the key of their function (see `left_out`)."""
+        from nnspec.ir.left_out import left_out
+
+        return left_out(self)
+
     @property
     def recomputes_any(self) -> bool:
         """Whether anything is computed again in the backward pass."""

@@ -100,23 +100,16 @@ def test_cells_that_nothing_reads(body: str, is_bound: bool) -> None:
     assert read < truth if is_bound else read == truth
 
 
-def test_what_nothing_reads_is_counted_and_said() -> None:
+def test_layers_that_nothing_reads_have_no_weights_in_keras() -> None:
     text = """
     model M {
       input x: [B, 8]
-      total = 0 * x
-      for i in range(3) {
-        total = total + (x -> side: Linear(8))
-        x = x + (x -> body: Linear(8))
-      }
-      output y = total
+      unread = x -> side: Linear(8) -> behind: Linear(8)
+      output y = x -> body: Linear(8)
     }
     """
-    products = said(text, "flops", "training_flops", "parameters")
-    assert products == {"flops": {"body.2"}, "training_flops": {"body.2"}}
-    assert said(text, "elementwise") == {"elementwise": {"body.2", "add.2"}}
-    read = text.replace("output y = total", "output y = total + x")
-    assert said(read, "flops", "training_flops", "elementwise") == {}
+    names = ("flops", "elementwise", "parameters", "keras_parameters")
+    assert said(text, *names) == {"keras_parameters": {"side", "behind"}}
 
 
 def test_optimizers_that_pytorch_does_not_have() -> None:

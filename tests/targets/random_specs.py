@@ -12,6 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 
+from nnspec.compiler import load_source
+from nnspec.diagnostics import SpecErrors
+from nnspec.source import Source
+from nnspec.spec import Spec
+
+VARIANTS = ("First", "Second")
+# Sizes that loops double and add may grow beyond what is worth running.
+MOST_PARAMETERS = 1_000_000
+
 NAMES = ("x", "y", "z", "h", "skip", "channels", "features")
 
 
@@ -459,3 +468,12 @@ class Writer:
 def random_spec(seed: int) -> str:
     """A file with blocks, a model `Net`, and two variants of it."""
     return Writer(seed).text()
+
+
+def random_models(seed: int) -> list[Spec]:
+    """The variants of a random file; none where the file is wrong."""
+    try:
+        found = load_source(Source("random.nns", random_spec(seed)), [*VARIANTS], {})
+    except SpecErrors:
+        return []
+    return [spec for spec in found if spec.cost().parameters <= MOST_PARAMETERS]

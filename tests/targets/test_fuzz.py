@@ -9,32 +9,19 @@ import torch
 from torch import Tensor
 
 from nnspec.compiler import load_source
-from nnspec.diagnostics import SpecError, SpecErrors
+from nnspec.diagnostics import SpecError
 from nnspec.source import Source
-from nnspec.spec import Spec
 from nnspec.targets import emit
 from nnspec.targets.file import emit_programs
 from tests.targets.comparing import agree
-from tests.targets.random_specs import random_spec
+from tests.targets.random_specs import random_models
 
 pytestmark = pytest.mark.framework
 
 SEEDS = range(110)
 GROUPS = 10
-VARIANTS = ("First", "Second")
 # What a target refuses, with a reason and a place; it is never a wrong program.
 REFUSALS = {"E0602", "E0604"}
-# Sizes that loops double and add may grow beyond what is worth running.
-MOST_PARAMETERS = 1_000_000
-
-
-def specs(seed: int) -> list[Spec]:
-    """The variants of a random file; none where the file is wrong."""
-    try:
-        found = load_source(Source("random.nns", random_spec(seed)), [*VARIANTS], {})
-    except SpecErrors:
-        return []
-    return [spec for spec in found if spec.cost().parameters <= MOST_PARAMETERS]
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
@@ -42,7 +29,7 @@ def test_programs_equal_their_graphs(group: int) -> None:
     torch.set_num_threads(1)
     compared = 0
     for seed in SEEDS[group::GROUPS]:
-        for spec in specs(seed):
+        for spec in random_models(seed):
             try:
                 agree(spec)
                 ast.parse(emit(spec.program, "keras"))
@@ -57,7 +44,7 @@ def test_programs_equal_their_graphs(group: int) -> None:
 def test_variants_of_one_file_are_emitted_together() -> None:
     count = 0
     for seed in SEEDS[::7]:
-        found = specs(seed)
+        found = random_models(seed)
         if not found:
             continue
         for target in ("torch", "keras"):

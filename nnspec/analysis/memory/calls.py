@@ -23,7 +23,6 @@ from nnspec.analysis.memory.borders import (
     reference_to,
     unrecorded,
 )
-from nnspec.analysis.memory.forks import forks_of, leaves_by_name
 from nnspec.analysis.memory.frame import Frame
 from nnspec.analysis.memory.gradients import run_backward
 from nnspec.analysis.memory.lowered import Lowered, lower
@@ -35,6 +34,7 @@ from nnspec.analysis.memory.situations import BackwardEffect, Behind, Context, E
 from nnspec.analysis.memory.turns import RUN, turns_alike
 from nnspec.analysis.uses import Place
 from nnspec.ir.dims import ZERO, Dim, total
+from nnspec.ir.forks import forks_of, written_out
 from nnspec.ir.graph import (
     Branch,
     Function,
@@ -45,7 +45,6 @@ from nnspec.ir.graph import (
     Program,
     Step,
 )
-from nnspec.ir.handed_on import hands_on_by_name
 from nnspec.ir.types import DType
 from nnspec.pycode.expressions import Expr
 from nnspec.pycode.inlining import call_of, weight_of
@@ -90,7 +89,7 @@ class Calls:
         self._stacks = stacks or {}
         self.fewest: dict[Dim, int] = {}
         self._lowered: dict[tuple[str, int], Lowered] = {}
-        self._written_out: dict[Loop, bool] = {}
+        self._written_out: dict[str, frozenset[Loop]] = {}
         self._contexts: dict[Context, Context] = {}
         self._effects: dict[Context, Effect] = {}
         self._behind: dict[Behind, BackwardEffect] = {}
@@ -120,18 +119,16 @@ class Calls:
             return (weight_of(node),)
         return self.lowered(function, node).results
 
-    def is_written_out(self, function: Function, loop: Loop) -> bool:
-        """Whether the emitted program has the turns of a loop one after another."""
-        if loop not in self._written_out:
-            known = loop.iterable is not None and loop.iterable.comparable
-            rolls = hands_on_by_name(function, loop) and leaves_by_name(function, loop)
-            self._written_out[loop] = not (known and rolls)
-        return self._written_out[loop]
+    def written_out(self, function: Function) -> frozenset[Loop]:
+        """The loops of which the emitted program has the turns one after another."""
+        if function.key not in self._written_out:
+            self._written_out[function.key] = written_out(function)
+        return self._written_out[function.key]
 
     @cached_property
     def forks(self) -> set[Branch]:
         """The branches that are an `if` in the emitted program."""
-        return forks_of(self.program, self.is_written_out)
+        return forks_of(self.program, self.written_out)
 
     def turn_by_turn(self) -> Calls:
         """The same, but loops are rolled only where this was said."""

@@ -69,7 +69,8 @@ class Frame:
         # Instances whose weights are not trained, whoever reads them.
         self.fixed = calls.program.frozen_paths(function)
         self.outputs = values_of(function.outputs)
-        self.plan = Plan(function)
+        self.left_out = calls.program.left_out.get(function.key, frozenset[int]())
+        self.plan = Plan(function, self.left_out)
         self.mattering = _mattering(function, self.outputs, used)
         self.variables = Variables(function, self.plan)
         self.left = self.variables.left
@@ -127,7 +128,7 @@ class Frame:
     def _loop(self, loop: Loop) -> None:
         changing = self.calls.changing(self.machine, self.function, loop)
         rolling = self.calls.rolling(self.machine, self.function, loop, self.mattering)
-        if rolling is None and self.calls.is_written_out(self.function, loop):
+        if rolling is None and loop in self.calls.written_out(self.function):
             self._one_by_one(loop, changing, lambda turn: self._items(turn.body))
             return
         self._settle_all()
@@ -227,7 +228,7 @@ class Frame:
         )
 
     def _step(self, node: Node, following: Sequence[Item]) -> None:
-        if not any(self.plan.uses.get(value) for value in node.outputs):
+        if node.id in self.left_out:
             return
         expression = self._expression(node)
         if len(node.outputs) > 1:
@@ -235,7 +236,7 @@ class Frame:
             return
         value = next(iter(node.outputs))
         self.pending[value] = expression
-        if self.plan.uses[value] > 1 and value not in self.plan.names:
+        if self.plan.uses.get(value, 0) > 1 and value not in self.plan.names:
             self._settle(value)
 
     def _expression(self, node: Node) -> Expression:

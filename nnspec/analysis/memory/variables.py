@@ -5,7 +5,7 @@ Which variable a value gets decides how long it lives: until the variable is wri
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence, Set
 from contextlib import contextmanager
 from itertools import chain, count
 
@@ -26,12 +26,14 @@ class Expression:
 class Plan:
     """What is read how often in a function, and under which name."""
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, left_out: Set[int]) -> None:
         self.uses: dict[int, int] = {}
         self.consumers: dict[int, Node] = {}
         self.makers: dict[int, Node] = {}
         for node in function.nodes:
             self.makers |= dict.fromkeys(node.outputs, node)
+            if node.id in left_out:
+                continue
             for value in node.values():
                 self.uses[value] = self.uses.get(value, 0) + 1
                 self.consumers[value] = node

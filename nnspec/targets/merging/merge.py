@@ -13,6 +13,7 @@ from typing import Any
 
 import nnspec.targets.merged as merged
 from nnspec.ir import graph
+from nnspec.ir.forks import makes_layers
 from nnspec.ir.terms import Term, Traced
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
@@ -30,7 +31,7 @@ from nnspec.targets.merging.candidates import (
 )
 from nnspec.targets.merging.joiner import Joiner
 from nnspec.targets.merging.places import note_marks, require_lists
-from nnspec.targets.merging.rolling import makes_layers, require_appended, rolls
+from nnspec.targets.merging.rolling import require_appended, rolls
 from nnspec.targets.merging.steps import Lower, StepMerger
 from nnspec.targets.merging.traces import (
     Arm,

@@ -24,6 +24,7 @@ from nnspec.targets.merging.frozen import frozen_statistics
 from nnspec.targets.merging.merge import Merger
 from nnspec.targets.merging.steps import Lower
 from nnspec.targets.merging.traces import Track, Unlike
+from nnspec.targets.merging.unread import leave_out
 from nnspec.targets.names import Names
 from nnspec.targets.plan import ClassPlan, finish, meanings
 
@@ -184,6 +185,7 @@ class Planner:
             return None
         if merger.fixed - attempt.fixed:
             return self._try(replace(attempt, fixed=attempt.fixed | merger.fixed))
+        leave_out(items)
         if self._needs_nested_lists(attempt, items):
             return self._try(replace(attempt, fixed=frozenset(), rolls=False))
         functions = attempt.functions

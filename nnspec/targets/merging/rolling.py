@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import nnspec.targets.merged as merged
 from nnspec.ir import graph
-from nnspec.ir.graph import Function
 from nnspec.ir.handed_on import hands_on_by_name
 from nnspec.targets.contents import steps_of
 from nnspec.targets.merging.traces import Track, Unlike
@@ -23,15 +22,6 @@ def rolls(track: Track, loop: graph.Loop) -> bool:
     if any(len(iteration.values) < named for iteration in loop.iterations):
         return False
     return hands_on_by_name(track.function, loop)
-
-
-def makes_layers(function: Function, loop: graph.Loop) -> bool:
-    """Whether the turns of a loop have layers of their own."""
-    return any(
-        function.nodes[number].owns or function.nodes[number].callee is not None
-        for iteration in loop.iterations
-        for number in graph.nodes_in(iteration.body)
-    )
 
 
 def require_appended(body: Sequence[merged.Item], depth: int) -> None:

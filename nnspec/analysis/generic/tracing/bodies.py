@@ -53,10 +53,10 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """A call of a function; `is_first`: its instance is met here for the first time."""
+    """A call of a function."""
 
     body: Body
-    is_first: bool
+    site: Site
     key: str
 
 

@@ -67,13 +67,13 @@ class Sums:
     def _part(self, part: Part) -> Counted:
         match part:
             case Leaf(site):
-                if self._quantity.owned and not site.is_first:
-                    return Counted(ZERO)
-                return self._leaf(site)
-            case Call(body, is_first):
-                if self._quantity.owned and not is_first:
-                    return Counted(ZERO)
-                return self.counted(body)
+                if self._quantity.counts(site):
+                    return self._leaf(site)
+                return Counted(ZERO)
+            case Call(body, site):
+                if self._quantity.counts(site):
+                    return self.counted(body)
+                return Counted(ZERO)
             case Repeated():
                 return self._repeated(part)
 

@@ -334,9 +334,8 @@ class Activation:
         traced = self.tracer.traced(site.use, names, given)
         self.called[site.node.id] = traced
         self._give(site.node, traced.results)
-        return Call(
-            traced.body, site.is_first, f"call:{site.is_first}:{traced.body.key}"
-        )
+        flags = f"{site.is_first}:{site.is_left_out}"
+        return Call(traced.body, site, f"call:{flags}:{traced.body.key}")
 
     def _operator(self, node: Node, op: Operator) -> Operator:
         """The operator with its arguments in the constants of the model."""
@@ -384,7 +383,8 @@ class Activation:
 
 
 def _leaf_key(site: GenericSite, op: Operator) -> str:
-    flags = (site.is_first, site.is_frozen, site.is_reached, site.again, site.ends)
+    flags = (site.is_first, site.is_frozen, site.is_reached, site.is_left_out)
+    flags += (site.again, site.ends)
     needed = [value in site.inside.needed for value in site.node.values()]
     if site.node.lists:  # of any length
         needed = sorted(set(needed))

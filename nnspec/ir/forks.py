@@ -1,0 +1,154 @@
+"""Which loops stay loops in emitted code, and which branches are an `if`.
+
+Functions of one block become one class. A branch that goes the same way in all of them, and in all turns of
+a loop, is no `if`: what is done there stands between the statements around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence, Set
+from typing import TypeAlias
+
+from nnspec.ir.graph import (
+    Binding,
+    Branch,
+    Function,
+    Item,
+    Loop,
+    Program,
+    Step,
+    nodes_in,
+    values_of,
+    walk,
+)
+from nnspec.ir.handed_on import hands_on_by_name
+
+Place: TypeAlias = tuple[int, ...]
+"""A place in the text of a block: what stands there in all functions of it, and in all turns of loops that stay loops."""
+
+
+def written_out(function: Function) -> frozenset[Loop]:
+    """The loops of which the emitted program has the turns one after another."""
+    return frozenset(_written_out(function, function.structure, ()))
+
+
+def _written_out(
+    function: Function, items: Sequence[Item], above: tuple[bool, ...]
+) -> Iterator[Loop]:
+    """The same of items in loops of which it is known whether they are written out."""
+    for item in items:
+        match item:
+            case Branch(body=body):
+                yield from _written_out(function, body, above)
+            case Loop(iterations=iterations):
+                # Layers lie in lists in lists only as loops lie in loops.
+                nested = any(above) and makes_layers(function, item)
+                apart = nested or not _is_one_text(function, item, len(above) + 1)
+                if apart:
+                    yield item
+                for turn in iterations:
+                    yield from _written_out(function, turn.body, (*above, apart))
+            case _:
+                pass
+
+
+def _is_one_text(function: Function, loop: Loop, depth: int) -> bool:
+    """Whether the turns of a loop, that so many loops surround with itself, can be said as one."""
+    if loop.iterable is None or not loop.iterable.comparable:
+        return False
+    return hands_on_by_name(function, loop) and not any(
+        _leaves_unnamed(function, branch) or _makes_lists(function, branch, depth)
+        for branch in _forks_in(loop)
+    )
+
+
+def makes_layers(function: Function, loop: Loop) -> bool:
+    """Whether the turns of a loop have layers of their own."""
+    return any(
+        function.nodes[number].owns or function.nodes[number].callee is not None
+        for iteration in loop.iterations
+        for number in nodes_in(iteration.body)
+    )
+
+
+def block_of(function: Function) -> tuple[object, ...]:
+    """What functions have in common that may become one class: their block, and how many tensors of which ranks they take."""
+    values = values_of(function.inputs)
+    ranks = tuple(function.types[value].rank for value in values)
+    return function.name, function.location.source.name, function.location.span, ranks
+
+
+def forks_of(
+    program: Program, written_out: Callable[[Function], Set[Loop]]
+) -> set[Branch]:
+    """The branches that go one way here and another way there, and do anything."""
+    groups: dict[tuple[object, Place], list[Branch]] = {}
+    for function in program.functions.values():
+        found = placed(function.structure, written_out(function))
+        for place, item in found:
+            if isinstance(item, Branch):
+                groups.setdefault((block_of(function), place), []).append(item)
+    return {
+        branch
+        for alike in groups.values()
+        if len({each.taken for each in alike}) > 1
+        and any(_does_anything(each.body) for each in alike)
+        for branch in alike
+    }
+
+
+def placed(
+    items: Sequence[Item], written_out: Set[Loop], above: Place = ()
+) -> Iterator[tuple[Place, Item]]:
+    """Items and all in them with their places, which all turns of a loop share unless it is written out."""
+    for number, item in enumerate(items):
+        place = (*above, number)
+        yield place, item
+        match item:
+            case Branch(body=body, taken=taken):
+                yield from placed(body, written_out, (*place, taken))
+            case Loop(iterations=iterations):
+                apart = item in written_out
+                for turn, iteration in enumerate(iterations):
+                    inner = (*place, apart * turn)
+                    yield from placed(iteration.body, written_out, inner)
+            case _:
+                pass
+
+
+def _forks_in(loop: Loop) -> Iterator[Branch]:
+    """The branches in a loop that go one way in some turns and another way in others."""
+    groups: dict[Place, list[Branch]] = {}
+    for turn in loop.iterations:
+        for place, item in placed(turn.body, frozenset()):
+            if isinstance(item, Branch):
+                groups.setdefault(place, []).append(item)
+    for alike in groups.values():
+        if len({each.taken for each in alike}) > 1:
+            yield from alike
+
+
+def _makes_lists(function: Function, branch: Branch, depth: int) -> bool:
+    """Whether a branch that some turns of a loop take makes layers in lists: they would lie in tables by the number of the turn."""
+    made = (function.nodes[number] for number in nodes_in(branch.body))
+    return any(
+        node.owns and (depth != 1 or len(node.loops) != 1)
+        for node in made
+        if function.node_weights(node) or node.callee is not None
+    )
+
+
+def _leaves_unnamed(function: Function, branch: Branch) -> bool:
+    """Whether a value that a branch makes is read behind it, and has no name."""
+    items = list(walk(branch.body))
+    inside = {item.node for item in items if isinstance(item, Step)}
+    named = {item.value for item in items if isinstance(item, Binding)}
+    made = {value for number in inside for value in function.nodes[number].outputs}
+    read = {
+        v for node in function.nodes if node.id not in inside for v in node.values()
+    }
+    return not (made - named).isdisjoint(read.union(values_of(function.outputs)))
+
+
+def _does_anything(items: Sequence[Item]) -> bool:
+    return any(isinstance(item, Step | Binding) for item in walk(items))

@@ -1,0 +1,133 @@
+"""What nothing reads is computed neither by programs nor in figures, unless a loop or another use computes it."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnspec.analysis.analysis import Analysis
+from tests.ir.models import spec
+from tests.targets.random_specs import random_models
+
+SIZES = {"B": 3, "T": 8}
+COMPUTED = ["flops", "training_flops", "elementwise", "bytes_read", "bytes_written"]
+
+WRITTEN_OUT = """
+model M(width: int = 4, depth: int = 4) {
+  input x: [B, width, T]
+  total = 0.0 * x
+  skips = []
+  for i in range(depth) {
+    gate = x -> wide: Conv(width, 3, padding=1) -> tanh
+    skips = [gate -> to_skip: Conv(width, 1)] + skips
+    x = x + (gate -> to_out: Conv(width, 1))
+  }
+  for skip in skips { total = total + skip }
+  output result = total
+}"""
+
+MODELS = {
+    "all that leads to what is not read": """
+model M(width: int = 8) {
+  input x: [B, width, T]
+  y = x -> wide: Conv(width, 3, padding=1) -> tanh
+  z = y -> one: Conv(width, 1) -> other: Conv(width, 1)
+  output result = x -> head: Conv(width, 1)
+}""",
+    "the last turn of a loop that is written out": WRITTEN_OUT,
+    "the last turn of a loop, which does what all turns do": """
+model M(width: int = 8, depth: int = 3) {
+  input x: [B, width, T]
+  total = 0.0 * x
+  for i in range(depth) {
+    gate = x -> wide: Conv(width, 3, padding=1) -> tanh
+    total = total + (gate -> to_skip: Conv(width, 1))
+    x = x + (gate -> to_out: Conv(width, 1))
+  }
+  output result = total
+}""",
+    "the only turn of a loop": """
+model M(width: int = 8, depth: int = 1) {
+  input x: [B, width, T]
+  total = 0.0 * x
+  for i in range(depth) {
+    total = total + (x -> to_skip: Conv(width, 1))
+    x = x + (x -> to_out: Conv(width, 1))
+  }
+  output result = total
+}""",
+    "what a loop carries for itself alone": """
+model M(width: int = 8, depth: int = 3) {
+  input x: [B, width, T]
+  unread = x -> first: Conv(width, 1)
+  for i in range(depth) {
+    x = x -> body: Conv(width, 1)
+    unread = unread + (x -> side: Conv(width, 1))
+  }
+  output result = x
+}""",
+    "a result of a block that is read of another use": """
+block Two(x: [B, C, T]) {
+  y = x -> a: Conv(C, 3, padding=1) -> tanh
+  return (x -> c: Conv(C, 1)), y -> b: Conv(C, 1)
+}
+model M(width: int = 8) {
+  input x: [B, width, T]
+  y, z = x -> Two
+  w, _ = (y + z) -> Two
+  unread, too = w -> Two
+  output result = w
+}""",
+    "what an `if` needs that another use takes": """
+block Either(x: [B, C, T], deep: bool) {
+  y = x -> a: Conv(C, 3, padding=1) -> tanh
+  z = x -> c: Conv(C, 1)
+  if deep { z = z + (y -> b: Conv(C, 1)) }
+  return z
+}
+model M(width: int = 8) {
+  input x: [B, width, T]
+  output result = x -> Either(true) -> Either(false)
+}""",
+}
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("name", MODELS)
+def test_figures_are_what_the_program_computes(name: str) -> None:
+    from tests.analysis.counted import counted_flops
+
+    model = spec(MODELS[name])
+    counted = counted_flops(model, SIZES, training=True)
+    analysis = Analysis(model.program)
+    assert {each: int(analysis.at(each, SIZES).value) for each in counted} == counted
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("seed", range(0, 60, 3))
+def test_figures_of_random_programs(seed: int) -> None:
+    """They have branches, loops in loops, blocks used several ways, and much that nothing reads."""
+    from tests.analysis.counted import counted_flops
+
+    for model in random_models(seed):
+        sizes = dict.fromkeys(model.program.symbols, 5)
+        analysis = Analysis(model.program)
+        counted = counted_flops(model, sizes)["flops"]
+        assert int(analysis.at("flops", sizes).value) == counted
+
+
+def test_programs_have_no_statement_for_it() -> None:
+    source = spec(MODELS["all that leads to what is not read"]).source("torch")
+    constructor, _, forward = source.partition("def forward")
+    for label in ("wide", "one", "other"):
+        assert f"self.{label} = " in constructor
+        assert f"self.{label}" not in forward
+
+
+def test_formulas_leave_out_the_last_turn() -> None:
+    forms = spec(WRITTEN_OUT).closed_forms(*COMPUTED)
+    assert not forms.fixed
+    for depth in (2, 3, 5, 9):
+        other = Analysis(spec(WRITTEN_OUT, depth=depth).program)
+        for figure in COMPUTED:
+            found = forms.at(figure, {"depth": depth, "width": 4})
+            assert found.at(SIZES) == other.measured(figure).at(SIZES), (figure, depth)
