@@ -56,6 +56,8 @@ class ClassPlan:
     built_in: frozenset[str] = frozenset()
     is_entry: bool = False
     is_called: bool = False
+    # Whether another class than that of a whole model makes it.
+    is_nested: bool = False
     is_recomputed: bool = False
     # Labels of frozen parts that hold batch statistics; "" for all of it.
     keeps_statistics: frozenset[str] = frozenset()

@@ -58,3 +58,31 @@ def test_a_shared_layer_of_a_function_leaves_a_variable_its_name() -> None:
             "  fc = y * 2.0\n  output z = (y -> same) + fc\n}\n"
         )
     )
+
+
+INNER = """
+block Inner(x: [B, D], n: int = 2, f: bool = false) {
+  for i in range(n) {
+    @frozen
+    w = Param([D], init=init.normal(1.0))
+    x = x * w
+    for _ in range(2) {
+      g = Param([D], init=init.normal(1.0))
+      x = (x + g) -> fc: Linear(D)
+    }
+    if f and i == 1 { x = x * Param([D], init=init.normal(1.0)) }
+  }
+  return x
+}
+"""
+
+
+def test_weights_in_lists_of_a_block_in_a_block_have_their_own_paths() -> None:
+    """Keras knows the path of a weight once the layer is built in which its own layer is."""
+    found = spec(
+        "return x -> mix: Inner(n, n == 3) -> Linear(D)", "2; 3", "n: int", INNER
+    )
+    proven(found)
+    alone = spec("for _ in range(n) { x = x * Param([D]) } return x", "2; 3", "n: int")
+    proven(alone)
+    assert "for i in range(n):" in emit(alone.program, "keras")

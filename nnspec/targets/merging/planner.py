@@ -306,6 +306,7 @@ class Planner:
             callee = program.functions[node.callee]
             plan = self.class_of[place, callee.key]
             plan.is_called = True
+            plan.is_nested |= track.function is not program.main
             again = self._recomputes(program, track, node)
             plan.is_recomputed |= again
             return lower_call(track, node, callee, plan, self.target, recomputes=again)

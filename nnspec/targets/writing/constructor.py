@@ -26,6 +26,7 @@ from nnspec.targets.contents import (
 from nnspec.targets.lowering import Construct, LayerName
 from nnspec.targets.names import Names, safe_name
 from nnspec.targets.plan import ClassPlan
+from nnspec.targets.spelling import Unspellable
 from nnspec.targets.writing.carried import CarriedSizes
 from nnspec.targets.writing.deferred import Deferred
 from nnspec.targets.writing.refusals import Refusals
@@ -96,12 +97,15 @@ class Constructor:
             if key in self.written:
                 continue
             self.written.add(key)
+            attribute = self._attribute(key)
+            leaves = construct.is_parameter
+            if self._makes_late(construct):
+                self._make_list_late(self.fixed[key], attribute)
+                continue
             entries = [
                 (numbers, self.made(one, made))
                 for numbers, one, made in self.fixed[key]
             ]
-            attribute = self._attribute(key)
-            leaves = construct.is_parameter
             yield Assign((attribute,), nested(entries, self.dialect, leaves))
             self._keeps(step, attribute)
             for numbers, one, made in self.fixed[key]:
@@ -232,14 +236,35 @@ class Constructor:
         if step.frozen and step.label in self.plan.keeps_statistics:
             self.deferred.keep(place)
 
-    def _make_late(
-        self, step: merged.Step, construct: Construct, attribute: Expr
+    def _makes_late(self, construct: Construct) -> bool:
+        """Whether weights in a list are left to `build`: in a layer of a layer, only then are their paths known."""
+        return self.builds_late and construct.is_parameter and self.plan.is_nested
+
+    def _make_list_late(
+        self,
+        listed: list[tuple[tuple[int, ...], merged.Step, Construct]],
+        attribute: Expr,
     ) -> None:
+        entries = [(numbers, self._late(step, made)) for numbers, step, made in listed]
+        made = nested(entries, self.dialect, parameters=True)
+        self.deferred.make(Assign((attribute,), made))
+        every = [numbers for numbers, _, _ in listed]
+        for numbers, step, _ in listed:
+            for statement in self._frozen(step, element(attribute, numbers, every)):
+                self.deferred.make(statement)
+
+    def _late(self, step: merged.Step, construct: Construct) -> Expr:
+        """The expression that makes a weight, in `build`. Raises `Unspellable`."""
         name = self._layer_name(step, construct)
         value = tree.transform(
             construct.value, lambda part: name if isinstance(part, LayerName) else None
         )
-        self.deferred.make(Assign((attribute,), self.deferred.spelled(value)))
+        return self.deferred.spelled(value)
+
+    def _make_late(
+        self, step: merged.Step, construct: Construct, attribute: Expr
+    ) -> None:
+        self.deferred.make(Assign((attribute,), self._late(step, construct)))
         for statement in self._frozen(step, attribute):
             self.deferred.make(statement)
 
@@ -319,6 +344,8 @@ class Constructor:
             for c in s.constructs
             if len(s.turns) > depth
         ]
+        if any(self._makes_late(construct) for _, construct in own):
+            raise Unspellable("the number of a turn")  # the block is then written out
         short = self._comprehension(loop, depth, containers, target, iterable, own)
         if short is not None:
             yield from short
