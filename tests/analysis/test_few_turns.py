@@ -114,6 +114,35 @@ def test_two_loops():
     assert held >= 3
 
 
+CELLS = """
+model M(steps: int = 2, width: int = 4, hidden: int = 4) {
+  input x: [B, steps, width]
+  input s: [B, hidden]
+  cell = LSTMCell(hidden, bias=false)
+  h = s
+  c = s
+  for t in range(steps) { h, c = cell(x[:, t], h, c) }
+  output y = h -> relu
+}
+"""
+
+
+def test_a_cell_of_a_few_steps():
+    """Sizes of 1 are no exception: how an axis of one element lies tells nothing."""
+    forms = spec(CELLS).closed_forms(*FIGURES)
+    assert not forms.fixed
+    assert not forms.kept
+    assert not any(forms.apart.values())
+    for steps, width, hidden in [(2, 4, 4), (3, 1, 5), (4, 6, 1), (9, 2, 3)]:
+        constants = {"steps": steps, "width": width, "hidden": hidden}
+        known = Analysis(spec(CELLS, **constants).program)
+        assert forms.holds(constants)
+        for figure in FIGURES:
+            found = forms.at(figure, constants).value
+            for sizes in ({"B": 1}, {"B": 7}):
+                assert found.at(sizes) == known.at(figure, sizes).value, figure
+
+
 def swin(depths: list[int]) -> Spec:
     return nnspec.load(SWIN, "Swin", depths=depths, heads=[2, 4], width=8)
 

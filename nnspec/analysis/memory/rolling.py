@@ -343,10 +343,16 @@ def source_of(tensor: Any) -> Hashable:
 
 
 def layout_of(tensor: Any, groups: Groups) -> Hashable:
-    """How a tensor lies: equal for tensors that an operation takes for the same."""
+    """How a tensor lies: equal for tensors that an operation takes for the same.
+
+    How an axis of one element lies tells nothing.
+    """
     storage = tensor.storage
     shape = tuple(size.key for size in tensor.shape)
-    strides = tuple(size.key for size in tensor.strides)
+    strides = tuple(
+        None if size.constant == 1 else stride.key
+        for size, stride in zip(*tensor.placed, strict=True)
+    )
     return (
         shape,
         strides,

@@ -139,7 +139,8 @@ class Changing:
 
     def _begin(self, frame: Frame) -> None:
         self.numbers.clear()
-        self._types = frame.function.types
+        types = frame.function.types.items()
+        self._types = {value: self.machine.sized(kind) for value, kind in types}
         listed = (frame.tensors[v] for v in self.course.listed if v in frame.tensors)
         self.lists = frozenset(map(source_in, listed))
         counts: set[int] = set()

@@ -12,7 +12,7 @@ from nnspec.analysis.memory.groups import Groups
 from nnspec.analysis.memory.layout import contiguous, dense
 from nnspec.analysis.memory.machine import Leaf, Storage, Tensor
 from nnspec.analysis.memory.rolling import UNSTEADY, Unlike
-from nnspec.ir.dims import Dim
+from nnspec.ir.dims import ONE, Dim
 from nnspec.ir.types import TensorType
 from nnspec.records import dataclass
 
@@ -42,9 +42,13 @@ class Laid:
 
     @property
     def key(self) -> Hashable:
-        """Equal for tensors that lie alike."""
-        sizes = (*self.shape, *self.strides)
-        return tuple(canonical(s).key for s in sizes), expanded(self.size).key
+        """Equal for tensors that lie alike; how an axis of one element lies tells nothing."""
+        sizes = [canonical(size) for size in self.shape]
+        strides = [
+            ONE if size == ONE else canonical(stride)
+            for size, stride in zip(sizes, self.strides, strict=True)
+        ]
+        return tuple(s.key for s in (*sizes, *strides)), expanded(self.size).key
 
     def lay(self, tensor: Tensor) -> None:
         """Has a tensor lie so, in its storage as that is."""
