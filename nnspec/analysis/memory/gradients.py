@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from nnspec.analysis.memory.groups import Groups
@@ -40,16 +40,13 @@ def run_backward(machine: Machine, roots: list[tuple[Edge, Tensor]]) -> None:
 def run_loss(machine: Machine, outputs: list[Tensor]) -> None:
     """Sums all that a model gives, and runs backward from the sum. The list is emptied."""
     total = REDUCTIONS["Tensor.sum"]
-    outputs.reverse()
     loss: Tensor | None = None
-    given = [output for output in outputs if output.source is not None]
+    for place in range(len(outputs)):
+        if outputs[place].source is not None:
+            term = total(machine, outputs[place])
+            loss = term if loss is None else add(machine, loss, term)
+            del term
     outputs.clear()
-    sums: list[Tensor] = []
-    while given:
-        term = total(machine, given[-1])
-        loss = term if loss is None else add(machine, loss, term)
-        sums.append(given.pop())
-    sums.clear()
     if loss is not None and loss.source is not None:
         gradient = machine.empty((), loss.dtype)
         roots = [(loss.source, gradient)]
@@ -79,8 +76,10 @@ class Engine:
         for record in self.records:
             for edge in record.edges:
                 self._await(edge)
+        given = [edge for edge, _ in roots]
         while roots:
             self._deliver(*roots.pop())
+        self._accumulate_all(given)
 
     def _await(self, edge: Edge | None) -> None:
         if isinstance(edge, Leaf):
@@ -142,41 +141,39 @@ class Engine:
 
     def _run(self, record: Record) -> None:
         results = _applied(record, self.buffers.pop(id(record), None))
-        record.saved, record.backward, record.lump = (), None, None
-        results.reverse()
+        record.saved, record.backward = (), None
         many, self.machine.delivered = self.machine.delivered, {}
-        for edge in record.edges:
-            if edge is None:
-                results.pop()
-            elif many:
-                self._deliver_to_many(edge, results.pop(), many)
-            else:
-                self._deliver(edge, results.pop())
+        for edge, grad in zip(record.edges, results if many else (), strict=False):
+            self._deliver_to_many(edge, grad, many)
+        self._hand_on(record, results)
 
     def _deliver_to_many(
-        self, edge: Edge, grad: Tensor | None, many: Mapping[tuple[int, int], Changing]
+        self,
+        edge: Edge | None,
+        grad: Tensor | None,
+        many: Mapping[tuple[int, int], Changing],
     ) -> None:
-        """A gradient for what the turn of a loop has made, and the same for those for which this turn stands."""
+        """A gradient for what the turn of a loop has made is one, too, for those for which this turn stands."""
         loop = many.get((edge[0].number, edge[1])) if isinstance(edge, tuple) else None
         waits = self.buffers.get(id(edge[0])) if isinstance(edge, tuple) else None
         old = waits[edge[1]] if waits is not None and isinstance(edge, tuple) else None
         if loop is not None and old is not None and grad is not None:
             loop.sums_for_others(old)
-        del old
-        self._deliver(edge, grad)
 
     def _run_call(self, record: Record) -> None:
         """A function's gradients are added to those that its arguments have already, inside."""
         assert record.call is not None
         grads = self.buffers.pop(id(record), [])
         before = [self._taken(edge) for edge in record.edges]
-        results = record.call(record, grads, before)
-        results.reverse()
-        for edge in record.edges:
-            if edge is None:
-                results.pop()
-            else:
-                self._deliver(edge, results.pop())
+        self._hand_on(record, record.call(record, grads, before))
+
+    def _hand_on(self, record: Record, results: list[Tensor | None]) -> None:
+        """Delivers the gradients that an operation made. What is added to others lives until all are delivered."""
+        for place, edge in enumerate(record.edges):
+            if edge is None or not self._deliver(edge, results[place]):
+                results[place] = None
+        results.clear()
+        self._accumulate_all(record.edges)
 
     def _taken(self, edge: Edge | None) -> Tensor | None:
         """The gradient that a value has so far, taken away from it."""
@@ -189,16 +186,18 @@ class Engine:
         found, buffer[edge[1]] = buffer[edge[1]], None
         return found
 
-    def _deliver(self, edge: Edge, grad: Tensor | None) -> None:
+    def _deliver(self, edge: Edge, grad: Tensor | None) -> bool:
+        """Has a gradient wait where it goes; whether it was added to another one there."""
         if isinstance(edge, Leaf):
             self.awaited[id(edge)] -= 1
+            is_sum = grad is not None and edge.gradient is not None
             edge.gradient = self._sum(edge.gradient, grad)
-            if edge.is_parameter and self.awaited[id(edge)] == 0:
-                self._accumulate(edge)
-            return
+            return is_sum
         record, place = edge
         buffer = self.buffers.setdefault(id(record), [None] * record.results)
+        is_sum = grad is not None and buffer[place] is not None
         buffer[place] = self._sum(buffer[place], grad)
+        return is_sum
 
     def _sum(self, old: Tensor | None, new: Tensor | None) -> Tensor | None:
         """What two gradients of one value come to: a new tensor."""
@@ -207,13 +206,23 @@ class Engine:
         strides = elementwise(old.shape, [old.placed, new.placed])
         return self.machine.empty(old.shape, old.dtype, strides)
 
+    def _accumulate_all(self, edges: Iterable[Edge | None]) -> None:
+        """The parameters among these take their gradients for which no more is awaited."""
+        for edge in edges:
+            if (
+                isinstance(edge, Leaf)
+                and edge.is_parameter
+                and not self.awaited[id(edge)]
+            ):
+                self._accumulate(edge)
+
     def _accumulate(self, leaf: Leaf) -> None:
         """A parameter takes its gradient, or a copy of it where it lies otherwise than the parameter."""
         grad = leaf.gradient
         leaf.gradient = None
         if grad is None:
             return
-        if grad.strides != leaf.strides and is_dense(leaf.shape, leaf.strides):
+        if not _lies_as(leaf, grad) and is_dense(leaf.shape, leaf.strides):
             grad = self.machine.empty(leaf.shape, grad.dtype, leaf.strides)
         storage = grad.storage
         del grad
@@ -224,6 +233,12 @@ class Engine:
             Storage(self.machine, storage.size)
             return
         self.machine.gradients[leaf.key] = storage
+
+
+def _lies_as(leaf: Leaf, grad: Tensor) -> bool:
+    """Whether a gradient lies as its parameter does; how an axis of one element lies tells nothing."""
+    axes = zip(leaf.shape, leaf.strides, grad.strides, strict=True)
+    return all(size.constant == 1 or one == other for size, one, other in axes)
 
 
 def _laid(buffer: _Buffer, groups: Groups) -> Iterator[Hashable]:
@@ -247,10 +262,7 @@ def _applied(
         return [None] * len(record.edges)
     # Which results have no gradient is for operations of several results to bear.
     run = cast("Callable[..., Gradients]", record.backward)
-    # What is kept besides tensors is given back step by step: gone before all is made.
-    record.lump = None
     made = list(run(*grads, *record.saved))
-    del grads
     made.extend([None] * (len(record.edges) - len(made)))
     for place, shape in enumerate(record.shapes):
         grad = made[place]

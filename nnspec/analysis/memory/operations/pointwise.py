@@ -142,14 +142,15 @@ def tanh_shrink(machine: Machine, x: Tensor) -> Tensor:
 def clamp(
     machine: Machine, x: Tensor, min: Operand = None, max: Operand = None
 ) -> Tensor:
-    """Bounds that are numbers: the input is kept, and a truth value for each bound is made behind."""
+    """Bounds that are numbers: the input is kept; behind, a zero and a truth value for each bound are made."""
     result = fresh(x)
     bounds = (min is not None) + (max is not None)
 
     def backward(grad: Tensor, kept: Tensor) -> tuple[Tensor]:
+        zero = machine.empty((), grad.dtype)
         masks = [fresh(kept, dtype=DType.BOOL) for _ in range(bounds)]
         made = fresh(grad, kept)
-        del masks
+        del zero, masks
         return (made,)
 
     machine.record((x,), (result,), (x,), backward)
@@ -280,12 +281,17 @@ def plain(machine: Machine, *operands: Operand, **_: Any) -> Tensor:
 
 
 def where(machine: Machine, condition: Tensor, x: Operand, y: Operand) -> Tensor:
-    """The condition is kept."""
+    """The condition is kept; behind, it chooses between the gradient and a zero."""
     wants = [needs(*tensors(each)) for each in (x, y)]
 
+    def chosen(grad: Tensor, kept: Tensor) -> Tensor:
+        zero = machine.empty((), grad.dtype)
+        made = fresh(kept, grad, dtype=grad.dtype)
+        del zero
+        return made
+
     def backward(grad: Tensor, kept: Tensor) -> tuple[Tensor | None, ...]:
-        made = [fresh(kept, grad, dtype=grad.dtype) if each else None for each in wants]
-        return (None, *made)
+        return (None, *(chosen(grad, kept) if each else None for each in wants))
 
     dtype = promoted(tensors(x, y)) if tensors(x, y) else DType.FLOAT
     scalars = [machine.empty((), dtype) for each in (x, y) if not tensors(each)]

@@ -13,18 +13,18 @@ from typing import Any
 from weakref import ref
 
 from nnspec.analysis.memory.groups import Groups
-from nnspec.analysis.memory.layout import Sizes
 from nnspec.analysis.memory.machine import Machine, Storage, Tensor, living, needs
 from nnspec.analysis.memory.operations.layer import Layer, Stack
 from nnspec.analysis.memory.operations.layers import dropped
 from nnspec.analysis.memory.operations.pointwise import fresh
+from nnspec.analysis.memory.operations.recurrent_cells import CELLS as SINGLE
 from nnspec.analysis.memory.operations.recurrent_fused import in_onednn
+from nnspec.analysis.memory.operations.recurrent_states import Selected, Unbound
 from nnspec.analysis.memory.operations.recurrent_steps import Cell, Steps
 from nnspec.analysis.memory.operations.views import (
     concatenate,
     contiguous_copy,
     listed,
-    select,
     stack,
     transpose,
 )
@@ -59,6 +59,11 @@ def recurrent(machine: Machine, layer: Layer, x: Tensor, state: Any = None) -> A
     fused = _is_fused(machine, cell, x)
     if fused:
         first = contiguous_copy(machine, first)
+        initial = tuple(contiguous_copy(machine, each) for each in initial)
+    apart = [
+        Selected(machine, each) if fused else Unbound(machine, each, count * directions)
+        for each in initial
+    ]
     sequence = first
     # What each direction has made stays until that of the next layer stands.
     outputs: list[Any] = [None] * directions
@@ -73,7 +78,7 @@ def recurrent(machine: Machine, layer: Layer, x: Tensor, state: Any = None) -> A
             sequence = dropped(machine, sequence)
         left: list[Any] = []
         for reverse in range(directions):
-            states = tuple(select(machine, each, 0) for each in initial)
+            states = tuple(each.next() for each in apart)
             made = _direction(
                 machine, layer, cell, sequence, states, place, reverse, hidden, left
             )
@@ -192,7 +197,7 @@ def _by_steps(
     is_copied = copied is not x
     if not recorded:
         copied = x
-    if is_copied:
+    if is_copied and weights[2:]:
         products = fresh(products)  # the bias is added by itself then
     record(machine, (copied, *weights[::2]), [products], [copied])
     del x, copied
@@ -241,78 +246,10 @@ def record(
     machine.record(inputs, results, saved, backward)
 
 
-# ---- cells ----------------------------------------------------------------------------------------
-
-
-def _stepped(
-    machine: Machine, gates: Sizes, states: Sequence[Tensor]
-) -> tuple[Tensor, ...]:
-    """The next states, made from the products with the input and with the state, of which nothing is kept."""
-    dtype, hidden = states[0].dtype, states[0].shape
-    products = [machine.empty(gates, dtype) for _ in range(2)]
-    if len(states) > 1:
-        del products[0]  # one is added to the other
-    elementwise = [machine.empty(hidden, dtype) for _ in states]
-    results = tuple(machine.empty(hidden, dtype) for _ in states)
-    del products, elementwise
-    return results
-
-
-def _cell(machine: Machine, layer: Layer, x: Tensor, state: Any) -> Any:
-    """One step: gates and states are kept."""
-    lstm = layer.kind == "nn.LSTMCell"
-    states: list[Tensor] = listed(state)
-    hidden = states[0].shape
-    weights = list(layer.weights.values())
-    gates = 4 if lstm else 3
-    size = machine.bytes(hidden, x.dtype)
-    both = (x.shape[0], gates * hidden[1])
-    widths = gates + 1 if lstm else 2 * gates + 3 - gates
-    lump = None
-    if machine.recording:
-        products = [machine.empty(both, x.dtype) for _ in range(2 if lstm else 1)]
-        if lstm:
-            products.clear()  # one is added to the other, which is kept
-        lump = Storage(machine, size * widths)
-        results = tuple(machine.empty(hidden, x.dtype) for _ in states)
-        del products
-    else:
-        results = _stepped(machine, both, states)
-    inputs = [x, *weights, *states]
-    shapes = [each.shape for each in inputs]
-    wants = [each.source is not None for each in inputs]
-    dtype = x.dtype
-
-    held = [] if lump is None else [lump]
-    del lump
-    count = len(results)
-
-    def backward(*grads: Any) -> tuple[Tensor | None, ...]:
-        # The gradients of the gates, for which those of the results are used up: of each gate while the gates are
-        # there, then in one.
-        given = grads[:count]
-        owned = sum(g is not None and g.storage.size == size for g in given)
-        gates_shape = (both[0], both[1] - owned * hidden[1])
-        parts = machine.empty(gates_shape, dtype)
-        held.clear()
-        between = machine.empty(gates_shape, dtype)
-        del parts
-        made = tuple(
-            machine.empty(shape, dtype) if wanted else None
-            for shape, wanted in zip(shapes, wants, strict=True)
-        )
-        del between
-        return made
-
-    machine.record(inputs, results, (x, *states), backward, next(iter(held), None))
-    return results if lstm else results[0]
-
-
 RECURRENT: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(CELLS, recurrent),
     "lstm_with_states": lstm_with_states,
-    "nn.LSTMCell": _cell,
-    "nn.GRUCell": _cell,
+    **SINGLE,
 }
 
 __all__ = ["RECURRENT", "ZERO"]
