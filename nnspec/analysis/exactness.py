@@ -77,6 +77,18 @@ _UNREAD = Caveat(
 """What is said of Keras's parameters."""
 
 
+_JOINED = Caveat(
+    "memory",
+    "at least",
+    "the gradient of a weight that is joined to other tensors may be a view, which keeps all of what it shows",
+)
+_JOINS = frozenset(("concat", "stack"))
+_MOVES = frozenset(
+    ("reshape", "flatten", "transpose", "unsqueeze", "squeeze", "broadcast")
+)
+"""Operators whose gradients PyTorch hands on as views."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remark:
     """Why some figures are not exact: `operators` are those that leave it open, none where all do."""
@@ -116,6 +128,8 @@ def _caveats(
     if name == "keras_parameters":
         unread = unread_layers(analysis.program)
         yield from ((dotted(node.path), _UNREAD) for node in unread)
+    if name == "gradient_bytes":
+        yield from ((operator, _JOINED) for operator in _joining_weights(analysis))
     if name in _STOPPING:
         yield from ((operator, _STOPPING[name]) for operator in _stopped_at(analysis))
 
@@ -129,6 +143,24 @@ def _operators(analysis: Analysis) -> dict[str, tuple[Caveat, ...]]:
                 caveats = node.op.leaves_open(*function.node_types(node))
                 found.setdefault(node.op.op_name(), {}).update(dict.fromkeys(caveats))
     return {name: tuple(caveats) for name, caveats in found.items() if caveats}
+
+
+def _joining_weights(analysis: Analysis) -> list[str]:
+    """The operators that join weights, as they are, to other tensors."""
+    found: dict[str, None] = {}
+    for inside in analysis.uses.reachable():
+        weights: set[int] = set()
+        for node in inside.function.nodes:
+            name = node.op.op_name() if node.op is not None else ""
+            if node.weight is not None or name == "Param":
+                weights.update(node.outputs)
+            elif weights.isdisjoint(node.values()):
+                continue
+            elif name in _MOVES:
+                weights.update(node.outputs)
+            elif name in _JOINS:
+                found[name] = None
+    return list(found)
 
 
 def _stopped_at(analysis: Analysis) -> list[str]:
