@@ -66,22 +66,26 @@ class _Values:
             key: _read_values(function) for key, function in program.functions.items()
         }
 
-    def of(self, function: Function, prefix: tuple[Path, ...]) -> Iterator[Expected]:
-        """The values in a function's body, those inside other functions first."""
+    def of(
+        self, function: Function, prefix: tuple[Path, ...], *, unread: bool = False
+    ) -> Iterator[Expected]:
+        """The values in a function's body, those inside other functions first; `unread` if nothing reads its results."""
         for node in function.nodes:
             paths = (*prefix, node.path)
+            optional = unread or self._read[function.key].isdisjoint(node.outputs)
             if node.callee is not None:
-                yield from self.of(self._program.functions[node.callee], paths)
-                yield self._call(function, node, paths)
+                callee = self._program.functions[node.callee]
+                yield from self.of(callee, paths, unread=optional)
+                yield self._call(function, node, paths, optional)
             elif node.weight is not None or isinstance(node.op, Param):
                 continue  # a weight, compared as such
             elif node.owns and self._is_layer(function, node):
-                yield self._call(function, node, paths)
+                yield self._call(function, node, paths, optional)
             else:
-                yield from self._shown(function, node, prefix)
+                yield from self._shown(function, node, prefix, unread)
 
     def _call(
-        self, function: Function, node: Node, paths: tuple[Path, ...]
+        self, function: Function, node: Node, paths: tuple[Path, ...], optional: bool
     ) -> Expected:
         return Expected(
             path=_dotted(paths),
@@ -89,10 +93,11 @@ class _Values:
             keys={"torch": torch_path(paths), "keras": keras_path(paths)},
             results=function.results(node),
             orders=self._orders(function, node.outputs),
+            optional=optional,
         )
 
     def _shown(
-        self, function: Function, node: Node, prefix: tuple[Path, ...]
+        self, function: Function, node: Node, prefix: tuple[Path, ...], unread: bool
     ) -> Iterator[Expected]:
         """The results of an operator, one by one."""
         paths = {"torch": torch_path(prefix), "keras": keras_path(prefix)}
@@ -107,7 +112,8 @@ class _Values:
                 results=(function.types[value],),
                 orders=self._orders(function, (value,)),
                 by_probe=True,
-                optional=value not in self._read[function.key]
+                optional=unread
+                or value not in self._read[function.key]
                 or self._only_moves_axes(function, node),
             )
 

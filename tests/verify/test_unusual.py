@@ -99,3 +99,20 @@ def test_every_value_is_compared(text: str, compared: int) -> None:
     report = spec.verify(backends=("torch",))
     assert report.ok, report.text()
     assert report.compared == compared
+
+
+UNREAD = """
+block Side(x: [B, D]) { return x -> drop: Dropout(0.1) -> tanh }
+model M {
+  input x: [B, 6]
+  z = x -> drop: Dropout(0.1)
+  z = z -> side: Side
+  output y = x -> used: Side -> Linear(3)
+}
+"""
+
+
+def test_layers_without_weights_that_nothing_reads_may_be_left_out() -> None:
+    (spec,) = load_source(Source("unusual.nns", UNREAD), ["M"], {})
+    report = spec.verify(backends=("torch",))
+    assert report.ok, report.text()
