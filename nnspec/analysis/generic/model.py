@@ -18,6 +18,7 @@ from nnspec.analysis.generic.names.conditions import (
     remaining,
 )
 from nnspec.analysis.generic.names.eligible import items_of
+from nnspec.analysis.generic.names.even import evened
 from nnspec.analysis.generic.names.parts import Part, parts_of, restored
 from nnspec.analysis.generic.names.powers import shrinks
 from nnspec.analysis.generic.names.quotients import Quotients
@@ -268,13 +269,10 @@ class Generic:
 def _put(
     value: Measured, numbers: Mapping[str, int], parts: Iterable[Part]
 ) -> Measured:
-    """A figure with numbers for names, and what these make plain left out of its maxima."""
-    if parts:
-        known = [each.at(numbers) for each in parts]
-        sides = (
-            restored(side.at(numbers), known) for side in (value.value, value.below)
-        )
-        value = Measured(*sides)
+    """A figure with numbers for names, quotients that leave nothing joined, and what is plain left out of its maxima."""
+    known = [each.at(numbers) for each in parts]
+    sides = [evened(side.at(numbers)) for side in (value.value, value.below)]
+    value = Measured(*(evened(restored(side, known)) for side in sides))
     if not numbers:
         return value
     from nnspec.analysis.memory.peaks import thinned

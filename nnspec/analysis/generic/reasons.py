@@ -14,6 +14,7 @@ ONE_TURN = "its loop takes one turn only"
 TOO_FEW = "its loop takes too few turns to tell how its sizes change"
 LISTED = "what its turns make is in a list"
 NESTED = "a size changes from turn to turn of its loop, in which is another such loop"
+GROWING = "a size grows by more in each turn of its loop than in the one before"
 ROUNDS = "a size changes from turn to turn of its loop, which does the same after several turns"
 RATES = "a rate is 0 in some turns of its loop"
 

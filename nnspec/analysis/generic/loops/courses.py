@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nnspec.analysis.generic.blocks.values import Progression, Unsaid
 from nnspec.analysis.generic.loops.gathered import Element, Held, Joined, Listed, joined
+from nnspec.analysis.generic.names.even import evened, names_in_quotients
 from nnspec.analysis.generic.names.powers import canonical, ratio_of, times_power
 from nnspec.analysis.generic.tracing.bodies import key_of
 from nnspec.ir.dims import Dim, DimError, dim, symbol
@@ -171,7 +172,7 @@ class Grown:
         """The type that an element has by what the turn of some number makes."""
         own = self._activation.function.types[element.value].shape
         shape = tuple(
-            size.value.named(canonical(known.generic.at({self._loop.turn: turn})))
+            size.value.named(alike(known.generic.at({self._loop.turn: turn})))
             for size, known in zip(own, kind.shape, strict=True)
         )
         return TensorType(shape, kind.dtype)
@@ -225,4 +226,11 @@ def geometric(before: Dim, after: Dim, first: int) -> Course:
 
 
 def _sizes(kind: TensorType) -> list[Dim]:
-    return [canonical(size.generic) for size in kind.shape]
+    return [alike(size.generic) for size in kind.shape]
+
+
+def alike(size: Dim) -> Dim:
+    """A size in the one form that equal ones share, as far as it goes."""
+    if any("@" in name for name in names_in_quotients(size)):
+        size = evened(size)
+    return canonical(size)

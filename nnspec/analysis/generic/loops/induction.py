@@ -16,13 +16,15 @@ from nnspec.analysis.generic.loops.courses import (
     Grown,
     Supposed,
     Unlike,
+    alike,
     geometric,
 )
 from nnspec.analysis.generic.loops.plans import ROUND, TURN, Plan, Repetition
 from nnspec.analysis.generic.names.conditions import Turns
-from nnspec.analysis.generic.names.powers import canonical, ratio_of
+from nnspec.analysis.generic.names.powers import expanded, ratio_of
 from nnspec.analysis.generic.reasons import UNLIKE
 from nnspec.analysis.generic.tracing.bodies import Body, Part, Repeated
+from nnspec.analysis.generic.tracing.sums import summed_evenly
 from nnspec.ir.dims import Dim, dim, symbol
 from nnspec.ir.graph import nodes_in
 from nnspec.ir.types import TensorType
@@ -121,13 +123,22 @@ class Planned:
 
     def _course(self, before: Dim, after: Dim) -> Course:
         """A size that is one thing before the first of the rounds, and another behind it."""
-        first = self.plan.begin
-        if self.turn not in (after - before).symbols():
+        first, turn = self.plan.begin, self.turn
+        if turn not in (after - before).symbols():
             return self.plan.guess(before, after, first)
-        left = canonical(after.at({self.turn: symbol(self.turn) - 1}))
-        if canonical(left.at({self.turn: first})) != before:
+        left = alike(after.at({turn: symbol(turn) - 1}))
+        if alike(left.at({turn: first})) != alike(before):
+            return self._adding(before, after - before)
+        return lambda number: alike(left.at({turn: number}))
+
+    def _adding(self, before: Dim, more: Dim) -> Course:
+        """A size to which each round adds something by its number. Raises `Unlike` where that has no sum."""
+        first, turn = self.plan.begin, self.turn
+        added = summed_evenly(more, turn, first, symbol(turn))
+        if added is None:
             raise Unlike
-        return lambda number: canonical(left.at({self.turn: number}))
+        whole = before + expanded(*added)
+        return lambda number: alike(whole.at({turn: number}))
 
     def _carried(self, turn: int) -> dict[str, TensorType]:
         """The types of what the loop carries, before a turn."""

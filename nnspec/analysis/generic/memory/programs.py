@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from nnspec.analysis.generic.loops.plans import ROUND, TURN
 from nnspec.analysis.generic.memory.following import Courses, Numbers
 from nnspec.analysis.generic.names.conditions import Turns as Places
+from nnspec.analysis.generic.names.even import names_in_quotients
 from nnspec.analysis.generic.names.parts import Part, restored
 from nnspec.analysis.generic.names.powers import canonical
 from nnspec.analysis.generic.names.quotients import Quotients
-from nnspec.analysis.generic.reasons import RATES
+from nnspec.analysis.generic.reasons import GROWING, RATES
 from nnspec.analysis.memory.rolling import Turns, Unlike
 from nnspec.analysis.memory.turns import RUN
 from nnspec.ir.dims import Dim, dim, symbol
@@ -90,6 +91,8 @@ class Symbolic:
         # How many layers nodes have that are stacks of any number, by function and number of the node.
         self.stacks: dict[str, dict[int, Dim]] = {}
         self._symbols: dict[str, frozenset[str]] = {}
+        for each in outcome.reached():
+            self._expect_steady(each)
         self._changing = {
             loop: each.made.repeated[loop]
             for each in outcome.reached()
@@ -105,6 +108,22 @@ class Symbolic:
         self.program = replace(
             program, entry=outcome.name, functions=self._functions, budgets=()
         )
+
+    def _expect_steady(self, outcome: Outcome) -> None:
+        """Raises `Unlike` where a size grows by more from turn to turn.
+
+        It has a quotient in it, and a machine that does not see that sizes are equal does something else with them.
+        """
+        made = outcome.made
+        fields = (
+            [getattr(op, name) for name in fields_of(type(op))]
+            for op in made.operators.values()
+        )
+        for value in (*made.given.values(), *map(tuple, fields)):
+            turns = _turns_in(value, names_in_quotients)
+            if turns:
+                loops = frozenset(name.partition("@")[2] for name in turns)
+                raise Unlike(GROWING, loops)
 
     def _enter(self, outcome: Outcome, numbers: Numbers) -> None:
         """One function, in turns of these numbers."""
@@ -312,12 +331,14 @@ def _key(outcome: Outcome, numbers: Numbers) -> str:
     return f"{outcome.name}[{within}]" if within else outcome.name
 
 
-def _turns_in(value: Any) -> set[str]:
+def _turns_in(
+    value: Any, names_in: Callable[[Dim], set[str]] = Dim.symbols
+) -> set[str]:
     """The numbers of turns that a value speaks of."""
     found: set[str] = set()
 
     def note(size: Dim) -> Dim:
-        names = size.generic.symbols()
+        names = names_in(size.generic)
         found.update(name for name in names if name.startswith((TURN, ROUND)))
         return size
 

@@ -10,6 +10,7 @@ from math import comb, lcm
 
 from nnspec.analysis.generic.blocks.constants import Constants
 from nnspec.analysis.generic.names.conditions import Condition, Turns, remaining
+from nnspec.analysis.generic.names.even import apart
 from nnspec.analysis.generic.names.powers import (
     Growth,
     Powers,
@@ -31,6 +32,7 @@ from nnspec.analysis.generic.tracing.trace import Unrolled
 from nnspec.analysis.totals import Additive
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import ZERO, Atom, Dim, dim, total, witnessed
+from nnspec.ir.dims.integers import terms_of
 from nnspec.ir.dims.polynomials import multiplied_monomials as multiplied
 from nnspec.ops.base import OpError, replaced
 from nnspec.records import dataclass
@@ -130,7 +132,7 @@ class Sums:
             inner = self.counted(part.body)
         except Unsteady:
             raise Unrolled(part.loop) from None
-        found = summed(inner.value, part.turn, part.first, part.stop)
+        found = summed_evenly(inner.value, part.turn, part.first, part.stop)
         turns = Turns(part.turn, part.first, part.stop)
         conditions = [condition.within(turns) for condition in inner.conditions]
         rest = remaining((c for c in conditions if c.turns), Assumptions())
@@ -170,13 +172,22 @@ def added_up(value: Dim, turn: str, first: int, stop: Dim) -> Dim | None:
     return None if found is None else expanded(*found)
 
 
+def summed_evenly(
+    value: Dim, turn: str, first: int, stop: Dim
+) -> tuple[Dim, int] | None:
+    """The same of a value with quotients that leave nothing."""
+    whole, below = apart(value)
+    found = summed(whole, turn, first, stop)
+    return None if found is None else (found[0], found[1] * below)
+
+
 def summed(value: Dim, turn: str, first: int, stop: Dim) -> tuple[Dim, int] | None:
     """The sum of a value over the turns from `first` to below `stop`, and what divides it without remainder.
 
     None unless it is a sum of powers of a turn's number, times powers of numbers with it in their exponents.
     """
     summands: list[tuple[Fraction, Powers]] = []
-    for monomial, coefficient in value.terms or (((), int(value)),):
+    for monomial, coefficient in terms_of(value):
         power = sum(p for atom, p in monomial if _is_turn(atom, turn))
         others = tuple((a, p) for a, p in monomial if not _is_turn(a, turn))
         growth = growth_of(others, turn)
