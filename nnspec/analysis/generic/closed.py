@@ -118,14 +118,39 @@ def _turn_by_turn(
 ) -> Iterator[Generic]:
     """A program in some names, until no loop is left whose turns differ; `undecided` is told of constants that are."""
     unrolled: dict[str, str] = {}
-    while search.missing:
+    tried: list[tuple[Part, ...]] = [()]
+
+    def made(divided: tuple[Part, ...]) -> Generic:
         program, setting, ones = analysis.program, analysis.setting, analysis.ones
-        generic = Generic(program, setting, names, named, unrolled, ones)
+        return Generic(program, setting, names, named, unrolled, ones, divided)
+
+    plainly = False
+    while search.missing:
+        generic = made(tried[-1])
+        generic = generic if plainly else _as_multiples(generic, made)
         yield generic
         undecided |= {name.partition("[")[0] for name in generic.undecided}
-        if not generic.unlike.keys() - unrolled.keys():
+        if not plainly and generic.wanted and generic.wanted not in tried:
+            tried.append(generic.wanted)
+        elif generic.unlike.keys() - unrolled.keys():
+            unrolled |= generic.unlike
+            tried = [()]
+        elif generic.divided:
+            plainly = True
+            tried = [()]
+        else:
             return
-        unrolled |= generic.unlike
+
+
+def _as_multiples(
+    generic: Generic, made: Callable[[tuple[Part, ...]], Generic]
+) -> Generic:
+    """The same with constants said as multiples of what loops divide them by, if fewer have to stay numbers so."""
+    found, seen = generic, [generic.divided]
+    while (parts := found.helpful()) and parts not in seen:
+        seen.append(parts)
+        found = made(parts)
+    return found if found.stays() < generic.stays() else generic
 
 
 class _Others:

@@ -19,7 +19,12 @@ from nnspec.analysis.generic.names.conditions import (
 )
 from nnspec.analysis.generic.names.eligible import items_of
 from nnspec.analysis.generic.names.even import evened
-from nnspec.analysis.generic.names.parts import Part, parts_of, restored
+from nnspec.analysis.generic.names.parts import (
+    Part,
+    parts_of,
+    restored,
+    unsaid_multiples,
+)
 from nnspec.analysis.generic.names.powers import shrinks
 from nnspec.analysis.generic.names.quotients import Quotients
 from nnspec.analysis.generic.reasons import PERIOD, UNDECIDED, UNLIKE
@@ -61,7 +66,8 @@ class Generic:
 
     `named` are the constants that are names at first, of which those that nobody `asked` for are numbers in the
     end; what was asked for and is no name stays as it is. `unrolled` are the loops that are gone through turn by
-    turn, each with the reason. Free sizes among `ones` are 1.
+    turn, each with the reason. Free sizes among `ones` are 1. Constants may be said as multiples `divided` by what
+    loops divide them by; `wanted` are those that would help where they are not.
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class Generic:
         named: Sequence[Parameter],
         unrolled: Mapping[str, str],
         ones: tuple[str, ...] = (),
+        divided: tuple[Part, ...] = (),
     ) -> None:
         self.setting = setting
         self._ones = ones
@@ -82,6 +89,10 @@ class Generic:
         self._named = [each for each in named if each.name not in self._periods]
         self._known = known_of(self._named)
         self.parts = parts_of(program, self._known.keys())
+        self.divided = divided
+        for part in divided:
+            whole = self._known.pop(part.size)
+            self._known[part.symbol] = whole // part.divisor.at(known_of(self._named))
         self._unrolled = dict(unrolled)
         self._ran: tuple[Outcome, Running] | None = None
         self._tracer, self._outcome = self._traced()
@@ -92,6 +103,17 @@ class Generic:
         # The loops whose turns differ in memory, and the constants that decide what is done there.
         self.unlike: dict[str, str] = {}
         self.undecided: set[str] = set()
+        self.wanted: tuple[Part, ...] = ()
+
+    def helpful(self) -> tuple[Part, ...]:
+        """What constants would have to be multiples of for loops to be said at once that are gone through turn by turn."""
+        return self._tracer.constants.wanted.parts()
+
+    def stays(self) -> set[str]:
+        """The constants that have to stay numbers by what the program is made of."""
+        conditions = [self._said(each) for each in self._body.conditions]
+        known = {name: int(v) for name, v in known_of(self._named).items()}
+        return {*_pinned(conditions, known)[0]}
 
     def figure(self, name: str) -> Dim:
         """A figure that is one formula."""
@@ -123,7 +145,8 @@ class Generic:
             self.unlike |= dict.fromkeys(loops, str(error))
             raise unsaid(figure, str(error)) from None
         except Undecided as error:
-            self.undecided |= error.names
+            sizes = {part.symbol: part.size for part in self.divided}
+            self.undecided |= {sizes.get(name, name) for name in error.names}
             raise unsaid(figure, str(error)) from None
         self._runs = True
         return found
@@ -172,6 +195,7 @@ class Generic:
             found = Sums(added, self._tracer.constants).counted(self._body)
         except Unrolled as loop:
             self.unlike[loop.key] = UNLIKE
+            self.wanted = self.helpful()
             raise unsaid(figure, UNLIKE) from None
         self._conditions += found.conditions
         value = decided(self._tracer.facts.applied(found.quotient), self._assumptions)
@@ -198,7 +222,7 @@ class Generic:
     def _traced(self) -> tuple[Tracer, Outcome]:
         while True:
             assumptions = self._program.assumptions
-            constants = Constants(assumptions, self._known, self.parts)
+            constants = Constants(assumptions, self._known, self.parts, self.divided)
             tracer = Tracer(self._uses, constants, self._unrolled)
             try:
                 outcome = self._run(tracer)
@@ -210,7 +234,7 @@ class Generic:
             return tracer, outcome
 
     def _run(self, tracer: Tracer) -> Outcome:
-        names = _names(self._program, self._named, self.parts)
+        names = _names(self._program, self._named, self.parts, self.divided)
         entry = Activation(tracer, self._uses.main, dict(names))
         inputs = tuple(
             entry.own_type(port.values) if isinstance(port.values, int) else None
@@ -227,7 +251,8 @@ class Generic:
     def forms(self, figures: Mapping[str, Measured]) -> Found:
         """Figures as they were found, with what has to stay a number put in."""
         asked = known_of(self._asked)
-        numbers = {n: int(v) for n, v in self._known.items() if n not in asked}
+        every = known_of(self._named)
+        numbers = {n: int(v) for n, v in every.items() if n not in asked}
         conditions = [each.at(numbers) for each in self._conditions_of(figures)]
         known = {name: int(value) for name, value in asked.items()}
         pinned, rest = _pinned(conditions, known)
@@ -235,16 +260,27 @@ class Generic:
         kept = {
             name: PERIOD if name in self._periods else UNDECIDED
             for name in known
-            if name not in self._known and not name.startswith(LENGTH)
+            if name not in every and not name.startswith(LENGTH)
         }
         fixed = {name: because for name, (_, because) in pinned.items()}
         return Found(
-            {n: _put(value, numbers, self.parts) for n, value in figures.items()},
+            {
+                n: _put(value, numbers, (*self.parts, *self.divided))
+                for n, value in figures.items()
+            },
             kept | fixed,
             rest,
             self._plain,
-            tuple(each.at(numbers) for name in figures for each in self._apart(name)),
+            tuple(
+                restored(each, self.divided).at(numbers)
+                for name in figures
+                for each in self._apart(name)
+            ),
         )
+
+    def _said(self, condition: Condition) -> Condition:
+        """A condition in the constants of the model."""
+        return condition.said(lambda size: restored(size, self.divided))
 
     def _apart(self, figure: str) -> Iterable[Dim]:
         return self._ran[1].apart(figure) if self._ran is not None else ()
@@ -258,12 +294,18 @@ class Generic:
             return self._quotients.multiplied(value)
 
     def _conditions_of(self, figures: Iterable[str]) -> list[Condition]:
+        """What figures take for granted, in the constants of the model."""
         running: list[Condition] = []
         for name in figures:
             if figure_named(name).whole is not None and self._ran is not None:
                 running += self._ran[1].conditions(name)
-        own = (*self._body.conditions, *self._conditions)
-        return [*own, *running, *_lengths(self._named), *_lengths(self._asked)]
+        own = [*self._body.conditions, *self._conditions, *running]
+        lengths = [*_lengths(self._named), *_lengths(self._asked)]
+        if self.divided:
+            # What is plain of a multiple may not be plain of a quotient.
+            own = list(remaining(own, self._assumptions))
+            own += unsaid_multiples(self._program, self.divided)
+        return [*map(self._said, own), *lengths]
 
 
 def _put(
@@ -295,21 +337,28 @@ def known_of(asked: Sequence[Parameter]) -> dict[str, Dim]:
 
 
 def _names(
-    program: Program, asked: Sequence[Parameter], parts: Iterable[Part]
+    program: Program,
+    asked: Sequence[Parameter],
+    parts: Iterable[Part],
+    divided: Iterable[Part],
 ) -> dict[str, Any]:
     """What the names of the model mean: those that were asked for by themselves, the rest by value."""
     multiples = program.assumptions.multiples
     names: dict[str, Any] = {s: symbol(s, multiples.get(s, 1)) for s in program.symbols}
     names |= {part.size: names[part.size].named(part.product) for part in parts}
     names |= {each.name: each.value for each in program.main.parameters}
+    products = {part.size: part.product for part in divided}
+
+    def named(name: str, value: Dim) -> Dim:
+        return value.named(products.get(name, symbol(name)))
+
     for each in asked:
         items = items_of(each)
         if items is None:
-            names[each.name] = each.value.named(symbol(each.name))
+            names[each.name] = named(each.name, each.value)
         else:
             pairs = enumerate(items)
-            elements = (v.named(symbol(f"{each.name}[{i}]")) for i, v in pairs)
-            names[each.name] = tuple(elements)
+            names[each.name] = tuple(named(f"{each.name}[{i}]", v) for i, v in pairs)
     return names
 
 

@@ -6,6 +6,7 @@ COMPUTED = "something is computed from it that no formula of integers says"
 RULED = "an operator does something else for other values"
 UNDECIDED = "what is done in memory hangs on its value"
 PERIOD = "after so many turns a loop does the same again"
+MULTIPLE = "a loop divides a constant from turn to turn"
 PLACED = "it says which element of a list is taken"
 
 UNLIKE = "the turns of its loop are unlike"

@@ -29,6 +29,7 @@ from nnspec.analysis.generic.blocks.values import (
 from nnspec.analysis.generic.names.conditions import Condition
 from nnspec.analysis.generic.names.parts import Part
 from nnspec.analysis.generic.names.powers import quotients
+from nnspec.analysis.generic.names.wanted import Wanted, Within
 from nnspec.analysis.generic.reasons import COMPARED, COMPUTED, COUNTED, RULED
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Atom, Dim, DimError, dim, symbol
@@ -40,8 +41,9 @@ from nnspec.ir.values import Range, Sequence
 class Constants:
     """Reads sizes and terms of blocks; `conditions` are the comparisons that were decided on the way.
 
-    `known` are the values of the model's constants, `least` what numbers of turns are at least, and `now` what they
-    are while a turn is gone through. Free sizes may be said by `parts`. `attempts` says how many ways to say loops are being
+    `known` are the values of the model's constants, `least` what numbers of turns are at least, `turns` what else is known
+    of them, and `now` what they are while a turn is gone through. Free sizes may be said by `parts`, and constants by
+    `divided`, of which `wanted` knows what more would help. `attempts` says how many ways to say loops are being
     tried, one inside of another.
     """
 
@@ -50,13 +52,17 @@ class Constants:
         assumptions: Assumptions,
         known: Mapping[str, Dim],
         parts: tuple[Part, ...] = (),
+        divided: tuple[Part, ...] = (),
     ) -> None:
         self.assumptions = assumptions
         self.known = known
         self.least: dict[str, int] = {}
+        self.turns: dict[str, Within] = {}
         self.now: dict[str, int] = {}
         self.attempts = 0
         self.parts = parts
+        self.divided = {part.symbol: part for part in divided}
+        self.wanted = Wanted(known, divided)
         self.conditions: list[Condition] = []
 
     @contextmanager
@@ -80,14 +86,15 @@ class Constants:
             self.now = outer
 
     @contextmanager
-    def counting(self, turn: str, least: int) -> Generator[None]:
-        """Inside, there is the number of a turn, which is at least so much."""
-        outer = self.least
-        self.least = {**outer, turn: least}
+    def counting(self, turn: str, within: Within) -> Generator[None]:
+        """Inside, there is the number of a turn."""
+        outer = self.least, self.turns
+        self.least = {**self.least, turn: within.first}
+        self.turns = {**self.turns, turn: within}
         try:
             yield
         finally:
-            self.least = outer
+            self.least, self.turns = outer
 
     # ---- sizes -------------------------------------------------------------------------------
 
@@ -129,7 +136,10 @@ class Constants:
 
     def plain(self, generic: Dim) -> Dim:
         """A size in the constants of the model, powers of numbers in one form and without quotients by those numbers."""
-        return quotients(generic, self._is_at_least)
+        found = quotients(generic, self._is_at_least)
+        if self.turns:
+            self.wanted.note(found, self.turns)
+        return found
 
     def _is_at_least(self, exponent: Dim, least: int) -> bool:
         """Whether an exponent is at least a number, which is noted: as constants are, and in the turn that is gone through.
@@ -280,7 +290,13 @@ class Constants:
                 name not in self.known
             ):  # the number of a turn, which is not the same in all
                 raise Unsaid(name)
-            self.note("==", symbol(name), self.known[name], COMPUTED)
+            part = self.divided.get(name)
+            known = self.known[name]
+            if part is None:
+                self.note("==", symbol(name), known, COMPUTED)
+            else:
+                whole = (part.product.at(self.known), part.product)
+                self.note("==", whole[1], whole[0], COMPUTED)
 
     def fix_names(self, used: Iterable[str], names: Names) -> None:
         """Notes that constants of a block, by name, have to stay as they are."""

@@ -99,7 +99,9 @@ class Planned:
             if ends[name].rank != start.rank or ends[name].dtype != start.dtype:
                 raise Unlike
             sizes = zip(start.shape, ends[name].shape, strict=True)
-            multiplied |= any(ratio_of(one.generic, two.generic) for one, two in sizes)
+            for one, two in sizes:
+                multiplied |= ratio_of(one.generic, two.generic) is not None
+                self._note_quotient(one.generic, two.generic)
             found[name] = tuple(
                 self._course(before.generic, after.generic)
                 for before, after in zip(start.shape, ends[name].shape, strict=True)
@@ -107,6 +109,13 @@ class Planned:
         if plan.guess is geometric and not multiplied:
             raise Unlike
         return found
+
+    def _note_quotient(self, before: Dim, after: Dim) -> None:
+        """Takes note of a size that each round divides by a number."""
+        constants = self.constants
+        if self.turn not in after.symbols():
+            rounds = self.plan.end(self.range.count).generic - self.plan.begin
+            constants.wanted.shrinks(before, after, rounds, constants.turns)
 
     def _suppose_lists(self, supposed: Supposed, grown: Grown) -> None:
         """Has it supposed what each round puts into lists, where one asks what these are."""

@@ -16,6 +16,7 @@ from nnspec.analysis.generic.loops.gathered import Element, Lists, Open, element
 from nnspec.analysis.generic.loops.induction import Planned
 from nnspec.analysis.generic.loops.plans import Plan, plans
 from nnspec.analysis.generic.names.conditions import Condition, remaining
+from nnspec.analysis.generic.names.wanted import Within
 from nnspec.analysis.generic.reasons import UNLIKE
 from nnspec.analysis.generic.tracing.bodies import Body, Part
 from nnspec.ir.assumptions import Assumptions
@@ -152,6 +153,9 @@ class Turning:
                 raise
             except (Unsaid, Missing):
                 self.lists.unroll()
+                for name in self.loop.iterations[turn].values:
+                    if name.endswith(f"@{taken.uid}"):
+                        self._bind_known(turn, name)
                 continue
             self._found(turn, found)
             for axis, size in enumerate(found.kind.shape):
@@ -205,14 +209,26 @@ class Turning:
                 self.activation.names[f"{name}.{axis}@{self.loop.uid}"] = size
 
     def _bind(self, turn: int, element: Any) -> None:
+        """Binds the variables; the sizes of elements that it takes have their names when it takes them."""
         names = self.activation.names
-        for name, value in self.loop.iterations[turn].values.items():
-            known = dim(value) if type(value) is int else value
-            if isinstance(known, Dim):
-                known = self.constants.size(known, names)
-            names[name] = known
+        bound: dict[str, Any] = {}
         if element is not None:
-            _bind_pattern(self.loop.pattern, element, self.loop.uid, names)
+            _bind_pattern(self.loop.pattern, element, self.loop.uid, bound)
+        names |= bound
+        iteration = self.loop.iterations[turn]
+        later = {str(taken.uid) for taken in iteration.taken}
+        for name in iteration.values:
+            if name not in bound and name.partition("@")[2] not in later:
+                self._bind_known(turn, name)
+
+    def _bind_known(self, turn: int, name: str) -> None:
+        """Binds a variable to what elaboration bound it to."""
+        value = self.loop.iterations[turn].values[name]
+        known = dim(value) if type(value) is int else value
+        names = self.activation.names
+        if isinstance(known, Dim):
+            known = self.constants.size(known, names)
+        names[name] = known
 
     def _show(self, turn: int, element: Any) -> None:
         """The tensors of a list that are bound in a turn may be read in it."""
@@ -237,7 +253,8 @@ class Turning:
         try:
             with self.constants.collecting() as conditions:
                 planned = Planned(self, range_, plan)
-                with self.constants.counting(planned.turn, plan.begin):
+                within = Within(plan.begin, plan.end(range_.count).generic)
+                with self.constants.counting(planned.turn, within):
                     parts = planned.parts()
         except (Unlike, Missing, Unsaid, DimError):
             start.again()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from nnspec.analysis.generic.names.congruences import without_certain_remainders
@@ -90,9 +90,12 @@ class Condition:
 
     def at(self, values: Mapping[str, Size]) -> Condition:
         """The condition with some names replaced by values."""
-        turns = tuple(Turns(t.symbol, t.first, t.stop.at(values)) for t in self.turns)
-        left, right = self.left.at(values), self.right.at(values)
-        return replace(self, left=left, right=right, turns=turns)
+        return self.said(lambda size: size.at(values))
+
+    def said(self, say: Callable[[Dim], Dim]) -> Condition:
+        """The condition with its sizes said otherwise."""
+        turns = tuple(Turns(t.symbol, t.first, say(t.stop)) for t in self.turns)
+        return replace(self, left=say(self.left), right=say(self.right), turns=turns)
 
     def __str__(self) -> str:
         text = f"{self.left} {self.operator} {self.right}"

@@ -1,4 +1,4 @@
-"""Free sizes that a spec requires to be multiples of a power: `require H % 2^depth == 0`.
+"""Sizes that are multiples of a power: free ones that a spec requires to be (`require H % 2^depth == 0`), and constants.
 
 Such a size is said as that power times a `Part` of its own, so that halving it takes one from the exponent; in
 the end the part is `H // 2^depth`, and the power times it is `H` again.
@@ -8,9 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from nnspec.analysis.generic.names.conditions import Condition
 from nnspec.analysis.generic.names.facts import Fact, rewritten
-from nnspec.analysis.generic.names.powers import expanded, scaled
-from nnspec.ir.dims import Atom, Dim, polynomial, rebuilt, symbol, total
+from nnspec.analysis.generic.names.powers import (
+    divided,
+    quotients,
+    scaled,
+    without_numbers,
+)
+from nnspec.analysis.generic.reasons import MULTIPLE
+from nnspec.ir.assumptions import Assumptions
+from nnspec.ir.dims import Atom, Dim, dim, polynomial, rebuilt, symbol, total
 from nnspec.ir.graph import Program, Requirement
 from nnspec.records import dataclass
 
@@ -20,10 +28,11 @@ PART = "part@"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The size by its name, and what it is a multiple of."""
+    """The size by its name, and what it is a multiple of; whether it is free, or a constant."""
 
     size: str
     divisor: Dim
+    is_free: bool = True
 
     @property
     def symbol(self) -> str:
@@ -53,12 +62,24 @@ class Part:
 
     def at(self, numbers: Mapping[str, int]) -> Part:
         """The same with some constants replaced by numbers."""
-        return Part(self.size, self.divisor.at(numbers))
+        return Part(self.size, self.divisor.at(numbers), self.is_free)
+
+    def facts(self) -> Iterator[Fact]:
+        """That the part times the divisor is the size, and times a name in that a quotient of it."""
+        ((own, _),) = symbol(self.symbol).terms
+        monomial, number = scaled(self.divisor)
+        whole = symbol(self.size) * number.denominator
+        yield Fact(number.numerator, (*own, *monomial), whole)
+        for atom, power in monomial:
+            if atom.kind == "symbol" and self.divisor.constant is None:
+                factor = symbol(atom.symbol) ** power
+                rest = symbol(self.size) // (self.divisor // factor)
+                yield Fact(1, (*own, (atom, power)), rest)
 
     def quotient(self) -> Dim:
         """The part, said by the size."""
         known = self.divisor.constant
-        if known is None:
+        if known is None or not self.is_free:
             return symbol(self.size) // self.divisor
         return symbol(self.size, known) // known
 
@@ -68,22 +89,42 @@ def parts_of(program: Program, names: Collection[str]) -> tuple[Part, ...]:
     found: dict[str, Part] = {}
     multiples = program.assumptions.multiples
     values = {each.name: each.value for each in program.main.parameters}
-    for item in program.main.structure:
-        if not isinstance(item, Requirement):
-            continue
-        for size, divisor in _remainders(item):
-            known = divisor.at({n: values[n] for n in divisor.symbols() if n in values})
-            if (
-                divisor.symbols() <= set(names)
-                and any(atom.kind == "^" for atom in divisor.atoms())
-                and known.constant == multiples.get(size)
-            ):
-                found.setdefault(size, Part(size, divisor))
+    for size, divisor in _required(program):
+        known = divisor.at({n: values[n] for n in divisor.symbols() if n in values})
+        if (
+            size in program.symbols
+            and divisor.symbols() <= set(names)
+            and any(atom.kind == "^" for atom in divisor.atoms())
+            and known.constant == multiples.get(size)
+        ):
+            found.setdefault(size, Part(size, divisor))
     return tuple(found.values())
 
 
+def unsaid_multiples(program: Program, parts: Iterable[Part]) -> Iterator[Condition]:
+    """That constants are such multiples, where requirements of the model do not say so."""
+    required = list(_required(program))
+    for part in parts:
+        known = (divisor for name, divisor in required if name == part.size)
+        rests = (quotients(each % part.divisor, _surely) for each in known)
+        if all(rest != 0 for rest in rests):
+            rest = symbol(part.size) % part.divisor
+            yield Condition("==", rest, dim(0), because=MULTIPLE)
+
+
+def _surely(exponent: Dim, least: int) -> bool:
+    return Assumptions().holds(">=", exponent, least) is True
+
+
+def _required(program: Program) -> Iterator[tuple[str, Dim]]:
+    """The sizes and divisors of what a model requires to be multiples."""
+    for item in program.main.structure:
+        if isinstance(item, Requirement):
+            yield from _remainders(item)
+
+
 def _remainders(item: Requirement) -> Iterator[tuple[str, Dim]]:
-    """The free size and the divisor of `require size % divisor == 0`."""
+    """The size and the divisor of `require size % divisor == 0`."""
     if item.condition.kind != "compare" or item.condition.arguments[0] != "==":
         return
     left, right = item.condition.arguments[1:]
@@ -91,7 +132,7 @@ def _remainders(item: Requirement) -> Iterator[tuple[str, Dim]]:
         return
     atom = _lone(left.arguments[0].generic)
     above = _lone(atom.arguments[0]) if atom is not None and atom.kind == "%" else None
-    if atom is None or above is None or above.symbol not in item.symbols:
+    if atom is None or above is None or above.kind != "symbol":
         return
     if len(atom.arguments[1].terms) == 1:
         yield above.symbol, atom.arguments[1]
@@ -118,17 +159,14 @@ def restored(value: Dim, parts: Iterable[Part]) -> Dim:
         if atom.kind not in ("//", "%", "max", "min"):
             return None
         arguments = [restored(part, parts) for part in atom.arguments]
+        if atom.kind == "//":
+            return arguments[0] // arguments[1]
         return polynomial([(((Atom(atom.kind, tuple(arguments)), 1),), 1)])
 
-    value = expanded(value.substitute(inside))
+    value, below = without_numbers(value.substitute(inside))
     for part in parts:
-        if part.divisor.constant is None:
-            monomial, number = scaled(part.divisor)
-            ((own, _),) = symbol(part.symbol).terms
-            fact = Fact(
-                number.numerator,
-                (*own, *monomial),
-                symbol(part.size) * number.denominator,
-            )
-            value = rewritten(value, fact)
+        if part.divisor.constant is None or not part.is_free:
+            for fact in part.facts():
+                value = rewritten(value, fact)
+    value = divided(value, below)
     return value.at({part.symbol: part.quotient() for part in parts})

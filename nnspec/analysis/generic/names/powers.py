@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import cache
 from math import comb, gcd, lcm
 
 from nnspec.ir.dims import Atom, Dim, Monomial, dim, polynomial, symbol, total
+from nnspec.ir.dims.integers import terms_of
 from nnspec.records import dataclass
 
 # A turn's number may stand so often in an exponent.
@@ -31,7 +32,7 @@ class Powers:
             if base is None:
                 rest.append((atom, power))
                 continue
-            root, times = _root(base)
+            root, times = root_of(base)
             more = atom.arguments[1] * (power * times)
             exponents[root] = exponents.get(root, dim(0)) + more
         return Powers(exponents, tuple(rest))
@@ -61,7 +62,7 @@ def growth_of(monomial: Monomial, turn: str) -> Growth | None:
     ratios: dict[int, int] = {}
     besides: dict[int, Dim] = {}
     for base, exponent in powers.exponents.items():
-        times = _times(exponent, turn)
+        times = times_of(exponent, turn)
         if times is None:
             return None
         if times:
@@ -70,7 +71,7 @@ def growth_of(monomial: Monomial, turn: str) -> Growth | None:
     return Growth(ratios, Powers(besides, powers.rest))
 
 
-def _times(exponent: Dim, turn: str) -> int | None:
+def times_of(exponent: Dim, turn: str) -> int | None:
     """How often the number of a turn stands in an exponent; None if it stands there otherwise."""
     ((own, _),) = symbol(turn).terms
     times = dict(exponent.terms).get(own, 0)
@@ -136,17 +137,22 @@ def collected(terms: Iterable[tuple[Fraction, Powers]]) -> dict[Monomial, Fracti
 
 def scaled(value: Dim) -> tuple[Monomial, Fraction]:
     """A product as one without numbers in exponents, and a factor."""
-    ((monomial, coefficient),) = value.terms
+    ((monomial, coefficient),) = terms_of(value)
     found, number = _without_numbers(Powers.of(monomial))
     return found, number * coefficient
 
 
 def expanded(value: Dim, below: int = 1) -> Dim:
     """A value over what divides it without remainder, without numbers in exponents."""
-    if all(atom.kind != "^" for atom in value.atoms()):
-        return divided(value, below)
-    whole, scale = spread((Fraction(c), Powers.of(m)) for m, c in value.terms)
+    whole, scale = without_numbers(value)
     return divided(whole, scale * below)
+
+
+def without_numbers(value: Dim) -> tuple[Dim, int]:
+    """A value without numbers in exponents, and what divides that without remainder."""
+    if all(atom.kind != "^" for atom in value.atoms()):
+        return value, 1
+    return spread((Fraction(c), Powers.of(m)) for m, c in value.terms)
 
 
 def _without_numbers(powers: Powers) -> tuple[Monomial, Fraction]:
@@ -211,9 +217,9 @@ def divided(value: Dim, divisor: int) -> Dim:
 
 def ratio_of(before: Dim, after: Dim) -> tuple[int, int] | None:
     """A number and the power of it that the second size is times the first; None where there is none."""
-    if len(_terms(before)) != 1 or len(_terms(after)) != 1:
+    if len(terms_of(before)) != 1 or len(terms_of(after)) != 1:
         return None
-    ((one, factor),), ((other, number),) = _terms(before), _terms(after)
+    ((one, factor),), ((other, number),) = terms_of(before), terms_of(after)
     if factor == 0 or number == 0:
         return None
     old, new = Powers.of(one), Powers.of(other)
@@ -232,7 +238,7 @@ def ratio_of(before: Dim, after: Dim) -> tuple[int, int] | None:
 def _power_of(ratio: Fraction) -> tuple[int, int] | None:
     if ratio == 1 or 1 not in (ratio.numerator, ratio.denominator) or ratio < 0:
         return None
-    base, times = _root(max(ratio.numerator, ratio.denominator))
+    base, times = root_of(max(ratio.numerator, ratio.denominator))
     return base, times if ratio > 1 else -times
 
 
@@ -240,7 +246,7 @@ def times_power(value: Dim, base: int, exponent: Dim) -> Dim:
     """A size times a power of a number, which may have a negative exponent where the size is a multiple."""
     return total(
         _raised(monomial, coefficient, base, exponent)
-        for monomial, coefficient in _terms(value)
+        for monomial, coefficient in terms_of(value)
     )
 
 
@@ -258,7 +264,7 @@ def _raised(monomial: Monomial, coefficient: int, base: int, exponent: Dim) -> D
 
 
 def quotients(value: Dim, is_at_least: Callable[[Dim, int], bool]) -> Dim:
-    """A size without quotients and remainders by numbers of whose powers its terms are multiples: (h * 2^n - 1) // 2 is h * 2^(n - 1) - 1.
+    """A size without quotients and remainders by numbers and powers of which its terms are multiples: (h * 2^n - 1) // 2 is h * 2^(n - 1) - 1.
 
     It is asked of exponents whether they are at least a number, where that matters.
     """
@@ -267,10 +273,8 @@ def quotients(value: Dim, is_at_least: Callable[[Dim, int], bool]) -> Dim:
         if atom.kind not in ("//", "%"):
             return None
         above, below = atom.arguments
-        if below.constant is None or below.constant < 2:
-            return None
         above = quotients(above, is_at_least)
-        found = _over(above, below.constant, is_at_least)
+        found = _over(above, below, is_at_least)
         if found is None:
             return None
         whole, rest = found
@@ -282,12 +286,17 @@ def quotients(value: Dim, is_at_least: Callable[[Dim, int], bool]) -> Dim:
 
 
 def _over(
-    above: Dim, below: int, is_at_least: Callable[[Dim, int], bool]
+    above: Dim, below: Dim, is_at_least: Callable[[Dim, int], bool]
 ) -> tuple[Dim, Dim] | None:
-    """What a number divides of a size, divided by it, and the rest; None if that is nothing."""
+    """What divides a size, divided by it, and the rest; None if that is nothing."""
+    number, power = below.constant, power_in(below)
     whole, rest = dim(0), dim(0)
     for monomial, coefficient in above.terms:
-        found = _term_over(monomial, coefficient, below, is_at_least)
+        found = None
+        if number is not None and number > 1:
+            found = _term_over(monomial, coefficient, number, is_at_least)
+        elif power is not None:
+            found = _term_over_power(monomial, coefficient, *power, is_at_least)
         if found is None:
             rest = rest + polynomial([(monomial, coefficient)])
         else:
@@ -302,20 +311,50 @@ def _term_over(
     is_at_least: Callable[[Dim, int], bool],
 ) -> Dim | None:
     shared = gcd(coefficient, below)
-    base, times = _root(below // shared)
+    base, times = root_of(below // shared)
+    if below == shared:
+        return None
+    value = monomial, coefficient // shared
+    return _term_over_power(*value, base, dim(times), is_at_least)
+
+
+def _term_over_power(
+    monomial: Monomial,
+    coefficient: int,
+    base: int,
+    exponent: Dim,
+    is_at_least: Callable[[Dim, int], bool],
+) -> Dim | None:
+    """A term over a power of a number, of which it has one itself."""
+    own = Powers.of(monomial).exponents.get(base)
+    if own is None or own.constant is not None:
+        return None
+    own = own + times_in(coefficient, base)
+    more = exponent.constant or 0
+    if not is_at_least(own - (exponent - more), more):
+        return None
+    return times_power(polynomial([(monomial, coefficient)]), base, -exponent)
+
+
+def power_in(value: Dim) -> tuple[int, Dim] | None:
+    """The number and the exponent of a power, which has names in it."""
+    if len(value.terms) != 1:
+        return None
+    ((monomial, coefficient),) = value.terms
     powers = Powers.of(monomial)
-    if below == shared or base not in powers.exponents:
+    if powers.rest or len(powers.exponents) != 1:
         return None
-    exponent = powers.exponents[base]
-    if exponent.constant is not None or not is_at_least(exponent, times):
-        return None
-    value = polynomial([(monomial, coefficient // shared)])
-    return times_power(value, base, dim(-times))
+    ((base, exponent),) = powers.exponents.items()
+    more = times_in(coefficient, base)
+    return (base, exponent + more) if coefficient == base**more else None
 
 
-def _terms(value: Dim) -> Sequence[tuple[Monomial, int]]:
-    """The terms of a size; a number is one."""
-    return value.terms or (((), int(value)),)
+def times_in(number: int, base: int) -> int:
+    """How often one number divides another, which is not 0."""
+    times = 0
+    while number % base == 0:
+        number, times = number // base, times + 1
+    return times
 
 
 # ---- numbers --------------------------------------------------------------------------------------
@@ -330,7 +369,7 @@ def _base(atom: Atom) -> int | None:
 
 
 @cache
-def _root(number: int) -> tuple[int, int]:
+def root_of(number: int) -> tuple[int, int]:
     """The least number of which this one is a power, and the exponent."""
     for times in range(number.bit_length(), 1, -1):
         root = round(number ** (1 / times)) if number.bit_length() < 1000 else 0
