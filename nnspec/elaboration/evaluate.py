@@ -152,13 +152,27 @@ def _collected(kind: str, items: list[Value]) -> Term | None:
     return None if any(term is None for term in terms) else Term(kind, tuple(terms))
 
 
+def _counted(iterable: Value) -> Term | None:
+    """What decides how many elements there are, and what they are where these do not say so themselves."""
+    term = term_of(iterable)
+    if isinstance(iterable, Sequence) and all(map(_is_said, iterable.items)):
+        return term and Term("call", ("len", term))
+    return term
+
+
+def _is_said(value: Value) -> bool:
+    if isinstance(value, Sequence):
+        return all(map(_is_said, value.items))
+    return term_of(value) is not None
+
+
 def _comprehension(frame: Frame, node: ast.Comprehension) -> Value:
     iterable = evaluate(frame, node.iterable)
     turns = lists.elements(frame, iterable, node.iterable)
     frame.elaboration.budget.take("elements", len(turns), frame.at(node.span))
     outer = dict(frame.names)
     items: list[Value] = []
-    counted = term_of(iterable)
+    counted = _counted(iterable)
     if counted is not None:
         frame.builder.decide(counted)
     try:

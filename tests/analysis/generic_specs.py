@@ -641,6 +641,21 @@ SUMMED = Sample(
     },
 )
 
+GATHERED = Sample(
+    """
+    model M(widths: list[int] = [4, 5, 6], more: int = 2) {
+      input x: [B, T, 7]
+      doubled = [2 * w + more for w in widths]
+      parts = [x -> Linear(w) -> relu for w in doubled]
+      joined = concat(parts, dim=2) + (x -> Linear(sum(doubled)))
+      for w in widths { joined = joined -> Linear(w) -> gelu }
+      output y = joined -> out: Linear(sum(widths) + max(widths)) -> Linear(sum([w for w in widths if w > 3]))
+    }
+    """,
+    {"widths": (3, range(1, 9)), "more": range(1, 5)},
+    holding=0.1,
+)
+
 SAMPLES = {
     name.lower(): sample
     for name, sample in globals().items()

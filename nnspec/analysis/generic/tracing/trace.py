@@ -40,6 +40,7 @@ from nnspec.ir.graph import (
     values_of,
 )
 from nnspec.ir.slices import Range
+from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Operator, OpError, replaced
 from nnspec.ops.checked import fields_of
@@ -226,11 +227,23 @@ class Activation:
         return parts
 
     def _branch(self, item: Branch) -> list[Part]:
+        if item.condition.kind == "list":
+            for term in item.condition.arguments:
+                self._decided(term)
+            return []
         try:
             self.constants.truth(item.condition, self.names)
         except (Unsaid, DimError):
             self.constants.fix_names(names_in(item.condition), self.names)
         return self.run(item.body)
+
+    def _decided(self, term: Term) -> None:
+        """Notes that what a term means has to stay as it is: more hangs on that (`Builder.decide`)."""
+        value = self.constants.term_or(term, self.names, None)
+        if isinstance(value, Dim):
+            self.constants.fix(value)
+        else:
+            self.constants.fix_names(names_in(term), self.names)
 
     def _require(self, item: Requirement) -> None:
         """Notes what has to be equal; that the requirement holds is the spec's own matter."""
