@@ -21,12 +21,12 @@ def compare(layers: str, inputs: int, *sizes: Mapping[str, int]) -> None:
     compare_model(body, *sizes)
 
 
-def compare_model(body: str, *sizes: Mapping[str, int]) -> None:
+def compare_model(body: str, *sizes: Mapping[str, int], blocks: str = "") -> None:
     """The figures of a model, from formulas in its sizes."""
     from tests.analysis import measured
     from tests.analysis.counted import inputs_of
 
-    spec = of_text(f"model M {{ {body} }}")
+    spec = of_text(f"{blocks} model M {{ {body} }}")
     analysis = Analysis(spec.program)
     for each in sizes:
         model, given = measured.built(spec), inputs_of(spec, each)
@@ -193,3 +193,22 @@ def test_small_models(name: str) -> None:
     sizes = [{"B": 1, "T": 2}, {"B": 4, "T": 3}, {"B": 2, "T": 1}]
     asked = [s if "T," in body else {"B": s["B"]} for s in sizes]
     compare_model(body, *asked)
+
+
+AGAIN = """
+@checkpoint
+block Step(x: [B, D], h: [B, H]) {
+  h = (x, h) -> GRUCell(H, bias=false)
+  return h
+}
+"""
+
+
+def test_a_step_that_is_computed_again() -> None:
+    """What is changed in place is kept as a copy, which is made before PyTorch stops computing again."""
+    body = """ input x: [B, 2, 1]
+  step = Step()
+  h = zeros([B, 1])
+  for t in range(2) { h = step(x[:, t], h) }
+  output y = h"""
+    compare_model(body, {"B": 5}, {"B": 3}, blocks=AGAIN)

@@ -200,6 +200,9 @@ class Calls:
         again = machine.recording and self.program.recomputes(node)
         called = _Called(node, context, effect, again)
         machine.mark()
+        needed = machine.amounts()
+        if not again:
+            needed += [machine.live + each for each in effect.again or ()]
         # What is computed again later keeps nothing now.
         now = self.effect(unrecorded(context)) if again else effect
         for peak in now.peaks.amounts:
@@ -217,7 +220,7 @@ class Calls:
         ]
         if machine.recording:
             kept = storages if again else effect.kept_of(storages, fresh)
-            self._record(machine, called, given, kept, results)
+            self._record(machine, called, given, kept, results, needed)
         return results
 
     def _record(
@@ -227,6 +230,7 @@ class Calls:
         given: Sequence[Tensor],
         kept: Sequence[Storage],
         results: Sequence[Tensor],
+        needed: list[Dim],
     ) -> None:
         effect, arguments = called.effect, called.context.arguments
         edges = [
@@ -236,6 +240,10 @@ class Calls:
         saved = [Tensor(each, (), (), DType.FLOAT) for each in kept]
         inside = ZERO if called.again else effect.kept
         lump = Storage(machine, inside) if inside else None
+
+        if not called.again:
+            machine.turns_needed += effect.turns
+            machine.needs_unknown |= effect.again is None
 
         def call(
             record: Record, grads: list[Tensor | None], before: list[Tensor | None]
@@ -249,7 +257,14 @@ class Calls:
         ]
         wants = any(each.needs for each in arguments)
         machine.record(
-            edges, flowing, saved, None, lump, call, always=bool(flowing) or wants
+            edges,
+            flowing,
+            saved,
+            None,
+            lump,
+            call,
+            always=bool(flowing) or wants,
+            needed=needed,
         )
 
     def effect(self, context: Context) -> Effect:

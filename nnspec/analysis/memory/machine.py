@@ -23,7 +23,7 @@ from nnspec.analysis.memory.layout import (
 from nnspec.analysis.memory.ledger import Ledger, Owned, Owner, Pass
 from nnspec.analysis.memory.peaks import Peaks
 from nnspec.analysis.memory.rolling import Rolling
-from nnspec.ir.dims import ZERO, Dim, Size
+from nnspec.ir.dims import ZERO, Dim, Size, total
 from nnspec.ir.types import DType, TensorType
 from nnspec.records import dataclass
 
@@ -226,7 +226,6 @@ class Machine:
     needs_unknown: bool = False
     # Told of each operation that keeps something: whether it keeps what it has made, and not only what it was given.
     watch: Callable[[bool], None] | None = None
-    _before: list[Dim] = field(default_factory=list[Dim])
     _numbers: int = 0
     _rising: bool = False
 
@@ -253,9 +252,14 @@ class Machine:
             self.peaks.add(self.live)
             self._rising = False
 
-    def begin(self, before: list[Dim]) -> None:
-        """From here on amounts are those of a turn of a loop, or of what comes behind it."""
-        self._before = before
+    def amounts(
+        self, results: Sequence[Tensor] = (), inputs: Sequence[Tensor | None] = ()
+    ) -> list[Dim]:
+        """All amounts up to now, as they were before an operation made its `results` of its `inputs`."""
+        given = [each.storage for each in inputs if each is not None]
+        made = {id(each.storage): each.storage for each in results}
+        own = [each for each in made.values() if all(each is not one for one in given)]
+        return [*self.peaks.amounts, self.live - total(each.size for each in own)]
 
     def restart(self) -> None:
         """Counts from here on."""
@@ -310,15 +314,20 @@ class Machine:
         lump: Storage | None = None,
         call: CallBackward | None = None,
         always: bool = False,
+        needed: list[Dim] | None = None,
     ) -> None:
-        """Enters an operation into the graph, if one is built and an input needs a gradient."""
+        """Enters an operation into the graph, if one is built and an input needs a gradient.
+
+        `needed` are the amounts until it has kept all that it keeps, where that is neither before it runs nor behind it.
+        """
         edges = tuple(None if each is None else each.source for each in inputs)
         if not self.recording or (not always and all(edge is None for edge in edges)):
             return
         if saved or lump is not None:
-            self.needed = self._before
+            makes = lump is not None or _is_made(saved, inputs)
+            self.needed = needed or self.amounts(() if makes else results, inputs)
             if self.watch is not None:
-                self.watch(lump is not None or _is_made(saved, inputs))
+                self.watch(makes)
         for each in saved:
             each.storage.kept = True
             for loop in self.rolling:
@@ -333,7 +342,6 @@ class Machine:
         for place, result in enumerate(results):
             if result.dtype.is_float:
                 result.source = (made, place)
-        self._before = [*self.peaks.amounts, self.live]
 
 
 def _is_made(saved: Sequence[Tensor], inputs: Sequence[Tensor | None]) -> bool:

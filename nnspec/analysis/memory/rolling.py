@@ -168,7 +168,6 @@ class Rolling:
     def _begin(self) -> None:
         """A turn begins: what was before it belongs to the turns before."""
         self._needed = self.machine.needed
-        self.machine.begin([])
 
     def _stop_in_last(self) -> None:
         """The amounts up to what the last turn keeps last: of all turns before it, and of a part of that one."""
@@ -212,7 +211,6 @@ class Rolling:
             machine.turns_needed.append((count, least))
         elif machine.needed is not self._first_needed:
             machine.needs_unknown = True
-        machine.begin([*machine.peaks.amounts, machine.live])
 
     @property
     def kept_step(self) -> Dim:

@@ -62,13 +62,14 @@ def is_dropping(machine: Machine, layer: Layer) -> bool:
 def dropped(machine: Machine, x: Tensor) -> Tensor:
     """Dropout of each element: the mask is kept, of the type of what it masks unless it is one of truth values."""
     mask = empty_like(x, x.dtype if machine.mask is DType.FLOAT else machine.mask)
+    needed = machine.amounts()
     result = fresh(x, mask, dtype=x.dtype)
-    machine.record((x,), (result,), (mask,), lambda grad, kept: (_masked(grad, kept),))
+
+    def backward(grad: Tensor, kept: Tensor) -> tuple[Tensor]:
+        return (fresh(grad, kept, dtype=grad.dtype),)
+
+    machine.record((x,), (result,), (mask,), backward, needed=needed)
     return result
-
-
-def _masked(grad: Tensor, mask: Tensor) -> Tensor:
-    return fresh(grad, mask, dtype=grad.dtype)
 
 
 def dropout(machine: Machine, layer: Layer, x: Tensor) -> Tensor:

@@ -296,12 +296,12 @@ def where(machine: Machine, condition: Tensor, x: Operand, y: Operand) -> Tensor
     dtype = promoted(tensors(x, y)) if tensors(x, y) else DType.FLOAT
     scalars = [machine.empty((), dtype) for each in (x, y) if not tensors(each)]
     result = fresh(condition, x, y, dtype=dtype)
-    del scalars
     inputs = [
         None,
         *(each if isinstance(each, Tensor) else None for each in (x, y)),
     ]
     machine.record(inputs, (result,), (condition,), backward)
+    del scalars
     return result
 
 
