@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nnspec.elaboration import binding, shapes
 from nnspec.elaboration.frame import Frame
-from nnspec.ir.dims import Dim, symbol
+from nnspec.ir.dims import Dim, lone_symbol, symbol
 from nnspec.ir.graph import Function, Port
 from nnspec.ir.rename import Renaming
 from nnspec.ir.terms import Term, Traced
@@ -124,8 +124,6 @@ def renaming(function: Function, bound: binding.Bound) -> Renaming:
 
 def _pair(sizes: dict[str, Dim], function: Function, value: int, given: Tensor) -> None:
     for own, outer in zip(function.types[value].shape, given.type.shape, strict=True):
-        twin = own.generic
-        if len(twin.terms) == 1 and len(twin.symbols()) == 1:
-            (name,) = twin.symbols()
-            if twin == symbol(name):
-                sizes.setdefault(name, outer)
+        name = lone_symbol(own.generic)
+        if name is not None and name.scale == 1:
+            sizes.setdefault(name.symbol, outer)

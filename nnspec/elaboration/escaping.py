@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nnspec.ir.dims import Atom, Dim, symbol
+from nnspec.ir.dims import Atom, Dim, lone_symbol, symbol
 from nnspec.ir.graph import Running
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.types import TensorType
@@ -55,7 +55,11 @@ def outside(size: Dim, uid: int, known: Mapping[str, Dim]) -> Dim:
     twin = size.generic
     if twin is size:
         return size
-    twin = twin.substitute(replace)
+    lone = lone_symbol(twin)
+    if lone is None or lone.scale != 1 or lone.symbol not in known:
+        twin = twin.substitute(replace)
+    else:
+        twin = known[lone.symbol].generic
     return size.value if _speaks(twin, uid) else size.value.named(twin)
 
 

@@ -11,7 +11,7 @@ from nnspec.elaboration import cost_budgets
 from nnspec.elaboration import evaluate as evaluation
 from nnspec.elaboration.constants import ConstantError, compared
 from nnspec.elaboration.frame import Frame
-from nnspec.ir.dims import Dim, symbol
+from nnspec.ir.dims import Dim, lone_symbol, symbol
 from nnspec.ir.graph import Requirement
 from nnspec.ir.signs import MIRRORED
 from nnspec.ir.terms import Term
@@ -165,14 +165,8 @@ def _unsupported(frame: Frame, condition: ast.Expr) -> Exception:
 
 
 def _lone_symbol(value: Dim) -> str | None:
-    names = value.symbols()
-    if len(names) != 1 or len(value.terms) != 1:
-        return None
-    (monomial, coefficient) = value.terms[0]
-    if len(monomial) != 1 or monomial[0][1] != 1:
-        return None
-    atom = monomial[0][0]
-    return atom.symbol if atom.kind == "symbol" and coefficient == atom.scale else None
+    atom = lone_symbol(value)
+    return None if atom is None else atom.symbol
 
 
 def _remainder(value: Dim) -> tuple[str, int] | None:

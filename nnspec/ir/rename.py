@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nnspec.ir.dims import Atom, Dim
+from nnspec.ir.dims import Atom, Dim, lone_symbol
 from nnspec.ir.graph import Port, Running, values_of
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
@@ -22,9 +22,10 @@ class Renaming:
         """A size with its twin in the caller's names; without one where it cannot be said there."""
         twin = value.generic
         if twin is value:
-            if value.is_constant:
-                return value
             return value
+        lone = lone_symbol(twin)
+        if lone is not None and lone.scale == 1 and lone.symbol in self.sizes:
+            return value.value.named(self.sizes[lone.symbol].generic)
         names = {name for atom in twin.atoms() for name in _names(atom)}
         if not all(
             name in self.sizes or self.terms.get(name) is not None for name in names

@@ -245,6 +245,18 @@ def symbol(name: str, scale: int = 1) -> Dim:
     return of_atom(atom) * scale if scale != 1 else of_atom(atom)
 
 
+def lone_symbol(value: Dim) -> Atom | None:
+    """The symbol that a value is (so often as its scale says), and nothing else; None where it is anything else."""
+    if len(value.terms) != 1:
+        return None
+    ((monomial, coefficient),) = value.terms
+    if len(monomial) != 1:
+        return None
+    ((atom, power),) = monomial
+    is_one = power == 1 and atom.kind == "symbol" and coefficient == atom.scale
+    return atom if is_one else None
+
+
 def polynomial(terms: Iterable[tuple[Monomial, int]]) -> Dim:
     """The sum of monomials (factors in the order of their keys), each with its coefficient."""
     return of_table(polynomials.collect(terms))
