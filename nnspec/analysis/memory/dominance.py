@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import groupby, islice
+from operator import mul
 from typing import TypeVar
 
 from nnspec.ir.dims import ZERO, Atom, Dim, Monomial
@@ -19,6 +20,7 @@ from nnspec.ir.dims import ZERO, Atom, Dim, Monomial
 TRIED = (1, 3, 60, 4000)
 COMBINED = (1, 5, 2, 700, 30, 11, 5000)
 COMBINATIONS = 48
+FIRST = len(TRIED) ** 2
 # Of more symbols so many pairs are tried to prove that one amount lies between two others, unless time is no matter.
 MOST_PROOFS = 6
 # So many pairs are asked for a mean of them that is no less.
@@ -37,9 +39,9 @@ class Trial:
     def __init__(self, amounts: Sequence[Dim], *, thorough: bool = False) -> None:
         self._values: dict[Monomial, tuple[int, ...]] = {}
         self._symbols: dict[str, int] = {}
+        self._atoms: dict[Atom, Sequence[int]] = {}
         names = {name for amount in amounts for name in amount.symbols()}
-        self._first = len(TRIED) ** 2
-        self._count = self._first + (COMBINATIONS if len(names) > 2 else 0)
+        self._count = FIRST + (COMBINATIONS if len(names) > 2 else 0)
         self._places = [*range(self._count)]
         few = len(names) > 2 and not thorough
         self._most = MOST_PROOFS if few else len(amounts) ** 2
@@ -61,14 +63,18 @@ class Trial:
 
     def is_reached(self, amount: Dim, others: Iterable[Dim]) -> bool:
         """Whether an amount is never more than some mean of two others, and so than the larger, as far as can be told."""
-        number = self._number[id(amount)]
-        among = sum(1 << place for place in {self._number[id(o)] for o in others})
-        means = (
-            (share, *pair)
-            for pair in islice(self._covering(number, among), MOST_MEANS)
-            for share in self._shares(number, *pair)
-        )
-        return any(self._is_mean(number, *m) for m in islice(means, self._most))
+        number, among, left = self._number[id(amount)], 0, self._most
+        for other in others:
+            among |= 1 << self._number[id(other)]
+        for pair in islice(self._covering(number, among), MOST_MEANS):
+            if left == 0:
+                return False
+            share = self._share(number, *pair)
+            if share is not None:
+                left -= 1
+                if self._is_mean(number, share, *pair):
+                    return True
+        return False
 
     def _is_mean(self, number: int, share: Fraction, one: int, other: int) -> bool:
         whole, first = share.denominator, share.numerator
@@ -105,12 +111,17 @@ class Trial:
         for each in no_less:
             somewhere |= each
         for one in _members(somewhere):
-            without = [each for each in no_less if not each >> one & 1]
-            for other in _members(_in_all([somewhere & -(2 << one), *without])):
+            rest = somewhere & -(2 << one)
+            for each in no_less:
+                if not each >> one & 1:
+                    rest &= each
+                    if not rest:
+                        break
+            for other in _members(rest):
                 yield one, other
 
-    def _shares(self, number: int, first: int, second: int) -> Iterator[Fraction]:
-        """The share of the first of two in a mean that is no less than an amount wherever tried, if there is one."""
+    def _share(self, number: int, first: int, second: int) -> Fraction | None:
+        """The share of the first of two in a mean that is no less than an amount wherever tried; None if there is none."""
         amounts, ones, others = self._at[number], self._at[first], self._at[second]
         low, high = 0.0, 1.0
         lowest = highest = 0
@@ -126,8 +137,8 @@ class Trial:
                     high, highest = bound, place
             if low > high:
                 self._try_first(lowest, highest)
-                return
-        yield Fraction((low + high) / 2).limit_denominator(FINEST)
+                return None
+        return Fraction((low + high) / 2).limit_denominator(FINEST)
 
     def _try_first(self, *places: int) -> None:
         """Tries sizes before all others from now on: what told of one pair mostly tells of the next one."""
@@ -139,40 +150,38 @@ class Trial:
     def _sampled(self, amount: Dim) -> list[int]:
         if amount.constant is not None:
             return [amount.constant] * self._count
-        found = [0] * self._count
-        for monomial, coefficient in amount.terms:
-            for place, value in enumerate(self._monomial(monomial)):
-                found[place] += coefficient * value
-        return found
+        rows = [
+            [coefficient * value for value in self._monomial(monomial)]
+            for monomial, coefficient in amount.terms
+        ]
+        return list(map(sum, zip(*rows, strict=True)))
 
     def _monomial(self, monomial: Monomial) -> tuple[int, ...]:
         if monomial not in self._values:
-            values = [1] * self._count
+            values: Iterable[int] = [1] * self._count
             for atom, power in monomial:
-                for place in range(len(values)):
-                    values[place] *= self._atom(atom, place) ** power
+                factors = self._atom(atom)
+                for _ in range(power):
+                    values = map(mul, values, factors)
             self._values[monomial] = tuple(values)
         return self._values[monomial]
 
-    def _atom(self, atom: Atom, place: int) -> int:
-        """An atom at the sizes of one trial: each symbol takes the sizes in an order of its own."""
+    def _atom(self, atom: Atom) -> Sequence[int]:
+        """An atom at the sizes of all trials: each symbol takes the sizes in an order of its own."""
+        if atom not in self._atoms:
+            self._atoms[atom] = self._tried(atom)
+        return self._atoms[atom]
+
+    def _tried(self, atom: Atom) -> Sequence[int]:
         if atom.kind == "symbol":
             number = self._symbols.setdefault(atom.symbol, len(self._symbols))
-            if place >= self._first:
-                return COMBINED[_mixed(number, place) % len(COMBINED)]
-            shift = place // len(TRIED) * number
-            return TRIED[(place + shift) % len(TRIED)]
+            return _sizes_of(number, self._count)
+        arguments = [self._sampled(each) for each in atom.arguments]
         if atom.kind == "//":
-            above, below = atom.arguments
-            return self._dim(above, place) // max(1, self._dim(below, place))
-        return max(
-            1, max((self._dim(each, place) for each in atom.arguments), default=1)
-        )
-
-    def _dim(self, size: Dim, place: int) -> int:
-        if size.constant is not None:
-            return size.constant
-        return sum(c * self._monomial(m)[place] for m, c in size.terms)
+            above, below = arguments
+            return [a // max(1, b) for a, b in zip(above, below, strict=True)]
+        ones = [1] * self._count
+        return [max(each) for each in zip(ones, *arguments, strict=True)]
 
     # ---- proofs ----
 
@@ -220,6 +229,17 @@ def _members(numbers: int) -> Iterator[int]:
         lowest = numbers & -numbers
         yield lowest.bit_length() - 1
         numbers ^= lowest
+
+
+@cache
+def _sizes_of(number: int, count: int) -> Sequence[int]:
+    """The sizes of the symbol with a number in so many trials."""
+    pairs = [
+        TRIED[(place + place // len(TRIED) * number) % len(TRIED)]
+        for place in range(FIRST)
+    ]
+    places = range(FIRST, count)
+    return [*pairs, *(COMBINED[_mixed(number, at) % len(COMBINED)] for at in places)]
 
 
 def _mixed(number: int, place: int) -> int:
