@@ -15,6 +15,7 @@ from nnspec.ir.dims import Dim, Size
 from nnspec.ir.graph import Program
 
 if TYPE_CHECKING:
+    from nnspec.analysis.memory.bodies import Bodies
     from nnspec.analysis.memory.calls import Calls
     from nnspec.analysis.memory.optimizing import Ends as Pair
     from nnspec.analysis.memory.policy import Modes
@@ -39,12 +40,20 @@ class Analysis:
         self._totals: dict[str, Totals] = {}
         self._figures: dict[str, Measured] = {}
         self._made: dict[object, Any] = {}
+        # What does not hang on which sizes are 1: analyses at other such sizes have it, too.
+        self._common: dict[object, Any] = {}
 
     def once(self, key: object, make: Callable[[], Made]) -> Made:
         """What several figures are read from, made when the first one asks."""
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
+
+    def common(self, key: object, make: Callable[[], Made]) -> Made:
+        """What does not hang on which sizes are 1, made when the first one asks."""
+        if key not in self._common:
+            self._common[key] = make()
+        return self._common[key]
 
     def of(self, program: Program) -> Analysis:
         """The same of another program."""
@@ -54,7 +63,19 @@ class Analysis:
         """The functions of the program, to be run on sizes alone."""
         from nnspec.analysis.memory.calls import Calls
 
-        return Calls(self.program, replace(modes, ones=self.ones), rolls=True)
+        how = replace(modes, ones=self.ones)
+        return Calls(self.program, how, bodies=self.bodies, rolls=True)
+
+    @property
+    def bodies(self) -> Bodies:
+        """The functions of the program, whatever their sizes."""
+        from nnspec.analysis.memory.bodies import Bodies
+
+        return self.common("bodies", lambda: Bodies(self.program))
+
+    def known(self, amount: Dim) -> Dim:
+        """An amount that hangs on no run, with what is known of its names put in."""
+        return amount
 
     def takes_turns(self, functions: Iterable[str]) -> None:
         """Notes that a figure takes two turns at least of the loops of some functions for granted."""
@@ -102,6 +123,7 @@ class Analysis:
             found.ones = ones
             # What adds up does not hang on how axes lie.
             found.uses, found._totals = self.uses, self._totals
+            found._common = self._common
             return found
 
         return self.once(("where", ones), make)

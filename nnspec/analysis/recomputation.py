@@ -80,8 +80,8 @@ class Recomputation:
     def _has_several_kernels(self, use: Use, node: Node, keeps: Keeps) -> bool:
         if node.op is None:
             return False
-        lowered = self._calls.lowered(self._uses.program.functions[use.key], node)
-        return keeps == "inside" or lowered.operations > 1
+        body = self._calls.bodies.of(self._uses.program.functions[use.key])
+        return keeps == "inside" or body.lowered(node).operations > 1
 
     def _keeps(self, use: Use, node: Node, own: Keeps) -> Keeps:
         """Of a call: its arguments, if it is computed again itself, else what the function keeps."""

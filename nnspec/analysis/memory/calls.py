@@ -8,9 +8,9 @@ for them all. A call adds what one run of the function came to: its peaks, what 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
+from nnspec.analysis.memory.bodies import Bodies
 from nnspec.analysis.memory.borders import (
     Tokens,
     backward_effect,
@@ -25,33 +25,30 @@ from nnspec.analysis.memory.borders import (
 )
 from nnspec.analysis.memory.frame import Frame
 from nnspec.analysis.memory.gradients import run_backward
-from nnspec.analysis.memory.lowered import Lowered, lower
 from nnspec.analysis.memory.machine import Leaf, Machine, Record, Storage, Tensor
 from nnspec.analysis.memory.operations.layer import Stack
 from nnspec.analysis.memory.policy import Modes
 from nnspec.analysis.memory.rolling import Rolling, Turns, Unlike
+from nnspec.analysis.memory.shared import Done
 from nnspec.analysis.memory.situations import BackwardEffect, Behind, Context, Effect
-from nnspec.analysis.memory.turns import RUN, turns_alike
+from nnspec.analysis.memory.turns import RUN
 from nnspec.analysis.uses import Place
 from nnspec.ir.dims import ZERO, Dim, total
-from nnspec.ir.forks import forks_of, written_out
 from nnspec.ir.graph import (
-    Branch,
     Function,
-    Item,
     Loop,
     Node,
-    Path,
     Program,
-    Step,
 )
 from nnspec.ir.types import DType
-from nnspec.pycode.expressions import Expr
-from nnspec.pycode.inlining import call_of, weight_of
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
     from nnspec.analysis.generic.memory.changing import Changing, Course
+
+
+_Situation = TypeVar("_Situation", Context, Behind)
+_Effect = TypeVar("_Effect", Effect, BackwardEffect)
 
 
 @dataclass(frozen=True)
@@ -75,9 +72,12 @@ class Calls:
         stacks: Mapping[str, Mapping[int, Dim]] | None = None,
         courses: Mapping[str, Mapping[Loop, Course]] | None = None,
         *,
+        bodies: Bodies | None = None,
         rolls: bool = False,
     ) -> None:
         self.program = program
+        # What all runs of the program share.
+        self.bodies = bodies or Bodies(program)
         self.modes = modes
         # Whether loops of many turns that are alike are rolled besides.
         self.rolls = rolls
@@ -88,51 +88,24 @@ class Calls:
         # The same of nodes that are stacks of layers: what they stand for, and at least must.
         self._stacks = stacks or {}
         self.fewest: dict[Dim, int] = {}
-        self._lowered: dict[tuple[str, int], Lowered] = {}
-        self._written_out: dict[str, frozenset[Loop]] = {}
-        self._contexts: dict[Context, Context] = {}
-        self._effects: dict[Context, Effect] = {}
-        self._behind: dict[Behind, BackwardEffect] = {}
+        self._shared = self.bodies.shared(modes, rolls=rolls)
+        # What was done in each situation, forward and backward.
+        self._done: dict[Context | Behind, Done] = {}
 
     def machine(self, *, recording: bool, place: Place = ()) -> Machine:
         """A machine in the modes that are assumed, for the function that is called at a place."""
         return self.modes.machine(recording=recording, place=place)
 
-    def lowered(self, function: Function, node: Node) -> Lowered:
-        """What a node becomes in PyTorch."""
-        key = (function.key, node.id)
-        if key not in self._lowered:
-            assert node.op is not None
-            self._lowered[key] = lower(
-                node.op,
-                function.node_types(node),
-                function.results(node),
-                node.terms,
-            )
-        return self._lowered[key]
-
-    def written(self, function: Function, node: Node) -> tuple[Expr, ...]:
-        """What the results of a node are written as, before its inputs are put in."""
-        if node.callee is not None:
-            return (call_of(node, recomputes=self.program.recomputes(node)),)
-        if node.weight is not None:
-            return (weight_of(node),)
-        return self.lowered(function, node).results
-
-    def written_out(self, function: Function) -> frozenset[Loop]:
-        """The loops of which the emitted program has the turns one after another."""
-        if function.key not in self._written_out:
-            self._written_out[function.key] = written_out(function)
-        return self._written_out[function.key]
-
-    @cached_property
-    def forks(self) -> set[Branch]:
-        """The branches that are an `if` in the emitted program."""
-        return forks_of(self.program, self.written_out)
-
     def turn_by_turn(self) -> Calls:
         """The same, but loops are rolled only where this was said."""
-        return Calls(self.program, self.modes, self._turns, self._stacks, self._courses)
+        return Calls(
+            self.program,
+            self.modes,
+            self._turns,
+            self._stacks,
+            self._courses,
+            bodies=self.bodies,
+        )
 
     def changing(
         self, machine: Machine, function: Function, loop: Loop
@@ -142,18 +115,22 @@ class Calls:
         return None if course is None else course.run(loop, machine, self._need)
 
     def rolling(
-        self, machine: Machine, function: Function, loop: Loop, mattering: set[int]
+        self,
+        machine: Machine,
+        function: Function,
+        loop: Loop,
+        mattering: frozenset[int],
     ) -> Rolling | None:
         """A loop that stands for more turns than are run; `mattering` are the values that gradients may come from."""
         turns = self._turns.get(function.key, {}).get(loop)
         ran = len(loop.iterations)
         if turns is None and self.rolls and machine.ledger is None:
-            turns = turns_alike(function, loop, mattering)
+            turns = self.bodies.of(function).turns_alike(loop, mattering)
             ran = turns.first + RUN + turns.last if turns is not None else ran
         if turns is None:
             return None
         begin, end = turns.first, turns.first + turns.period
-        used = [_instances(function, turn.body) for turn in loop.iterations[:ran]]
+        used = self.bodies.of(function).instances(loop)[:ran]
         others = {path for each in (*used[:begin], *used[end:]) for path in each}
         shared = any(not each.isdisjoint(others) for each in used[begin:end])
         return Rolling(turns, machine, ran, shared=shared, note=self._need)
@@ -172,10 +149,43 @@ class Calls:
     def kept(self) -> dict[str, set[Dim]]:
         """What calls of each function, by its key, were found to keep inside."""
         found: dict[str, set[Dim]] = {}
-        for context, effect in self._effects.items():
-            if context.recording:
-                found.setdefault(context.function, set()).add(effect.kept)
+        for situation, done in self._done.items():
+            if isinstance(situation, Context) and situation.recording:
+                effect = cast("Effect", done.effect)
+                found.setdefault(situation.function, set()).add(effect.kept)
         return found
+
+    def _once(
+        self, situation: _Situation, run: Callable[[_Situation], _Effect]
+    ) -> _Effect:
+        """What is done in a situation, by this run or another one, with all that it takes for granted."""
+        ones = self.modes.known
+        done = self._done.get(situation) or self._shared.find(situation, ones.names)
+        if done is None:
+            done = self._first(situation, run)
+            self._shared.add(situation, done)
+        self._done[situation] = done
+        # Whoever runs around it takes as much for granted.
+        ones.met |= done.met
+        for count, least in done.least.items():
+            self._need(count, least)
+        for count, least in done.fewest.items():
+            self._need_layers(count, least)
+        return cast("_Effect", done.effect)
+
+    def _first(
+        self, situation: _Situation, run: Callable[[_Situation], _Effect]
+    ) -> Done:
+        """What is done in a situation, found by running it."""
+        ones = self.modes.known
+        outer = self.least, self.fewest, ones.met
+        self.least, self.fewest, ones.met = {}, {}, set()
+        try:
+            effect = run(situation)
+            met = frozenset(ones.met)
+            return Done(effect, self.least, self.fewest, met, met & ones.names)
+        finally:
+            self.least, self.fewest, ones.met = outer
 
     # ---- forward ----
 
@@ -194,8 +204,7 @@ class Calls:
         context, storages = context_of(
             node.callee, frozen, machine, given, used, _place_of(machine, node)
         )
-        # One object for equal ones: tables then find it without comparing.
-        context = self._contexts.setdefault(context, context)
+        context = self._shared.contexts.setdefault(context, context)
         effect = self.effect(context)
         again = machine.recording and self.program.recomputes(node)
         called = _Called(node, context, effect, again)
@@ -269,11 +278,12 @@ class Calls:
 
     def effect(self, context: Context) -> Effect:
         """What a call in a situation does."""
-        if context not in self._effects:
-            machine = self.machine(recording=context.recording, place=context.place)
-            results, given = self._forward(machine, context)
-            self._effects[context] = effect_of(machine, context, results, given)
-        return self._effects[context]
+        return self._once(context, self._run)
+
+    def _run(self, context: Context) -> Effect:
+        machine = self.machine(recording=context.recording, place=context.place)
+        results, given = self._forward(machine, context)
+        return effect_of(machine, context, results, given)
 
     def _forward(
         self, machine: Machine, context: Context
@@ -358,9 +368,7 @@ class Calls:
 
     def behind(self, situation: Behind) -> BackwardEffect:
         """What the backward pass of a call in a situation does."""
-        if situation not in self._behind:
-            self._behind[situation] = self._run_behind(situation)
-        return self._behind[situation]
+        return self._once(situation, self._run_behind)
 
     def _run_behind(self, situation: Behind) -> BackwardEffect:
         context = situation.context
@@ -391,21 +399,6 @@ class Calls:
         handed.clear()
         run_backward(machine, roots)
         return backward_effect(machine, context, leaves)
-
-
-def _instances(function: Function, items: Sequence[Item]) -> set[Path]:
-    """The instances that statements use."""
-    found: set[Path] = set()
-    for item in items:
-        if isinstance(item, Step):
-            node = function.nodes[item.node]
-            found.update([node.path] if node.owns else [])
-        elif isinstance(item, Branch):
-            found |= _instances(function, item.body)
-        elif isinstance(item, Loop):
-            for turn in item.iterations:
-                found |= _instances(function, turn.body)
-    return found
 
 
 def _place_of(machine: Machine, node: Node) -> Place:

@@ -19,7 +19,7 @@ from nnspec.analysis.memory.layout import contiguous
 from nnspec.analysis.memory.lowered import Evaluation, NoRule
 from nnspec.analysis.memory.machine import Leaf, Machine, Storage, Tensor, needs
 from nnspec.analysis.memory.rolling import Found, Rolling, layout_of, source_of
-from nnspec.analysis.memory.variables import Expression, Plan, Variables
+from nnspec.analysis.memory.variables import Expression, Variables
 from nnspec.diagnostics import SpecError
 from nnspec.ir.graph import (
     Binding,
@@ -34,20 +34,17 @@ from nnspec.ir.graph import (
     nodes_in,
     values_of,
 )
-from nnspec.ir.types import DType, TensorType
-from nnspec.pycode.expressions import Expr, Module
+from nnspec.ir.types import TensorType
+from nnspec.pycode.expressions import Module
 from nnspec.pycode.inlining import (
     VARIABLE,
     Extent,
-    extent,
-    inputs_read,
-    is_too_long,
-    times_read,
 )
 
 if TYPE_CHECKING:
     from nnspec.analysis.generic.memory.changing import Changing
     from nnspec.analysis.generic.memory.laid import Laid
+    from nnspec.analysis.memory.bodies import Written
     from nnspec.analysis.memory.calls import Calls
 
 
@@ -66,12 +63,10 @@ class Frame:
         self.machine = machine
         self.function = function
         self.frozen = frozen
-        # Instances whose weights are not trained, whoever reads them.
-        self.fixed = calls.program.frozen_paths(function)
-        self.outputs = values_of(function.outputs)
-        self.left_out = calls.program.left_out.get(function.key, frozenset[int]())
-        self.plan = Plan(function, self.left_out)
-        self.mattering = _mattering(function, self.outputs, used)
+        self.body = body = calls.bodies.of(function)
+        self.left_out = body.left_out
+        self.plan = body.plan
+        self.mattering = body.mattering(used)
         self.variables = Variables(function, self.plan)
         self.left = self.variables.left
         self.tensors: dict[int, Tensor] = {}
@@ -93,7 +88,7 @@ class Frame:
             if isinstance(port.values, int):
                 self.variables.hold(port.name, port.values)
         self._items(self.function.structure)
-        results = [self._returned(value) for value in self.outputs]
+        results = [self._returned(value) for value in self.body.outputs]
         left = [each for loop in self.machine.changing for each in loop.released(self)]
         self.tensors.clear()
         for storage, more in left:
@@ -114,7 +109,7 @@ class Frame:
                     else:
                         self.variables.aliases[value] = name
                 case Branch(body=body):
-                    forks = item in self.calls.forks
+                    forks = item in self.calls.bodies.forks
                     if forks:
                         self._settle_all()
                     self._items(body)
@@ -128,7 +123,7 @@ class Frame:
     def _loop(self, loop: Loop) -> None:
         changing = self.calls.changing(self.machine, self.function, loop)
         rolling = self.calls.rolling(self.machine, self.function, loop, self.mattering)
-        if rolling is None and loop in self.calls.written_out(self.function):
+        if rolling is None and loop in self.body.written_out:
             self._one_by_one(loop, changing, lambda turn: self._items(turn.body))
             return
         self._settle_all()
@@ -170,10 +165,7 @@ class Frame:
 
     def _read_from_outside(self, loop: Loop) -> set[int]:
         """The values of outside that turns read, besides those that the first one is handed."""
-        numbers = (n for turn in loop.iterations for n in nodes_in(turn.body))
-        read = {v for n in numbers for v in self.function.nodes[n].values()}
-        initial = {values[0] for values in loop.carried.values()}
-        return {value for value in read - initial if value in self.tensors}
+        return {value for value in self.tensors if value in self.body.read_in(loop)}
 
     def _roll(self, loop: Loop, rolling: Rolling) -> None:
         """Some of the turns of a loop, which stand for all."""
@@ -191,11 +183,9 @@ class Frame:
     def _skip(self, loop: Loop, turns: range) -> None:
         """Turns that are not run: what they were to read and to carry is what the last turn left."""
         start, stop = turns.start, turns.stop
-        for turn in turns:
-            for number in nodes_in(loop.iterations[turn].body):
-                for value in self.function.nodes[number].values():
-                    if value in self.left:
-                        self.left[value] -= 1
+        for value in self.body.read_in_turns(loop, turns):
+            if value in self.left:
+                self.left[value] -= 1
         carried = loop.carried.items()
         # Of what nothing reads behind the loop there is no value.
         left = [
@@ -241,12 +231,11 @@ class Frame:
 
     def _expression(self, node: Node) -> Expression:
         """A node with what it reads: variables, and expressions that go into it."""
-        results, label = self.calls.written(self.function, node), str(node.path[0])
+        written = self.body.written(node)
         for place, value in enumerate(node.values()):
             known = self.pending.get(value)
             if known is not None and (
-                times_read(results, place) > 1
-                or is_too_long(known.extent, results, label)
+                place in written.several or not written.fits(known.extent)
             ):
                 self._settle(value)
         operands: list[Extent] = []
@@ -256,18 +245,18 @@ class Frame:
                 self._assign_pending(name, value)
             known = self.pending.get(value)
             operands.append(VARIABLE if known is None else known.extent)
-        reads = self._reads(node, results)
+        reads = self._reads(node, written)
         for value in node.values():
             if value in self.pending:
                 self.inside[value] = self.pending.pop(value).node
             elif value in self.left:
                 self.left[value] -= 1
-        return Expression(node, extent(results, label, operands), reads)
+        return Expression(node, written.extent(tuple(operands)), reads)
 
-    def _reads(self, node: Node, results: Sequence[Expr]) -> tuple[int, ...]:
+    def _reads(self, node: Node, written: Written) -> tuple[int, ...]:
         """The values in variables that an expression reads, from left to right."""
         given, found = list(node.values()), list[int]()
-        for place in inputs_read(results):
+        for place in written.inputs:
             known = self.pending.get(given[place])
             found += [given[place]] if known is None else known.reads
         return tuple(found)
@@ -297,12 +286,12 @@ class Frame:
 
     def _returns_next(self, value: int) -> bool:
         """Whether an expression is all that the function gives back."""
-        last = not self.variables.in_loop and (value,) == tuple(self.outputs)
+        last = not self.variables.in_loop and (value,) == self.body.outputs
         return last and self.plan.uses.get(value) == 1
 
     def _is_own_parameter(self, node: Node) -> bool:
         """Whether a value is an attribute of the module, which needs no variable."""
-        (result, *_) = self.calls.written(self.function, node)
+        (result, *_) = self.body.written(node).results
         return isinstance(result, Module) and len(node.path) == 1
 
     def _settle(self, value: int) -> None:
@@ -395,9 +384,8 @@ class Frame:
         self.machine.made_by(node.id)
         frozen = self._is_frozen(node)
         weights = {
-            name: self._weight(node, name, TensorType(each.shape, DType.FLOAT))
-            for name, each in self.function.node_weights(node).items()
-            if each.trainable
+            name: self._weight(node, name, kind)
+            for name, kind in self.body.weights(node).items()
         }
         results = self.function.results(node)
         self.machine.expected = tuple(map(self.machine.sized, results))
@@ -405,7 +393,7 @@ class Frame:
         evaluation = Evaluation(
             self.machine,
             node.op.op_name(),
-            self.calls.lowered(self.function, node),
+            self.body.lowered(node),
             given,
             weights,
             self.machine.training,
@@ -427,25 +415,15 @@ class Frame:
         return self.frozen or node.marks.frozen
 
     def _weight(self, node: Node, name: str, kind: TensorType) -> Tensor:
+        kind = self.machine.sized(kind)
         strides = contiguous(kind.shape)
         size = self.machine.bytes(kind.shape, kind.dtype)
         storage = Storage(self.machine, size, state=True)
         tensor = Tensor(storage, kind.shape, strides, kind.dtype)
-        frozen = self._is_frozen(node) or node.path in self.fixed
+        frozen = self._is_frozen(node) or node.path in self.body.fixed
         if self.machine.recording and not frozen:
             key = (node.path, name)
             if key not in self.leaves:
                 self.leaves[key] = Leaf(key, True, kind.shape, strides)
             tensor.source = self.leaves[key]
         return tensor
-
-
-def _mattering(
-    function: Function, outputs: Sequence[int], used: tuple[bool, ...]
-) -> set[int]:
-    """The values that the results that matter are computed from."""
-    found = {value for value, each in zip(outputs, used, strict=True) if each}
-    for node in reversed(function.nodes):
-        if not found.isdisjoint(node.outputs):
-            found.update(node.values())
-    return found

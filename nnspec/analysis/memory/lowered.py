@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 from nnspec.analysis.memory.machine import Machine, Tensor
 from nnspec.analysis.memory.operations import OPERATIONS
 from nnspec.analysis.memory.operations.layer import Layer, Stack
 from nnspec.analysis.memory.operations.layers import LAYERS
 from nnspec.analysis.memory.operations.recurrent import RECURRENT
-from nnspec.ir.dims import Dim
 from nnspec.ir.signs import ARITHMETIC
 from nnspec.ir.terms import Term
 from nnspec.ir.types import DType, TensorType
@@ -180,9 +179,9 @@ class Evaluation:
             case tree.Literal(value=value):
                 return value
             case tree.Size(dim=dim):
-                return self._known(dim)
+                return self.machine.ones.value(dim)
             case tree.Constant(traced=traced):
-                return self._known(traced.value)
+                return self.machine.ones.value(traced.value)
             case tree.Default(value=value):
                 return self.value(value)
             case tree.Display(kind=kind, items=items):
@@ -221,22 +220,6 @@ class Evaluation:
                 return name
             case _:
                 raise NoRule(self.operator, type(expression).__name__)
-
-    def _known(self, value: Any) -> Any:
-        """A constant with what is known to be 1 put in."""
-        ones = self.machine.ones
-        if not ones:
-            return value
-        match value:
-            case Dim():
-                return value.at(ones)
-            case list():
-                return [self._known(each) for each in cast("list[Any]", value)]
-            case tuple():
-                items = cast("tuple[Any, ...]", value)
-                return tuple(self._known(each) for each in items)
-            case _:
-                return value
 
     # ---- calls ----
 

@@ -9,10 +9,11 @@ operations themselves, and what lives when follows by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from nnspec.analysis.memory.known import Ones
 from nnspec.analysis.memory.layout import (
     Sizes,
     contiguous,
@@ -23,7 +24,7 @@ from nnspec.analysis.memory.layout import (
 from nnspec.analysis.memory.ledger import Ledger, Owned, Owner, Pass
 from nnspec.analysis.memory.peaks import Peaks
 from nnspec.analysis.memory.rolling import Rolling
-from nnspec.ir.dims import ZERO, Dim, Size, total
+from nnspec.ir.dims import ZERO, Dim, total
 from nnspec.ir.types import DType, TensorType
 from nnspec.records import dataclass
 
@@ -183,8 +184,8 @@ class Machine:
     """What lives (in bytes, relative to the beginning), the most that lived, and the gradients of parameters.
 
     `element` gives the bytes of an element type. `training` is the mode of the modules; with `recording`
-    off no graph is built (`torch.no_grad`). With a `ledger` amounts know whose they are. `ones` are symbols that
-    are known to be 1.
+    off no graph is built (`torch.no_grad`). With a `ledger` amounts know whose they are. `ones` puts in which symbols are
+    known to be 1.
     """
 
     element: Element
@@ -195,7 +196,7 @@ class Machine:
     onednn: bool = True
     drops: bool = True
     mask: DType = DType.FLOAT
-    ones: Mapping[str, Size] = field(default_factory=dict[str, Size])
+    ones: Ones = field(default_factory=lambda: Ones(()))
     ledger: Ledger | None = None
     expected: tuple[TensorType, ...] = ()
     # Whether a list is put together that loops grew, and the loops of which one turn stands for
@@ -296,9 +297,7 @@ class Machine:
 
     def sized(self, kind: TensorType) -> TensorType:
         """A type with what is known to be 1 put in."""
-        if not self.ones:
-            return kind
-        return kind.with_shape(*(size.at(self.ones) for size in kind.shape))
+        return self.ones.type(kind)
 
     def empty(self, shape: Sizes, dtype: DType, strides: Sizes | None = None) -> Tensor:
         """A new tensor, contiguous unless strides without gaps are given."""

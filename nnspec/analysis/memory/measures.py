@@ -217,7 +217,7 @@ def train_peak(analysis: Analysis) -> Dim:
 
 def base(analysis: Analysis) -> Dim:
     """Weights, buffers and inputs, which live all the time."""
-    return analysis.figure("weight_bytes") + input_bytes(analysis)
+    return analysis.figure("weight_bytes") + analysis.known(input_bytes(analysis))
 
 
 def input_bytes(analysis: Analysis) -> Dim:

@@ -27,16 +27,16 @@ def steps(analysis: Analysis) -> list[Dim]:
     """What the optimizer has made while it changes a weight; of the largest, if that depends on sizes."""
     width = state_width(analysis.setting.policy)
     optimizer = OPTIMIZERS[analysis.setting.optimizer]
-    order = _Order(analysis)
-    order.ends(analysis.uses.main)
+    order = analysis.common("order of weights", lambda: _Order(analysis))
 
     def after(pairs: Iterable[Ends]) -> dict[Dim, None]:
         made = (
             optimizer.left(b, w, width) + optimizer.step(w, width) for b, w in pairs
         )
-        return dict.fromkeys(made)
+        return dict.fromkeys(map(analysis.known, made))
 
-    alone = dict.fromkeys(optimizer.step(each, width) for each in order.weights)
+    single = (optimizer.step(each, width) for each in order.weights)
+    alone = dict.fromkeys(map(analysis.known, single))
     found = reduced({ZERO: None} | alone | after(order.pairs))
     across, listed = analysis.between_turns(order.across, order.listed)
     whole = reduced(dict.fromkeys(found) | after(across))
@@ -67,6 +67,7 @@ class _Order:
         self.listed: dict[Ends, None] = {}
         # The functions of these loops.
         self.looping: set[str] = set()
+        self.ends(analysis.uses.main)
 
     def ends(self, use: Use) -> Ends | None:
         """Those of a function's module; None if it has no weights."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import field
+from functools import cached_property
 
+from nnspec.analysis.memory.known import Ones
 from nnspec.analysis.memory.ledger import Ledger
 from nnspec.analysis.memory.machine import Machine
 from nnspec.analysis.memory.peaks import Peaks, Unwatched
@@ -37,6 +39,24 @@ class Modes:
         """The bytes of an element."""
         return self.width if dtype is DType.FLOAT else dtype.bytes
 
+    @cached_property
+    def known(self) -> Ones:
+        """The symbols that are 1, as they are put in."""
+        return Ones(self.ones)
+
+    @property
+    def but_ones(self) -> Hashable:
+        """What the modes are besides."""
+        return (
+            self.width,
+            self.training,
+            self.fused,
+            self.drops,
+            self.onednn,
+            self.mask,
+            self.watched,
+        )
+
     def machine(self, *, recording: bool, place: Place = ()) -> Machine:
         """A machine that runs so, for the function that is called at a place."""
         return Machine(
@@ -48,6 +68,6 @@ class Modes:
             onednn=self.onednn,
             drops=self.drops,
             mask=self.mask,
-            ones=dict.fromkeys(self.ones, 1),
+            ones=self.known,
             ledger=Ledger.of(place, self.sizes) if self.owners else None,
         )

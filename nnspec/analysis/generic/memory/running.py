@@ -105,6 +105,8 @@ class Running(Analysis):
         # The same with numbers for some more names, and 1 in the place of some in sizes.
         self._again = again
         self._with_ones: dict[Names, Running] = {}
+        # The names in sizes that are 1, besides those that are free.
+        self._numbers: dict[str, int] = {}
         self._tried: dict[tuple[tuple[str, int], ...], Running] = {}
         # What was run for the figure that is being found, and for what it shares with others.
         self._ran: list[Counted] = []
@@ -122,7 +124,11 @@ class Running(Analysis):
                 found = figure.whole(self)
             assert isinstance(found, Dim)
             return found
-        return self._quotients.multiplied(self._additive(name))
+        return self.known(self._quotients.multiplied(self._additive(name)))
+
+    def known(self, amount: Dim) -> Dim:
+        """An amount that hangs on no run, with the names put in that are 1."""
+        return amount.at(self._numbers)
 
     def once(self, key: object, make: Callable[[], Made]) -> Made:
         """What several figures are read from; each of them takes for granted what it does."""
@@ -139,7 +145,12 @@ class Running(Analysis):
         symbolic = self._symbolic
         modes = replace(modes, ones=self.ones)
         made = Calls(
-            self.program, modes, symbolic.turns, symbolic.stacks, symbolic.courses
+            self.program,
+            modes,
+            symbolic.turns,
+            symbolic.stacks,
+            symbolic.courses,
+            bodies=self.bodies,
         )
         self._ran.append(made)
         return made
@@ -390,7 +401,7 @@ class Running(Analysis):
 
     def _agrees_with(self, ones: Names, figure: Figure, found: Dim) -> bool:
         """Whether the program gives what the figure is where some names are 1."""
-        other = self._with_ones.get(ones) or self._again({}, ones)
+        other = self._with_ones.get(ones) or self._at_ones(ones)
         self._with_ones[ones] = other
         try:
             alone = other._found(figure)
@@ -402,6 +413,25 @@ class Running(Analysis):
                 return False
         alone, found = (each.at(dict.fromkeys(ones, 1)) for each in (alone, found))
         return are_equal(alone, found, self._lows({}))
+
+    def _at_ones(self, ones: Names) -> Running:
+        """The same where some names are 1: the same program, unless these say how often something is done in it."""
+        if any(self._courses()) or not ones.isdisjoint(self._counting()):
+            return self._again({}, ones)
+        other = copy(self)
+        Analysis.__init__(other, self.program, self.setting)
+        other.uses, other._common = self.uses, self._common
+        other.ones = (*self.ones, *sorted(ones))
+        other._numbers = dict.fromkeys(ones - {*self.program.symbols}, 1)
+        other._ran, other._ran_for = [], {}
+        return other
+
+    def _counting(self) -> set[str]:
+        """The names that say how many turns loops have, or how many layers stacks."""
+        symbolic = self._symbolic
+        turns = (each.count for own in symbolic.turns.values() for each in own.values())
+        layers = (each for own in symbolic.stacks.values() for each in own.values())
+        return {name for count in (*turns, *layers) for name in count.symbols()}
 
     def _said_of(self, condition: Condition) -> Condition:
         """A condition in the constants of the model, in each of the turns that it speaks of."""
