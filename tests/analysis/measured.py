@@ -106,7 +106,8 @@ def saved_bytes(
     kept: weakref.WeakSet[_Kept] = weakref.WeakSet()
 
     def pack(tensor: Tensor) -> _Kept:
-        made = _Kept(tensor)
+        # Without its history: a result that its own operation keeps would else hold itself.
+        made = _Kept(tensor.detach())
         kept.add(made)
         return made
 

@@ -131,3 +131,29 @@ def test_formulas_leave_out_the_last_turn() -> None:
         for figure in COMPUTED:
             found = forms.at(figure, {"depth": depth, "width": 4})
             assert found.at(SIZES) == other.measured(figure).at(SIZES), (figure, depth)
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("seed", [*range(3, 110, 9), 20, 65, 88])
+def test_memory_of_random_programs(seed: int) -> None:
+    """Results of blocks that nothing reads live as long as their variables, with what their operations keep."""
+    from torch._subclasses import FakeTensorMode
+
+    from tests.analysis import measured
+    from tests.analysis.counted import inputs_of
+
+    for model in random_models(seed):
+        sizes = {symbol: 3 for symbol in model.program.symbols}
+        with FakeTensorMode():
+            built, inputs = measured.built(model), inputs_of(model, sizes)
+            inference = measured.inference_peak(built, inputs)
+            training = measured.training(built, inputs)
+        analysis = Analysis(model.program)
+        truth = {
+            "saved_bytes": training.saved,
+            "inference_peak": inference,
+            "backward_peak": training.backward_peak,
+            "train_peak": training.train_peak,
+        }
+        ours = {name: int(analysis.at(name, sizes).value) for name in truth}
+        assert ours == truth

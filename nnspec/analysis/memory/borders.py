@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 
 from nnspec.analysis.memory.groups import Groups
@@ -27,7 +27,7 @@ from nnspec.analysis.memory.situations import (
     Result,
 )
 from nnspec.analysis.uses import Place
-from nnspec.ir.dims import Dim, total
+from nnspec.ir.dims import ZERO, Dim, total
 
 
 def unrecorded(context: Context) -> Context:
@@ -118,7 +118,14 @@ def effect_of(
         total(each.size for each in inner) + besides(machine, records),
         tuple(sorted(each.outside for each in kept if each.outside is not None)),
         tuple(place for place, each in enumerate(fresh) if each in kept),
+        ZERO if all(context.used) else _unread(results, {*kept, *fresh}),
     )
+
+
+def _unread(results: Sequence[Tensor], known: Set[Storage]) -> Dim:
+    """What is kept for results that nothing reads, besides what is known; of loops what the turns keep that were run."""
+    kept = kept_storages(reached([each.source for each in results]))
+    return total(e.size for e in kept if e.outside is None and e not in known)
 
 
 def _result(result: Tensor, given: Sequence[Tensor], fresh: Groups) -> Result:

@@ -230,6 +230,9 @@ class Calls:
         if machine.recording:
             kept = storages if again else effect.kept_of(storages, fresh)
             self._record(machine, called, given, kept, results, needed)
+            if effect.unread and not again:
+                unread = next(r for r, u in zip(results, used, strict=True) if not u)
+                unread.storage.besides = Storage(machine, effect.unread)
         return results
 
     def _record(

@@ -72,7 +72,8 @@ class Result:
 class Effect:
     """What a call does: `sizes` of the new storages of its results, `kept` bytes inside besides.
 
-    `kept_groups` and `kept_fresh` number the storages of arguments and results that are kept inside.
+    `kept_groups` and `kept_fresh` number the storages of arguments and results that are kept inside; `unread` is
+    kept for results that nothing reads, for as long as these live.
     `again` are the peaks of computing it once more, as far as the last operation that keeps something (None if
     that is not known), where loops have as many `turns` at least.
     """
@@ -85,6 +86,7 @@ class Effect:
     kept: Dim
     kept_groups: tuple[int, ...]
     kept_fresh: tuple[int, ...]
+    unread: Dim
 
     def kept_of(self, groups: Numbered, fresh: Numbered) -> list[Storage]:
         """The storages that are kept, of those of arguments and the new ones of results."""
