@@ -6,7 +6,8 @@ place there is computed everywhere if its result is needed anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from itertools import chain
 
 from nnspec.ir.forks import Place, block_of, placed, written_out
 from nnspec.ir.graph import Function, Loop, Node, Program, Step, nodes_in, values_of
@@ -55,34 +56,55 @@ class _Function:
                 places.add(self.places[node.id])
                 self.needed.update((*node.outputs, *node.values()))
         for loop in self.loops:
-            for name, history in loop.carried.items():
-                if self._is_carried(loop, name):
-                    self.needed.update(history)
+            for name in self._carried(loop):
+                self.needed.update(loop.carried[name])
 
     def _is_computed(self, node: Node, places: set[Place]) -> bool:
         needed = not self.needed.isdisjoint(node.outputs)
         return needed or self.places.get(node.id) in places
 
-    def _is_carried(self, loop: Loop, name: str) -> bool:
-        """Whether anything that is needed reads what a loop carries, in any turn or behind it."""
-        *befores, last = loop.carried[name]
-        turns = [list(nodes_in(turn.body)) for turn in loop.iterations]
-        made = any(
-            last in self.function.nodes[n].outputs for turn in turns for n in turn
-        )
-        return (made and last in self.needed) or any(
-            before in self._reads(turn)
-            for before, turn in zip(befores, turns, strict=True)
-        )
+    def _carried(self, loop: Loop) -> Iterator[str]:
+        """The names by which anything that is needed reads what a loop carries, in its turns or behind it.
 
-    def _reads(self, numbers: Sequence[int]) -> set[int]:
-        nodes = (self.function.nodes[number] for number in numbers)
-        return {
-            value
-            for node in nodes
-            if not self.needed.isdisjoint(node.outputs)
-            for value in node.values()
-        }
+        Of several names for the same values, what stands at one place reads the last.
+        """
+        turns = [list(nodes_in(turn.body)) for turn in loop.iterations]
+        for values in self._read_in(turns).values():
+            names = {
+                tuple(history[turn] for turn in values): name
+                for name, history in loop.carried.items()
+                if all(history[turn] in read for turn, read in values.items())
+            }
+            yield from names.values()
+        behind = self._read_behind(set(chain.from_iterable(turns)))
+        lasts = {history[-1]: name for name, history in loop.carried.items()}
+        yield from (name for last, name in lasts.items() if last in behind)
+
+    def _read_in(
+        self, turns: Sequence[Sequence[int]]
+    ) -> dict[Place, dict[int, set[int]]]:
+        """What is read at each place in turns of a loop, by the turn."""
+        found: dict[Place, dict[int, set[int]]] = {}
+        for turn, numbers in enumerate(turns):
+            for node in self._computed(numbers):
+                by_turn = found.setdefault(self.places[node.id], {})
+                by_turn.setdefault(turn, set()).update(node.values())
+        return found
+
+    def _read_behind(self, inside: Set[int]) -> set[int]:
+        """What some nodes make and others read."""
+        others = (node.id for node in self.function.nodes if node.id not in inside)
+        read = (node.values() for node in self._computed(others))
+        made = (self.function.nodes[number].outputs for number in inside)
+        outside = {*values_of(self.function.outputs), *chain.from_iterable(read)}
+        return outside.intersection(chain.from_iterable(made))
+
+    def _computed(self, numbers: Iterable[int]) -> Iterator[Node]:
+        """Those of some nodes of which anything is needed."""
+        for number in numbers:
+            node = self.function.nodes[number]
+            if not self.needed.isdisjoint(node.outputs):
+                yield node
 
 
 def _compute(functions: Sequence[_Function]) -> None:

@@ -143,7 +143,7 @@ def test_memory_of_random_programs(seed: int) -> None:
     from tests.analysis.counted import inputs_of
 
     for model in random_models(seed):
-        sizes = {symbol: 3 for symbol in model.program.symbols}
+        sizes = dict.fromkeys(model.program.symbols, 3)
         with FakeTensorMode():
             built, inputs = measured.built(model), inputs_of(model, sizes)
             inference = measured.inference_peak(built, inputs)
