@@ -13,7 +13,7 @@ from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.cost import plain
 from nnspec.analysis.totals import Parts
 from nnspec.analysis.uses import Place, Site, Use
-from nnspec.ir.dims import Dim, Size
+from nnspec.ir.dims import ZERO, Dim, Size
 from nnspec.ir.graph import Function, Path, Program, dotted, values_of
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Layout
@@ -109,30 +109,34 @@ class _Summary:
         self.everything = everything
         self.totals = sums
         self._placed = any(each.placed for each in sums)
-        self._rows: dict[tuple[Use, Place], tuple[_Row, ...]] = {}
+        self._rows: dict[tuple[Use, Place, bool], tuple[_Row, ...]] = {}
 
-    def rows(self, use: Use, place: Place) -> tuple[_Row, ...]:
-        """The rows of a use that is called at a place, folded."""
-        key = (use, place)
+    def rows(self, use: Use, place: Place, *, is_run: bool = True) -> tuple[_Row, ...]:
+        """The rows of a use that is called at a place, folded; a call that programs leave out is not run."""
+        key = (use, place, is_run)
         if key not in self._rows:
             sites = self.analysis.uses.inside(use).sites
-            found = (self._row(site, place) for site in sites)
+            found = (self._row(site, place, is_run) for site in sites)
             rows = [row for row in found if row is not None]
             self._rows[key] = tuple(_folded(rows))
         return self._rows[key]
 
-    def _row(self, site: Site, place: Place) -> _Row | None:
+    def _row(self, site: Site, place: Place, is_run: bool) -> _Row | None:
         node = site.node
         if node.weight is not None:
             return None
-        figures = tuple(each.of_part(site, place) for each in self.totals)
+        figures = tuple(
+            each.of_part(site, place) if is_run or each.owned else ZERO
+            for each in self.totals
+        )
         output = tuple(_plain_type(kind) for kind in site.results)
         again = node.owns and not site.is_first
         shared = " (shared)" if again else ""
         if node.callee is not None:
             name = self.analysis.program.functions[node.callee].name
             inside = (*place, node.id) if self._placed else ()
-            children = () if again else self.rows(site.use, inside)
+            runs = is_run and not site.is_left_out
+            children = () if again else self.rows(site.use, inside, is_run=runs)
             return _Row(
                 node.path, name + shared, output, figures, children=children, site=site
             )

@@ -94,8 +94,9 @@ class Panels:
             for site in self._sites(card, use):
                 key = (site.use, (*place, site.node.id) if self._placed else ())
                 own = owning if site.is_first else 0
+                ran = 0 if site.is_left_out else count
                 before = called.get(key, (0, 0))
-                called[key] = (before[0] + count, before[1] + own)
+                called[key] = (before[0] + ran, before[1] + own)
         inside = ((u, p, n, m) for (u, p), (n, m) in called.items())
         return self._panel(card.inside, tuple(inside))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.summary import summary
 from tests.ir.models import spec
 from tests.targets.random_specs import random_models
 
@@ -121,6 +122,22 @@ def test_programs_have_no_statement_for_it() -> None:
     for label in ("wide", "one", "other"):
         assert f"self.{label} = " in constructor
         assert f"self.{label}" not in forward
+
+
+def test_parts_of_what_is_left_out_take_nothing_but_weights() -> None:
+    text = """
+block Two(x: [B, C, T]) { return x -> a: Conv(C, 3, padding=1) -> b: Conv(C, 1) }
+model M(width: int = 4) {
+  input x: [B, width, T]
+  unread = x -> Two
+  output y = x -> head: Conv(width, 1)
+}"""
+    tree = summary(spec(text).program, figures=("parameters", "flops"))
+    two, head = tree.children
+    for row in (two, *two.children):
+        assert row.figures["flops"] == 0
+        assert row.figures["parameters"] > 0
+    assert head.figures["flops"] == tree.figures["flops"]
 
 
 def test_formulas_leave_out_the_last_turn() -> None:
