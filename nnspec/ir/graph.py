@@ -5,7 +5,7 @@ distinct specialisation) and names its entry. A function's nodes stand in the or
 each applies an operator or calls another function. Values are numbers local to their function.
 
 Beside the nodes a function keeps its `structure`: the statements that made them, with conditions,
-loops and names, from which emitted code takes its shape. Nothing else reads it.
+loops and names, from which emitted code takes its shape, and figures what hangs on that.
 """
 
 from __future__ import annotations
