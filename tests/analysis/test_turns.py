@@ -125,7 +125,7 @@ block Stage(x: [B, C], count: int) {
 
 
 def stack(body: str, count: int = DEPTH) -> Program:
-    text = f"model M(N: int = {count}) {{\ninput x: [B, 8]\n{body}\noutput y = x\n}}"
+    text = f"model M(N: int = {count}) {{\ninput x: [B, 8]\n{body}\noutput last = x\n}}"
     return program(STACK + STAGE + text)
 
 
@@ -170,7 +170,8 @@ def test_turns_that_are_unlike_are_run_one_by_one(body: str) -> None:
 
 def test_what_is_left_but_not_kept_is_not_multiplied() -> None:
     found = stack(
-        "y = x\nfor _ in range(N) {\n  x = x -> a: Linear(8)\n  y = y -> b: Linear(8)\n}\n_ = y"
+        "y = x\nfor _ in range(N) {\n  x = x -> a: Linear(8)\n  y = y -> b: Linear(8)\n}\n"
+        "output best = argmax(y, dim=1)"  # through which no gradient comes
     )
     with pytest.raises(Unlike):
         amounts(found, rolls=True, training=True)
