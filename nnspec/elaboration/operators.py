@@ -9,7 +9,7 @@ from nnspec.diagnostics import Label
 from nnspec.elaboration import apply, complaints
 from nnspec.elaboration.frame import Frame
 from nnspec.elaboration.operands import Operands
-from nnspec.ir.dims import DimError
+from nnspec.ir.dims import Dim, DimError
 from nnspec.ir.graph import Argument
 from nnspec.ir.terms import Term
 from nnspec.ir.types import DType, TensorType
@@ -169,8 +169,14 @@ def _require_known(
                     " which is known only at run time",
                     site.span,
                     labels=complaints.origins(frame, op, inputs),
-                    hint="weights need constant sizes: write a number for this size of the input",
+                    hint=_constant(size),
                 )
+
+
+def _constant(size: Dim) -> str:
+    """What to do where a weight would have a size that is known only at run time."""
+    names = " and ".join(f"`{name}`" for name in sorted(size.symbols()))
+    return f"weights need constant sizes: write a number for {names}, or take a mean over what varies"
 
 
 def _settle(
