@@ -81,6 +81,21 @@ def has_constructs(items: Sequence[merged.Item]) -> bool:
     return any(step.constructs for step in steps_of(items))
 
 
+def constructed(items: Sequence[merged.Item]) -> bool:
+    """Whether the constructor makes or checks anything for these items."""
+    return has_constructs(items) or any(
+        isinstance(item, merged.Requirement) and not item.symbols
+        for item in walk(items)
+    )
+
+
+def checked_sizes(items: Sequence[merged.Item]) -> Iterator[merged.Requirement]:
+    """What is required of sizes that are known only at run time."""
+    for item in walk(items):
+        if isinstance(item, merged.Requirement) and item.symbols:
+            yield item
+
+
 def lists_are_flat(items: Sequence[merged.Item]) -> bool:
     """Whether every layer in loops lies in one list: no list inside a list is needed to find it."""
     return not any(_lies_in_both(step) for step in steps_of(items) if step.constructs)

@@ -17,14 +17,14 @@ from nnspec.ir.types import DType
 from nnspec.ops.element_types import FRAMEWORK_NAMES
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name, Namespace
-from nnspec.pycode.idioms import negated
 from nnspec.pycode.inlining import WIDEST
-from nnspec.pycode.statements import Assign, Function, If, Raise, Return, Statement
+from nnspec.pycode.statements import Assign, Function, If, Return, Statement
 from nnspec.targets.contents import (
     bound_names,
-    branches_of,
+    checked_sizes,
     names_in,
     steps_of,
+    walk,
     written_names,
 )
 from nnspec.targets.lowering import RunTimeSize
@@ -59,9 +59,7 @@ def is_functional(plan: ClassPlan) -> bool:
     """Whether a model can be written as a function of its inputs."""
     if not plan.is_entry or plan.is_called:
         return False
-    if any(
-        isinstance(item, merged.Requirement) and item.symbols for item in plan.items
-    ):
+    if any(checked_sizes(plan.items)):
         return False
     known = {p.symbol for p in plan.parameters if not p.is_size}
     loops = {name for item in plan.items for name in _loop_names(item)}
@@ -194,9 +192,12 @@ def _key(step: merged.Step, suffix: str) -> str:
 
 
 def _read_names(loop: merged.Loop) -> set[str]:
-    """The names that the results inside a loop speak of."""
+    """The names that the results and conditions inside a loop speak of."""
     found = {n for s in steps_of(loop.body) for r in s.results for n in names_in(r)}
-    return found | {n for b in branches_of(loop.body) for n in names_in(b.condition)}
+    for item in walk(loop.body):
+        if isinstance(item, merged.Branch | merged.Requirement):
+            found |= set(names_in(item.condition))
+    return found
 
 
 class FunctionalBody(Body):
@@ -230,13 +231,15 @@ class FunctionalBody(Body):
         return self.written.statements
 
     def _requirement(self, item: merged.Requirement) -> None:
-        condition = self.scope.spelled(item.condition)
-        message = item.message or "a requirement of the model is not met"
-        error = Name("ValueError")(Literal(message))
-        self.written.add(If(negated(condition), (Raise(error),)))
+        self._check(self._maker.refusals.requirement(item))
 
     def _guard(self, item: merged.Guard) -> None:
-        self.written.statements.extend(self._maker.refusals.guard(item))
+        self._check(self._maker.refusals.guard(item))
+
+    def _check(self, check: If | None) -> None:
+        """Writes a check where its turn comes: once in each block."""
+        if check is not None and check not in self.written.statements:
+            self.written.add(check)
 
     def _returns(self, value: merged.Value) -> bool:
         return False  # a model's outputs have names

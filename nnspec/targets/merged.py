@@ -131,7 +131,7 @@ class Loop:
 
 @dataclass(eq=False)
 class Requirement:
-    """A condition that the spec requires."""
+    """A condition that the spec requires. `symbols` are the sizes in it that are known only at run time, as people know them."""
 
     condition: Expr
     message: str | None

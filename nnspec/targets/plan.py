@@ -16,7 +16,7 @@ from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
 from nnspec.records import dataclass
 from nnspec.targets.contents import (
-    has_constructs,
+    constructed,
     names_in,
     steps_of,
 )
@@ -24,6 +24,7 @@ from nnspec.targets.layout import FunctionLayout
 from nnspec.targets.merging.traces import Unlike
 from nnspec.targets.names import Names, safe_local, safe_name, size_name
 from nnspec.targets.spelling import Unspellable, boxed, spell_literal
+from nnspec.targets.writing.returning import goes_on
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def _collect(
     read: dict[str, None],
 ) -> None:
     """The names that the constructor and the forward pass use."""
-    for item in items:
+    for place, item in enumerate(items):
         match item:
             case merged.Step():
                 for construct in item.constructs:
@@ -195,14 +196,15 @@ def _collect(
                 for result in item.results:
                     _note(plan, read, result)
             case merged.Branch():
-                if has_constructs([item]):
+                behind = () if goes_on(item) is None else items[place + 1 :]
+                if constructed([item, *behind]):
                     _note(plan, made, item.condition)
                 if item.mark is None:
                     _note(plan, read, item.condition)
                 _collect(plan, item.then, made, read)
                 _collect(plan, item.otherwise, made, read)
             case merged.Loop():
-                _note(plan, made if has_constructs(item.body) else read, item.iterable)
+                _note(plan, made if constructed(item.body) else read, item.iterable)
                 _collect(plan, item.body, made, read)
             case merged.Requirement():
                 _note(plan, read if item.symbols else made, item.condition)

@@ -86,3 +86,17 @@ def test_weights_in_lists_of_a_block_in_a_block_have_their_own_paths() -> None:
     alone = spec("for _ in range(n) { x = x * Param([D]) } return x", "2; 3", "n: int")
     proven(alone)
     assert "for i in range(n):" in emit(alone.program, "keras")
+
+
+COUNTED = {
+    "no layer": "for _ in range(i) { x = x * 0.5 }",
+    "no layer, and more behind it": "for _ in range(i) { x = x * 0.5 } x = tanh(x)",
+    "a layer of each turn": "for j in range(i + 1) { x = x -> fc: Linear(D) }",
+    "a number that turns put in": "for w in [i + 1, i + 3] { x = (x -> fc: Linear(D)) * w }",
+    "two loops": "for j in range(i) { for _ in range(j) { x = x * 0.5 } x = x -> fc: Linear(D) }",
+}
+
+
+@pytest.mark.parametrize("body", COUNTED.values(), ids=COUNTED)
+def test_how_often_a_loop_turns_may_hang_on_the_turn_of_another(body: str) -> None:
+    proven(spec(f"for i in range(n) {{ {body} }} return x", "2; 3", "n: int"))

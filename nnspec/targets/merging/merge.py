@@ -13,6 +13,7 @@ from typing import Any
 
 import nnspec.targets.merged as merged
 from nnspec.ir import graph
+from nnspec.ir.dims import Dim
 from nnspec.ir.forks import makes_layers
 from nnspec.ir.terms import Term, Traced
 from nnspec.pycode import expressions as tree
@@ -200,10 +201,23 @@ class Merger:
     def _requirement(
         self, current: list[tuple[Track, graph.Requirement]]
     ) -> merged.Item:
-        term, first = current[0][1].condition, current[0][1]
-        term = localised(current[0][0], term)
+        first = current[0][1]
+        terms = [localised(track, item.condition) for track, item in current]
+        if any(not term.comparable or term.key != terms[0].key for term in terms[1:]):
+            raise Unlike
+        symbols = {name for _, item in current for name in item.symbols}
+        if not symbols:  # it holds for all sizes that are open
+            symbols = {
+                name
+                for (track, _), term in zip(current, terms, strict=True)
+                for name in term.mentioned()
+                if isinstance(size := track.meanings.get(name), Dim)
+                and not size.is_constant
+            }
         return merged.Requirement(
-            tree.Constant(Traced(None, term)), first.message, first.symbols
+            tree.Constant(Traced(None, terms[0])),
+            first.message,
+            tuple(sorted(symbols)),
         )
 
     def _result(self, current: list[tuple[Track, graph.Result]]) -> merged.Item:

@@ -120,6 +120,7 @@ class Body(ABC):
 
     def _branch(self, item: merged.Branch) -> None:
         if not does_anything([item]):
+            self._checks(item)
             return
         self.variables.settle_all()
         self.variables.protect([item])
@@ -142,9 +143,17 @@ class Body(ABC):
             self.environment.is_in(join.name, join.value)
         if not then and not otherwise:
             return
-        if not then:
-            condition, then, otherwise = negated(condition), otherwise, []
-        self.written.add(If(condition, tuple(then), tuple(otherwise)))
+        self.written.add(_chosen(condition, then, otherwise))
+
+    def _checks(self, item: merged.Branch) -> None:
+        """A branch that only requires something: no value is written for it."""
+        with self.written.block() as then:
+            self.items(item.then)
+        with self.written.block() as otherwise:
+            self.items(item.otherwise)
+        if then or otherwise:
+            condition = self.scope.spelled(item.condition)
+            self.written.add(_chosen(condition, then, otherwise))
 
     def _arm(
         self,
@@ -196,6 +205,13 @@ class Body(ABC):
         self.environment.begin_turn(loop)
         self.items(loop.body)
         self.variables.end_turn(loop)
+
+
+def _chosen(condition: Expr, then: list[Statement], otherwise: list[Statement]) -> If:
+    """One or the other, of which one may be nothing."""
+    if not then:
+        condition, then, otherwise = negated(condition), otherwise, []
+    return If(condition, tuple(then), tuple(otherwise))
 
 
 def _plain(parameter: Expr) -> Expr:

@@ -11,7 +11,15 @@ from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Program
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
-from nnspec.pycode.statements import Argument, Function, If, Raise, Return, Statement
+from nnspec.pycode.statements import (
+    Argument,
+    For,
+    Function,
+    If,
+    Raise,
+    Return,
+    Statement,
+)
 from nnspec.records import dataclass
 from nnspec.targets.names import Names, function_name, safe_local
 from nnspec.targets.plan import ClassParameter, ClassPlan
@@ -210,5 +218,11 @@ def instance(program: Program, plan: ClassPlan, *more: Expr) -> Expr:
 
 
 def is_refusal(statement: Statement) -> bool:
-    """Whether a statement raises an error for sizes that the model does not allow."""
-    return isinstance(statement, If) and isinstance(statement.then[0], Raise)
+    """Whether all that a statement does is to raise an error for constants that the model does not allow."""
+    match statement:
+        case Raise():
+            return True
+        case If(then=body, otherwise=()) | For(body=body):
+            return all(map(is_refusal, body))
+        case _:
+            return False

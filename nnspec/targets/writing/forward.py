@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import nnspec.targets.merged as merged
+from nnspec.ir.signs import MIRRORED
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.idioms import negated
 from nnspec.pycode.statements import If, Raise, Return, Statement
-from nnspec.targets.contents import written_names
+from nnspec.targets.contents import names_in, written_names
 from nnspec.targets.names import Names
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.writing.body import Body, is_own_parameter
 from nnspec.targets.writing.environment import Environment
 from nnspec.targets.writing.layers import StoredLayers
 from nnspec.targets.writing.results import Results
+from nnspec.targets.writing.returning import goes_on
 from nnspec.targets.writing.scope import spelled
 from nnspec.targets.writing.sizes import ForwardScope
 from nnspec.targets.writing.variables import Variables, expression_width
@@ -53,9 +55,10 @@ class Forward(Body):
         self._dialect = dialect
         self._names = scope
         self._raised: list[Statement] = []
+        self._opening = list(_opening(plan))
 
     def write(self) -> list[Statement]:
-        """The statements: sizes first, then what is required of them."""
+        """The statements: sizes first, then what is always required of them."""
         self.items(self.plan.items)
         return [*self._names.header(), *self._raised, *self.written.statements]
 
@@ -69,19 +72,48 @@ class Forward(Body):
     def _requirement(self, item: merged.Requirement) -> None:
         if not item.symbols:
             return  # the constructor has checked it
-        traces = self._dialect.traces_sizes
-        known = self._names.traced(item.symbols) if traces else {}
+        opens = item in self._opening
+        known: dict[str, Expr] = {}
+        if self._dialect.traces_sizes:
+            known = self._names.traced(names_in(item.condition), kept=not opens)
 
         def resolve(key: str) -> Expr | None:
             return known.get(key) or self._names.resolve(key)
 
         condition = spelled(item.condition, resolve)
-        message = _requirement_message(item, condition)
+        message = self._message(item, condition)
         refused = negated(condition)
         for size in reversed(known.values()):
             there = tree.Binary("is not", size, Literal(None))
             refused = tree.Binary("and", there, refused)
-        self._raised.append(If(refused, (Raise(Name("ValueError")(message)),)))
+        check = If(refused, (Raise(Name("ValueError")(message)),))
+        if opens:
+            self._raised.append(check)
+        else:
+            self.written.add(check)
+
+    def _message(self, item: merged.Requirement, condition: Expr) -> Expr:
+        """`T is 4096, and has to be at most 1024`"""
+        if item.message:
+            return Literal(item.message)
+        assert isinstance(condition, tree.Binary)
+        size, sign, limit = condition.left, condition.operator, condition.right
+        if not self._is_size(item):
+            size, sign, limit = limit, MIRRORED[sign], size
+        bound = _BOUNDS[sign]
+        if isinstance(size, tree.Binary) and size.operator == "%" and limit == ZERO:
+            size, bound, limit = size.left, "a multiple of", size.right
+        name = ", ".join(item.symbols)
+        end = str(limit.value) if isinstance(limit, Literal) else limit
+        return tree.FString((f"{name} is ", size, f", and has to be {bound} ", end))
+
+    def _is_size(self, item: merged.Requirement) -> bool:
+        """Whether a size is on the left of a comparison, and not a constant that bounds one."""
+        assert isinstance(item.condition, tree.Constant)
+        term = item.condition.traced.term
+        assert term is not None
+        constants = {parameter.name for parameter in self.plan.function.parameters}
+        return not constants.issuperset(term.arguments[1].mentioned())
 
     def _returns(self, value: merged.Value) -> bool:
         last = self.plan.items[-1]
@@ -101,6 +133,20 @@ class Forward(Body):
         return self._dialect.tensor(found) if is_own_parameter(found) else found
 
 
+def _opening(plan: ClassPlan) -> Iterator[merged.Requirement]:
+    """What is required of the sizes of inputs on every way through a body: it is checked before anything is computed."""
+    for item in plan.items:
+        match item:
+            case merged.Branch() if goes_on(item) is not None:
+                return
+            case merged.Requirement():
+                if plan.running.keys().isdisjoint(names_in(item.condition)):
+                    yield item
+            case _:
+                pass
+
+
+ZERO = Literal(0)
 _BOUNDS = {
     "<=": "at most",
     "<": "less than",
@@ -109,16 +155,3 @@ _BOUNDS = {
     "==": "equal to",
     "!=": "other than",
 }
-
-
-def _requirement_message(item: merged.Requirement, condition: Expr) -> Expr:
-    """`T is 4096, and has to be at most 1024`"""
-    if item.message:
-        return Literal(item.message)
-    assert isinstance(condition, tree.Binary)
-    size, bound, limit = condition.left, _BOUNDS[condition.operator], condition.right
-    if isinstance(size, tree.Binary) and size.operator == "%" and limit == Literal(0):
-        size, bound, limit = size.left, "a multiple of", size.right
-    name = ", ".join(item.symbols)
-    end = str(limit.value) if isinstance(limit, Literal) else limit
-    return tree.FString((f"{name} is ", size, f", and has to be {bound} ", end))

@@ -13,6 +13,7 @@ from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.statements import Assign
 from nnspec.targets.contents import (
     branches_of,
+    checked_sizes,
     does_anything,
     has_constructs,
     keyed_in,
@@ -238,12 +239,26 @@ class StoredLayers:
             for result in step.results:
                 used |= set(names_in(result))
         for branch in branches_of(loop.body):
-            if branch.mark is None and does_anything([branch]):
+            does = does_anything([branch]) or any(checked_sizes([branch]))
+            if branch.mark is None and does:
                 used |= set(names_in(branch.condition))
+        for check in checked_sizes(loop.body):
+            used |= set(names_in(check.condition))
         for inner in loops_of(loop.body):
-            if not _has_layers(inner) or self._is_streamed(inner):
+            if self._goes_through_constants(inner) or self._is_streamed(inner):
                 used |= set(names_in(inner.iterable))
         return used & set(loop.variables)
+
+    def _goes_through_constants(self, loop: merged.Loop) -> bool:
+        """Whether a loop goes through what it does in the spec, and not through lists of layers."""
+        keyed = keyed_in(loop)
+        listed = any(
+            key not in keyed
+            for step in steps_of(loop.body)
+            if loop.uid in [turn.loop for turn in step.turns]
+            for key in _keys(step)
+        )
+        return not listed or not self._used_in(loop) <= {count_variable(loop)}
 
     def _is_streamed(self, loop: merged.Loop) -> bool:
         """Whether a loop takes its layers one by one, and so must count its turns itself."""
@@ -291,10 +306,6 @@ def _keys(step: merged.Step) -> list[str]:
     for result in step.results:
         suffixes |= {p.suffix for p in tree.walk(result) if isinstance(p, tree.Module)}
     return [step.label + suffix for suffix in sorted(suffixes)]
-
-
-def _has_layers(loop: merged.Loop) -> bool:
-    return any(loop.uid in [t.loop for t in step.turns] for step in steps_of(loop.body))
 
 
 def _singular(key: str) -> str:

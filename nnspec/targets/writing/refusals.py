@@ -5,66 +5,131 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import nnspec.targets.merged as merged
+from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Binary, Expr, Literal, Name
 from nnspec.pycode.idioms import negated
-from nnspec.pycode.statements import If, Raise
+from nnspec.pycode.statements import For, If, Raise, Statement, expressions_of
 from nnspec.pycode.writer import expression_text
 from nnspec.targets.contents import names_in
-from nnspec.targets.spelling import Unspellable
-from nnspec.targets.writing.returning import Condition, goes_on
-from nnspec.targets.writing.scope import ConstructorScope
+from nnspec.targets.writing.returning import goes_on
+from nnspec.targets.writing.scope import (
+    ConstructorScope,
+    loop_variables,
+    pattern_target,
+)
 
 
 class Refusals:
-    """The checks of constants, each written once."""
+    """The checks of constants, each on the way to where it stands in the spec."""
 
     def __init__(self, scope: ConstructorScope) -> None:
         self._scope = scope
-        self._guarded: set[str] = set()
 
-    def of(self, items: Sequence[merged.Item]) -> Iterator[If]:
-        """The checks in items, those inside of loops too."""
+    def of(self, items: Sequence[merged.Item]) -> list[Statement]:
+        """The checks in items, each written once. Raises `Unspellable` where the constructor cannot tell."""
+        return list(dict.fromkeys(self._of(items)))
+
+    def _of(self, items: Sequence[merged.Item]) -> Iterator[Statement]:
         for place, item in enumerate(items):
             match item:
-                case merged.Requirement(symbols=()):
-                    condition = self._scope.spelled(item.condition)
-                    message = item.message or f"needs {expression_text(condition)}"
-                    yield _refusal(negated(condition), message)
-                case merged.Guard():
-                    yield from self.guard(item)
+                case merged.Requirement() | merged.Guard():
+                    check = (
+                        self.guard(item)
+                        if isinstance(item, merged.Guard)
+                        else self.requirement(item)
+                    )
+                    yield from () if check is None else (check,)
                 case merged.Loop():
-                    yield from self.of(item.body)
+                    yield from self._in_turns(item)
                 case merged.Branch():
+                    yield from self._on_ways(item)
                     left = goes_on(item)
                     if left is not None:
-                        yield from self._behind(left, items[place + 1 :])
+                        behind = self.of(items[place + 1 :])
+                        if behind:
+                            yield from _where(left(self._scope.spelled), behind)
                         return
                 case _:
                     pass
 
-    def _behind(self, left: Condition, items: Sequence[merged.Item]) -> Iterator[If]:
-        """The checks in items that are reached on a condition."""
-        try:
-            reached = left(self._scope.spelled)
-        except Unspellable:
-            return  # the constructor does not know whether they are
-        for check in self.of(items):
-            if check.condition != negated(reached):
-                both = Binary("and", reached, check.condition)
-                yield If(both, check.then)
+    def _on_ways(self, branch: merged.Branch) -> Iterator[Statement]:
+        """The checks on the ways of a branch, each for the constants that lead there."""
+        then, otherwise = self.of(branch.then), self.of(branch.otherwise)
+        if then or otherwise:
+            condition = self._scope.spelled(branch.condition)
+            yield from _where(condition, then)
+            yield from _where(negated(condition), otherwise)
 
-    def guard(self, item: merged.Guard) -> Iterator[If]:
-        """Refuses constants for which the class would have to look otherwise."""
+    def _in_turns(self, loop: merged.Loop) -> Iterator[Statement]:
+        """The checks in a loop, in a loop of their own: it may have no turn at all."""
+        names, known = self._scope.names, self._scope.known
+        chosen = loop_variables(loop.pattern, loop.variables, names)
+        known.update((unique, Name(name)) for unique, name in chosen.items())
+        checks = self.of(loop.body)
+        for unique, name in chosen.items():
+            del known[unique]
+            names.taken.discard(name)
+        if not checks:
+            return
+        iterable = self._scope.spelled(loop.iterable)
+        parts = [part for check in checks for part in _parts_of(check)]
+        used = {unique for unique, name in chosen.items() if Name(name) in parts}
+        if not used and _surely_turns(iterable):
+            yield from checks
+            return
+        target = pattern_target(loop.pattern, chosen, loop.uid, used)
+        yield For(target, iterable, tuple(checks))
+
+    def requirement(self, item: merged.Requirement) -> If | None:
+        """Refuses constants that break what the spec requires; None where no constant can."""
+        if item.symbols or not any(names_in(item.condition)):
+            return None
+        condition = self._scope.spelled(item.condition)
+        message = item.message or f"needs {expression_text(condition)}"
+        return _refusal(negated(condition), message)
+
+    def guard(self, item: merged.Guard) -> If | None:
+        """Refuses constants for which the class would have to look otherwise; None where it takes none of them."""
         names = names_in(item.condition)
         if any(self._scope.plan.parameter(name) is None for name in names):
-            return
+            return None
         condition = self._scope.spelled(item.condition)
         refused = negated(condition) if item.taken else condition
         covered = "only" if item.taken else "not"
-        message = f"{covered} written for {expression_text(condition)}"
-        if message not in self._guarded:
-            self._guarded.add(message)
-            yield _refusal(refused, message)
+        return _refusal(refused, f"{covered} written for {expression_text(condition)}")
+
+
+def _where(reached: Expr, checks: Sequence[Statement]) -> Iterator[Statement]:
+    """Checks that are made on a condition."""
+    for check in checks:
+        if not isinstance(check, If):
+            yield If(reached, (check,))
+        elif check.condition != negated(reached):
+            yield If(_both(reached, check.condition), check.then)
+
+
+def _both(one: Expr, other: Expr) -> Expr:
+    """That two conditions hold, one after another without brackets."""
+    if isinstance(other, Binary) and other.operator == "and":
+        return Binary("and", _both(one, other.left), other.right)
+    return Binary("and", one, other)
+
+
+def _surely_turns(iterable: Expr) -> bool:
+    """Whether a loop surely has a turn, whatever the constants are."""
+    match iterable:
+        case tree.Display(items=(tree.Star(), *_)) | tree.Display(items=()):
+            return False
+        case tree.Display():
+            return True
+        case tree.Call(function=Name("range"), arguments=(Literal(value=count),)):
+            return isinstance(count, int) and count > 0
+        case _:
+            return False
+
+
+def _parts_of(statement: Statement) -> Iterator[Expr]:
+    return (part for whole in expressions_of(statement) for part in tree.walk(whole))
 
 
 def _refusal(condition: Expr, message: str) -> If:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import nnspec.targets.merged as merged
@@ -41,6 +41,7 @@ class ForwardScope:
         }
         self.loop_variables: dict[str, Expr] = {}
         self._sizes: dict[str, Name] = {}
+        self._traced: dict[str, tuple[Name, Expr]] = {}
         self._attributes: dict[str, None] = {}
 
     @property
@@ -64,25 +65,28 @@ class ForwardScope:
             return tree.Attribute(
                 Name("self"), self._plan.attribute(parameter, self._dialect.target)
             )
-        running = self._plan.running.get(key)
-        return None if running is None else self._carried(running)
+        return self._carried(key)
 
     def _size(self, key: str) -> Name:
         if key not in self._sizes:
             self._sizes[key] = Name(self._names.free(size_name(key)))
         return self._sizes[key]
 
-    def _carried(self, running: merged.Running) -> Expr | None:
+    def _carried(self, key: str, *, traced: bool = False) -> Expr | None:
         """A size that a loop carries, while a variable holds what has it."""
+        running = self._plan.running.get(key)
+        if running is None:
+            return None
         found = self._environment.at_start(running.name, running.uid)
         if found is None:
             return None
         value, variable = found
-        return self._dialect.shape(variable)[value.order.index(running.axis)]
+        sizes = variable.attribute("shape") if traced else self._dialect.shape(variable)
+        return sizes[value.order.index(running.axis)]
 
     def header(self) -> list[Statement]:
         """Takes apart the shapes of the inputs for the sizes that were read."""
-        found: list[Statement] = []
+        found: list[Statement] = [Assign((n,), s) for n, s in self._traced.values()]
         done: set[str] = set()
         for value in self._plan.inputs:
             keys: list[str | None] = []
@@ -104,16 +108,29 @@ class ForwardScope:
             found.append(Assign(targets, sizes))
         return found
 
-    def traced(self, symbols: tuple[str, ...]) -> dict[str, Expr]:
-        """Sizes of inputs as they are known when a graph is traced: None where they are open."""
+    def traced(self, keys: Iterable[str], *, kept: bool) -> dict[str, Expr]:
+        """Sizes as they are known when a graph is traced: None where they are open.
+
+        Those of inputs are `kept` in variables for what stands where an input's name may hold something else.
+        """
         found: dict[str, Expr] = {}
+        wanted = dict.fromkeys(keys)
         for value in self._plan.inputs:
             for place, axis in enumerate(value.order):
                 key = symbol_of(value.type.shape[axis])
-                if key is not None and key in symbols:
-                    tensor = self._inputs[value]
-                    found.setdefault(key, tensor.attribute("shape")[place])
-        return found
+                if key is not None and key in wanted:
+                    size = self._inputs[value].attribute("shape")[place]
+                    found.setdefault(key, size)
+        if kept:
+            found = {key: self._kept(key, size) for key, size in found.items()}
+        carried = {key: self._carried(key, traced=True) for key in wanted}
+        return found | {key: c for key, c in carried.items() if c is not None}
+
+    def _kept(self, key: str, size: Expr) -> Name:
+        if key not in self._traced:
+            name = Name(self._names.free(f"known_{size_name(key)}"))
+            self._traced[key] = name, size
+        return self._traced[key][0]
 
 
 def symbol_of(size: Dim) -> str | None:
