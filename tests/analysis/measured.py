@@ -37,6 +37,8 @@ class Live(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten.native_batch_norm_backward.default:
+            result = _asked_for(result, args[-1])
         self.watch(tree_leaves(result))
         return result
 
@@ -58,6 +60,11 @@ class Live(TorchDispatchMode):
 
         self._known[key] = weakref.ref(storage, gone)
         self.now += size
+
+
+def _asked_for(gradients: Iterable[Any], asked: Iterable[bool]) -> tuple[Any, ...]:
+    """Those of some gradients that are asked for: fake batch norms, unlike real ones, make that of their input besides."""
+    return tuple(g if a else None for g, a in zip(gradients, asked, strict=True))
 
 
 @dataclass(frozen=True)

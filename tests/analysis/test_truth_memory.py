@@ -15,6 +15,7 @@ from nnspec.analysis.setting import Setting
 from nnspec.passes.checkpoint import Checkpoint
 from nnspec.spec import Spec
 from tests.ir.models import program
+from tests.ir.models import spec as of_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -155,6 +156,24 @@ def test_what_one_direction_leaves_to_the_other(tmp_path: Path) -> None:
         ' y, _ = x -> GRU(5, layers=2, bidirectional=true, returns="all")\n output z = y }'
     )
     compare(nnspec.load(str(path)), "configured", real=True)
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("real", [False, True])
+def test_the_batch_norm_of_an_input_makes_no_gradient_of_it(real: bool) -> None:
+    import contextlib
+
+    from torch._subclasses import FakeTensorMode
+
+    from tests.analysis import measured
+    from tests.analysis.counted import inputs_of
+
+    spec = of_text("model M { input x: [B, 4]\n output y = x -> BatchNorm }")
+    with contextlib.nullcontext() if real else FakeTensorMode():
+        found = measured.training(measured.built(spec), inputs_of(spec, {"B": 9}))
+    analysis = Analysis(spec.program)
+    assert analysis.at("backward_peak", {"B": 9}).value == found.backward_peak
+    assert analysis.at("train_peak", {"B": 9}).value == found.train_peak
 
 
 @pytest.mark.framework
