@@ -111,9 +111,25 @@ def bound_names(items: Sequence[merged.Item]) -> Iterator[str]:
     return (item.name for item in walk(items) if isinstance(item, merged.Bind))
 
 
-def written_names(items: Sequence[merged.Item]) -> Iterator[str]:
-    """The variables that items write: those that they bind, and those in which values meet."""
+def spoken_names(items: Sequence[merged.Item]) -> Iterator[str]:
+    """The names that items speak of: those that they bind, and those in which values meet."""
     yield from bound_names(items)
+    yield from _joining_names(items)
+
+
+def written_names(items: Sequence[merged.Item]) -> Iterator[str]:
+    """The variables that items write: those that they bind to what they compute, and those in which values meet.
+
+    One that is bound to what lies in a variable already is another name for that, and is not written.
+    """
+    made = {value for step in steps_of(items) for value in step.outputs}
+    for item in walk(items):
+        if isinstance(item, merged.Bind) and item.value in made:
+            yield item.name
+    yield from _joining_names(items)
+
+
+def _joining_names(items: Sequence[merged.Item]) -> Iterator[str]:
     for branch in branches_of(items):
         yield from (join.name for join in branch.joins)
     for loop in loops_of(items):

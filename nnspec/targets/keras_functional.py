@@ -23,9 +23,9 @@ from nnspec.targets.contents import (
     bound_names,
     checked_sizes,
     names_in,
+    spoken_names,
     steps_of,
     walk,
-    written_names,
 )
 from nnspec.targets.lowering import RunTimeSize
 from nnspec.targets.names import Names, safe_local
@@ -262,7 +262,7 @@ def write_function(plan: ClassPlan) -> Function:
     dialect = KerasDialect()
     names = Names("keras", {p.name for p in plan.parameters})
     tensors = tensor_parameters(plan, names)
-    names.speak(written_names(plan.items))
+    names.speak(spoken_names(plan.items))
     maker = Constructor(plan, dialect, names, applies=True)
     given = [_input_variable(plan, Name(name), names) for name in tensors.names]
     body = FunctionalBody(plan, dialect, names, maker, given)

@@ -100,6 +100,20 @@ model M(depth: int = 3) {
   }
   output z = x -> Linear(2) -> softmax
 }""",
+    "names that an `if` exchanges": """
+block P(x: [B, C], flag: bool) {
+  y = x -> Linear(C)
+  z = x -> Linear(C) -> tanh
+  if flag { z, y = y, z } else { return (z + y) -> Linear(C) -> tanh }
+  z = (x + (y -> Linear(C))) -> Linear(C)
+  y = (x + (z -> Linear(C))) -> Linear(2)
+  x = y -> Linear(64) -> Linear(64) -> tanh -> Linear(C)
+  return x + z
+}
+model M {
+  input x: [B, 16]
+  output w = x -> P(true) -> P(false)
+}""",
     "what blocks in blocks read again": """
 block Attend(q: [B, D], memory: [B, S, D]) {
   a = einsum("b d, b s d -> b s", q, memory) -> softmax

@@ -11,7 +11,7 @@ from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.idioms import negated
 from nnspec.pycode.statements import If, Raise, Return, Statement
-from nnspec.targets.contents import names_in, written_names
+from nnspec.targets.contents import names_in, spoken_names
 from nnspec.targets.names import Names
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.writing.body import Body, is_own_parameter
@@ -43,7 +43,7 @@ class Forward(Body):
     ) -> None:
         """`parameters` hold the class's inputs in order."""
         inputs = dict(zip(plan.inputs, parameters, strict=True))
-        names.speak(written_names(plan.items))
+        names.speak(spoken_names(plan.items))
         written, environment = Written(indent=2), Environment(names)
         variables = Variables(plan, environment, written)
         scope = ForwardScope(plan, dialect, names, environment, inputs)
