@@ -381,14 +381,17 @@ class Calls:
         leaves = [each.source for each in given]
         outside = kept_outside(effect, given, results)
         edges = [
-            result.source
-            for result, each in zip(results, effect.results, strict=True)
+            result.source if used else None
+            for result, each, used in zip(
+                results, effect.results, context.used, strict=True
+            )
             if each.needs and each.passes is None
         ]
+        leave(outside, situation.held)
+        # What is kept for results that nothing reads is gone before the backward pass.
+        del outside[:], results[:], given[:]
         machine.restart()
         machine.again = situation.again
-        leave(outside, situation.held)
-        del outside[:], results[:], given[:]
         handed: dict[int, Storage] = {}
         for leaf, gradient in zip(leaves, situation.before, strict=True):
             if gradient is not None and isinstance(leaf, Leaf):
