@@ -29,6 +29,8 @@ from nnspec.source import Source
 from nnspec.spec import Spec
 
 if TYPE_CHECKING:
+    from nnspec.ir.arrangement import Arrangement
+    from nnspec.ir.graph import Program
     from nnspec.ops.base import Operator
 
 
@@ -189,7 +191,15 @@ def _elaborated(
     except SpecError as error:
         diagnostics.add(error.diagnostic)
         return None
+    program = replace(program, planned=_arranged)
     return Spec(program.name, module.file.source.name, program, symbols)
+
+
+def _arranged(program: Program) -> Arrangement | None:
+    """How the program is arranged that is emitted for another one."""
+    from nnspec.targets.arranged import arranged
+
+    return arranged(program)
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Which loops stay loops in emitted code, and which branches are an `if`.
+"""Which loops stay loops in emitted code, and which branches are an `if`, as far as that does not hang on sizes.
 
 Functions of one block become one class. A branch that goes the same way in all of them, and in all turns of
 a loop, is no `if`: what is done there stands between the statements around it.

@@ -10,11 +10,11 @@ loops and names, from which emitted code takes its shape, and figures what hangs
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Dim
@@ -23,6 +23,9 @@ from nnspec.ir.types import TensorType
 from nnspec.ops.base import Operator, Weight
 from nnspec.records import dataclass
 from nnspec.source import Location
+
+if TYPE_CHECKING:
+    from nnspec.ir.arrangement import Arrangement
 
 Path: TypeAlias = tuple[str | int, ...]
 Argument: TypeAlias = "int | tuple[int, ...] | None"
@@ -379,6 +382,8 @@ class Program:
     doc: str | None = None
     requirements: tuple[tuple[str, Dim], ...] = ()
     budgets: tuple[CostBudget, ...] = ()
+    # Tells how the program is arranged that is emitted for it; None where there is none.
+    planned: Callable[[Program], Arrangement | None] | None = None
 
     @property
     def main(self) -> Function:
@@ -410,10 +415,17 @@ class Program:
 
     @cached_property
     def left_out(self) -> Mapping[str, frozenset[int]]:
-        """The nodes that programs do not compute, by the key of their function (see `left_out`)."""
-        from nnspec.ir.left_out import left_out
+        """The nodes that the emitted program does not compute, by the key of their function."""
+        from nnspec.ir.arrangement import nodes_left_out
 
-        return left_out(self)
+        return nodes_left_out(self)
+
+    @cached_property
+    def arrangement(self) -> Arrangement:
+        """How the emitted program is arranged."""
+        from nnspec.ir.arrangement import arrangement
+
+        return arrangement(self)
 
     @property
     def recomputes_any(self) -> bool:

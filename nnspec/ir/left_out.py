@@ -1,4 +1,4 @@
-"""What programs leave out: nodes that no result of their block hangs on, wherever the block is used.
+"""What programs leave out, by rules: nodes that no result of their block hangs on, wherever the block is used.
 
 Functions of one block become one class, and turns of a loop that stays a loop are one text. What stands at one
 place there is computed everywhere if its result is needed anywhere.

@@ -162,13 +162,26 @@ def _text(
 def _written(
     programs: Sequence[Program], target: str
 ) -> tuple[Planner, list[ClassPlan], list[statements.Statement]]:
-    """The classes and factories; blocks whose sizes find no names are written out as they are."""
+    """The classes and factories."""
+    planner, plans, classes = _with_names(programs, target)
+    return planner, plans, [*classes, *_factories(planner, plans, programs)]
+
+
+def planned(program: Program, target: str) -> Planner:
+    """Which classes the file of one variant has. Raises `SpecError` for what the target cannot express."""
+    return _with_names([program], target)[0]
+
+
+def _with_names(
+    programs: Sequence[Program], target: str
+) -> tuple[Planner, list[ClassPlan], list[statements.Statement]]:
+    """The classes; blocks whose sizes find no names are written out as they are."""
     plain: frozenset[str] = frozenset()
     while True:
         planner = Planner(programs, target, plain)
         plans = planner.plan()
         try:
-            return planner, plans, _body(planner, plans, programs, target)
+            return planner, plans, _classes(planner, plans, programs, target)
         except _Nameless as error:
             name = error.plan.function.name
             if name not in plain:
@@ -191,13 +204,13 @@ class _Nameless(Exception):
         self.size = size
 
 
-def _body(
+def _classes(
     planner: Planner,
     plans: Sequence[ClassPlan],
     programs: Sequence[Program],
     target: str,
 ) -> list[statements.Statement]:
-    """The classes and factories. Raises `_Nameless`."""
+    """The classes. Raises `_Nameless`."""
     body: list[statements.Statement] = []
     functional = _functional(plans) if target == "keras" else []
     for plan in functional:
@@ -208,12 +221,19 @@ def _body(
             body.append(write(plan, programs[0], target))
         except Unspellable as error:
             raise _Nameless(plan, str(error)) from None
+    return body
+
+
+def _factories(
+    planner: Planner, plans: Sequence[ClassPlan], programs: Sequence[Program]
+) -> Iterator[statements.Statement]:
+    functional = _functional(plans) if planner.target == "keras" else []
     for place, program in enumerate(programs):
         plan = planner.class_of[place, program.entry]
         write = _write_own_factory if plan in functional else write_factory
         factory = write(program, plan, _factory_doc(program))
-        body.extend(() if factory is None else (factory,))
-    return body
+        if factory is not None:
+            yield factory
 
 
 # A program of one target is written without loading the other's writers.

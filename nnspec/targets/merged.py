@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any, TypeAlias
 
+from nnspec.ir import graph
 from nnspec.ir.types import TensorType
 from nnspec.pycode.expressions import Expr
 from nnspec.records import dataclass
@@ -107,18 +108,22 @@ class Bind:
 
 @dataclass(eq=False)
 class Branch:
-    """An `if` on constants. `mark` is a layer that only its first way makes: where that is there, it went that way."""
+    """An `if` on constants, which stands for its `sources`.
+
+    `mark` is a layer that only its first way makes: where that is there, it went that way.
+    """
 
     condition: Expr
     then: list[Item] = field(default_factory=list["Item"])
     otherwise: list[Item] = field(default_factory=list["Item"])
     joins: list[Join] = field(default_factory=list["Join"])
     mark: Step | None = None
+    sources: tuple[graph.Branch, ...] = ()
 
 
 @dataclass(eq=False)
 class Loop:
-    """A `for` that stays a loop."""
+    """A `for` that stays a loop, and stands for its `sources`."""
 
     uid: int
     pattern: Any
@@ -127,6 +132,7 @@ class Loop:
     body: list[Item]
     carried: dict[str, Carried]
     depth: int
+    sources: tuple[graph.Loop, ...] = ()
 
 
 @dataclass(eq=False)

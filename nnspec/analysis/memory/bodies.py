@@ -15,7 +15,6 @@ from nnspec.analysis.memory.rolling import Turns
 from nnspec.analysis.memory.shared import Shared
 from nnspec.analysis.memory.turns import turns_alike
 from nnspec.analysis.memory.variables import Plan
-from nnspec.ir.forks import forks_of, written_out
 from nnspec.ir.graph import (
     Branch,
     Function,
@@ -140,11 +139,6 @@ class Body:
 
     # ---- loops ----
 
-    @cached_property
-    def written_out(self) -> frozenset[Loop]:
-        """The loops of which the emitted program has the turns one after another."""
-        return written_out(self.function)
-
     def turns_alike(self, loop: Loop, mattering: frozenset[int]) -> Turns | None:
         """The turns of a loop that do the same, if they are many."""
         key = loop, mattering
@@ -201,11 +195,6 @@ class Bodies:
         if modes.owners:
             return Shared()
         return self._shared.setdefault((modes.but_ones, rolls), Shared())
-
-    @cached_property
-    def forks(self) -> set[Branch]:
-        """The branches that are an `if` in the emitted program."""
-        return forks_of(self.program, lambda function: self.of(function).written_out)
 
 
 def _instances(function: Function, items: Sequence[Item]) -> set[Path]:

@@ -65,6 +65,7 @@ class Frame:
         self.frozen = frozen
         self.body = body = calls.bodies.of(function)
         self.left_out = body.left_out
+        self.arrangement = calls.program.arrangement
         self.plan = body.plan
         self.mattering = body.mattering(used)
         self.variables = Variables(function, self.plan)
@@ -109,7 +110,7 @@ class Frame:
                     else:
                         self.variables.aliases[value] = name
                 case Branch(body=body):
-                    forks = item in self.calls.bodies.forks
+                    forks = item in self.arrangement.forks
                     if forks:
                         self._settle_all()
                     self._items(body)
@@ -123,7 +124,7 @@ class Frame:
     def _loop(self, loop: Loop) -> None:
         changing = self.calls.changing(self.machine, self.function, loop)
         rolling = self.calls.rolling(self.machine, self.function, loop, self.mattering)
-        if rolling is None and loop in self.body.written_out:
+        if rolling is None and loop in self.arrangement.written_out:
             self._one_by_one(loop, changing, lambda turn: self._items(turn.body))
             return
         self._settle_all()

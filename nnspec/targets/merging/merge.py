@@ -144,7 +144,8 @@ class Merger:
         condition = self._agreement.condition(
             tracks, [item.condition for _, item in current]
         )
-        branch = merged.Branch(condition)
+        sources = tuple(item for _, item in current)
+        branch = merged.Branch(condition, sources=sources)
         before = [(track, dict(track.names)) for track in tracks]
         made = {track: frozenset(track.made) for track in tracks}
         joining = dict(self._joiner.joining)
@@ -293,7 +294,14 @@ class Merger:
             leave(track, loop, carried)
         depth = len(current[0][0].turns)
         rolled = merged.Loop(
-            first.uid, first.pattern, first.variables, iterable, body, carried, depth
+            first.uid,
+            first.pattern,
+            first.variables,
+            iterable,
+            body,
+            carried,
+            depth,
+            tuple(loop for _, loop in current),
         )
         return [*ahead, rolled]
 

@@ -69,6 +69,8 @@ class Planner:
         self.target = target
         self.names = Names(target)
         self.plans: list[ClassPlan] = []
+        # Those that say the same as another one, which stands for them.
+        self.folded: list[ClassPlan] = []
         self.class_of: dict[tuple[int, str], ClassPlan] = {}
         self._layouts: list[Mapping[str, FunctionLayout]] = []
 
@@ -81,6 +83,7 @@ class Planner:
             self._block(name, members)
             for same, plan in same_classes(self.plans[known:], self.target):
                 self._replace(plan, same, [])
+                self.folded.append(plan)
         return self.plans
 
     def _blocks(self) -> Iterator[tuple[str, list[Member]]]:

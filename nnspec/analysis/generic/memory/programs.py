@@ -33,6 +33,7 @@ from nnspec.records import dataclass
 if TYPE_CHECKING:
     from nnspec.analysis.generic.memory.changing import Course
     from nnspec.analysis.generic.tracing.trace import Outcome
+    from nnspec.ir.arrangement import Arrangement
 
 
 MANY = 60
@@ -83,6 +84,7 @@ class Symbolic:
         drops: bool,
     ) -> None:
         self.parts = parts
+        self._arranged = program
         self._drops = drops
         self._functions: dict[str, Function] = {}
         self.turns: dict[str, Mapping[Loop, Turns]] = {}
@@ -106,8 +108,16 @@ class Symbolic:
         while self._waiting:
             self._enter(*self._waiting.pop())
         self.program = replace(
-            program, entry=outcome.name, functions=self._functions, budgets=()
+            program,
+            entry=outcome.name,
+            functions=self._functions,
+            budgets=(),
+            planned=self._planned,
         )
+
+    def _planned(self, program: Program) -> Arrangement:
+        """It has the items that the program itself has."""
+        return self._arranged.arrangement
 
     def _expect_steady(self, outcome: Outcome) -> None:
         """Raises `Unlike` where a size grows by more from turn to turn.

@@ -1,0 +1,63 @@
+"""How an emitted program is arranged: what it leaves out, which loops it writes out, which branches are an `if`.
+
+That hangs on which functions become one class and which loops stay loops, so on what can be said of their sizes
+and constants: whoever writes programs is asked (`Program.planned`) if there is anything to leave out. Elsewhere the
+rules of `forks` do.
+"""
+
+from __future__ import annotations
+
+from nnspec.ir.forks import forks_of, written_out
+from nnspec.ir.graph import Branch, Loop, Program, Step, walk
+from nnspec.ir.left_out import left_out
+from nnspec.ir.unread import unread_nodes
+from nnspec.records import dataclass
+
+
+@dataclass(frozen=True, eq=False)
+class Arrangement:
+    """Items of a program's functions: steps that are not computed, loops that are written out turn by turn, branches that are an `if`."""
+
+    left_out: frozenset[Step]
+    written_out: frozenset[Loop]
+    forks: frozenset[Branch]
+
+
+def arrangement(program: Program) -> Arrangement:
+    """That of a program."""
+    leaves = any(unread_nodes(each) for each in program.functions.values())
+    asked = program.planned if leaves else None
+    found = None if asked is None else asked(program)
+    return _by_rules(program) if found is None else found
+
+
+def _by_rules(program: Program) -> Arrangement:
+    """As if all functions of a block became one class, and each loop stayed one that can."""
+    functions = program.functions.values()
+    apart = {each.key: written_out(each) for each in functions}
+    unread = left_out(program)
+    return Arrangement(
+        frozenset(
+            item
+            for function in functions
+            for item in walk(function.structure if unread else ())
+            if isinstance(item, Step)
+            and item.node in unread.get(function.key, frozenset[int]())
+        ),
+        frozenset[Loop]().union(*apart.values()),
+        frozenset(forks_of(program, lambda function: apart[function.key])),
+    )
+
+
+def nodes_left_out(program: Program) -> dict[str, frozenset[int]]:
+    """The nodes that are not computed, by the key of their function; layers among them have their weights all the same."""
+    unread = [each for each in program.functions.values() if unread_nodes(each)]
+    if not unread:
+        return {}
+    steps = program.arrangement.left_out
+    found: dict[str, frozenset[int]] = {}
+    for function in unread:
+        items = walk(function.structure)
+        left = (i.node for i in items if isinstance(i, Step) and i in steps)
+        found[function.key] = frozenset(left)
+    return found
