@@ -7,6 +7,9 @@ rules of `forks` do.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import field
+
 from nnspec.ir.forks import forks_of, written_out
 from nnspec.ir.graph import Branch, Loop, Program, Step, walk
 from nnspec.ir.left_out import left_out
@@ -16,11 +19,17 @@ from nnspec.records import dataclass
 
 @dataclass(frozen=True, eq=False)
 class Arrangement:
-    """Items of a program's functions: steps that are not computed, loops that are written out turn by turn, branches that are an `if`."""
+    """Items of a program's functions: steps that are not computed, loops that are written out turn by turn, branches that are an `if`.
+
+    `carried` are the names that loops hand on, where these are fewer than all that they rebind.
+    """
 
     left_out: frozenset[Step]
     written_out: frozenset[Loop]
     forks: frozenset[Branch]
+    carried: Mapping[Loop, Collection[str]] = field(
+        default_factory=dict[Loop, "Collection[str]"]
+    )
 
 
 def arrangement(program: Program) -> Arrangement:

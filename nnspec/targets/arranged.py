@@ -15,37 +15,24 @@ def arranged(program: Program) -> Arrangement | None:
         planner = planned(program, "torch")
     except SpecError:
         return None
-    plans = [*planner.plans, *planner.folded]
-    computed = {
-        node
-        for plan in plans
-        for step in steps_of(plan.items)
-        if step.results
-        for node in step.nodes
-    }
-    loops = {
-        loop for plan in plans for each in loops_of(plan.items) for loop in each.sources
-    }
-    forks = frozenset(
-        branch
-        for plan in plans
-        for each in branches_of(plan.items)
-        if does_anything([each])
-        for branch in each.sources
-    )
-    items = [
-        (function.key, item)
-        for function in program.functions.values()
-        for item in walk(function.structure)
-    ]
+    bodies = [plan.items for plan in (*planner.plans, *planner.folded)]
+    steps = [step for items in bodies for step in steps_of(items) if step.results]
+    computed = {node for step in steps for node in step.nodes}
+    loops = [loop for items in bodies for loop in loops_of(items)]
+    branches = [branch for items in bodies for branch in branches_of(items)]
+    forks = [each.sources for each in branches if does_anything([each])]
+    carried = {loop: frozenset(each.carried) for each in loops for loop in each.sources}
+    left_out: set[Step] = set()
+    written_out: set[Loop] = set()
+    for function in program.functions.values():
+        for item in walk(function.structure):
+            if isinstance(item, Step) and (function.key, item.node) not in computed:
+                left_out.add(item)
+            elif isinstance(item, Loop) and item not in carried:
+                written_out.add(item)
     return Arrangement(
-        frozenset(
-            item
-            for key, item in items
-            if isinstance(item, Step) and (key, item.node) not in computed
-        ),
-        frozenset(
-            item for _, item in items if isinstance(item, Loop) and item not in loops
-        ),
-        forks,
+        frozenset(left_out),
+        frozenset(written_out),
+        frozenset(branch for sources in forks for branch in sources),
+        carried,
     )

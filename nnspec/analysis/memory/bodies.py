@@ -83,7 +83,8 @@ class Body:
         # Instances whose weights are not trained, whoever reads them.
         self.fixed = program.frozen_paths(function)
         self.left_out = program.left_out.get(function.key, frozenset[int]())
-        self.plan = Plan(function, self.left_out)
+        self.carried = program.arrangement.carried
+        self.plan = Plan(function, self.left_out, self.carried)
         self._lowered: dict[int, Lowered] = {}
         self._written: dict[int, Written] = {}
         self._weights: dict[int, Mapping[str, TensorType]] = {}

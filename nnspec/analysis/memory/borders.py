@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from nnspec.analysis.memory.groups import Groups
@@ -25,6 +25,7 @@ from nnspec.analysis.memory.situations import (
     Effect,
     Gradient,
     Result,
+    Unread,
 )
 from nnspec.analysis.uses import Place
 from nnspec.ir.dims import ZERO, Dim, total
@@ -118,14 +119,32 @@ def effect_of(
         total(each.size for each in inner) + besides(machine, records),
         tuple(sorted(each.outside for each in kept if each.outside is not None)),
         tuple(place for place, each in enumerate(fresh) if each in kept),
-        ZERO if all(context.used) else _unread(results, {*kept, *fresh}),
+        tuple(_unread(results, context.used, kept, fresh)),
     )
 
 
-def _unread(results: Sequence[Tensor], known: Set[Storage]) -> Dim:
-    """What is kept for results that nothing reads, besides what is known; of loops what the turns keep that were run."""
-    kept = kept_storages(reached([each.source for each in results]))
-    return total(e.size for e in kept if e.outside is None and e not in known)
+def _unread(
+    results: Sequence[Tensor],
+    used: Sequence[bool],
+    known: Sequence[Storage],
+    fresh: Sequence[Storage],
+) -> Iterator[Unread]:
+    """What is kept for results that are not used, besides what is known; of loops what the turns keep that were run."""
+    places: dict[Storage, tuple[int, ...]] = {}
+    for place, result in enumerate(results):
+        for storage in () if used[place] else kept_storages(reached([result.source])):
+            if storage not in known:
+                places[storage] = (*places.get(storage, ()), place)
+    sizes: dict[tuple[int, ...], Dim] = {}
+    for storage, found in places.items():
+        if storage.outside is not None:
+            yield Unread(found, ZERO, group=storage.outside)
+        elif storage in fresh:
+            yield Unread(found, ZERO, fresh=fresh.index(storage))
+        else:
+            sizes[found] = sizes.get(found, ZERO) + storage.size
+    for found, size in sizes.items():
+        yield Unread(found, size)
 
 
 def _result(result: Tensor, given: Sequence[Tensor], fresh: Groups) -> Result:

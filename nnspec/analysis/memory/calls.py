@@ -230,9 +230,8 @@ class Calls:
         if machine.recording:
             kept = storages if again else effect.kept_of(storages, fresh)
             self._record(machine, called, given, kept, results, needed)
-            if effect.unread and not again:
-                unread = next(r for r, u in zip(results, used, strict=True) if not u)
-                unread.storage.besides = Storage(machine, effect.unread)
+            if not again:
+                _keep_unread(effect, machine, storages, fresh, results)
         return results
 
     def _record(
@@ -405,6 +404,32 @@ class Calls:
         handed.clear()
         run_backward(machine, roots)
         return backward_effect(machine, context, leaves)
+
+
+def _keep_unread(
+    effect: Effect,
+    machine: Machine,
+    groups: Sequence[Storage],
+    fresh: Sequence[Storage],
+    results: Sequence[Tensor],
+) -> None:
+    """Results that nothing reads have operations of their own, which keep what is kept for these alone."""
+    saved: dict[int, list[Tensor]] = {}
+    for each in effect.unread:
+        if each.group is not None:
+            storage = groups[each.group]
+        elif each.fresh is not None:
+            storage = fresh[each.fresh]
+        else:
+            storage = Storage(machine, each.size)
+        for place in each.places:
+            saved.setdefault(place, []).append(Tensor(storage, (), (), DType.FLOAT))
+    for place, kept in saved.items():
+        source = results[place].source
+        if isinstance(source, tuple):
+            call, _ = source
+            alone = Record(call.number, call.edges, call.shapes, tuple(kept), None, 1)
+            results[place].source = alone, 0
 
 
 def _place_of(machine: Machine, node: Node) -> Place:

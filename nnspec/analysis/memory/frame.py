@@ -8,7 +8,7 @@ far as memory depends on them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 from weakref import ref
@@ -129,7 +129,10 @@ class Frame:
             return
         self._settle_all()
         self._carry(loop, 0)
-        outer = self.variables.enter(loop.carried, self._read_from_outside(loop))
+        for name in self.body.carried.get(loop, ()):
+            self.left[loop.carried[name][0]] -= 1
+        carried = self._carried(loop)
+        outer = self.variables.enter(carried, self._read_from_outside(loop))
         if rolling is not None:
             self._roll(loop, rolling)
         else:
@@ -159,10 +162,15 @@ class Frame:
 
     def _carry(self, loop: Loop, turn: int) -> None:
         """Before a turn, and behind the last one, what a loop carries lies in its variables."""
-        for name, values in loop.carried.items():
-            value = values[turn]
+        for name in self._carried(loop):
+            value = loop.carried[name][turn]
             if value in self.tensors and self.variables.values.get(name) != value:
                 self._assign(name, value, self.tensors[value])
+
+    def _carried(self, loop: Loop) -> Iterator[str]:
+        """The names that a loop hands on."""
+        names = self.body.carried.get(loop, loop.carried)
+        return (name for name in loop.carried if name in names)
 
     def _read_from_outside(self, loop: Loop) -> set[int]:
         """The values of outside that turns read, besides those that the first one is handed."""

@@ -40,12 +40,11 @@ class Storage:
 
     One that lies `outside` (a parameter, an argument of a function) is counted by whoever made it. If
     it is then left to this machine alone (`released`), its end is counted here. `kept` tells whether an
-    operation keeps it for its backward pass, `besides` is what lives as long.
+    operation keeps it for its backward pass.
     """
 
     __slots__ = (
         "__weakref__",
-        "besides",
         "counted",
         "kept",
         "machine",
@@ -68,7 +67,6 @@ class Storage:
         self.outside = outside
         self.state = state
         self.kept = False
-        self.besides: Storage | None = None
         # The turn that stands for many in which it was made.
         self.turn = machine.turn
         self.counted = outside is None and not state

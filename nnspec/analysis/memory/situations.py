@@ -69,11 +69,24 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """What is kept for the results at some places, which nothing reads, while any of these lives.
+
+    It is bytes inside, or the storage of an argument (`group`) or of a result (`fresh`).
+    """
+
+    places: tuple[int, ...]
+    size: Dim
+    group: int | None = None
+    fresh: int | None = None
+
+
+@dataclass(frozen=True)
 class Effect:
     """What a call does: `sizes` of the new storages of its results, `kept` bytes inside besides.
 
     `kept_groups` and `kept_fresh` number the storages of arguments and results that are kept inside; `unread` is
-    kept for results that nothing reads, for as long as these live.
+    what is kept besides for results that nothing reads.
     `again` are the peaks of computing it once more, as far as the last operation that keeps something (None if
     that is not known), where loops have as many `turns` at least.
     """
@@ -86,7 +99,7 @@ class Effect:
     kept: Dim
     kept_groups: tuple[int, ...]
     kept_fresh: tuple[int, ...]
-    unread: Dim
+    unread: tuple[Unread, ...]
 
     def kept_of(self, groups: Numbered, fresh: Numbered) -> list[Storage]:
         """The storages that are kept, of those of arguments and the new ones of results."""

@@ -5,11 +5,11 @@ Which variable a value gets decides how long it lives: until the variable is wri
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence, Set
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence, Set
 from contextlib import contextmanager
 from itertools import chain, count
 
-from nnspec.ir.graph import Binding, Branch, Function, Item, Loop, Node, values_of
+from nnspec.ir.graph import Binding, Branch, Function, Item, Loop, Node, values_of, walk
 from nnspec.pycode.inlining import FARTHEST_NAME, TEMPORARIES, Extent
 from nnspec.records import dataclass
 
@@ -26,7 +26,13 @@ class Expression:
 class Plan:
     """What is read how often in a function, and under which name."""
 
-    def __init__(self, function: Function, left_out: Set[int]) -> None:
+    def __init__(
+        self,
+        function: Function,
+        left_out: Set[int],
+        carried: Mapping[Loop, Collection[str]],
+    ) -> None:
+        """`carried` are the names that loops hand on: each begins by reading what they hold."""
         self.uses: dict[int, int] = {}
         self.consumers: dict[int, Node] = {}
         self.makers: dict[int, Node] = {}
@@ -37,7 +43,13 @@ class Plan:
             for value in node.values():
                 self.uses[value] = self.uses.get(value, 0) + 1
                 self.consumers[value] = node
-        for value in values_of(function.outputs):
+        begun = (
+            loop.carried[name][0]
+            for loop in walk(function.structure)
+            if isinstance(loop, Loop)
+            for name in carried.get(loop, ())
+        )
+        for value in chain(values_of(function.outputs), begun):
             self.uses[value] = self.uses.get(value, 0) + 1
         self.names: dict[int, str] = {}
         self._name(function.structure)
