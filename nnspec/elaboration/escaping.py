@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nnspec.ir.dims import Atom, Dim, lone_symbol, symbol
-from nnspec.ir.graph import Running
+from nnspec.ir.graph import Loop, Running
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.types import TensorType
 from nnspec.ir.values import Range, Sequence, Tensor, Value
@@ -61,6 +61,25 @@ def outside(size: Dim, uid: int, known: Mapping[str, Dim]) -> Dim:
     else:
         twin = known[lone.symbol].generic
     return size.value if _speaks(twin, uid) else size.value.named(twin)
+
+
+def constants_outside(loop: Loop) -> dict[str, tuple[Dim, ...]]:
+    """The integers that a loop carries, before each turn and behind the last, as they are known outside."""
+    found: dict[str, list[Dim]] = {name: [] for name in loop.constants}
+    known: dict[str, Dim] = {}
+    for place in range(len(loop.iterations) + 1):
+        before = {
+            name: outside(history[place], loop.uid, known)
+            for name, history in loop.constants.items()
+            if place < len(history)
+        }
+        for name, value in before.items():
+            found[name].append(value)
+        known = {loop.key_of(name): value for name, value in before.items()}
+        if place < len(loop.iterations):
+            values = loop.iterations[place].values.items()
+            known |= {key: value for key, value in values if isinstance(value, Dim)}
+    return {name: tuple(values) for name, values in found.items()}
 
 
 def is_over(size: Dim, uid: int) -> bool:

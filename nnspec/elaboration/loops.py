@@ -10,8 +10,9 @@ from typing import Any
 from nnspec.elaboration import escaping, grown, lists
 from nnspec.elaboration import evaluate as evaluation
 from nnspec.elaboration.frame import Frame
-from nnspec.ir.dims import ONE, ZERO, Dim, symbol
+from nnspec.ir.dims import ONE, ZERO, Atom, Dim, symbol
 from nnspec.ir.graph import Iteration, Loop, Running
+from nnspec.ir.rename import settle
 from nnspec.ir.terms import Term
 from nnspec.ir.terms import name as named_term
 from nnspec.ir.types import TensorType
@@ -39,8 +40,9 @@ class _Turning:
     """A loop while it turns.
 
     `outer` are the names that are known before it, `carried` those of them that its body binds anew;
-    `history` is what each of these holds before each turn and behind the last, `lists` how lists of tensors were made (see
-    `graph.Loop`), `known` what the names of the loop stand for, as the outside knows it.
+    `history` is what each of these holds before each turn and behind the last, `lists` how lists of tensors were made,
+    `constants` the integers among them (see `graph.Loop`), `known` what the names of the loop stand for, as the outside
+    knows it.
     """
 
     frame: Frame
@@ -52,6 +54,7 @@ class _Turning:
     history: dict[str, list[int]]
     iterations: list[Iteration] = field(default_factory=list[Iteration])
     lists: dict[str, list[Term]] = field(default_factory=dict[str, "list[Term]"])
+    constants: dict[str, list[Dim]] = field(default_factory=dict[str, "list[Dim]"])
     known: dict[str, Dim] = field(default_factory=dict[str, Dim])
 
     @property
@@ -96,6 +99,7 @@ def unrolled(frame: Frame, node: ast.For, run: Run) -> None:
             {name: tuple(values) for name, values in loop.history.items() if values},
             {name: tuple(terms) for name, terms in loop.lists.items()},
             loop.elements,
+            {name: tuple(values) for name, values in loop.constants.items()},
         )
     )
     _decide_constants(loop, before)
@@ -105,7 +109,7 @@ def _decide_constants(loop: _Turning, before: Mapping[str, Value]) -> None:
     """Notes that what a loop makes of constants and lists hangs on its turns, which they do not name themselves."""
     names = loop.frame.names
     if all(
-        name in loop.lists or _is_kept(before[name], names[name])
+        name in loop.lists or _counts(loop, name) or _is_kept(before[name], names[name])
         for name in loop.carried
     ):
         return
@@ -188,6 +192,8 @@ def _entering(loop: _Turning) -> dict[str, Dim]:
             for axis, size in enumerate(value.type.shape):
                 key = f"{name}.{axis}@{loop.uid}"
                 found[key] = escaping.outside(size, loop.uid, loop.known)
+        elif isinstance(value, Dim):
+            found[f"{name}@{loop.uid}"] = value
     return found
 
 
@@ -198,6 +204,8 @@ def _enter(loop: _Turning) -> None:
         value = frame.names.get(name)
         if isinstance(value, Sequence):
             _follow(loop, name, value)
+        if isinstance(value, Dim):
+            _count(loop, name, value)
         if not isinstance(value, Tensor):
             continue
         loop.history[name].append(value.id)
@@ -224,6 +232,22 @@ def _follow(loop: _Turning, name: str, value: Sequence) -> None:
         loop.frame.names[name] = replace(value, made=made)
 
 
+def _count(loop: _Turning, name: str, value: Dim) -> None:
+    """An integer is known by its name in the loop from now on (see `graph.Running`)."""
+    key = f"{name}@{loop.uid}"
+    if not loop.iterations and value.is_constant:
+        loop.constants[name] = [value]
+        initial = Running(key, name, None, value.generic, symbol(key), True)
+        _note_initial(loop.frame, initial)
+    if _counts(loop, name):
+        loop.frame.names[name] = value.value.named(symbol(key))
+
+
+def _counts(loop: _Turning, name: str) -> bool:
+    """Whether a name has meant an integer before every turn so far, and does so now."""
+    return len(loop.constants.get(name, ())) == len(loop.iterations) + 1
+
+
 def _note_initial(frame: Frame, running: Running) -> None:
     """Notes what a carried size starts from.
 
@@ -237,12 +261,16 @@ def _note_initial(frame: Frame, running: Running) -> None:
 
 def _leave(loop: _Turning) -> None:
     """Notes what became of each carried size, and forgets the names of the body."""
+    turns = len(loop.iterations)
     for name in loop.carried:
         value = loop.frame.names.get(name)
         if isinstance(value, Unknown):
             raise Poisoned
         if name in loop.lists:
             _note_list(loop, name, value)
+        if isinstance(value, Dim) and len(loop.constants.get(name, ())) == turns:
+            loop.constants[name].append(value)
+            _note_update(loop.frame, f"{name}@{loop.uid}", value)
         if not isinstance(value, Tensor):
             continue
         for axis, size in enumerate(value.type.shape):
@@ -266,9 +294,7 @@ def _note_update(frame: Frame, key: str, size: Dim) -> None:
     update = size.generic
     same = update in (symbol(key), running.initial)
     if running.constant and not same:
-        frame.builder.running[key] = Running(
-            key, running.name, running.axis, running.initial, update, False
-        )
+        frame.builder.running[key] = replace(running, update=update, constant=False)
 
 
 def _behind(loop: _Turning) -> None:
@@ -282,6 +308,67 @@ def _behind(loop: _Turning) -> None:
             loop.history[name].append(value.id)
             kind = escaping.behind(value.type, name, loop.uid, frame.builder.running)
             frame.names[name] = Tensor(value.id, kind, value.origin)
+        if isinstance(value, Dim) and loop.iterations and _counts(loop, name):
+            _constant_behind(loop, name, value)
+    _note_same(loop)
+
+
+def _constant_behind(loop: _Turning, name: str, value: Dim) -> None:
+    """An integer that changes in turns is known by its name in the loop, which means what the last turn left."""
+    key, running = f"{name}@{loop.uid}", loop.frame.builder.running
+    if not running[key].constant:
+        loop.frame.names[name] = value.value.named(symbol(key))
+
+
+def _note_same(loop: _Turning) -> None:
+    """Notes which sizes of tensors are an integer that the loop carries, too: `c` in `x = x -> Conv(c)`."""
+    running = loop.frame.builder.running
+    for name, values in loop.history.items():
+        for axis in range(_least_rank(loop, values)):
+            own = running[f"{name}.{axis}@{loop.uid}"]
+            if own.constant or own.same is not None:
+                continue
+            sizes = [loop.frame.builder.types[value].shape[axis] for value in values]
+            same = next(
+                (
+                    key
+                    for key, constants in _changing(loop)
+                    if _are_same(sizes, constants)
+                    and _goes_alike(own, running[key], running)
+                ),
+                None,
+            )
+            running[own.symbol] = replace(own, same=same)
+
+
+def _least_rank(loop: _Turning, values: list[int]) -> int:
+    return min((loop.frame.builder.types[v].rank for v in values), default=0)
+
+
+def _changing(loop: _Turning) -> Generator[tuple[str, list[Dim]]]:
+    """The integers that a loop carries and that change in it, with what they are before each turn and behind the last."""
+    for name, constants in loop.constants.items():
+        key = f"{name}@{loop.uid}"
+        if _counts(loop, name) and not loop.frame.builder.running[key].constant:
+            yield key, constants
+
+
+def _are_same(one: list[Dim], other: list[Dim]) -> bool:
+    return len(one) == len(other) and all(
+        a.value == b.value for a, b in zip(one, other, strict=True)
+    )
+
+
+def _goes_alike(one: Running, other: Running, known: Mapping[str, Running]) -> bool:
+    """Whether a carried size begins and goes on as another does."""
+
+    def said(atom: Atom) -> Dim | None:
+        is_own = atom.kind == "symbol" and atom.symbol == one.symbol
+        return symbol(other.symbol) if is_own else None
+
+    return settle(one.initial, known) == settle(other.initial, known) and (
+        settle(one.update, known).substitute(said) == settle(other.update, known)
+    )
 
 
 def _list_behind(loop: _Turning, name: str, value: Sequence) -> None:

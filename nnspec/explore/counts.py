@@ -20,7 +20,12 @@ from nnspec.ir.graph import (
     Program,
     nodes_in,
 )
-from nnspec.ir.names_read import counted_by, names_of_function, names_of_turn
+from nnspec.ir.names_read import (
+    changing_constants,
+    counted_by,
+    names_of_function,
+    names_of_turn,
+)
 
 
 def loop_counts(program: Program) -> frozenset[str]:
@@ -54,7 +59,7 @@ def _loops(items: Iterable[Item]) -> Iterator[Loop]:
 
 def _turns_are_alike(function: Function, loop: Loop) -> bool:
     """Whether every turn does the same to values of the same types, and none reads which it is."""
-    if not loop.iterations or loop.lists:
+    if not loop.iterations or loop.lists or changing_constants(function, loop):
         return False
     first = list(_done(function, loop.iterations[0]))
     read = set(names_of_turn(function, loop))

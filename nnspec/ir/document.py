@@ -325,6 +325,7 @@ class LoopItem(Part):
     carried: dict[str, list[Index]]
     lists: dict[str, list[Index]] = {}
     elements: Index | None = None
+    constants: dict[str, list[Index]] = {}
 
 
 class RequirementItem(Part):
@@ -372,10 +373,11 @@ class RunningPart(Part):
 
     symbol: str
     name: str
-    axis: Index
+    axis: Index | None
     initial: Index
     update: Index
     constant: bool
+    same: str | None = None
 
 
 class FunctionPart(Part):

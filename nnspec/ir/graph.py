@@ -144,7 +144,10 @@ class Loop:
     `variables` are the unique names of the loop's variables in the order of `pattern`'s leaves;
     `carried` are the outer names which the body rebinds, with their values before the first turn and
     after each; `lists` the same of names of lists of tensors, as terms of which `skips@uid` is the list before the
-    turn (no terms where how they were made is not known). `elements` is the list of tensors that the loop goes through, if loops grew it.
+    turn (no terms where how they were made is not known). `constants` are those of the names that mean an integer
+    before the first turn, with what they mean then and behind each turn, for as long as it is one; the twin of what
+    they mean behind a turn speaks of that turn, of which `width@uid` is the one before. `elements` is the list of
+    tensors that the loop goes through, if loops grew it.
     """
 
     uid: int
@@ -157,6 +160,13 @@ class Loop:
         default_factory=dict[str, "tuple[Term, ...]"]
     )
     elements: Term | None = None
+    constants: Mapping[str, tuple[Dim, ...]] = field(
+        default_factory=dict[str, "tuple[Dim, ...]"]
+    )
+
+    def key_of(self, name: str) -> str:
+        """The symbol of an integer that the loop carries."""
+        return f"{name}@{self.uid}"
 
     def without_lists(self) -> Loop:
         """The same without how lists were made, which is known to hang on it all the same."""
@@ -269,14 +279,19 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Running:
-    """A size that a loop carries, by its symbol: what it is at first, and after a turn."""
+    """A size that a loop carries, by its symbol: what it is at first, and after a turn.
+
+    It is that of an `axis` of the tensor `name`, or that integer itself. `same` is the symbol of an integer that the
+    loop carries and that is the size before every turn.
+    """
 
     symbol: str
     name: str
-    axis: int
+    axis: int | None
     initial: Dim
     update: Dim
     constant: bool
+    same: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -269,6 +269,7 @@ class _Writer:
             "initial": self.dim(running.initial),
             "update": self.dim(running.update),
             "constant": running.constant,
+            "same": running.same,
         }
 
     def _node(self, node: graph.Node) -> dict[str, Any]:
@@ -365,6 +366,10 @@ class _Writer:
                 for name, terms in loop.lists.items()
             },
             "elements": None if loop.elements is None else self.term(loop.elements),
+            "constants": {
+                name: [self.dim(value) for value in values]
+                for name, values in loop.constants.items()
+            },
         }
 
 

@@ -288,7 +288,13 @@ class Reader:
     def _running(self, part: document.RunningPart) -> graph.Running:
         initial, update = self.dim(part.initial), self.dim(part.update)
         return graph.Running(
-            part.symbol, part.name, part.axis, initial, update, part.constant
+            part.symbol,
+            part.name,
+            part.axis,
+            initial,
+            update,
+            part.constant,
+            part.same,
         )
 
     def _node(self, part: document.NodePart) -> graph.Node:
@@ -370,6 +376,10 @@ class Reader:
                 for name, terms in part.lists.items()
             },
             elements=None if part.elements is None else self.term(part.elements),
+            constants={
+                name: tuple(self.dim(index) for index in values)
+                for name, values in part.constants.items()
+            },
         )
 
 

@@ -87,6 +87,12 @@ def names_of_turn(function: Function, loop: Loop) -> Iterator[str]:
                 yield from _names(value)
 
 
+def changing_constants(function: Function, loop: Loop) -> set[str]:
+    """The integers that a loop carries and that change from turn to turn, by their names in it."""
+    names = map(loop.key_of, loop.constants)
+    return {name for name in names if not function.running[name].constant}
+
+
 def counted_by(loop: Loop) -> str | None:
     """`depth` of `range(depth)`."""
     match loop.iterable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nnspec.ir.dims import Atom, Dim, lone_symbol
+from nnspec.ir.dims import Atom, Dim, lone_symbol, symbol
 from nnspec.ir.graph import Port, Running, values_of
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
@@ -72,15 +72,17 @@ def settled(
 
 
 def settle(size: Dim, running: Mapping[str, Running]) -> Dim:
-    """A size whose twin names only carried sizes that really change."""
+    """A size whose twin names only carried sizes that really change, each by one name."""
     if not running:
         return size
 
     def replace(atom: Atom) -> Dim | None:
         known = running.get(atom.symbol) if atom.kind == "symbol" else None
-        if known is None or not known.constant:
+        if known is None:
             return None
-        return known.initial.substitute(replace)
+        if known.same is not None:
+            return symbol(known.same)
+        return known.initial.substitute(replace) if known.constant else None
 
     twin = size.generic
     if twin is size:  # it may be a twin itself

@@ -174,6 +174,13 @@ def _of_loop(function: Function, loop: Loop) -> Iterator[str]:
         for value in history:
             if value not in function.types:
                 yield f"`{name}` is value {value} in a loop, which is none"
+    for name, history in loop.constants.items():
+        if not is_name(name):
+            yield f"`{name}` is no name in a loop"
+        elif loop.key_of(name) not in function.running:
+            yield f"the integer `{name}` of a loop is no running size"
+        if not 1 <= len(history) <= len(loop.iterations) + 1:
+            yield f"`{name}` has {len(history)} values in {len(loop.iterations)} turns"
     yield from _of_lists(function, loop)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from nnspec.elaboration.escaping import constants_outside
 from nnspec.ir.dims import dim
 from nnspec.ir.graph import (
     Binding,
@@ -35,7 +36,11 @@ from nnspec.ir.graph import (
     values_of,
     walk,
 )
-from nnspec.ir.names_read import names_of_function, names_of_turn
+from nnspec.ir.names_read import (
+    changing_constants,
+    names_of_function,
+    names_of_turn,
+)
 from nnspec.ir.terms import Term, literal
 from nnspec.ops.creation import Param
 from nnspec.records import dataclass
@@ -318,6 +323,7 @@ class _Stage:
         bodies: Sequence[tuple[Item, ...]],
     ) -> Loop:
         first, last = here[0], here[-1] + 1
+        starts = constants_outside(loop) if loop.constants else {}
         return replace(
             loop.without_lists(),
             iterable=iterable,
@@ -330,11 +336,17 @@ class _Stage:
                 for name, values in loop.carried.items()
                 if all(value in self.known for value in values[first : last + 1])
             },
+            constants={
+                name: (starts[name][first], *values[first + 1 : last + 1])
+                for name, values in loop.constants.items()
+                if first < len(values)
+            },
         )
 
     def _is_uniform(self, loop: Loop) -> bool:
         """Whether no turn reads which one it is."""
-        return not set(names_of_turn(self.main, loop)) & set(loop.variables)
+        telling = {*loop.variables, *changing_constants(self.main, loop)}
+        return telling.isdisjoint(names_of_turn(self.main, loop))
 
 
 def _read(main: Function) -> tuple[Parameter, ...]:

@@ -96,6 +96,32 @@ def checked_sizes(items: Sequence[merged.Item]) -> Iterator[merged.Requirement]:
             yield item
 
 
+def names_made(items: Sequence[merged.Item]) -> set[str]:
+    """The names of the spec that a constructor speaks of."""
+    found = {name for made in constructs_of(items) for name in names_in(made.value)}
+    for branch in branches_of(items):
+        if constructed([branch]):
+            found |= set(names_in(branch.condition))
+    for loop in loops_of(items):
+        if constructed(loop.body):
+            found |= set(names_in(loop.iterable))
+    return found
+
+
+def names_read(items: Sequence[merged.Item]) -> set[str]:
+    """The names of the spec that a forward pass speaks of."""
+    found = {n for step in steps_of(items) for r in step.results for n in names_in(r)}
+    for branch in branches_of(items):
+        does = does_anything([branch]) or any(checked_sizes([branch]))
+        if branch.mark is None and does:
+            found |= set(names_in(branch.condition))
+    for check in checked_sizes(items):
+        found |= set(names_in(check.condition))
+    for loop in loops_of(items):
+        found |= set(names_in(loop.iterable))
+    return found
+
+
 def lists_are_flat(items: Sequence[merged.Item]) -> bool:
     """Whether every layer in loops lies in one list: no list inside a list is needed to find it."""
     return not any(_lies_in_both(step) for step in steps_of(items) if step.constructs)

@@ -164,11 +164,11 @@ Item: TypeAlias = Step | Bind | Branch | Loop | Requirement | Guard | Result
 
 @dataclass(frozen=True)
 class Running:
-    """A size that loops carry: one variable of the constructor."""
+    """A size that loops carry, of an axis of a tensor or an integer itself: one variable of the constructor."""
 
     symbol: str
     name: str
-    axis: int
+    axis: int | None
     initial: Expr
     update: Expr
     uid: int

@@ -231,7 +231,7 @@ def _find_running(plan: ClassPlan) -> None:
     """
     for function in plan.functions:
         for key, running in function.running.items():
-            if running.constant or key in plan.running:
+            if running.constant or running.same is not None or key in plan.running:
                 continue
             initial = settle(running.initial, function.running)
             update = settle(running.update, function.running)
@@ -251,7 +251,7 @@ def _find_running(plan: ClassPlan) -> None:
 
 def _runs_alike(function: Function, key: str, chosen: merged.Running) -> bool:
     running = function.running[key]
-    if running.constant:
+    if running.constant or running.same is not None:
         return False
     found = (
         settle(running.initial, function.running),

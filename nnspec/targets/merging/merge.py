@@ -20,6 +20,7 @@ from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
 from nnspec.targets.merging.agreement import (
     Agreement,
+    local,
     local_type,
     localised,
     settle_types,
@@ -39,6 +40,7 @@ from nnspec.targets.merging.traces import (
     Track,
     Unlike,
     all_boxed,
+    constants_at,
     enter,
     fix_running,
     leave,
@@ -384,6 +386,7 @@ class Merger:
                 for name in set(track.names) - names:
                     del track.names[name]
         for track, loop in current:
+            _fix_constants(track, loop, len(loop.iterations))
             fix_running(track, loop, len(loop.iterations))
         return result
 
@@ -406,15 +409,24 @@ class Merger:
         for track, loop in current:
             iteration = loop.iterations[place]
             track.turns = (*track.turns, merged.Turn(place))
+            _fix_constants(track, loop, place)
+            fix_running(track, loop, place)
             known = all_boxed(iteration.values)
             track.meanings.update(known)
             track.constants.update(known)
-            fix_running(track, loop, place)
             traces.append((track, iteration.body))
         found = self.items(traces)
         for track, body in traces:
             settle_types(track, body)
         return found
+
+
+def _fix_constants(track: Track, loop: graph.Loop, place: int) -> None:
+    """In a loop that is written out, an integer that it carries is what the turn before has left, in names of outside."""
+    found = [(key, local(track, size)) for key, size in constants_at(loop, place)]
+    for key, size in found:
+        track.meanings[key] = size.value
+        track.constants[key] = size
 
 
 def _require_outside(track: Track, names: Set[str]) -> None:

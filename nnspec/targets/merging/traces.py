@@ -6,7 +6,7 @@ moves each of them along: into turns, out of them, and back where an attempt has
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -166,6 +166,8 @@ def enter(
     track: Track, loop: graph.Loop, place: int, carried: Mapping[str, merged.Carried]
 ) -> None:
     """A trace at the start of a turn: what the loop carries lies in variables."""
+    for key, size in constants_at(loop, place):
+        track.meanings[key] = size.value
     for name, history in loop.carried.items():
         value = history[place]
         known = track.function.types[value]
@@ -183,6 +185,8 @@ def leave(
     track: Track, loop: graph.Loop, carried: Mapping[str, merged.Carried]
 ) -> None:
     """A trace behind a loop: what it carried lies in its variables still."""
+    for key, size in constants_at(loop, len(loop.iterations)):
+        track.meanings[key] = size.value
     for name, history in loop.carried.items():
         value = history[-1]
         track.means(value, carried[name].exit)
@@ -191,6 +195,13 @@ def leave(
         track.types[value] = behind(kind, name, loop.uid, track.function.running)
         for axis, size in enumerate(kind.shape):
             track.meanings[f"{name}.{axis}@{loop.uid}"] = size.value
+
+
+def constants_at(loop: graph.Loop, place: int) -> Iterator[tuple[str, Dim]]:
+    """The integers that a loop carries, by their names in it, before a turn or behind the last one."""
+    for name, history in loop.constants.items():
+        if place < len(history):
+            yield f"{name}@{loop.uid}", history[place]
 
 
 def fix_running(track: Track, loop: graph.Loop, place: int) -> None:
@@ -206,18 +217,14 @@ def fix_running(track: Track, loop: graph.Loop, place: int) -> None:
 
 def require_entries(track: Track, loop: graph.Loop) -> None:
     """Sizes that the constructor counts along must be, before a loop, what the graph says."""
-    for name, history in loop.carried.items():
-        for axis, size in enumerate(track.function.types[history[0]].shape):
-            running = track.function.running.get(f"{name}.{axis}@{loop.uid}")
-            if running is None or running.constant or not size.is_constant:
-                continue
-            initial = settle(running.initial, track.function.running).generic
-            try:
-                begun = size_at(initial, track.meanings)
-            except NoValue:
-                raise Unlike from None
-            if begun != size.value:
-                raise Unlike
+    for running, size in _counted_along(track, loop, 0):
+        initial = settle(running.initial, track.function.running).generic
+        try:
+            begun = size_at(initial, track.meanings)
+        except NoValue:
+            raise Unlike from None
+        if begun != size.value:
+            raise Unlike
 
 
 def require_updates(track: Track, loop: graph.Loop, place: int) -> None:
@@ -226,28 +233,40 @@ def require_updates(track: Track, loop: graph.Loop, place: int) -> None:
     What a loop in this one leaves, which is written out, nothing counts along.
     """
     written_out = track.constants.keys() - track.lineage[-1].constants.keys()
-    for name, history in loop.carried.items():
-        after = track.function.types[history[place + 1]]
-        for axis, size in enumerate(after.shape):
-            running = track.function.running.get(f"{name}.{axis}@{loop.uid}")
-            if running is None or running.constant or not size.is_constant:
-                continue
-            update = settle(running.update, track.function.running).generic
-            initial = settle(running.initial, track.function.running).generic
-            if not (_own_sizes(update, running) and _own_sizes(initial, running)):
-                raise Unlike
-            if not written_out.isdisjoint(update.symbols()):
-                raise Unlike
-            try:
-                counted = size_at(update, track.meanings)
-            except NoValue:
-                raise Unlike from None
-            if counted != size.value:
-                raise Unlike
+    for running, size in _counted_along(track, loop, place + 1):
+        update = settle(running.update, track.function.running).generic
+        initial = settle(running.initial, track.function.running).generic
+        if not (_own_sizes(update, running) and _own_sizes(initial, running)):
+            raise Unlike
+        if not written_out.isdisjoint(update.symbols()):
+            raise Unlike
+        try:
+            counted = size_at(update, track.meanings)
+        except NoValue:
+            raise Unlike from None
+        if counted != size.value:
+            raise Unlike
+
+
+def _counted_along(
+    track: Track, loop: graph.Loop, place: int
+) -> Iterator[tuple[graph.Running, Dim]]:
+    """The sizes that a constructor counts along, with what they are before a turn or behind the last one."""
+    known = track.function.running
+    sizes = [
+        (f"{name}.{axis}@{loop.uid}", size)
+        for name, history in loop.carried.items()
+        for axis, size in enumerate(track.function.types[history[place]].shape)
+        if size.is_constant
+    ]
+    for key, size in (*sizes, *constants_at(loop, place)):
+        running = known.get(key)
+        if running is not None and not running.constant and running.same is None:
+            yield running, size
 
 
 def _own_sizes(size: Dim, running: graph.Running) -> bool:
-    """Whether a carried size is counted along by itself alone: by no other that loops carry."""
+    """Whether a carried size is counted along by itself alone: by no other that loops carry, but for integers."""
     mine = f"{running.name}.{running.axis}@"
     carried = [name for name in size.symbols() if "." in name]
     return all(name.startswith(mine) for name in carried)

@@ -1,8 +1,9 @@
-"""Sizes that loops carry (the channels of `x` through the stages of a ResNet), as variables of a constructor."""
+"""Sizes that loops carry (the channels of `x` through the stages of a ResNet), and integers, as variables of a method."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
+from typing import Protocol
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
@@ -11,19 +12,37 @@ from nnspec.pycode.statements import Assign, Statement
 from nnspec.targets.contents import loops_of, names_in, walk
 from nnspec.targets.names import Names
 from nnspec.targets.plan import ClassPlan
-from nnspec.targets.writing.scope import ConstructorScope
+
+
+class CountingScope(Protocol):
+    """What names mean in a method that counts sizes along."""
+
+    @property
+    def known(self) -> dict[str, Expr]: ...
+
+    def spelled(self, expression: Expr) -> Expr: ...
 
 
 class CarriedSizes:
-    """The sizes that loops carry, as far as a constructor needs them: each lies in a variable."""
+    """The sizes that loops carry, as far as a method needs them: each lies in a variable."""
 
     def __init__(
-        self, plan: ClassPlan, names: Names, scope: ConstructorScope, used: set[str]
+        self,
+        plan: ClassPlan,
+        names: Names,
+        scope: CountingScope,
+        used: set[str],
+        *,
+        of_tensors: bool = True,
     ) -> None:
-        """`used` are the names that the constructor speaks of."""
+        """`used` are the names that the method speaks of; sizes `of_tensors` are not counted where there are tensors."""
         self._plan = plan
         self._scope = scope
-        self._needed = _closure(plan, used)
+        self._needed = {
+            key
+            for key in _closure(plan, used)
+            if of_tensors or plan.running[key].axis is None
+        }
         self.variable = RunningNames(plan, names, self._needed).variable
 
     def of(self, loop: merged.Loop) -> list[tuple[str, merged.Running]]:
@@ -133,8 +152,7 @@ class RunningNames:
             if not any(self._find(other) == root for other in needed):
                 continue
             if root not in self.variable:
-                wanted = "channels" if running.axis == 1 else "features"
-                self.variable[root] = names.free(wanted)
+                self.variable[root] = names.free(_wanted_name(running))
             self.variable[key] = self.variable[root]
 
     def _join(self, key: str, expression: Expr) -> None:
@@ -194,6 +212,12 @@ class RunningNames:
         while self._root[key] != key:
             key = self._root[key]
         return key
+
+
+def _wanted_name(running: merged.Running) -> str:
+    if running.axis is None:
+        return running.name
+    return "channels" if running.axis == 1 else "features"
 
 
 def _is(expression: Expr, name: str) -> bool:

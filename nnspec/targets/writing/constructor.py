@@ -20,6 +20,8 @@ from nnspec.targets.contents import (
     keys_of,
     loops_of,
     names_in,
+    names_made,
+    names_read,
     read_first,
     steps_of,
 )
@@ -58,14 +60,9 @@ class Constructor:
         self.deferred = Deferred(self.plan, self.dialect.target)
         self.scope = ConstructorScope(self.plan, self.names)
         self.refusals = Refusals(self.scope)
-        used = {
-            name
-            for item in constructs_of(self.plan.items)
-            for name in names_in(item.value)
-        }
+        used = names_made(self.plan.items)
         if self.applies:
-            results = [r for step in steps_of(self.plan.items) for r in step.results]
-            used |= {name for result in results for name in names_in(result)}
+            used |= names_read(self.plan.items)
         self.carried = CarriedSizes(self.plan, self.names, self.scope, used)
         self.read_first = read_first(self.plan.items)
 

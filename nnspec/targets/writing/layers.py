@@ -20,10 +20,12 @@ from nnspec.targets.contents import (
     keys_of,
     loops_of,
     names_in,
+    names_read,
     steps_of,
 )
 from nnspec.targets.names import Names, safe_name
 from nnspec.targets.plan import ClassPlan
+from nnspec.targets.writing.carried import CarriedSizes
 from nnspec.targets.writing.scope import loop_variables
 from nnspec.targets.writing.sizes import ForwardScope
 from nnspec.targets.writing.turns import (
@@ -59,6 +61,9 @@ class StoredLayers:
         self._streams: dict[str, Name] = {}
         # The numbers of turns, by loop.
         self._counts: dict[int, Expr] = {}
+        self._carried = CarriedSizes(
+            plan, names, scope, _integers(plan), of_tensors=False
+        )
 
     # ---- one layer ----
 
@@ -154,11 +159,15 @@ class StoredLayers:
             and not any(loops_of(inner.body))
             and uids in counted
             and all(found in ([], uids) for found in counted)
-            and not any(self._used_in(each) or keyed_in(each) for each in run)
+            and not any(
+                self._used_in(each) or keyed_in(each) or self._carried.of(each)
+                for each in run
+            )
         )
 
     def begin(self, loop: merged.Loop) -> None:
-        """`blocks = iter(self.blocks)`: one flat list for the layers of inner loops, taken one by one."""
+        """The integers that a loop counts along, and `blocks = iter(self.blocks)`: one flat list for the layers of inner loops, taken one by one."""
+        self._written.statements.extend(self._carried.begin(loop))
         if self._dialect.nested_lists:
             return
         for step in steps_of(loop.body):
@@ -183,13 +192,14 @@ class StoredLayers:
                     self._written.add(Assign((name,), taken))
 
     def end_turn(self, loop: merged.Loop) -> None:
-        """Nothing stands at the end of a turn."""
+        """The integers that a loop counts along."""
+        self._written.statements.extend(self._carried.turn(loop))
 
     def opened(self, loop: merged.Loop) -> tuple[Expr, Expr]:
         """The target and the iterable of a loop; its body then knows the layers of a turn."""
         chosen = loop_variables(loop.pattern, loop.variables, self._names)
         for unique, name in chosen.items():
-            self._scope.loop_variables[unique] = Name(name)
+            self._scope.known[unique] = Name(name)
         elements = self._lists_of(loop)
         used = self._used_in(loop)
         keyed = bool(keyed_in(loop))
@@ -201,7 +211,7 @@ class StoredLayers:
         iterable = self._scope.spelled(loop.iterable)
         target, iterable, number = counted_loop(
             loop,
-            self._scope.loop_variables,
+            self._scope.known,
             iterable,
             self._names,
             (used, bool(elements) or keyed),
@@ -247,6 +257,7 @@ class StoredLayers:
         for inner in loops_of(loop.body):
             if self._goes_through_constants(inner) or self._is_streamed(inner):
                 used |= set(names_in(inner.iterable))
+        used |= self._carried.names_read(loop)
         return used & set(loop.variables)
 
     def _goes_through_constants(self, loop: merged.Loop) -> bool:
@@ -283,7 +294,7 @@ class StoredLayers:
         self, loop: merged.Loop, count: str | None, elements: list[tuple[str, Expr]]
     ) -> tuple[Expr, Expr]:
         """`for i, stage in enumerate(self.stages)`, where only the number of the turn is read."""
-        known = self._scope.loop_variables.get(count) if count is not None else None
+        known = self._scope.known.get(count) if count is not None else None
         number = known or Name(self._names.free("i"))
         self._counts[loop.uid] = number
         target, iterable = self._over_elements(elements)
@@ -306,6 +317,15 @@ def _keys(step: merged.Step) -> list[str]:
     for result in step.results:
         suffixes |= {p.suffix for p in tree.walk(result) if isinstance(p, tree.Module)}
     return [step.label + suffix for suffix in sorted(suffixes)]
+
+
+def _integers(plan: ClassPlan) -> set[str]:
+    """The integers that loops carry and that a forward pass reads."""
+    return {
+        name
+        for name in names_read(plan.items)
+        if name in plan.running and plan.running[name].axis is None
+    }
 
 
 def _singular(key: str) -> str:

@@ -39,7 +39,8 @@ class ForwardScope:
         self._of_inputs = {
             symbol_of(size) for value in plan.inputs for size in value.type.shape
         }
-        self.loop_variables: dict[str, Expr] = {}
+        # The variables of loops, and the integers that these count along.
+        self.known: dict[str, Expr] = {}
         self._sizes: dict[str, Name] = {}
         self._traced: dict[str, tuple[Name, Expr]] = {}
         self._attributes: dict[str, None] = {}
@@ -55,8 +56,8 @@ class ForwardScope:
 
     def resolve(self, key: str) -> Expr | None:
         """The expression for a name or size symbol of the spec."""
-        if key in self.loop_variables:
-            return self.loop_variables[key]
+        if key in self.known:
+            return self.known[key]
         if key in self._of_inputs:
             return self._size(key)
         parameter = self._plan.parameter(key)
@@ -73,9 +74,9 @@ class ForwardScope:
         return self._sizes[key]
 
     def _carried(self, key: str, *, traced: bool = False) -> Expr | None:
-        """A size that a loop carries, while a variable holds what has it."""
+        """A size that a loop carries, while a variable holds what has it; no variable has an integer."""
         running = self._plan.running.get(key)
-        if running is None:
+        if running is None or running.axis is None:
             return None
         found = self._environment.at_start(running.name, running.uid)
         if found is None:

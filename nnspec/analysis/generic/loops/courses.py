@@ -44,6 +44,9 @@ class Supposed:
         for name, values in self._carried.items():
             kind = self._type(name, values[turn], number)
             self._activation.show(values[turn], kind)
+        for key, value in self._loop.constants_at(turn):
+            (course,) = self._courses[key]
+            self._activation.names[key] = value.value.named(course(number))
 
     def check(self, turn: int) -> None:
         """Whether the round before left what this turn is supposed to find. Raises `Unlike`."""
@@ -51,6 +54,11 @@ class Supposed:
             found = self._activation.type_of(values[turn])
             wanted = self._type(name, values[turn], symbol(self._loop.turn) + 1)
             if found.dtype != wanted.dtype or _sizes(found) != _sizes(wanted):
+                raise Unlike
+        for key, _ in self._loop.constants_at(turn):
+            (course,) = self._courses[key]
+            found = self._activation.names[key].generic
+            if alike(found) != alike(course(symbol(self._loop.turn) + 1)):
                 raise Unlike
 
     def _type(self, name: str, value: int, number: Dim) -> TensorType:

@@ -8,6 +8,7 @@ find, the turn holds for any number of turns, under the conditions that it noted
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nnspec.analysis.generic.blocks.values import Progression
@@ -88,23 +89,28 @@ class Planned:
     def _courses(self, grown: Grown) -> dict[str, tuple[Course, ...]]:
         """What each carried size is supposed to be before a round, by the number of that."""
         plan = self.plan
-        starts = self._carried(plan.first)
+        starts, first = self._carried(plan.first), self._counted(plan.first)
         grown.hold()
         with self.constants.collecting():
             self._round(plan.begin)
-        ends = self._carried(plan.first + plan.period)
-        found: dict[str, tuple[Course, ...]] = {}
-        multiplied = False
+        behind = plan.first + plan.period
+        ends, last = self._carried(behind), self._counted(behind)
+        sizes: dict[str, list[tuple[Dim, Dim]]] = {}
         for name, start in starts.items():
             if ends[name].rank != start.rank or ends[name].dtype != start.dtype:
                 raise Unlike
-            sizes = zip(start.shape, ends[name].shape, strict=True)
-            for one, two in sizes:
+            sizes[name] = [*zip(start.shape, ends[name].shape, strict=True)]
+        if first.keys() != last.keys():
+            raise Unlike
+        sizes |= {key: [(size, last[key])] for key, size in first.items()}
+        found: dict[str, tuple[Course, ...]] = {}
+        multiplied = False
+        for name, pairs in sizes.items():
+            for one, two in pairs:
                 multiplied |= ratio_of(one.generic, two.generic) is not None
                 self._note_quotient(one.generic, two.generic)
             found[name] = tuple(
-                self._course(before.generic, after.generic)
-                for before, after in zip(start.shape, ends[name].shape, strict=True)
+                self._course(before.generic, after.generic) for before, after in pairs
             )
         if plan.guess is geometric and not multiplied:
             raise Unlike
@@ -155,6 +161,17 @@ class Planned:
             name: self.activation.type_of(values[turn])
             for name, values in self.loop.loop.carried.items()
         }
+
+    def constants_at(self, turn: int) -> Iterator[tuple[str, Dim]]:
+        """The integers that the loop carries, by their names in it, as elaborated before a turn."""
+        for name, history in self.loop.loop.constants.items():
+            if turn < len(history):
+                yield self.loop.loop.key_of(name), history[turn]
+
+    def _counted(self, turn: int) -> dict[str, Dim]:
+        """The integers that the loop carries, before a turn."""
+        names = self.activation.names
+        return {key: names[key] for key, _ in self.constants_at(turn)}
 
     def _round(self, number: int) -> list[Part]:
         """The parts of the turns of one round, which is known by the symbol of its number."""

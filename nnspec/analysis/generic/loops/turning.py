@@ -47,6 +47,7 @@ class Turning:
     def run(self) -> list[Part]:
         """The parts of all turns."""
         self.note_lists(0)
+        self._note_constants(0)
         iterable = self._iterable()
         if isinstance(iterable, Progression) and self._may_be_alike(iterable):
             found = self._planned(iterable)
@@ -195,6 +196,7 @@ class Turning:
             self._take(turn)
             parts = self.activation.run(self.loop.iterations[turn].body)
             self.note_lists(turn + 1)
+            self._note_constants(turn + 1)
             return parts
         finally:
             self.activation.nested -= 1
@@ -207,6 +209,15 @@ class Turning:
         for name, values in self.loop.carried.items():
             for axis, size in enumerate(self.activation.type_of(values[turn]).shape):
                 self.activation.names[f"{name}.{axis}@{self.loop.uid}"] = size
+
+    def _note_constants(self, turn: int) -> None:
+        """The integers that the loop carries have their names before a turn, and behind the last one."""
+        names = self.activation.names
+        names |= {
+            self.loop.key_of(name): self.constants.size(history[turn], names)
+            for name, history in self.loop.constants.items()
+            if turn < len(history)
+        }
 
     def _bind(self, turn: int, element: Any) -> None:
         """Binds the variables; the sizes of elements that it takes have their names when it takes them."""
