@@ -325,8 +325,8 @@ def _note_same(loop: _Turning) -> None:
     running = loop.frame.builder.running
     for name, values in loop.history.items():
         for axis in range(_least_rank(loop, values)):
-            own = running[f"{name}.{axis}@{loop.uid}"]
-            if own.constant or own.same is not None:
+            own = running.get(f"{name}.{axis}@{loop.uid}")
+            if own is None or own.constant or own.same is not None:
                 continue
             sizes = [loop.frame.builder.types[value].shape[axis] for value in values]
             same = next(

@@ -67,9 +67,10 @@ class Scope:
 
 
 class Writer:
-    """Writes one file."""
+    """Writes one file. Where it `counts`, loops carry integers, too."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, counts: bool = False) -> None:
+        self.counts = counts
         self.random = Random(seed)
         self.image = self.random.random() < 0.3
         self.lines: list[str] = []
@@ -375,8 +376,48 @@ class Writer:
             inner.conditions += [f"{element} > 2", f"{element} == 3"]
         if variable != "_" and variable in head:
             self.loop_names(inner, variable)
+        counted = self.counted(scope, inner) if self.counts else ""
+        goes_on = f"{counted} = {self.course(inner, counted)}" if counted else ""
+        first = self.chance(0.4) if goes_on else False
         with self.body(head):
+            if goes_on and first:
+                self.line(goes_on)
             self.run(inner, self.random.randint(1, 4))
+            if goes_on and not first:
+                self.line(goes_on)
+
+    def counted(self, scope: Scope, inner: Scope) -> str:
+        """The name of an integer that a loop carries, of one before it or a new one."""
+        if not self.chance(0.7):
+            return ""
+        known = [each for each in scope.integers if each.startswith("count")]
+        if known and self.chance(0.5):
+            name = self.random.choice(known)
+        else:
+            name = f"count{self.labels}"
+            self.labels += 1
+            self.line(f"{name} = {self.integer(scope)}")
+            scope.integers.append(name)
+            inner.integers.append(name)
+        inner.integers += [name, name]
+        inner.conditions += [f"{name} > 3", f"{name} % 2 == 0"]
+        return name
+
+    def course(self, scope: Scope, name: str) -> str:
+        """What becomes of an integer in a turn."""
+        step = self.random.choice([*scope.turns, *scope.integers, "1", "2"])
+        return self.random.choice(
+            [
+                f"{name} + 1",
+                f"{name} + 2",
+                f"{name} * 2",
+                f"{name} // 2 + 1",
+                f"min({name} * 2, 9)",
+                f"{name} + ({step})",
+                f"({name} + 1 if {self.condition(scope)} else {name})",
+                f"{step} + 1",
+            ]
+        )
 
     def loop_names(self, scope: Scope, variable: str) -> None:
         scope.integers += [f"{variable} + 1", f"2^{variable}"]
@@ -465,15 +506,16 @@ class Writer:
         return self.random.choice(forms)
 
 
-def random_spec(seed: int) -> str:
+def random_spec(seed: int, *, counts: bool = False) -> str:
     """A file with blocks, a model `Net`, and two variants of it."""
-    return Writer(seed).text()
+    return Writer(seed, counts=counts).text()
 
 
-def random_models(seed: int) -> list[Spec]:
+def random_models(seed: int, *, counts: bool = False) -> list[Spec]:
     """The variants of a random file; none where the file is wrong."""
+    text = random_spec(seed, counts=counts)
     try:
-        found = load_source(Source("random.nns", random_spec(seed)), [*VARIANTS], {})
+        found = load_source(Source("random.nns", text), [*VARIANTS], {})
     except SpecErrors:
         return []
     return [spec for spec in found if spec.cost().parameters <= MOST_PARAMETERS]

@@ -109,8 +109,10 @@ class Planned:
             for one, two in pairs:
                 multiplied |= ratio_of(one.generic, two.generic) is not None
                 self._note_quotient(one.generic, two.generic)
+            adds = self._is_added_to(name)
             found[name] = tuple(
-                self._course(before.generic, after.generic) for before, after in pairs
+                self._course(before.generic, after.generic, adds=adds)
+                for before, after in pairs
             )
         if plan.guess is geometric and not multiplied:
             raise Unlike
@@ -136,13 +138,18 @@ class Planned:
         grown.suppose()
         self.activation.types = start
 
-    def _course(self, before: Dim, after: Dim) -> Course:
-        """A size that is one thing before the first of the rounds, and another behind it."""
+    def _is_added_to(self, name: str) -> bool:
+        """Whether an integer of the loop is made from what it was, and not from the number of the turn alone."""
+        running = self.activation.function.running.get(name)
+        return running is not None and name in running.update.symbols()
+
+    def _course(self, before: Dim, after: Dim, *, adds: bool) -> Course:
+        """A size that is one thing before the first of the rounds, and another behind it, to which a round may only add."""
         first, turn = self.plan.begin, self.turn
         if turn not in (after - before).symbols():
             return self.plan.guess(before, after, first)
         left = alike(after.at({turn: symbol(turn) - 1}))
-        if alike(left.at({turn: first})) != alike(before):
+        if adds or alike(left.at({turn: first})) != alike(before):
             return self._adding(before, after - before)
         return lambda number: alike(left.at({turn: number}))
 
