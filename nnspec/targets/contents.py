@@ -122,6 +122,26 @@ def names_read(items: Sequence[merged.Item]) -> set[str]:
     return found
 
 
+def names_checked(items: Sequence[merged.Item]) -> set[str]:
+    """The names of the spec that checks of constants speak of, and what decides whether these are reached."""
+    found: set[str] = set()
+    for item in items:
+        match item:
+            case merged.Requirement() if not item.symbols:
+                found |= set(names_in(item.condition))
+            case merged.Guard():
+                found |= set(names_in(item.condition))
+            case merged.Branch():
+                inside = names_checked(item.then) | names_checked(item.otherwise)
+                found |= inside | set(names_in(item.condition) if inside else ())
+            case merged.Loop():
+                inside = names_checked(item.body)
+                found |= inside | set(names_in(item.iterable) if inside else ())
+            case _:
+                pass
+    return found
+
+
 def lists_are_flat(items: Sequence[merged.Item]) -> bool:
     """Whether every layer in loops lies in one list: no list inside a list is needed to find it."""
     return not any(_lies_in_both(step) for step in steps_of(items) if step.constructs)

@@ -13,7 +13,7 @@ from typing import Any
 
 import nnspec.targets.merged as merged
 from nnspec.ir import graph
-from nnspec.ir.dims import Dim
+from nnspec.ir.dims import Dim, DimError
 from nnspec.ir.forks import makes_layers
 from nnspec.ir.terms import Term, Traced
 from nnspec.pycode import expressions as tree
@@ -59,6 +59,7 @@ class Merger:
     ) -> None:
         # Where sizes and constants are plain numbers, they always have an expression.
         self._agreement = Agreement(plain=plain)
+        self._is_plain = plain
         self._may_roll = rolls
         self._written_out: set[int] = set()
         self._joiner = Joiner()
@@ -386,9 +387,23 @@ class Merger:
                 for name in set(track.names) - names:
                     del track.names[name]
         for track, loop in current:
-            _fix_constants(track, loop, len(loop.iterations))
+            self._fix_constants(track, loop, len(loop.iterations))
             fix_running(track, loop, len(loop.iterations))
         return result
+
+    def _fix_constants(self, track: Track, loop: graph.Loop, place: int) -> None:
+        """In a loop that is written out, an integer that it carries is what the turn before has left, in names of outside."""
+        try:
+            found = [
+                (key, local(track, size)) for key, size in constants_at(loop, place)
+            ]
+        except DimError:  # too long to be said
+            if not self._is_plain:
+                raise Unlike from None
+            found = [(key, size.value) for key, size in constants_at(loop, place)]
+        for key, size in found:
+            track.meanings[key] = size.value
+            track.constants[key] = size
 
     def _fix_count(self, current: list[tuple[Track, graph.Loop]]) -> None:
         """The class has the constants built in that decide how often a loop turns."""
@@ -409,7 +424,7 @@ class Merger:
         for track, loop in current:
             iteration = loop.iterations[place]
             track.turns = (*track.turns, merged.Turn(place))
-            _fix_constants(track, loop, place)
+            self._fix_constants(track, loop, place)
             fix_running(track, loop, place)
             known = all_boxed(iteration.values)
             track.meanings.update(known)
@@ -419,14 +434,6 @@ class Merger:
         for track, body in traces:
             settle_types(track, body)
         return found
-
-
-def _fix_constants(track: Track, loop: graph.Loop, place: int) -> None:
-    """In a loop that is written out, an integer that it carries is what the turn before has left, in names of outside."""
-    found = [(key, local(track, size)) for key, size in constants_at(loop, place)]
-    for key, size in found:
-        track.meanings[key] = size.value
-        track.constants[key] = size
 
 
 def _require_outside(track: Track, names: Set[str]) -> None:

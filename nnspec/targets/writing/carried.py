@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Protocol
 
 import nnspec.targets.merged as merged
@@ -29,13 +29,16 @@ class CarriedSizes:
     def __init__(
         self,
         plan: ClassPlan,
-        names: Names,
         scope: CountingScope,
         used: set[str],
+        variable: Mapping[str, str],
         *,
         of_tensors: bool = True,
     ) -> None:
-        """`used` are the names that the method speaks of; sizes `of_tensors` are not counted where there are tensors."""
+        """`used` are the names that the method speaks of, and `variable` how those that loops carry are called there.
+
+        Sizes `of_tensors` are not counted where there are tensors.
+        """
         self._plan = plan
         self._scope = scope
         self._needed = {
@@ -43,7 +46,7 @@ class CarriedSizes:
             for key in _closure(plan, used)
             if of_tensors or plan.running[key].axis is None
         }
-        self.variable = RunningNames(plan, names, self._needed).variable
+        self.variable = variable
 
     def of(self, loop: merged.Loop) -> list[tuple[str, merged.Running]]:
         """Those that a loop carries, by their names in the spec."""
@@ -118,7 +121,7 @@ class CarriedSizes:
             yield Assign((variable,), value)
 
 
-def _closure(plan: ClassPlan, used: set[str]) -> set[str]:
+def _closure(plan: ClassPlan, used: Set[str]) -> set[str]:
     """The carried sizes that are needed, with those that they start from."""
     needed: set[str] = set()
     waiting = [key for key in used if key in plan.running]
@@ -139,9 +142,11 @@ def _closure(plan: ClassPlan, used: set[str]) -> set[str]:
 
 
 class RunningNames:
-    """One constructor variable for each family of carried sizes that are handed from loop to loop."""
+    """One variable of a method for each family of carried sizes that are handed from loop to loop."""
 
-    def __init__(self, plan: ClassPlan, names: Names, needed: Set[str]) -> None:
+    def __init__(self, plan: ClassPlan, names: Names, used: Set[str]) -> None:
+        """`used` are the names that the method speaks of."""
+        needed = _closure(plan, used)
         self._root: dict[str, str] = {key: key for key in plan.running}
         self._plan = plan
         for key, running in plan.running.items():

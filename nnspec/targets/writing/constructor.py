@@ -19,6 +19,7 @@ from nnspec.targets.contents import (
     keyed_in,
     keys_of,
     loops_of,
+    names_checked,
     names_in,
     names_made,
     names_read,
@@ -29,7 +30,7 @@ from nnspec.targets.lowering import Construct, LayerName
 from nnspec.targets.names import Names, safe_name
 from nnspec.targets.plan import ClassPlan
 from nnspec.targets.spelling import Unspellable
-from nnspec.targets.writing.carried import CarriedSizes
+from nnspec.targets.writing.carried import CarriedSizes, RunningNames
 from nnspec.targets.writing.deferred import Deferred
 from nnspec.targets.writing.refusals import Refusals
 from nnspec.targets.writing.returning import Condition, goes_on
@@ -59,11 +60,13 @@ class Constructor:
     def __post_init__(self) -> None:
         self.deferred = Deferred(self.plan, self.dialect.target)
         self.scope = ConstructorScope(self.plan, self.names)
-        self.refusals = Refusals(self.scope)
         used = names_made(self.plan.items)
         if self.applies:
             used |= names_read(self.plan.items)
-        self.carried = CarriedSizes(self.plan, self.names, self.scope, used)
+        spoken_of = used | names_checked(self.plan.items)
+        variable = RunningNames(self.plan, self.names, spoken_of).variable
+        self.carried = CarriedSizes(self.plan, self.scope, used, variable)
+        self.refusals = Refusals(self.scope, variable)
         self.read_first = read_first(self.plan.items)
 
     def write(self) -> list[Statement]:

@@ -25,7 +25,7 @@ from nnspec.targets.contents import (
 )
 from nnspec.targets.names import Names, safe_name
 from nnspec.targets.plan import ClassPlan
-from nnspec.targets.writing.carried import CarriedSizes
+from nnspec.targets.writing.carried import CarriedSizes, RunningNames
 from nnspec.targets.writing.scope import loop_variables
 from nnspec.targets.writing.sizes import ForwardScope
 from nnspec.targets.writing.turns import (
@@ -61,9 +61,9 @@ class StoredLayers:
         self._streams: dict[str, Name] = {}
         # The numbers of turns, by loop.
         self._counts: dict[int, Expr] = {}
-        self._carried = CarriedSizes(
-            plan, names, scope, _integers(plan), of_tensors=False
-        )
+        integers = _integers(plan)
+        variable = RunningNames(plan, names, integers).variable
+        self._carried = CarriedSizes(plan, scope, integers, variable, of_tensors=False)
 
     # ---- one layer ----
 

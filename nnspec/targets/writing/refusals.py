@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
@@ -10,7 +10,8 @@ from nnspec.pycode.expressions import Binary, Expr, Literal, Name
 from nnspec.pycode.idioms import negated
 from nnspec.pycode.statements import For, If, Raise, Statement, expressions_of
 from nnspec.pycode.writer import expression_text
-from nnspec.targets.contents import names_in
+from nnspec.targets.contents import names_checked, names_in
+from nnspec.targets.writing.carried import CarriedSizes
 from nnspec.targets.writing.returning import goes_on
 from nnspec.targets.writing.scope import (
     ConstructorScope,
@@ -22,12 +23,19 @@ from nnspec.targets.writing.scope import (
 class Refusals:
     """The checks of constants, each on the way to where it stands in the spec."""
 
-    def __init__(self, scope: ConstructorScope) -> None:
+    def __init__(self, scope: ConstructorScope, variable: Mapping[str, str]) -> None:
+        """`variable` is how the sizes that loops carry are called."""
         self._scope = scope
+        used = names_checked(scope.plan.items)
+        self._counted = CarriedSizes(scope.plan, scope, used, variable)
 
     def of(self, items: Sequence[merged.Item]) -> list[Statement]:
         """The checks in items, each written once. Raises `Unspellable` where the constructor cannot tell."""
-        return list(dict.fromkeys(self._of(items)))
+        found: list[Statement] = []
+        for each in self._of(items):
+            if not (_only_checks(each) and each in found):
+                found.append(each)
+        return found
 
     def _of(self, items: Sequence[merged.Item]) -> Iterator[Statement]:
         for place, item in enumerate(items):
@@ -65,7 +73,10 @@ class Refusals:
         names, known = self._scope.names, self._scope.known
         chosen = loop_variables(loop.pattern, loop.variables, names)
         known.update((unique, Name(name)) for unique, name in chosen.items())
+        begin = list(self._counted.begin(loop))
         checks = self.of(loop.body)
+        turn = list(self._counted.turn(loop))
+        checks += turn
         for unique, name in chosen.items():
             del known[unique]
             names.taken.discard(name)
@@ -74,10 +85,11 @@ class Refusals:
         iterable = self._scope.spelled(loop.iterable)
         parts = [part for check in checks for part in _parts_of(check)]
         used = {unique for unique, name in chosen.items() if Name(name) in parts}
-        if not used and _surely_turns(iterable):
+        if not used and not turn and _surely_turns(iterable):
             yield from checks
             return
         target = pattern_target(loop.pattern, chosen, loop.uid, used)
+        yield from begin
         yield For(target, iterable, tuple(checks))
 
     def requirement(self, item: merged.Requirement) -> If | None:
@@ -97,6 +109,13 @@ class Refusals:
         refused = negated(condition) if item.taken else condition
         covered = "only" if item.taken else "not"
         return _refusal(refused, f"{covered} written for {expression_text(condition)}")
+
+
+def _only_checks(statement: Statement) -> bool:
+    """Whether a statement only refuses, and counts nothing along: to do so once is enough."""
+    if isinstance(statement, For):
+        return all(map(_only_checks, statement.body))
+    return isinstance(statement, If)
 
 
 def _where(reached: Expr, checks: Sequence[Statement]) -> Iterator[Statement]:

@@ -8,7 +8,7 @@ find, the turn holds for any number of turns, under the conditions that it noted
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from nnspec.analysis.generic.blocks.values import Progression
@@ -89,34 +89,55 @@ class Planned:
     def _courses(self, grown: Grown) -> dict[str, tuple[Course, ...]]:
         """What each carried size is supposed to be before a round, by the number of that."""
         plan = self.plan
-        starts, first = self._carried(plan.first), self._counted(plan.first)
+        behind = plan.first + plan.period
+        starts = self._carried(plan.first)
+        integers = self._counted(plan.first)
         grown.hold()
         with self.constants.collecting():
             self._round(plan.begin)
-        behind = plan.first + plan.period
-        ends, last = self._carried(behind), self._counted(behind)
-        sizes: dict[str, list[tuple[Dim, Dim]]] = {}
-        for name, start in starts.items():
-            if ends[name].rank != start.rank or ends[name].dtype != start.dtype:
-                raise Unlike
-            sizes[name] = [*zip(start.shape, ends[name].shape, strict=True)]
-        if first.keys() != last.keys():
-            raise Unlike
-        sizes |= {key: [(size, last[key])] for key, size in first.items()}
+        pairs: list[tuple[Dim, Dim]] = []
         found: dict[str, tuple[Course, ...]] = {}
-        multiplied = False
-        for name, pairs in sizes.items():
-            for one, two in pairs:
-                multiplied |= ratio_of(one.generic, two.generic) is not None
-                self._note_quotient(one.generic, two.generic)
-            adds = self._is_added_to(name)
+        ends = self._counted(behind)
+        for key, start in integers.items():
+            if key not in ends:
+                raise Unlike
+            pairs.append((start, ends[key]))
+            adds = key in self.activation.function.running[key].update.symbols()
+            found[key] = (self._course(start.generic, ends[key].generic, adds=adds),)
+        if integers:
+            self._round_by(found, starts, grown)
+        for name, end in self._carried(behind).items():
+            start = starts[name]
+            if end.rank != start.rank or end.dtype != start.dtype:
+                raise Unlike
+            sizes = [*zip(start.shape, end.shape, strict=True)]
+            pairs += sizes
             found[name] = tuple(
-                self._course(before.generic, after.generic, adds=adds)
-                for before, after in pairs
+                self._course(before.generic, after.generic) for before, after in sizes
             )
-        if plan.guess is geometric and not multiplied:
+        for before, after in pairs:
+            self._note_quotient(before.generic, after.generic)
+        multiplied = (ratio_of(one.generic, two.generic) for one, two in pairs)
+        if plan.guess is geometric and not any(multiplied):
             raise Unlike
         return found
+
+    def _round_by(
+        self,
+        courses: Mapping[str, tuple[Course, ...]],
+        starts: Mapping[str, TensorType],
+        grown: Grown,
+    ) -> None:
+        """The first round once more, with the integers that the loop carries said by the number of it."""
+        for name, values in self.loop.loop.carried.items():
+            self.activation.show(values[self.plan.first], starts[name])
+        for key, value in self.constants_at(self.plan.first):
+            (course,) = courses[key]
+            named = value.value.named(course(symbol(self.turn)))
+            self.activation.names[key] = named
+        grown.hold()
+        with self.constants.collecting():
+            self._round(self.plan.begin)
 
     def _note_quotient(self, before: Dim, after: Dim) -> None:
         """Takes note of a size that each round divides by a number."""
@@ -138,13 +159,11 @@ class Planned:
         grown.suppose()
         self.activation.types = start
 
-    def _is_added_to(self, name: str) -> bool:
-        """Whether an integer of the loop is made from what it was, and not from the number of the turn alone."""
-        running = self.activation.function.running.get(name)
-        return running is not None and name in running.update.symbols()
+    def _course(self, before: Dim, after: Dim, *, adds: bool = False) -> Course:
+        """A size that is one thing before the first of the rounds, and another behind it.
 
-    def _course(self, before: Dim, after: Dim, *, adds: bool) -> Course:
-        """A size that is one thing before the first of the rounds, and another behind it, to which a round may only add."""
+        What the number of the turn has to do with that is all that the size is, or what each round `adds` to it.
+        """
         first, turn = self.plan.begin, self.turn
         if turn not in (after - before).symbols():
             return self.plan.guess(before, after, first)
