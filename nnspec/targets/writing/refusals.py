@@ -115,7 +115,9 @@ def _only_checks(statement: Statement) -> bool:
     """Whether a statement only refuses, and counts nothing along: to do so once is enough."""
     if isinstance(statement, For):
         return all(map(_only_checks, statement.body))
-    return isinstance(statement, If)
+    if isinstance(statement, If):
+        return all(map(_only_checks, statement.then))
+    return isinstance(statement, Raise)
 
 
 def _where(reached: Expr, checks: Sequence[Statement]) -> Iterator[Statement]:

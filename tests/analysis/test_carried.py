@@ -1,0 +1,148 @@
+"""Integers that loops carry (`c = c * 2`): figures are formulas in the number of turns, held against the model with other numbers."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.figures import FIGURES
+from nnspec.analysis.formula.growth import grouped
+from nnspec.analysis.formula.notation import NOTATIONS
+from nnspec.analysis.generic.closed import is_sum
+from nnspec.elaboration.escaping import constants_outside
+from nnspec.explore.counts import loop_counts
+from nnspec.ir.graph import Loop, walk
+from nnspec.ir.json import program_from_json, program_to_json
+from nnspec.ops import OPS
+from tests.ir.models import spec
+
+SUMS = [name for name in FIGURES if is_sum(name)]
+MEMORY = ["saved_bytes", "inference_peak", "backward_peak", "train_peak"]
+
+WIDER = "x = x -> fc: Linear(c) -> relu"
+AROUND = "x = x + (x -> up: Linear(c) -> gelu -> down: Linear(width))"
+
+
+def model(start: str, body: str, goes_on: str, end: str = "3") -> str:
+    return f"""
+model M(width: int = 16, g: int = 3, depth: int = 4) {{
+  input x: [B, T, width]
+  c = {start}
+  for i in range(depth) {{
+    {body}
+    c = {goes_on}
+  }}
+  output y = x -> head: Linear({end})
+}}"""
+
+
+COURSES = {
+    "doubled": model("width", WIDER, "c * 2"),
+    "tripled": model("g", AROUND, "c * 3"),
+    "more": model("width", WIDER, "c + g", "c"),
+    "less": model("width * 9", AROUND, "c - g"),
+    "more and more": model("width", WIDER, "c + i * g"),
+    "halved": model("width * 512", WIDER, "c // 2"),
+    "by the turn": model("1", WIDER, "width * (i + 2)", "c"),
+    "before it is used": model("width", f"c = c * 2\n    {WIDER}", "c * 2", "c"),
+    "there and back": """
+model M(width: int = 16, g: int = 3, depth: int = 4) {
+  input x: [B, T, width]
+  c = width
+  for _ in range(depth) {
+    c = c * 2
+    x = x -> down: Linear(c) -> relu
+  }
+  for _ in range(depth) {
+    c = c // 2
+    x = x -> up: Linear(c) -> relu
+  }
+  output y = x -> head: Linear(c)
+}""",
+}
+
+
+@pytest.mark.parametrize("name", COURSES)
+def test_sums_are_formulas_in_the_number_of_turns(name):
+    text = COURSES[name]
+    forms = spec(text).closed_forms(*SUMS)
+    assert not forms.fixed, forms.fixed
+    assert not forms.kept
+    chance = random.Random(name)
+    tried = 0
+    for _ in range(16):
+        numbers = {
+            "width": chance.randint(1, 9),
+            "g": chance.randint(1, 6),
+            "depth": chance.randint(1, 8),
+        }
+        if name == "less":
+            numbers["width"] += 9
+        if not all(each.holds(numbers) for each in forms.conditions):
+            continue
+        tried += 1
+        other = spec(text, **numbers).program
+        analysis = Analysis(other)
+        sizes = {each: chance.choice((1, 2, 40)) for each in other.symbols}
+        for figure in SUMS:
+            found, known = forms.at(figure, numbers), analysis.measured(figure)
+            same = found.at(sizes).exactly() == known.at(sizes).exactly()
+            assert same, (figure, numbers, sizes)
+    assert tried > 8
+
+
+@pytest.mark.parametrize("name", ["doubled", "more", "halved", "there and back"])
+def test_memory_is_a_formula_in_the_number_of_turns(name):
+    text = COURSES[name]
+    forms = spec(text).closed_forms(*MEMORY)
+    assert not forms.fixed
+    assert not forms.kept
+    tried = 0
+    for width, g, depth in ((16, 3, 4), (7, 2, 5), (4, 5, 6), (9, 1, 3), (3, 4, 7)):
+        numbers = {"width": width, "g": g, "depth": depth}
+        sizes = {"B": 3, "T": 5}
+        for figure in MEMORY:
+            conditions = forms.conditions_of(figure)
+            if not all(each.holds({**numbers, **sizes}) for each in conditions):
+                continue
+            other = Analysis(spec(text, **numbers).program)
+            found = forms.at(figure, numbers).value.at(sizes)
+            assert found == other.figure(figure).at(sizes), (figure, numbers)
+            tried += 1
+    assert tried >= 16
+
+
+def test_a_formula_is_one_that_a_person_can_read():
+    forms = spec(COURSES["there and back"]).closed_forms("flops")
+    formula = grouped(forms.figures["flops"].value, forms.symbols)
+    assert NOTATIONS["text"].write(formula) == (
+        "(2 * B * T * width^2 * (4 * 4^depth - 1)) // 3"
+    )
+
+
+def test_a_number_of_turns_that_an_integer_hangs_on_is_no_mere_count():
+    alike = "for _ in range(depth) { x = x -> fc: Linear(width)\n%s }"
+    text = "model M(width: int = 8, depth: int = 3) {{ input x: [B, width]\n c = 1\n {}\n output y = x * c }}"
+    counts = loop_counts(spec(text.format(alike % "")).program)
+    assert counts == {"depth"}
+    assert not loop_counts(spec(text.format(alike % "c = c + 1")).program)
+
+
+def test_programs_are_read_back_with_what_loops_carry():
+    program = spec(COURSES["there and back"]).program
+    again = program_from_json(program_to_json(program), OPS)
+    loops, others = (
+        [item for item in walk(each.main.structure) if isinstance(item, Loop)]
+        for each in (program, again)
+    )
+    for one, other in zip(loops, others, strict=True):
+        assert one.constants.keys() == {"c"}
+        assert other.constants == one.constants
+        assert [each.generic for each in other.constants["c"]] == [
+            each.generic for each in one.constants["c"]
+        ]
+    assert again.main.running == program.main.running
+    known = [[str(v.generic) for v in constants_outside(loop)["c"]] for loop in loops]
+    assert known[0] == ["width", "2 * width", "4 * width", "8 * width", "16 * width"]
