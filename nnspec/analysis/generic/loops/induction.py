@@ -102,6 +102,7 @@ class Planned:
             if key not in ends:
                 raise Unlike
             pairs.append((start, ends[key]))
+            self._note_quotient(start.generic, ends[key].generic)
             adds = key in self.activation.function.running[key].update.symbols()
             found[key] = (self._course(start.generic, ends[key].generic, adds=adds),)
         if integers:
@@ -112,11 +113,11 @@ class Planned:
                 raise Unlike
             sizes = [*zip(start.shape, end.shape, strict=True)]
             pairs += sizes
+            for before, after in sizes:
+                self._note_quotient(before.generic, after.generic)
             found[name] = tuple(
                 self._course(before.generic, after.generic) for before, after in sizes
             )
-        for before, after in pairs:
-            self._note_quotient(before.generic, after.generic)
         multiplied = (ratio_of(one.generic, two.generic) for one, two in pairs)
         if plan.guess is geometric and not any(multiplied):
             raise Unlike
