@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from nnspec.analysis.analysis import Analysis
+from nnspec.analysis.at_one import possible
+from nnspec.ir.dims import Dim
 from nnspec.ir.graph import dotted
 from nnspec.ir.unread import unread_layers
 from nnspec.ops.rules import Caveat, Concern, Direction
@@ -77,18 +79,6 @@ _UNREAD = Caveat(
 """What is said of Keras's parameters."""
 
 
-_JOINED = Caveat(
-    "memory",
-    "at least",
-    "the gradient of a weight that is joined to other tensors may be a view, which keeps all of what it shows",
-)
-_JOINS = frozenset(("concat", "stack"))
-_MOVES = frozenset(
-    ("reshape", "flatten", "transpose", "unsqueeze", "squeeze", "broadcast")
-)
-"""Operators whose gradients PyTorch hands on as views."""
-
-
 @dataclass(frozen=True, slots=True)
 class Remark:
     """Why some figures are not exact: `operators` are those that leave it open, none where all do."""
@@ -129,7 +119,7 @@ def _caveats(
         unread = unread_layers(analysis.program)
         yield from ((dotted(node.path), _UNREAD) for node in unread)
     if name == "gradient_bytes":
-        yield from ((operator, _JOINED) for operator in _joining_weights(analysis))
+        yield from _of_gradients(analysis)
     if name in _STOPPING:
         yield from ((operator, _STOPPING[name]) for operator in _stopped_at(analysis))
 
@@ -145,22 +135,40 @@ def _operators(analysis: Analysis) -> dict[str, tuple[Caveat, ...]]:
     return {name: tuple(caveats) for name, caveats in found.items() if caveats}
 
 
-def _joining_weights(analysis: Analysis) -> list[str]:
-    """The operators that join weights, as they are, to other tensors."""
-    found: dict[str, None] = {}
-    for inside in analysis.uses.reachable():
-        weights: set[int] = set()
-        for node in inside.function.nodes:
-            name = node.op.op_name() if node.op is not None else ""
-            if node.weight is not None or name == "Param":
-                weights.update(node.outputs)
-            elif weights.isdisjoint(node.values()):
-                continue
-            elif name in _MOVES:
-                weights.update(node.outputs)
-            elif name in _JOINS:
-                found[name] = None
-    return list(found)
+def _of_gradients(analysis: Analysis) -> Iterator[tuple[str, Caveat]]:
+    """What gradients lie in, where that is not what they are: PyTorch takes views, with all that they show."""
+    from nnspec.analysis.memory.measures import gradient_storages
+
+    if not analysis.setting.policy.trains or not _reads_weights(analysis):
+        return
+    counted = analysis.figure("gradient_bytes")
+    for ones in (frozenset[str](), *possible(analysis.program, {})):
+        sizes = dict.fromkeys(ones, 1)
+        kept = gradient_storages(analysis.where(sizes)).at(sizes)
+        more = kept - counted.at(sizes)
+        if more == 0:
+            continue
+        where = "".join(f"where {name} is 1, " for name in sorted(ones))
+        reason = f"{where}gradients are views: what they lie in has {_in_bytes(kept)}"
+        direction: Direction = "about"
+        if more.constant is not None:
+            direction = "at least" if more.constant > 0 else "at most"
+        yield "", Caveat("memory", direction, reason)
+        return
+
+
+def _in_bytes(amount: Dim) -> str:
+    return f"{int(amount):,} bytes" if amount.is_constant else f"{amount} bytes"
+
+
+def _reads_weights(analysis: Analysis) -> bool:
+    """Whether a weight is used as a tensor of its own, and not only in its layer."""
+    return any(
+        node.weight is not None
+        or (node.op is not None and node.op.op_name() == "Param")
+        for inside in analysis.uses.reachable()
+        for node in inside.function.nodes
+    )
 
 
 def _stopped_at(analysis: Analysis) -> list[str]:

@@ -246,14 +246,23 @@ def backward_effect(
             continue
         storage, group = gradient.storage, gradient.storage.outside
         group = -1 - fresh.number(storage) if group is None else group
+        very = [each.gradient for each in leaves if isinstance(each, Leaf)]
+        same = next(n for n, each in enumerate(very) if each is gradient)
         found.append(
             Gradient(
-                gradient.shape, gradient.strides, gradient.dtype, storage.size, group
+                gradient.shape,
+                gradient.strides,
+                gradient.dtype,
+                storage.size,
+                group,
+                same=same,
             )
         )
-    parameters = total(each.size for each in machine.gradients.values())
+    kept = {id(each): each for each in machine.gradients.values()}.values()
+    parameters = total(each.size for each in kept if each.outside is None)
     parameters = parameters + machine.gradients_besides
-    return BackwardEffect(machine.peaks.settled(), tuple(found), parameters)
+    taken = tuple(each.outside for each in kept if each.outside is not None)
+    return BackwardEffect(machine.peaks.settled(), tuple(found), parameters, taken)
 
 
 def reference_to(storage: Storage) -> Callable[[], Storage | None]:
@@ -273,14 +282,20 @@ class Tokens:
         self.references = [reference_to(each) for each in storages]
         self.sizes = [each.size for each in storages]
         self.made: dict[int, Storage] = {}
+        self._handed: dict[int, Tensor] = {}
 
-    def describe(self, tensor: Tensor | None) -> Gradient | None:
-        """How a gradient lies."""
+    def describe(self, tensor: Tensor | None, waits: bool = False) -> Gradient | None:
+        """How a gradient lies that may wait elsewhere, too."""
         if tensor is None:
             return None
         group = self._groups.number(tensor.storage)
         return Gradient(
-            tensor.shape, tensor.strides, tensor.dtype, self.sizes[group], group
+            tensor.shape,
+            tensor.strides,
+            tensor.dtype,
+            self.sizes[group],
+            group,
+            waits=waits,
         )
 
     def release(self) -> None:
@@ -298,10 +313,20 @@ class Tokens:
         """A gradient that is handed back."""
         if gradient is None:
             return None
-        group = gradient.group
+        if gradient.same not in self._handed or gradient.same < 0:
+            self._handed[gradient.same] = Tensor(
+                self.storage(machine, gradient.group, gradient.size),
+                gradient.shape,
+                gradient.strides,
+                gradient.dtype,
+            )
+        return self._handed[gradient.same]
+
+    def storage(self, machine: Machine, group: int, size: Dim) -> Storage:
+        """The storage of a gradient that is handed back, or that parameters take."""
         storage = self.references[group]() if group >= 0 else None
         if storage is None:
             if group not in self.made:
-                self.made[group] = Storage(machine, gradient.size)
+                self.made[group] = Storage(machine, size)
             storage = self.made[group]
-        return Tensor(storage, gradient.shape, gradient.strides, gradient.dtype)
+        return storage

@@ -25,7 +25,7 @@ from nnspec.analysis.memory.borders import (
 )
 from nnspec.analysis.memory.frame import Frame
 from nnspec.analysis.memory.gradients import run_backward
-from nnspec.analysis.memory.machine import Leaf, Machine, Record, Storage, Tensor
+from nnspec.analysis.memory.machine import Edge, Leaf, Machine, Record, Storage, Tensor
 from nnspec.analysis.memory.operations.layer import Stack
 from nnspec.analysis.memory.policy import Modes
 from nnspec.analysis.memory.rolling import Rolling, Turns, Unlike
@@ -257,9 +257,12 @@ class Calls:
             machine.needs_unknown |= effect.again is None
 
         def call(
-            record: Record, grads: list[Tensor | None], before: list[Tensor | None]
+            record: Record,
+            grads: list[Tensor | None],
+            before: list[Tensor | None],
+            waits: list[bool],
         ) -> list[Tensor | None]:
-            return self._backward(machine, called, record, grads, before)
+            return self._backward(machine, called, record, grads, before, waits)
 
         flowing = [
             result
@@ -307,14 +310,17 @@ class Calls:
         record: Record,
         grads: list[Tensor | None],
         before: list[Tensor | None],
+        waits: list[bool],
     ) -> list[Tensor | None]:
         machine.mark()
         context, path = called.context, called.node.path
         base = machine.live
         flows = bool(grads)
-        grads.extend([None] * (record.results - len(grads)))
+        missing = record.results - len(grads)
+        grads.extend([None] * missing)
+        waits.extend([False] * missing)
         tokens = Tokens([*grads, *before])
-        incoming = [tokens.describe(each) for each in grads]
+        incoming = [*map(tokens.describe, grads, waits)]
         having = [tokens.describe(each) for each in before]
         grads.clear()
         before.clear()
@@ -341,8 +347,12 @@ class Calls:
         del arguments
         for peak in effect.peaks.amounts:
             machine.peaks.add(base + peak)
-        if not situation.again and effect.parameters != 0:
-            machine.gradients[path] = Storage(machine, effect.parameters)
+        if not situation.again:
+            kept = [tokens.storage(machine, n, tokens.sizes[n]) for n in effect.taken]
+            if effect.parameters != 0:
+                kept.append(Storage(machine, effect.parameters))
+            keys = (path, *((*path, "", number) for number in range(len(kept))))
+            machine.gradients.update(zip(keys, kept, strict=False))
         return [tokens.tensor(machine, each) for each in effect.grads]
 
     def _again(self, machine: Machine, context: Context, base: Dim) -> Dim:
@@ -395,14 +405,15 @@ class Calls:
         for leaf, gradient in zip(leaves, situation.before, strict=True):
             if gradient is not None and isinstance(leaf, Leaf):
                 leaf.gradient = handed_in(machine, gradient, handed)
-        roots = [
-            (edge, handed_in(machine, gradient, handed))
-            for edge, gradient in zip(edges, situation.grads, strict=True)
-            if edge is not None and gradient is not None
-        ]
+        roots: list[tuple[Edge, Tensor]] = []
+        elsewhere: list[Tensor] = []
+        for edge, gradient in zip(edges, situation.grads, strict=True):
+            if edge is not None and gradient is not None:
+                roots.append((edge, handed_in(machine, gradient, handed)))
+                elsewhere.extend([roots[-1][1]] if gradient.waits else [])
         edges.clear()
         handed.clear()
-        run_backward(machine, roots)
+        run_backward(machine, roots, elsewhere)
         return backward_effect(machine, context, leaves)
 
 

@@ -26,14 +26,20 @@ if TYPE_CHECKING:
     from nnspec.analysis.generic.memory.changing import Changing
 
 
-def run_backward(machine: Machine, roots: list[tuple[Edge, Tensor]]) -> None:
+def run_backward(
+    machine: Machine,
+    roots: list[tuple[Edge, Tensor]],
+    elsewhere: Sequence[Tensor] = (),
+) -> None:
     """Runs the operations behind some results backward, given a gradient of each. Empties the list.
+
+    Those `elsewhere` wait outside, too.
 
     Gradients of parameters end in `machine.gradients`, those of arguments in their leaves. The order is
     that of PyTorch's engine: the operation that ran last comes first.
     """
     machine.recording = False
-    Engine(machine, roots).run()
+    Engine(machine, roots, elsewhere).run()
     machine.mark()
 
 
@@ -65,8 +71,14 @@ FEWEST = 2
 class Engine:
     """The operations that some gradients pass through, and the gradients that wait for them."""
 
-    def __init__(self, machine: Machine, roots: list[tuple[Edge, Tensor]]) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        roots: list[tuple[Edge, Tensor]],
+        elsewhere: Sequence[Tensor] = (),
+    ) -> None:
         self.machine = machine
+        self.elsewhere = elsewhere
         self.records = reached([edge for edge, _ in roots])
         self.buffers: dict[int, list[Tensor | None]] = {}
         self.awaited: dict[int, int] = {}
@@ -164,8 +176,13 @@ class Engine:
         """A function's gradients are added to those that its arguments have already, inside."""
         assert record.call is not None
         grads = self.buffers.pop(id(record), [])
+        waits = [
+            each is not None
+            and (self._waits(each) or sum(each is one for one in grads) > 1)
+            for each in grads
+        ]
         before = [self._taken(edge) for edge in record.edges]
-        self._hand_on(record, record.call(record, grads, before))
+        self._hand_on(record, record.call(record, grads, before, waits))
 
     def _hand_on(self, record: Record, results: list[Tensor | None]) -> None:
         """Delivers the gradients that an operation made. What is added to others lives until all are delivered."""
@@ -217,16 +234,23 @@ class Engine:
                 self._accumulate(edge)
 
     def _accumulate(self, leaf: Leaf) -> None:
-        """A parameter takes its gradient, or a copy of it where it lies otherwise than the parameter."""
+        """A parameter takes its gradient, or a copy of it where it lies otherwise than the parameter, or waits elsewhere too."""
         grad = leaf.gradient
         leaf.gradient = None
         if grad is None:
             return
-        if not _lies_as(leaf, grad) and is_dense(leaf.shape, leaf.strides):
+        takes = _lies_as(leaf, grad) and not self._waits(grad)
+        if not takes and is_dense(leaf.shape, leaf.strides):
             grad = self.machine.empty(leaf.shape, grad.dtype, leaf.strides)
         storage = grad.storage
         del grad
         self._keep(leaf, storage)
+
+    def _waits(self, gradient: Tensor) -> bool:
+        """Whether something else was given the very same gradient and has not taken it yet."""
+        waiting = (each for buffer in self.buffers.values() for each in buffer)
+        leaves = (leaf.gradient for leaf in self.leaves.values())
+        return any(each is gradient for each in (*self.elsewhere, *waiting, *leaves))
 
     def _keep(self, leaf: Leaf, storage: Storage) -> None:
         if self.machine.again or leaf.key in self.machine.gradients:

@@ -108,11 +108,14 @@ def train_parts(analysis: Analysis, sizes: Mapping[str, Size]) -> Held:
     passes = backward_parts(analysis, sizes)
     step = maximum(*(each.at(sizes) for each in steps(analysis)))
     gradients = analysis.totals("gradient_bytes")
-    still = measures.base(analysis).at(sizes) + gradients.total().at(sizes)
+    storages = measures.gradient_storages(analysis).at(sizes)
+    still = measures.base(analysis).at(sizes) + storages
     if still + step <= passes.total().at(sizes):
         return Held({**passes.kinds, **states}, passes.rest)
     kinds = {"gradients": gradients, **states}
-    return _with_weights(analysis, sizes, kinds, {"optimizer's step": step})
+    shown = storages - gradients.total().at(sizes)
+    rest = {"what gradients are views of": shown, "optimizer's step": step}
+    return _with_weights(analysis, sizes, kinds, rest)
 
 
 def _with_weights(

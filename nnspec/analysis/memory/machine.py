@@ -101,7 +101,7 @@ class Record:
 
     `backward` takes the gradients of the results and the tensors that are kept. The call of a function
     has `call` instead, which takes the gradients over, together with those that its arguments have
-    already, and gives the sums. `lump` is what is kept besides tensors at hand, `owner` who made it.
+    already and with whether each waits elsewhere too, and gives the sums. `lump` is what is kept besides tensors at hand, `owner` who made it.
     """
 
     number: int
@@ -174,7 +174,8 @@ Backward: TypeAlias = (
     | Callable[..., Gradients]
 )
 CallBackward: TypeAlias = Callable[
-    [Record, list[Tensor | None], list[Tensor | None]], list[Tensor | None]
+    [Record, list[Tensor | None], list[Tensor | None], list[bool]],
+    list[Tensor | None],
 ]
 Element: TypeAlias = Callable[[DType], int]
 

@@ -211,8 +211,19 @@ def train_peak(analysis: Analysis) -> Dim:
     passes = [each + states for each in _backward(analysis)]
     if not passes:
         return ZERO
-    still = base(analysis) + states + analysis.figure("gradient_bytes")
+    still = base(analysis) + states + gradient_storages(analysis)
     return _largest([*passes, *(still + each for each in steps(analysis))])
+
+
+def gradient_storages(analysis: Analysis) -> Dim:
+    """What gradients lie in behind a backward pass: PyTorch takes views as they are, with all that they show.
+
+    Where weights are converted before they are used, none is a view of what is not.
+    """
+    policy = analysis.setting.policy
+    if policy.gradients.bytes != policy.activations.bytes:
+        return analysis.figure("gradient_bytes")
+    return _training(analysis).gradients
 
 
 def base(analysis: Analysis) -> Dim:

@@ -26,10 +26,14 @@ from nnspec.records import dataclass
 
 @dataclass(frozen=True)
 class Training:
-    """What autograd keeps of a forward pass, and the amounts of which the largest is the peak of forward and backward."""
+    """What autograd keeps of a forward pass, and the amounts of which the largest is the peak of forward and backward.
+
+    `gradients` are the storages that the gradients of weights lie in behind both.
+    """
 
     saved: Dim
     peaks: list[Dim]
+    gradients: Dim
 
 
 def inference(calls: Calls) -> list[Dim]:
@@ -47,7 +51,12 @@ def training(calls: Calls) -> Training:
     machine.mark()
     saved = _saved(machine, results)
     run_loss(machine, results)
-    return Training(saved, machine.peaks.settled().amounts)
+    return Training(saved, machine.peaks.settled().amounts, _gradients(machine))
+
+
+def _gradients(machine: Machine) -> Dim:
+    kept = {id(each): each.size for each in machine.gradients.values()}
+    return total(kept.values()) + machine.gradients_besides
 
 
 def saved(calls: Calls) -> Dim:

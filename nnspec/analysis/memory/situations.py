@@ -111,7 +111,11 @@ class Effect:
 
 @dataclass(frozen=True)
 class Gradient:
-    """How a gradient lies that is handed in or out: `group` numbers those handed in; -1 is a new storage."""
+    """How a gradient lies that is handed in or out: `group` numbers those handed in; -1 is a new storage.
+
+    One that is handed in may be `held` by others, its storage at least, or wait elsewhere as it is (`waits`). `same` is
+    the first that is handed out which is the very same.
+    """
 
     shape: Sizes
     strides: Sizes
@@ -119,6 +123,8 @@ class Gradient:
     size: Dim
     group: int
     held: bool = False
+    waits: bool = False
+    same: int = -1
 
 
 @dataclass(frozen=True)
@@ -137,8 +143,12 @@ class Behind:
 
 @dataclass(frozen=True)
 class BackwardEffect:
-    """What the backward pass of a call does: gradients of arguments, bytes of those of parameters."""
+    """What the backward pass of a call does: gradients of arguments, bytes of those of parameters.
+
+    `taken` are the storages handed in that gradients of parameters lie in, which are not among these bytes.
+    """
 
     peaks: Peaks
     grads: tuple[Gradient | None, ...]
     parameters: Dim
+    taken: tuple[int, ...]

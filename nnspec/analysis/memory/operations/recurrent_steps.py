@@ -119,7 +119,11 @@ class Steps:
         self._machine.record(inputs, results, saved, None, call=self._back)
 
     def _back(
-        self, record: Record, grads: list[Tensor | None], before: list[Tensor | None]
+        self,
+        record: Record,
+        grads: list[Tensor | None],
+        before: list[Tensor | None],
+        _: list[bool],
     ) -> list[Tensor | None]:
         """The gradients of products, weights and first states, with what these had `before`."""
         record.saved, record.call = (), None
