@@ -59,6 +59,10 @@ BODIES = {
     "in a block, beside what waits": "h = x -> Linear(8) y = h + (h -> Taken)",
     "given to a block": f"{P} h = x -> Linear(8) y = (h, p) -> Sum",
     "in turns": f"h = x -> Linear(8) for i in range(3) {{ {P} h = (h + p) -> Linear(8) }} y = h",
+    "views in turns": f"h = x for i in range(5) {{ {TOKEN} h = (concat([t, h], dim=1) -> Linear(8))[:, 1:] }} y = h",
+    "views in turns that grow": f"h = x for i in range(4) {{ {TOKEN} h = concat([t, h], dim=1) -> Linear(8) }} y = h",
+    "views of blocks in turns": "h = x for i in range(5) { h = (concat([h -> Token, h], dim=1) -> Linear(8))[:, 1:] } y = h",
+    "a block twice": "shared = Token() y = concat([x -> shared, tanh(x) -> shared, x], dim=1)",
 }
 BATCHES = (1, 2)
 
@@ -66,7 +70,11 @@ BATCHES = (1, 2)
 def text_of(body: str) -> str:
     end = "output z = y -> Linear(4) -> tanh"
     lines = body.replace(" y = ", "\n y = ").replace(" h = ", "\n h = ")
-    lines = lines.replace(" q = ", "\n q = ").replace(" for ", "\n for ")
+    lines = (
+        lines.replace(" q = ", "\n q = ")
+        .replace("() y", "()\n y")
+        .replace(" for ", "\n for ")
+    )
     return f"{BLOCKS}\nmodel M {{\n input x: [B, 4, 8]\n {lines}\n {end}\n}}"
 
 

@@ -258,11 +258,21 @@ def backward_effect(
                 same=same,
             )
         )
-    kept = {id(each): each for each in machine.gradients.values()}.values()
-    parameters = total(each.size for each in kept if each.outside is None)
-    parameters = parameters + machine.gradients_besides
-    taken = tuple(each.outside for each in kept if each.outside is not None)
-    return BackwardEffect(machine.peaks.settled(), tuple(found), parameters, taken)
+    taken: dict[int, Dim] = {}
+    for key, storage in list(machine.gradients.items()):
+        if storage.outside is not None:
+            del machine.gradients[key]
+            inside = machine.views.pop(key)
+            taken[storage.outside] = taken.get(storage.outside, ZERO) + inside
+    own = {id(each): each for each in machine.gradients.values()}.values()
+    parameters = total(each.size for each in own) + machine.gradients_besides
+    return BackwardEffect(
+        machine.peaks.settled(),
+        tuple(found),
+        parameters,
+        machine.beside_views(),
+        tuple(taken.items()),
+    )
 
 
 def reference_to(storage: Storage) -> Callable[[], Storage | None]:

@@ -24,7 +24,7 @@ from nnspec.analysis.memory.borders import (
     unrecorded,
 )
 from nnspec.analysis.memory.frame import Frame
-from nnspec.analysis.memory.gradients import run_backward
+from nnspec.analysis.memory.gradients import run_backward, summed, take
 from nnspec.analysis.memory.machine import Edge, Leaf, Machine, Record, Storage, Tensor
 from nnspec.analysis.memory.operations.layer import Stack
 from nnspec.analysis.memory.policy import Modes
@@ -341,18 +341,22 @@ class Calls:
             tuple(tokens.settled(each) for each in incoming),
             tuple(tokens.settled(each) for each in having),
             tuple(each() is not None for each in kept),
-            machine.again or path in machine.gradients,
+            machine.again
+            or path in machine.gradients
+            or any(key[:-1] == (*path, "") for key in machine.gradients),
         )
         effect = self.behind(situation)
         del arguments
         for peak in effect.peaks.amounts:
             machine.peaks.add(base + peak)
-        if not situation.again:
-            kept = [tokens.storage(machine, n, tokens.sizes[n]) for n in effect.taken]
-            if effect.parameters != 0:
-                kept.append(Storage(machine, effect.parameters))
-            keys = (path, *((*path, "", number) for number in range(len(kept))))
-            machine.gradients.update(zip(keys, kept, strict=False))
+        if situation.again:
+            summed(machine, path)
+        elif effect.parameters != 0:
+            made = Storage(machine, effect.parameters)
+            take(machine, path, path, made, effect.parameters - effect.beside)
+        for group, elements in effect.taken:
+            storage = tokens.storage(machine, group, tokens.sizes[group])
+            take(machine, path, (*path, "", group), storage, elements)
         return [tokens.tensor(machine, each) for each in effect.grads]
 
     def _again(self, machine: Machine, context: Context, base: Dim) -> Dim:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from nnspec.analysis.memory.groups import Groups
 from nnspec.analysis.memory.layout import elementwise, is_dense
@@ -20,7 +20,9 @@ from nnspec.analysis.memory.machine import (
 from nnspec.analysis.memory.operations.pointwise import add
 from nnspec.analysis.memory.operations.reductions import REDUCTIONS
 from nnspec.analysis.memory.operations.views import sum_to
-from nnspec.analysis.memory.rolling import Rolling, layout_of
+from nnspec.analysis.memory.rolling import Rolling, Unlike, layout_of
+from nnspec.ir.dims import Dim
+from nnspec.ir.graph import Path
 
 if TYPE_CHECKING:
     from nnspec.analysis.generic.memory.changing import Changing
@@ -242,9 +244,9 @@ class Engine:
         takes = _lies_as(leaf, grad) and not self._waits(grad)
         if not takes and is_dense(leaf.shape, leaf.strides):
             grad = self.machine.empty(leaf.shape, grad.dtype, leaf.strides)
-        storage = grad.storage
+        storage, elements = grad.storage, self.machine.bytes(leaf.shape, grad.dtype)
         del grad
-        self._keep(leaf, storage)
+        self._keep(leaf, storage, elements)
 
     def _waits(self, gradient: Tensor) -> bool:
         """Whether something else was given the very same gradient and has not taken it yet."""
@@ -252,11 +254,41 @@ class Engine:
         leaves = (leaf.gradient for leaf in self.leaves.values())
         return any(each is gradient for each in (*self.elsewhere, *waiting, *leaves))
 
-    def _keep(self, leaf: Leaf, storage: Storage) -> None:
+    def _keep(self, leaf: Leaf, storage: Storage, elements: Dim) -> None:
         if self.machine.again or leaf.key in self.machine.gradients:
             Storage(self.machine, storage.size)
             return
-        self.machine.gradients[leaf.key] = storage
+        take(self.machine, leaf.key[0], leaf.key, storage, elements)
+
+
+def take(
+    machine: Machine,
+    path: Path,
+    key: tuple[Any, ...],
+    storage: Storage,
+    elements: Dim,
+) -> None:
+    """Parameters take their gradients, which are so many bytes of a storage.
+
+    Raises `Unlike` where they are views, and a turn that has them may stand for others.
+    """
+    others = [k for k, each in machine.gradients.items() if each is storage]
+    machine.gradients[key] = storage
+    if not others and storage.outside is None and storage.size == elements:
+        return
+    if any(isinstance(part, int) for part in path) and (
+        machine.rolling or machine.changing
+    ):
+        raise Unlike("gradients of turns are views")
+    machine.views[key] = elements
+    for other in others:
+        machine.views.setdefault(other, storage.size)
+
+
+def summed(machine: Machine, path: Path) -> None:
+    """Gradients of a call's parameters are added to those that they have: a sum is a view of nothing."""
+    for key in [key for key in machine.views if key[: len(path)] == path]:
+        machine.gradients[key] = Storage(machine, machine.views.pop(key))
 
 
 def _lies_as(leaf: Leaf, grad: Tensor) -> bool:

@@ -210,6 +210,10 @@ class Machine:
     gradients: dict[tuple[Any, ...], Storage] = field(
         default_factory=dict[tuple[Any, ...], Storage]
     )
+    # The bytes of those gradients that are views, and of those that lie in one storage with others.
+    views: dict[tuple[Any, ...], Dim] = field(
+        default_factory=dict[tuple[Any, ...], Dim]
+    )
     again: bool = False
     # The loops that stand for more turns than are run: where their turns begin, and what the rest leaves.
     rolling: list[Rolling] = field(default_factory=list[Rolling])
@@ -262,6 +266,14 @@ class Machine:
         made = {id(each.storage): each.storage for each in results}
         own = [each for each in made.values() if all(each is not one for one in given)]
         return [*self.peaks.amounts, self.live - total(each.size for each in own)]
+
+    def beside_views(self) -> Dim:
+        """What storages of gradients of parameters have besides these: views show a part of what they keep."""
+        lying: dict[int, Storage] = {}
+        for key in self.views:
+            storage = self.gradients[key]
+            lying[id(storage)] = storage
+        return total(each.size for each in lying.values()) - total(self.views.values())
 
     def restart(self) -> None:
         """Counts from here on."""

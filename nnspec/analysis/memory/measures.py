@@ -221,9 +221,10 @@ def gradient_storages(analysis: Analysis) -> Dim:
     Where weights are converted before they are used, none is a view of what is not.
     """
     policy = analysis.setting.policy
+    gradients = analysis.figure("gradient_bytes")
     if policy.gradients.bytes != policy.activations.bytes:
-        return analysis.figure("gradient_bytes")
-    return _training(analysis).gradients
+        return gradients
+    return gradients + _training(analysis).beside
 
 
 def base(analysis: Analysis) -> Dim:

@@ -28,12 +28,12 @@ from nnspec.records import dataclass
 class Training:
     """What autograd keeps of a forward pass, and the amounts of which the largest is the peak of forward and backward.
 
-    `gradients` are the storages that the gradients of weights lie in behind both.
+    `beside` is what the storages that the gradients of weights lie in have besides these.
     """
 
     saved: Dim
     peaks: list[Dim]
-    gradients: Dim
+    beside: Dim
 
 
 def inference(calls: Calls) -> list[Dim]:
@@ -51,12 +51,7 @@ def training(calls: Calls) -> Training:
     machine.mark()
     saved = _saved(machine, results)
     run_loss(machine, results)
-    return Training(saved, machine.peaks.settled().amounts, _gradients(machine))
-
-
-def _gradients(machine: Machine) -> Dim:
-    kept = {id(each): each.size for each in machine.gradients.values()}
-    return total(kept.values()) + machine.gradients_besides
+    return Training(saved, machine.peaks.settled().amounts, machine.beside_views())
 
 
 def saved(calls: Calls) -> Dim:

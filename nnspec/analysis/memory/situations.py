@@ -145,10 +145,12 @@ class Behind:
 class BackwardEffect:
     """What the backward pass of a call does: gradients of arguments, bytes of those of parameters.
 
-    `taken` are the storages handed in that gradients of parameters lie in, which are not among these bytes.
+    `beside` is what their storages have besides. `taken` are storages handed in that gradients of parameters lie in, each with
+    the bytes of these, which are not among the others.
     """
 
     peaks: Peaks
     grads: tuple[Gradient | None, ...]
     parameters: Dim
-    taken: tuple[int, ...]
+    beside: Dim
+    taken: tuple[tuple[int, Dim], ...]
