@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,11 +21,7 @@ def counted_flops(
     """FLOPs of a forward pass, and of a forward and a backward pass."""
     with FakeTensorMode():
         model = built(spec).train(training)
-        inputs = inputs_of(spec, sizes)
-        return {
-            "flops": _counted(lambda: model(*inputs)),
-            "training_flops": _counted(lambda: _go_back(model(*inputs))),
-        }
+        return _counted(model, inputs_of(spec, sizes))
 
 
 def inputs_of(spec: Spec, sizes: Mapping[str, int]) -> list[torch.Tensor]:
@@ -42,15 +38,17 @@ def inputs_of(spec: Spec, sizes: Mapping[str, int]) -> list[torch.Tensor]:
     return found
 
 
-def _counted(run: Any) -> int:
+def _counted(model: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> dict[str, int]:
     counter = FlopCounterMode(
         display=False,
         custom_mapping={torch.ops.aten.convolution_backward: _convolution_backward},
     )
     plain = torch.backends.mkldnn.flags(enabled=False)
     with sdpa_kernel(SDPBackend.MATH), plain, counter:
-        run()
-    return counter.get_total_flops()
+        outputs = model(*inputs)
+        forward = counter.get_total_flops()
+        _go_back(outputs)
+    return {"flops": forward, "training_flops": counter.get_total_flops()}
 
 
 def _go_back(outputs: Any) -> None:

@@ -136,6 +136,7 @@ def spelled(constants: Mapping[str, Any]) -> dict[str, int]:
     return found
 
 
+@functools.cache
 def forms_of(name: str, setting: Setting | None = None) -> ClosedForms:
     path, _ = MODELS[name]
     program = nnspec.load(f"{ROOT}/specs/{path}", name).program
@@ -166,8 +167,9 @@ def test_formulas_say_what_other_constants_give(name):
 def memory_forms(program_: Any) -> dict[str, ClosedForms]:
     """What comes and goes in memory, each figure by itself; those that have no formula are left out."""
     found: dict[str, ClosedForms] = {}
+    analysis = Analysis(program_)
     for figure in RUNNING:
-        forms = closed_forms(Analysis(program_), [figure], optional=[figure])
+        forms = closed_forms(analysis, [figure], optional=[figure])
         assert (figure in forms.figures) != (figure in forms.unsaid)
         if not forms.unsaid:
             found[figure] = forms
@@ -182,12 +184,13 @@ def assert_memory(
 ) -> int:
     """At some sizes the formulas give what the program with these constants does; how many of them hold."""
     held = 0
+    analysis = Analysis(other)
     for figure, closed in forms.items():
         given = {**closed.constants, **spelled(constants)}
         if not closed.holds(given):
             continue
         held += 1
-        known, found = Analysis(other).figure(figure), closed.at(figure, given).value
+        known, found = analysis.figure(figure), closed.at(figure, given).value
         multiples = other.assumptions.multiples
         for _ in range(5):
             sizes = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,7 @@ def compare(
     assert ours["train_peak"] == pytest.approx(training.train_peak, rel=0.02)
 
 
+@cache
 def smallest(path: Path) -> Spec:
     """The model of a file that takes least time."""
     if path.stem in SHALLOW:
