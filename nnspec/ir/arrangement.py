@@ -7,10 +7,10 @@ rules of `forks` do.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import field
 
-from nnspec.ir.forks import forks_of, written_out
+from nnspec.ir.forks import forks_of, saved_before, written_out
 from nnspec.ir.graph import Branch, Loop, Program, Step, walk
 from nnspec.ir.left_out import left_out
 from nnspec.ir.unread import unread_nodes
@@ -21,12 +21,13 @@ from nnspec.records import dataclass
 class Arrangement:
     """Items of a program's functions: steps that are not computed, loops that are written out turn by turn, branches that are an `if`.
 
-    `carried` are the names that loops hand on, where these are fewer than all that they rebind.
+    Before one of these, variables of some names are saved. `carried` are the names that loops hand on, where these are
+    fewer than all that they rebind.
     """
 
     left_out: frozenset[Step]
     written_out: frozenset[Loop]
-    forks: frozenset[Branch]
+    forks: Mapping[Branch, Set[str]]
     carried: Mapping[Loop, Collection[str]] = field(
         default_factory=dict[Loop, "Collection[str]"]
     )
@@ -54,8 +55,35 @@ def _by_rules(program: Program) -> Arrangement:
             and item.node in unread.get(function.key, frozenset[int]())
         ),
         frozenset[Loop]().union(*apart.values()),
-        frozenset(forks_of(program, lambda function: apart[function.key])),
+        saving(
+            program,
+            forks_of(program, lambda function: apart[function.key]),
+            unread,
+        ),
     )
+
+
+def saving(
+    program: Program,
+    forks: Iterable[Sequence[Branch]],
+    left_out: Mapping[str, Set[int]],
+) -> dict[Branch, Set[str]]:
+    """Branches that are an `if`, those of each `if` together, with the names of variables that are saved before it."""
+    functions = {
+        item: function
+        for function in program.functions.values()
+        for item in walk(function.structure)
+        if isinstance(item, Branch)
+    }
+    found: dict[Branch, Set[str]] = {}
+    for alike in forks:
+        names: set[str] = set()
+        for branch in alike:
+            function = functions[branch]
+            unread = left_out.get(function.key, frozenset[int]())
+            names |= saved_before(function, branch, unread)
+        found.update(dict.fromkeys(alike, names))
+    return found
 
 
 def nodes_left_out(program: Program) -> dict[str, frozenset[int]]:

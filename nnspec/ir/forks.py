@@ -80,21 +80,48 @@ def block_of(function: Function) -> tuple[object, ...]:
 
 def forks_of(
     program: Program, written_out: Callable[[Function], Set[Loop]]
-) -> set[Branch]:
-    """The branches that go one way here and another way there, and do anything."""
+) -> Iterator[list[Branch]]:
+    """The branches that go one way here and another way there, and do anything: those at one place together."""
     groups: dict[tuple[object, Place], list[Branch]] = {}
     for function in program.functions.values():
         found = placed(function.structure, written_out(function))
         for place, item in found:
             if isinstance(item, Branch):
                 groups.setdefault((block_of(function), place), []).append(item)
-    return {
-        branch
-        for alike in groups.values()
-        if len({each.taken for each in alike}) > 1
-        and any(_does_anything(each.body) for each in alike)
-        for branch in alike
-    }
+    for alike in groups.values():
+        differ = len({each.taken for each in alike}) > 1
+        if differ and any(_does_anything(each.body) for each in alike):
+            yield alike
+
+
+def saved_before(function: Function, branch: Branch, left_out: Set[int]) -> set[str]:
+    """The names that a branch binds anew while what their variables held is read behind it, by another name."""
+    steps = [item.node for item in walk(branch.body) if isinstance(item, Step)]
+    inside = [function.nodes[n] for n in steps if n not in left_out]
+    if not inside:
+        return set()
+    made = {value for node in inside for value in node.outputs}
+    bindings = [item for item in walk(branch.body) if isinstance(item, Binding)]
+    written = {item.name for item in bindings if item.value in made}
+    behind = function.nodes[inside[-1].id + 1 :]
+    read = {v for n in behind if n.id not in left_out for v in n.values()}
+    read.update(values_of(function.outputs))
+    held = _variables_before(function, branch)
+    return {name for name in written if held.get(name) in read}
+
+
+def _variables_before(function: Function, branch: Branch) -> dict[str, int]:
+    """What the variable of each name holds before a branch; a second name of a value has none."""
+    ports = function.inputs
+    found = {port.name: port.values for port in ports if isinstance(port.values, int)}
+    named = set(found.values())
+    for item in walk(function.structure):
+        if item is branch:
+            break
+        if isinstance(item, Binding) and item.value not in named:
+            found[item.name] = item.value
+            named.add(item.value)
+    return found
 
 
 def placed(

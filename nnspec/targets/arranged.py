@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nnspec.diagnostics import SpecError
-from nnspec.ir.arrangement import Arrangement
+from nnspec.ir.arrangement import Arrangement, saving
 from nnspec.ir.graph import Loop, Program, Step, walk
 from nnspec.targets.contents import branches_of, does_anything, loops_of, steps_of
 from nnspec.targets.file import planned
@@ -23,16 +23,18 @@ def arranged(program: Program) -> Arrangement | None:
     forks = [each.sources for each in branches if does_anything([each])]
     carried = {loop: frozenset(each.carried) for each in loops for loop in each.sources}
     left_out: set[Step] = set()
+    unread: dict[str, set[int]] = {}
     written_out: set[Loop] = set()
     for function in program.functions.values():
         for item in walk(function.structure):
             if isinstance(item, Step) and (function.key, item.node) not in computed:
                 left_out.add(item)
+                unread.setdefault(function.key, set()).add(item.node)
             elif isinstance(item, Loop) and item not in carried:
                 written_out.add(item)
     return Arrangement(
         frozenset(left_out),
         frozenset(written_out),
-        frozenset(branch for sources in forks for branch in sources),
+        saving(program, forks, unread),
         carried,
     )

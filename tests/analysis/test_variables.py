@@ -100,6 +100,20 @@ model M(depth: int = 3) {
   }
   output z = x -> Linear(2) -> softmax
 }""",
+    "a name that one way of an `if` writes": """
+block P(x: [B, C], flag: bool) {
+  y = x -> Linear(C)
+  z = y
+  if flag { y = z -> Linear(C) -> tanh }
+  x = (z + y) -> Linear(2)
+  y = x -> Linear(C)
+  x = y -> Linear(64) -> Linear(64) -> tanh -> Linear(C)
+  return x + y
+}
+model M {
+  input x: [B, 16]
+  output w = x -> P(true) -> P(false)
+}""",
     "names that an `if` exchanges": """
 block P(x: [B, C], flag: bool) {
   y = x -> Linear(C)

@@ -8,7 +8,7 @@ far as memory depends on them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 from weakref import ref
@@ -110,16 +110,27 @@ class Frame:
                     else:
                         self.variables.aliases[value] = name
                 case Branch(body=body):
-                    forks = item in self.arrangement.forks
-                    if forks:
+                    saved = self.arrangement.forks.get(item)
+                    if saved is not None:
                         self._settle_all()
+                        self._protect(saved)
                     self._items(body)
-                    if forks:
+                    if saved is not None:
                         self._settle_all()
                 case Loop():
                     self._loop(item)
                 case _:
                     pass
+
+    def _protect(self, names: Iterable[str]) -> None:
+        """Saves what variables hold that some way of an `if` writes, on the other way, too."""
+        values = self.variables.values
+        for name in sorted(names):
+            value = values.get(name, -1)
+            held = [v for n, v in values.items() if n != name]
+            if value in self.tensors and value not in held:
+                kept = self.variables.aliases.get(value, f"{name}_before")
+                self.variables.hold(self.variables.own(kept, value), value)
 
     def _loop(self, loop: Loop) -> None:
         changing = self.calls.changing(self.machine, self.function, loop)
