@@ -57,6 +57,8 @@ class Builder:
     types: dict[int, TensorType] = field(default_factory=dict[int, TensorType])
     items: list[Item] = field(default_factory=list[Item])
     running: dict[str, Running] = field(default_factory=dict[str, Running])
+    # Carried sizes that are not the same as an integer each time that their loop is run.
+    apart: set[str] = field(default_factory=set[str])
     paths: dict[Path, tuple[object, Location]] = field(
         default_factory=dict[Path, tuple[object, Location]]
     )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import Any
 
-from nnspec.elaboration import escaping, grown, lists
+from nnspec.elaboration import escaping, grown, lists, running
 from nnspec.elaboration import evaluate as evaluation
 from nnspec.elaboration.frame import Frame
-from nnspec.ir.dims import ONE, ZERO, Atom, Dim, symbol
-from nnspec.ir.graph import Iteration, Loop, Running
-from nnspec.ir.rename import settle
+from nnspec.elaboration.turning import Turning
+from nnspec.ir.dims import ONE, ZERO, Dim, symbol
+from nnspec.ir.graph import Iteration, Loop
 from nnspec.ir.terms import Term
 from nnspec.ir.terms import name as named_term
 from nnspec.ir.types import TensorType
@@ -29,38 +29,9 @@ from nnspec.ir.values import (
     renamed,
     term_of,
 )
-from nnspec.records import dataclass
 from nnspec.syntax import ast
 
 Run = Callable[[Frame, ast.Body], None]
-
-
-@dataclass(eq=False)
-class _Turning:
-    """A loop while it turns.
-
-    `outer` are the names that are known before it, `carried` those of them that its body binds anew;
-    `history` is what each of these holds before each turn and behind the last, `lists` how lists of tensors were made,
-    `constants` the integers among them (see `graph.Loop`), `known` what the names of the loop stand for, as the outside
-    knows it.
-    """
-
-    frame: Frame
-    node: ast.For
-    uid: int
-    iterable: Value
-    outer: set[str]
-    carried: list[str]
-    history: dict[str, list[int]]
-    iterations: list[Iteration] = field(default_factory=list[Iteration])
-    lists: dict[str, list[Term]] = field(default_factory=dict[str, "list[Term]"])
-    constants: dict[str, list[Dim]] = field(default_factory=dict[str, "list[Dim]"])
-    known: dict[str, Dim] = field(default_factory=dict[str, Dim])
-
-    @property
-    def elements(self) -> Term | None:
-        """How the list of tensors was made that it goes through, if loops grew that."""
-        return self.iterable.made if isinstance(self.iterable, Sequence) else None
 
 
 MOST_REPEATED = 16
@@ -77,7 +48,7 @@ def unrolled(frame: Frame, node: ast.For, run: Run) -> None:
     bound = assigned(node.body.statements)
     carried = [name for name in bound if name in outer and name not in own]
     history: dict[str, list[int]] = {name: [] for name in carried}
-    loop = _Turning(frame, node, uid, iterable, outer, carried, history)
+    loop = Turning(frame, node, uid, iterable, outer, carried, history)
     before = {name: frame.names[name] for name in carried}
     counter = _counter(node.pattern, iterable)
     if counter is not None:
@@ -105,11 +76,11 @@ def unrolled(frame: Frame, node: ast.For, run: Run) -> None:
     _decide_constants(loop, before)
 
 
-def _decide_constants(loop: _Turning, before: Mapping[str, Value]) -> None:
+def _decide_constants(loop: Turning, before: Mapping[str, Value]) -> None:
     """Notes that what a loop makes of constants and lists hangs on its turns, which they do not name themselves."""
     names = loop.frame.names
     if all(
-        name in loop.lists or _counts(loop, name) or _is_kept(before[name], names[name])
+        name in loop.lists or loop.counts(name) or _is_kept(before[name], names[name])
         for name in loop.carried
     ):
         return
@@ -118,7 +89,7 @@ def _decide_constants(loop: _Turning, before: Mapping[str, Value]) -> None:
         loop.frame.builder.decide(*terms)
 
 
-def _gone_through(loop: _Turning) -> tuple[Term, ...]:
+def _gone_through(loop: Turning) -> tuple[Term, ...]:
     """What decides how often a loop turns."""
     if loop.elements is not None:
         return grown.reasons(loop.frame.builder, loop.elements)
@@ -134,7 +105,7 @@ def _is_kept(before: Value, after: Value) -> bool:
 
 
 @contextmanager
-def _inside(loop: _Turning) -> Generator[None]:
+def _inside(loop: Turning) -> Generator[None]:
     """Collects what the turns do apart; behind them, the names of the body and of the turn are forgotten."""
     frame = loop.frame
     items, frame.builder.items = frame.builder.items, []
@@ -150,10 +121,10 @@ def _inside(loop: _Turning) -> Generator[None]:
         frame.names.update(shadowed)
 
 
-def _turn(loop: _Turning, element: Value, run: Run) -> None:
+def _turn(loop: Turning, element: Value, run: Run) -> None:
     """One turn."""
     frame, builder = loop.frame, loop.frame.builder
-    loop.known = _entering(loop)
+    loop.known = running.entering(loop)
     _enter(loop)
     values: dict[str, Any] = {}
     builder.taken.append({})
@@ -177,108 +148,56 @@ def _turn(loop: _Turning, element: Value, run: Run) -> None:
         frame.names[name] = escaping.escaped(value, loop.uid, loop.known)
 
 
-def _forget(loop: _Turning) -> None:
+def _forget(loop: Turning) -> None:
     """Forgets the names of the body."""
     for name in set(loop.frame.names) - loop.outer:
         del loop.frame.names[name]
 
 
-def _entering(loop: _Turning) -> dict[str, Dim]:
-    """The sizes that a turn starts with, by their names in the loop, as the outside knows them."""
-    found: dict[str, Dim] = {}
+def _enter(loop: Turning) -> None:
+    """Gives what the loop carries its names in a turn."""
     for name in loop.carried:
-        value = loop.frame.names.get(name)
-        if isinstance(value, Tensor):
-            for axis, size in enumerate(value.type.shape):
-                key = f"{name}.{axis}@{loop.uid}"
-                found[key] = escaping.outside(size, loop.uid, loop.known)
-        elif isinstance(value, Dim):
-            found[f"{name}@{loop.uid}"] = value
-    return found
+        match loop.frame.names.get(name):
+            case Sequence() as value:
+                _follow(loop, name, value)
+            case Dim() as value:
+                running.enter_integer(loop, name, value)
+            case Tensor() as value:
+                running.enter_tensor(loop, name, value)
+            case _:
+                pass
 
 
-def _enter(loop: _Turning) -> None:
-    """Gives the sizes of what the loop carries symbols of the loop (see `graph.Running`)."""
-    frame, uid = loop.frame, loop.uid
-    for name in loop.carried:
-        value = frame.names.get(name)
-        if isinstance(value, Sequence):
-            _follow(loop, name, value)
-        if isinstance(value, Dim):
-            _count(loop, name, value)
-        if not isinstance(value, Tensor):
-            continue
-        loop.history[name].append(value.id)
-        shape: list[Dim] = []
-        for axis, size in enumerate(value.type.shape):
-            key = f"{name}.{axis}@{uid}"
-            if not loop.iterations:
-                _note_initial(
-                    frame, Running(key, name, axis, size.generic, symbol(key), True)
-                )
-            shape.append(size.value.named(symbol(key)))
-        kind = TensorType(tuple(shape), value.type.dtype)
-        frame.names[name] = Tensor(value.id, kind, value.origin)
-
-
-def _follow(loop: _Turning, name: str, value: Sequence) -> None:
+def _follow(loop: Turning, name: str, value: Sequence) -> None:
     """A list of tensors is known by its name in the loop from now on."""
     initial = None if loop.iterations else grown.made_of(value)
     if initial is not None:
         loop.lists[name] = [initial]
         _note_reasons(loop, name)
     if name in loop.lists:
-        made = named_term(f"{name}@{loop.uid}")
+        made = named_term(loop.key(name))
         loop.frame.names[name] = replace(value, made=made)
 
 
-def _count(loop: _Turning, name: str, value: Dim) -> None:
-    """An integer is known by its name in the loop from now on (see `graph.Running`)."""
-    key = f"{name}@{loop.uid}"
-    if not loop.iterations and value.is_constant:
-        loop.constants[name] = [value]
-        initial = Running(key, name, None, value.generic, symbol(key), True)
-        _note_initial(loop.frame, initial)
-    if _counts(loop, name):
-        loop.frame.names[name] = value.value.named(symbol(key))
-
-
-def _counts(loop: _Turning, name: str) -> bool:
-    """Whether a name has meant an integer before every turn so far, and does so now."""
-    return len(loop.constants.get(name, ())) == len(loop.iterations) + 1
-
-
-def _note_initial(frame: Frame, running: Running) -> None:
-    """Notes what a carried size starts from.
-
-    A loop inside a loop may start from one thing in the first turn, from another in the others
-    (`if i > 0 { ... }` stands before it): what the last says is kept, which mostly holds in all.
-    """
-    known = frame.builder.running.setdefault(running.symbol, running)
-    if known.initial != running.initial:
-        frame.builder.running[running.symbol] = replace(known, initial=running.initial)
-
-
-def _leave(loop: _Turning) -> None:
-    """Notes what became of each carried size, and forgets the names of the body."""
-    turns = len(loop.iterations)
+def _leave(loop: Turning) -> None:
+    """Notes what became of what the loop carries, and forgets the names of the body."""
     for name in loop.carried:
         value = loop.frame.names.get(name)
         if isinstance(value, Unknown):
             raise Poisoned
         if name in loop.lists:
             _note_list(loop, name, value)
-        if isinstance(value, Dim) and len(loop.constants.get(name, ())) == turns:
-            loop.constants[name].append(value)
-            _note_update(loop.frame, f"{name}@{loop.uid}", value)
-        if not isinstance(value, Tensor):
-            continue
-        for axis, size in enumerate(value.type.shape):
-            _note_update(loop.frame, f"{name}.{axis}@{loop.uid}", size)
+        match value:
+            case Dim():
+                running.leave_integer(loop, name, value)
+            case Tensor():
+                running.leave_tensor(loop, name, value)
+            case _:
+                pass
     _forget(loop)
 
 
-def _note_list(loop: _Turning, name: str, value: Value | None) -> None:
+def _note_list(loop: Turning, name: str, value: Value | None) -> None:
     """Notes what became of a list of tensors; it is followed no more where it is none."""
     made = grown.made_of(value)
     if made is None:
@@ -287,97 +206,28 @@ def _note_list(loop: _Turning, name: str, value: Value | None) -> None:
         loop.lists[name].append(made)
 
 
-def _note_update(frame: Frame, key: str, size: Dim) -> None:
-    running = frame.builder.running.get(key)
-    if running is None:
-        return
-    update = size.generic
-    same = update in (symbol(key), running.initial)
-    if running.constant and not same:
-        frame.builder.running[key] = replace(running, update=update, constant=False)
-
-
-def _behind(loop: _Turning) -> None:
-    """What a loop carried, behind it: a size that speaks of the last turn is the running one."""
-    frame = loop.frame
+def _behind(loop: Turning) -> None:
+    """Gives what the loop carried its names behind it."""
     for name in loop.carried:
-        value = frame.names.get(name)
-        if isinstance(value, Sequence) and name in loop.lists:
-            _list_behind(loop, name, value)
-        if isinstance(value, Tensor):
-            loop.history[name].append(value.id)
-            kind = escaping.behind(value.type, name, loop.uid, frame.builder.running)
-            frame.names[name] = Tensor(value.id, kind, value.origin)
-        if isinstance(value, Dim) and loop.iterations and _counts(loop, name):
-            _constant_behind(loop, name, value)
-    _note_same(loop)
+        match loop.frame.names.get(name):
+            case Sequence() as value if name in loop.lists:
+                _list_behind(loop, name, value)
+            case Dim() as value:
+                running.integer_behind(loop, name, value)
+            case Tensor() as value:
+                running.tensor_behind(loop, name, value)
+            case _:
+                pass
+    running.note_same(loop)
 
 
-def _constant_behind(loop: _Turning, name: str, value: Dim) -> None:
-    """An integer that changes in turns is known by its name in the loop, which means what the last turn left."""
-    key, running = f"{name}@{loop.uid}", loop.frame.builder.running
-    if not running[key].constant:
-        loop.frame.names[name] = value.value.named(symbol(key))
-
-
-def _note_same(loop: _Turning) -> None:
-    """Notes which sizes of tensors are an integer that the loop carries, too: `c` in `x = x -> Conv(c)`."""
-    running = loop.frame.builder.running
-    for name, values in loop.history.items():
-        for axis in range(_least_rank(loop, values)):
-            own = running.get(f"{name}.{axis}@{loop.uid}")
-            if own is None or own.constant or own.same is not None:
-                continue
-            sizes = [loop.frame.builder.types[value].shape[axis] for value in values]
-            same = next(
-                (
-                    key
-                    for key, constants in _changing(loop)
-                    if _are_same(sizes, constants)
-                    and _goes_alike(own, running[key], running)
-                ),
-                None,
-            )
-            running[own.symbol] = replace(own, same=same)
-
-
-def _least_rank(loop: _Turning, values: list[int]) -> int:
-    return min((loop.frame.builder.types[v].rank for v in values), default=0)
-
-
-def _changing(loop: _Turning) -> Generator[tuple[str, list[Dim]]]:
-    """The integers that a loop carries and that change in it, with what they are before each turn and behind the last."""
-    for name, constants in loop.constants.items():
-        key = f"{name}@{loop.uid}"
-        if _counts(loop, name) and not loop.frame.builder.running[key].constant:
-            yield key, constants
-
-
-def _are_same(one: list[Dim], other: list[Dim]) -> bool:
-    return len(one) == len(other) and all(
-        a.value == b.value for a, b in zip(one, other, strict=True)
-    )
-
-
-def _goes_alike(one: Running, other: Running, known: Mapping[str, Running]) -> bool:
-    """Whether a carried size begins and goes on as another does."""
-
-    def said(atom: Atom) -> Dim | None:
-        is_own = atom.kind == "symbol" and atom.symbol == one.symbol
-        return symbol(other.symbol) if is_own else None
-
-    return settle(one.initial, known) == settle(other.initial, known) and (
-        settle(one.update, known).substitute(said) == settle(other.update, known)
-    )
-
-
-def _list_behind(loop: _Turning, name: str, value: Sequence) -> None:
+def _list_behind(loop: Turning, name: str, value: Sequence) -> None:
     """A list of tensors, behind the loop that made it, and what its length hangs on."""
     _note_reasons(loop, name)
-    loop.frame.names[name] = replace(value, made=named_term(f"{name}@{loop.uid}"))
+    loop.frame.names[name] = replace(value, made=named_term(loop.key(name)))
 
 
-def _note_reasons(loop: _Turning, name: str) -> None:
+def _note_reasons(loop: Turning, name: str) -> None:
     """Notes what the length of a list hangs on: what this loop goes through, and others in it and before it."""
     builder, own = loop.frame.builder, f"@{loop.uid}"
     behind = (*_gone_through(loop), *grown.reasons(builder, *loop.lists[name]))
@@ -389,7 +239,7 @@ def _note_reasons(loop: _Turning, name: str) -> None:
 
 
 def _bind_loop(
-    loop: _Turning, pattern: ast.Pattern, value: Value, values: dict[str, Any]
+    loop: Turning, pattern: ast.Pattern, value: Value, values: dict[str, Any]
 ) -> None:
     """Binds loop variables; constants become known by the variable's name."""
     frame, uid = loop.frame, loop.uid
