@@ -49,8 +49,9 @@ for name in names:
             said["report " + spec.name] = spec.report()
 json.dump(said, sys.stdout)
 """
+# Each has a seed of its own, of which 0 leaves hashes as they are.
 SETTINGS: dict[str, dict[str, str]] = {
-    **{f"hash_seed_{seed}": {"PYTHONHASHSEED": str(seed)} for seed in range(5)},
+    **{f"hash_seed_{seed}": {"PYTHONHASHSEED": str(seed)} for seed in range(2)},
     "elsewhere": {"PYTHONHASHSEED": "5", "TZ": "Pacific/Chatham"},
     "turkish": {"PYTHONHASHSEED": "6", "LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8"},
     "plain": {"PYTHONHASHSEED": "7", "LANG": "C", "LC_ALL": "C", "TZ": "UTC"},
