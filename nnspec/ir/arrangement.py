@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import field
 
 from nnspec.ir.forks import forks_of, saved_before, written_out
-from nnspec.ir.graph import Branch, Loop, Program, Step, walk
+from nnspec.ir.graph import Branch, Function, Loop, Program, Step, values_of, walk
 from nnspec.ir.left_out import left_out
 from nnspec.ir.unread import unread_nodes
 from nnspec.records import dataclass
@@ -35,10 +35,30 @@ class Arrangement:
 
 def arrangement(program: Program) -> Arrangement:
     """That of a program."""
-    leaves = any(unread_nodes(each) for each in program.functions.values())
+    functions = program.functions.values()
+    leaves = any(unread_nodes(each) or _hands_on_unread(each) for each in functions)
     asked = program.planned if leaves else None
     found = None if asked is None else asked(program)
     return _by_rules(program) if found is None else found
+
+
+def _hands_on_unread(function: Function) -> bool:
+    """Whether a turn leaves in a variable one of several results that nothing reads: a loop that stays one reads it."""
+    several = {
+        v for node in function.nodes if len(node.outputs) > 1 for v in node.outputs
+    }
+    handed_on = {
+        value
+        for item in walk(function.structure)
+        if isinstance(item, Loop)
+        for history in item.carried.values()
+        for value in history[1:]
+        if value in several
+    }
+    if not handed_on:
+        return False
+    read = {value for node in function.nodes for value in node.values()}
+    return not handed_on <= read | {*values_of(function.outputs)}
 
 
 def _by_rules(program: Program) -> Arrangement:

@@ -116,6 +116,31 @@ model M {
   input x: [B, 16]
   output w = x -> P(true, [2, 3]) -> P(false, [5])
 }""",
+    "a result that the next turn does not read": """
+block Two(x: [B, C]) { return (x -> Linear(C)), x -> Linear(30) }
+model M {
+  input x: [B, 3]
+  h, f = x -> Two
+  skip = h -> Linear(3)
+  for _ in range(2) {
+    h, skip = skip -> Linear(6) -> rearrange("b (n d) -> n b d", n=2) -> unstack(dim=0)
+  }
+  output w = (h -> Linear(3)) + h + (h -> tanh)
+}""",
+    "an early return, evaluated as it is given back": """
+block Part(x: [B, C], w: int) {
+  y = x -> Linear(C)
+  if w > 3 {
+    return x + (x -> tanh), concat([y, x], dim=1)
+  }
+  return (x -> tanh), concat([x, x], dim=1)
+}
+model M {
+  input x: [B, 30]
+  y, f = x -> Part(2)
+  z, k = y -> Part(4)
+  output w = z + (z -> Linear(30))
+}""",
     "a result that keeps much and that nothing reads": """
 block Two(x: [B, C]) {
   y = x -> Linear(C) -> tanh
@@ -253,6 +278,14 @@ def test_memory_is_what_the_program_takes(name: str) -> None:
 def test_memory_of_random_programs(seed: int) -> None:
     """Results of blocks that nothing reads live as long as their variables, with what their operations keep."""
     for model in random_models(seed):
+        compare_memory(model, dict.fromkeys(model.program.symbols, 3))
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("seed", [5, 8, 9, 17, 28, 33, 44, 51, 58])
+def test_memory_of_random_programs_that_count(seed: int) -> None:
+    """Their loops carry integers, too."""
+    for model in random_models(seed, counts=True):
         compare_memory(model, dict.fromkeys(model.program.symbols, 3))
 
 

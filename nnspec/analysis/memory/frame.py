@@ -30,6 +30,7 @@ from nnspec.ir.graph import (
     Loop,
     Node,
     Path,
+    Result,
     Step,
     nodes_in,
     values_of,
@@ -115,7 +116,7 @@ class Frame:
                         self._settle_all()
                         self._protect(saved)
                     self._items(body)
-                    if saved is not None:
+                    if saved is not None and not _returns(body):
                         self._settle_all()
                 case Loop():
                     self._loop(item)
@@ -287,7 +288,7 @@ class Frame:
         wanted = {b.value: b.name for b in bindings if isinstance(b, Binding)}
         names = dict.fromkeys(node.outputs, "_")  # which keeps what nobody reads, too
         for value in node.outputs:
-            if self.plan.uses.get(value):
+            if self.plan.has_variable(value):
                 name = wanted.get(value)
                 if name is None or name in names.values():
                     name = self.variables.temporary(value, names.values())
@@ -447,3 +448,8 @@ class Frame:
                 self.leaves[key] = Leaf(key, True, kind.shape, strides)
             tensor.source = self.leaves[key]
         return tensor
+
+
+def _returns(items: Sequence[Item]) -> bool:
+    """Whether statements end in a `return`, which evaluates what is still to be written."""
+    return bool(items) and isinstance(items[-1], Result)

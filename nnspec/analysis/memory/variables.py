@@ -43,14 +43,17 @@ class Plan:
             for value in node.values():
                 self.uses[value] = self.uses.get(value, 0) + 1
                 self.consumers[value] = node
-        begun = (
-            loop.carried[name][0]
+        histories = [
+            loop.carried[name]
             for loop in walk(function.structure)
             if isinstance(loop, Loop)
             for name in carried.get(loop, ())
-        )
+        ]
+        begun = (history[0] for history in histories)
         for value in chain(values_of(function.outputs), begun):
             self.uses[value] = self.uses.get(value, 0) + 1
+        # What turns leave in the variables of loops, whether the next turn reads it or not.
+        self._handed_on = {value for history in histories for value in history[1:]}
         self.names: dict[int, str] = {}
         self._name(function.structure)
 
@@ -66,6 +69,10 @@ class Plan:
                         self._name(turn.body)
                 case _:
                     pass
+
+    def has_variable(self, value: int) -> bool:
+        """Whether one of several results has a variable of its own."""
+        return bool(self.uses.get(value)) or value in self._handed_on
 
     def is_shared(self, value: int) -> bool:
         """Whether an expression has a name by which several places read it."""
