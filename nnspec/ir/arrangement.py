@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import field
 
+from nnspec.ir.dims import with_twins
 from nnspec.ir.forks import forks_of, saved_before, written_out
 from nnspec.ir.graph import Branch, Function, Loop, Program, Step, values_of, walk
 from nnspec.ir.left_out import left_out
@@ -38,7 +39,8 @@ def arrangement(program: Program) -> Arrangement:
     functions = program.functions.values()
     leaves = any(unread_nodes(each) or _hands_on_unread(each) for each in functions)
     asked = program.planned if leaves else None
-    found = None if asked is None else asked(program)
+    with with_twins():  # whoever asks may do so while counting
+        found = None if asked is None else asked(program)
     return _by_rules(program) if found is None else found
 
 

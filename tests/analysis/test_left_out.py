@@ -233,6 +233,30 @@ def test_figures_of_random_programs(seed: int) -> None:
         assert int(analysis.at("flops", sizes).value) == counted
 
 
+def test_figures_do_not_hang_on_which_is_asked_for_first() -> None:
+    """How the program is arranged is asked for once, by whichever figure needs it first."""
+    text = """
+model M(width: int = 5, depth: int = 4) {
+  input x: [B, 1, T]
+  x = x -> front: Conv(width, 1)
+  total = x -> first: Conv(3, 1)
+  for i in range(depth) {
+    a, g = x -> dilated: Conv(2 * width, 2, dilation=2^i, padding="causal") -> split(2, dim=1)
+    z = (a -> tanh) * (g -> sigmoid)
+    total = total + (z -> skip: Conv(3, 1))
+    x = x + (z -> rest: Conv(width, 1))
+  }
+  output y = total -> relu
+}"""
+    figures = ["saved_bytes", "inference_peak", "backward_peak", "train_peak"]
+    found = set[tuple[str, ...]]()
+    for first in figures:
+        analysis = Analysis(spec(text).program)
+        analysis.figure(first)
+        found.add(tuple(str(analysis.figure(each)) for each in figures))
+    assert len(found) == 1
+
+
 def test_programs_have_no_statement_for_it() -> None:
     source = spec(MODELS["all that leads to what is not read"]).source("torch")
     constructor, _, forward = source.partition("def forward")

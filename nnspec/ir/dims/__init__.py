@@ -38,7 +38,7 @@ from nnspec.ir.dims.several import maximum, minimum, product, total
 from nnspec.ir.dims.substitution import Substitution, rebuilt
 from nnspec.ir.dims.text import names_of_turns
 from nnspec.ir.dims.turns import greatest, greatest_atom
-from nnspec.ir.dims.twins import without_twins
+from nnspec.ir.dims.twins import with_twins, without_twins
 from nnspec.ir.dims.witness import witnessed
 
 __all__ = [
@@ -72,6 +72,7 @@ __all__ = [
     "related",
     "symbol",
     "total",
+    "with_twins",
     "without_twins",
     "witnessed",
 ]

@@ -11,8 +11,21 @@ kept = True
 @contextmanager
 def without_twins() -> Generator[None]:
     """Inside, results of arithmetic are values without a generic twin."""
+    with _keeping(False):
+        yield
+
+
+@contextmanager
+def with_twins() -> Generator[None]:
+    """Inside, results of arithmetic have their twins, also while something is counted."""
+    with _keeping(True):
+        yield
+
+
+@contextmanager
+def _keeping(inside: bool) -> Generator[None]:
     global kept
-    outer, kept = kept, False
+    outer, kept = kept, inside
     try:
         yield
     finally:
