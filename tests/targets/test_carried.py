@@ -159,7 +159,8 @@ def test_what_is_required_of_it_is_checked_in_each_turn() -> None:
 
 def test_programs_of_random_specs_equal_their_graphs() -> None:
     compared = 0
-    for seed in range(24):
+    # In the last one, what an integer comes to is too long to be said.
+    for seed in (*range(24), 317):
         for found in random_models(seed, counts=True):
             try:
                 agree(found)

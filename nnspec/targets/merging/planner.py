@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import nnspec.targets.merged as merged
 from nnspec.diagnostics import SpecError
+from nnspec.ir.dims import DimError
 from nnspec.ir.graph import Function, Node, Program, spread
 from nnspec.ops.base import OpError
 from nnspec.records import dataclass
@@ -184,7 +185,7 @@ class Planner:
         merger = Merger(lower, rolls=attempt.rolls, plain=attempt.plain)
         try:
             items = merger.body(tracks)
-        except Unlike:
+        except (Unlike, DimError):  # or too long to be said
             return None
         if merger.fixed - attempt.fixed:
             return self._try(replace(attempt, fixed=attempt.fixed | merger.fixed))
@@ -213,7 +214,7 @@ class Planner:
         """A class with its parameters; None where the functions do not agree on them."""
         try:
             finish(plan, self.target)
-        except Unlike:
+        except (Unlike, DimError):
             return None
         plan.keeps_statistics = frozenset(
             label
