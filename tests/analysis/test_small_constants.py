@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from nnspec.analysis.analysis import Analysis
 from nnspec.analysis.at_one import conditions, fewest
 from nnspec.analysis.figures import FIGURES
@@ -98,3 +102,19 @@ def test_what_only_two_sizes_of_1_together_change_is_said_of_their_product() -> 
     both = frozenset(("width", "heads"))
     found = right_at_one(both, shapes, lambda names: names != both)
     assert len(found) == 1
+
+
+@pytest.mark.slow
+def test_a_long_maximum_is_tried_where_the_spec_itself_has_an_axis_of_one() -> None:
+    """Swin's last stage has one window, whatever the size of the image and of windows."""
+    path = str(Path(__file__).parents[2] / "specs/vision/swin.nns")
+    forms = load(path, "SwinT").closed_forms("backward_peak")
+    assert not forms.fixed
+    assert not forms.kept
+    for numbers in ({"size": 256, "window": 8}, {"size": 128, "window": 4}):
+        constants = {**forms.constants, **numbers}
+        conditions = forms.conditions_of("backward_peak")
+        assert all(each.holds(constants) for each in conditions)
+        other = Analysis(load(path, "SwinT", **numbers).program)
+        found = forms.at("backward_peak", constants).value.at({"B": 3})
+        assert found == other.figure("backward_peak").at({"B": 3})

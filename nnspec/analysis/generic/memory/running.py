@@ -372,15 +372,17 @@ class Running(Analysis):
     def _tried_at_one(self, figure: Figure, found: Dim) -> AxesOfOne:
         """Which sizes of axes may be 1. Raises `Undecided` where one is 1 in the spec, and may not."""
         axes = [*self._axes()]
-        is_short = len(amounts_of(found)) <= MOST_AMOUNTS
+        are_one = [size for size in axes if self._is_one(size) and factors(size)]
+        possible = self._quotients.plain_names(self._known)
+        if len(amounts_of(found)) > MOST_AMOUNTS:  # only what has to be
+            possible &= {name for size in are_one for name in factors(size) or ()}
         ones = AxesOfOne.of(
             axes,
-            self._quotients.plain_names(self._known) if is_short else frozenset(),
+            possible,
             self.program,
             lambda ones: self._agrees_with(ones, figure, found),
         )
-        one = (size for size in axes if self._is_one(size) and not ones.may_be(size))
-        if wrong := [size for size in one if factors(size)]:
+        if wrong := [size for size in are_one if not ones.may_be(size)]:
             raise Undecided(LAID, self._behind(wrong))
         return ones
 
