@@ -151,6 +151,8 @@ class _Names:
     ) -> None:
         self.module, self.operators, self.found = module, operators, found
         self.bound_at: dict[str, Span] = {}
+        # The names that the statement binds whose values are looked at.
+        self._binding: set[str] = set()
 
     def parameters(self, node: Routine) -> dict[str, None]:
         """The names that the parameters bind; their faults are noted."""
@@ -227,7 +229,9 @@ class _Names:
                 self.shape(target.type, visible)
                 visible[target.name] = None
             case ast.Bind(targets=targets, values=values):
+                self._binding = {target.name for target in targets}
                 self.resolve(of_expressions(*values), visible)
+                self._binding = set()
                 for target in targets:
                     self.shape(target.type, visible)
                     visible[target.name] = None
@@ -278,6 +282,9 @@ class _Names:
         if bound.start >= name.span.start:
             message = f"`{name.id}` is used before it is bound"
             hint = "bind it first"
+        elif name.id in self._binding:
+            message = f"`{name.id}` is used before it is bound"
+            hint = f"bind `{name.id}` first: before a loop, and the loop carries it"
         else:
             message = f"`{name.id}` is bound inside of a loop, and unknown behind it"
             hint = f"bind `{name.id}` before the loop as well: then the loop carries it"

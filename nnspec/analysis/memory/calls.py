@@ -38,6 +38,7 @@ from nnspec.ir.graph import (
     Function,
     Loop,
     Node,
+    Path,
     Program,
 )
 from nnspec.ir.types import DType
@@ -351,9 +352,8 @@ class Calls:
             machine.peaks.add(base + peak)
         if situation.again:
             summed(machine, path)
-        elif effect.parameters != 0:
-            made = Storage(machine, effect.parameters)
-            take(machine, path, path, made, effect.parameters - effect.beside)
+        else:
+            _take_own(machine, path, effect)
         for group, elements in effect.taken:
             storage = tokens.storage(machine, group, tokens.sizes[group])
             take(machine, path, (*path, "", group), storage, elements)
@@ -419,6 +419,13 @@ class Calls:
         handed.clear()
         run_backward(machine, roots, elsewhere)
         return backward_effect(machine, context, leaves)
+
+
+def _take_own(machine: Machine, path: Path, effect: BackwardEffect) -> None:
+    """The gradients that the weights of a call have for the first time, in storages of their own."""
+    if effect.parameters != 0:
+        made = Storage(machine, effect.parameters)
+        take(machine, path, path, made, effect.parameters - effect.beside)
 
 
 def _keep_unread(

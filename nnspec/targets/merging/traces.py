@@ -219,12 +219,7 @@ def require_entries(track: Track, loop: graph.Loop) -> None:
     """Sizes that the constructor counts along must be, before a loop, what the graph says."""
     for running, size in _counted_along(track, loop, 0):
         initial = settle(running.initial, track.function.running).generic
-        try:
-            begun = size_at(initial, track.meanings)
-        except NoValue:
-            raise Unlike from None
-        if begun != size.value:
-            raise Unlike
+        _require(track, initial, size)
 
 
 def require_updates(track: Track, loop: graph.Loop, place: int) -> None:
@@ -240,12 +235,17 @@ def require_updates(track: Track, loop: graph.Loop, place: int) -> None:
             raise Unlike
         if not written_out.isdisjoint(update.symbols()):
             raise Unlike
-        try:
-            counted = size_at(update, track.meanings)
-        except NoValue:
-            raise Unlike from None
-        if counted != size.value:
-            raise Unlike
+        _require(track, update, size)
+
+
+def _require(track: Track, said: Dim, size: Dim) -> None:
+    """Raises `Unlike` where what is said of a size is not what it is in a trace."""
+    try:
+        found = size_at(said, track.meanings)
+    except NoValue:
+        raise Unlike from None
+    if found != size.value:
+        raise Unlike
 
 
 def _counted_along(
