@@ -13,7 +13,7 @@ from typing import TypeAlias
 import nnspec.targets.merged as merged
 from nnspec.diagnostics import SpecError
 from nnspec.ir.dims import DimError
-from nnspec.ir.graph import Function, Node, Program, spread
+from nnspec.ir.graph import Function, Node, Path, Program, spread
 from nnspec.ops.base import OpError
 from nnspec.records import dataclass
 from nnspec.targets.contents import lists_are_flat
@@ -74,6 +74,8 @@ class Planner:
         self.folded: list[ClassPlan] = []
         self.class_of: dict[tuple[int, str], ClassPlan] = {}
         self._layouts: list[Mapping[str, FunctionLayout]] = []
+        # The paths of what is computed again, by the program and the key of the function that it is in.
+        self._again: dict[tuple[int, str], set[Path]] = {}
 
     def plan(self) -> list[ClassPlan]:
         """The classes, callees before callers."""
@@ -311,7 +313,7 @@ class Planner:
             plan = self.class_of[place, callee.key]
             plan.is_called = True
             plan.is_nested |= track.function is not program.main
-            again = self._recomputes(program, track, node)
+            again = self._recomputes(place, track.function, node)
             plan.is_recomputed |= again
             return lower_call(track, node, callee, plan, self.target, recomputes=again)
         try:
@@ -325,9 +327,13 @@ class Planner:
                 error.code, message, node.location, hint=error.hint
             ) from None
 
-    def _recomputes(self, program: Program, track: Track, node: Node) -> bool:
+    def _recomputes(self, place: int, function: Function, node: Node) -> bool:
         """Whether a call is computed again; a layer of Keras is so at each of its uses, or at none."""
+        program = self.programs[place]
         if self.target == "torch":
             return program.recomputes(node)
-        uses = (each for each in track.function.nodes if each.path == node.path)
-        return any(map(program.recomputes, uses))
+        key = place, function.key
+        if key not in self._again:
+            again = filter(program.recomputes, function.nodes)
+            self._again[key] = {each.path for each in again}
+        return node.path in self._again[key]
