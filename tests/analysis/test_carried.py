@@ -46,6 +46,51 @@ COURSES = {
     "more and more": model("width", WIDER, "c + i * g"),
     "halved": model("width * 512", WIDER, "c // 2"),
     "by the turn": model("1", WIDER, "width * (i + 2)", "c"),
+    "doubled and one more": model("width", WIDER, "2 * c + 1"),
+    "doubled and one less": model("width + 1", WIDER, "c * 2 - 1"),
+    "tripled and more": model("width", WIDER, "3 * c + 2 * g"),
+    "tripled and more inside": model("g", AROUND, "g + c * 3"),
+    "doubled and the turn": model("width", WIDER, "2 * c + i"),
+    "four times and more each turn": model("width", WIDER, "4 * c + 5 * i + g"),
+    "nine times and one": model("width", WIDER, "9 * c + 1"),
+    "doubled and the turn's square": model("g", WIDER, "2 * c + i * i * g"),
+    "an axis": """
+block Wider(x: [B, T, D], g: int) { return x -> fc: Linear(2 * D + g) -> relu }
+model M(width: int = 16, g: int = 3, depth: int = 4) {
+  input x: [B, T, width]
+  for _ in range(depth) { x = x -> w: Wider(g) }
+  output y = x -> head: Linear(3)
+}""",
+    "an axis, tripled": """
+model M(width: int = 16, g: int = 3, depth: int = 4) {
+  input x: [B, T, width]
+  for _ in range(depth) { x = x -> fc: Linear(3 * shape(x)[2] + 2 * g) -> relu }
+  output y = x -> head: Linear(3)
+}""",
+    "one by another": """
+model M(width: int = 16, g: int = 3, depth: int = 4) {
+  input x: [B, T, width]
+  c = width
+  d = g
+  for _ in range(depth) {
+    x = x -> fc: Linear(c) -> relu
+    c = 2 * c + d
+    d = d + 1
+  }
+  output y = x -> head: Linear(3)
+}""",
+    "one added to another": """
+model M(width: int = 16, g: int = 3, depth: int = 4) {
+  input x: [B, T, width]
+  c = width
+  d = g
+  for _ in range(depth) {
+    x = x -> fc: Linear(c) -> relu
+    c = c + d
+    d = d * 2 + 1
+  }
+  output y = x -> head: Linear(d)
+}""",
     "before it is used": model("width", f"c = c * 2\n    {WIDER}", "c * 2", "c"),
     "there and back": """
 model M(width: int = 16, g: int = 3, depth: int = 4) {
@@ -93,7 +138,19 @@ def test_sums_are_formulas_in_the_number_of_turns(name):
     assert tried > 8
 
 
-@pytest.mark.parametrize("name", ["doubled", "more", "halved", "there and back"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "doubled",
+        "more",
+        "halved",
+        "there and back",
+        "doubled and one more",
+        "tripled and more",
+        "doubled and the turn",
+        "an axis",
+    ],
+)
 def test_memory_is_a_formula_in_the_number_of_turns(name):
     text = COURSES[name]
     forms = spec(text).closed_forms(*MEMORY)
@@ -119,6 +176,11 @@ def test_a_formula_is_one_that_a_person_can_read():
     formula = grouped(forms.figures["flops"].value, forms.symbols)
     assert NOTATIONS["text"].write(formula) == (
         "(2 * B * T * width^2 * (4 * 4^depth - 1)) // 3"
+    )
+    forms = spec(COURSES["an axis"]).closed_forms("elementwise")
+    formula = grouped(forms.figures["elementwise"].value, forms.symbols)
+    assert NOTATIONS["text"].write(formula) == (
+        "(2 * g * (2 * 2^depth - depth - 2) + 4 * width * (2^depth - 1) + 3) * B * T"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nnspec.analysis.analysis import Analysis
@@ -104,13 +104,13 @@ def test_sums_of_figures_have_one_quotient():
     assert str(forms.figures["training_flops"].value).count("//") == 1
 
 
-NAMES = [symbol("n"), symbol("m"), dim(2) ** symbol("k")]
+NAMES = [symbol("n"), symbol("m"), dim(2) ** symbol("k"), dim(4) ** symbol("n")]
 PRODUCTS = st.lists(
     st.tuples(st.integers(-6, 6), *(st.integers(0, 2) for _ in NAMES)), max_size=3
 )
 
 
-def polynomial(terms: list[tuple[int, int, int, int]]) -> Dim:
+def polynomial(terms: list[tuple[int, ...]]) -> Dim:
     found = dim(0)
     for factor, *powers in terms:
         product = dim(factor)
@@ -125,6 +125,7 @@ def polynomial(terms: list[tuple[int, int, int, int]]) -> Dim:
     st.lists(st.tuples(PRODUCTS, PRODUCTS, st.integers(1, 6)), min_size=1, max_size=3),
     st.tuples(st.integers(0, 7), st.integers(0, 7), st.integers(0, 5)),
 )
+@example([([(1, 0, 0, 0, 0)], [(1, 0, 0, 0, 1), (-3, 1, 0, 0, 0)], 9)], (7, 0, 0))
 def test_quotients_are_joined_only_where_they_leave_nothing(terms, place):
     """Whether they leave something or not, what is said is the same number."""
     value = dim(0)
@@ -142,5 +143,10 @@ def test_quotients_that_leave_nothing_are_written_alike():
     assert evened(g * progression + g * n) == g * n * (n + 1) // 2
     assert evened(progression * progression) == (n**4 - 2 * n**3 + n**2) // 4
     assert evened((4**n - 1) // 3 + (2 * 4**n + 1) // 3) == 4**n
-    for rest in (n // 2, (n * n + 1) // 2, (g * n + n) // 2):
+    geometric = (4**n - 3 * n - 1) // 9
+    assert (
+        evened(geometric + (g * 16**n - g) // 15)
+        == (5 * 4**n - 15 * n - 5 + 3 * g * 16**n - 3 * g) // 45
+    )
+    for rest in (n // 2, (n * n + 1) // 2, (g * n + n) // 2, (4**n - 3 * n) // 9):
         assert evened(rest + n) == rest + n

@@ -15,7 +15,8 @@ does not give the number that was counted. `forms` is what it gives, `unsaid` th
 - `tracing`, the program once more, for what adds up: `trace` (types inferred anew; `stretching`, what broadcasting
   decided), `bodies` (what it leaves), `sums` (their sum);
 - `loops` in it, one turn said for all: `turning` (a loop), `plans` (how it is divided), `induction` (the proof), `courses`
-  and `gathered` (sizes and lists of tensors that turns hand on), `reaching` (what all tensors of a list come to);
+  and `gathered` (sizes and lists of tensors that turns hand on; `updates`, what becomes of them by the expression of
+  one turn), `reaching` (what all tensors of a list come to);
 - `memory`, the program run on sizes alone: `programs` (it, with formulas for sizes), `running` (its figures),
   `following`, `changing`, `returning` and `laid` (a turn of a loop whose sizes change: its number, its forward pass,
   its backward pass, how tensors lie there), `widest` (the turn in which most lives), `stacks` (from how many layers

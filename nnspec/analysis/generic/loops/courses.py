@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nnspec.analysis.generic.blocks.values import Progression, Unsaid
 from nnspec.analysis.generic.loops.gathered import Element, Held, Joined, Listed, joined
-from nnspec.analysis.generic.names.even import evened, names_in_quotients
-from nnspec.analysis.generic.names.powers import canonical, ratio_of, times_power
+from nnspec.analysis.generic.names.even import apart, names_in_quotients
+from nnspec.analysis.generic.names.powers import (
+    canonical,
+    divided,
+    ratio_of,
+    times_power,
+    without_numbers,
+)
 from nnspec.analysis.generic.tracing.bodies import key_of
 from nnspec.ir.dims import Dim, DimError, dim, symbol
 from nnspec.ir.types import TensorType
@@ -53,12 +59,12 @@ class Supposed:
         for name, values in self._carried.items():
             found = self._activation.type_of(values[turn])
             wanted = self._type(name, values[turn], symbol(self._loop.turn) + 1)
-            if found.dtype != wanted.dtype or _sizes(found) != _sizes(wanted):
+            if found.dtype != wanted.dtype or not _are_same(found, wanted):
                 raise Unlike
         for key, _ in self._loop.constants_at(turn):
             (course,) = self._courses[key]
             found = self._activation.names[key].generic
-            if alike(found) != alike(course(symbol(self._loop.turn) + 1)):
+            if not is_same(found, course(symbol(self._loop.turn) + 1)):
                 raise Unlike
 
     def _type(self, name: str, value: int, number: Dim) -> TensorType:
@@ -233,12 +239,22 @@ def geometric(before: Dim, after: Dim, first: int) -> Course:
     return lambda number: times_power(before, base, (number - first) * times)
 
 
-def _sizes(kind: TensorType) -> list[Dim]:
-    return [alike(size.generic) for size in kind.shape]
+def _are_same(one: TensorType, other: TensorType) -> bool:
+    """Whether two types have the same axes."""
+    pairs = zip(one.shape, other.shape, strict=True)
+    return one.rank == other.rank and all(
+        is_same(a.generic, b.generic) for a, b in pairs
+    )
+
+
+def is_same(one: Dim, other: Dim) -> bool:
+    """Whether two sizes are equal, as far as can be told."""
+    return alike(one) == alike(other) or without_numbers(apart(one - other)[0])[0] == 0
 
 
 def alike(size: Dim) -> Dim:
     """A size in the one form that equal ones share, as far as it goes."""
     if any("@" in name for name in names_in_quotients(size)):
-        size = evened(size)
+        whole, below = apart(size)
+        return divided(canonical(whole), below)
     return canonical(size)

@@ -1,7 +1,7 @@
 """One turn of a loop said for all, by induction: that of one plan of the loop.
 
-The sizes that the loop carries are supposed to grow by the same amount in each turn, by the same factor, or to be
-what the number of the turn before makes of them. Every turn is then run with the
+The sizes that the loop carries are supposed to grow by the same amount in each turn, by the same factor, by both
+(`2 * c + 1`), or to be what the number of the turn before makes of them. Every turn is then run with the
 symbol of its number; if all come out the same, and leave the sizes that the next turn was supposed to
 find, the turn holds for any number of turns, under the conditions that it noted.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from nnspec.analysis.generic.blocks.values import Progression
+from nnspec.analysis.generic.blocks.values import Progression, Unsaid
 from nnspec.analysis.generic.loops.courses import (
     Course,
     Grown,
@@ -19,14 +19,16 @@ from nnspec.analysis.generic.loops.courses import (
     Unlike,
     alike,
     geometric,
+    is_same,
 )
 from nnspec.analysis.generic.loops.plans import ROUND, TURN, Plan, Repetition
+from nnspec.analysis.generic.loops.updates import affine, linear_in
 from nnspec.analysis.generic.names.conditions import Turns
 from nnspec.analysis.generic.names.powers import expanded, ratio_of
 from nnspec.analysis.generic.reasons import UNLIKE
 from nnspec.analysis.generic.tracing.bodies import Body, Part, Repeated
 from nnspec.analysis.generic.tracing.sums import summed_evenly
-from nnspec.ir.dims import Dim, dim, symbol
+from nnspec.ir.dims import Dim, DimError, dim, symbol
 from nnspec.ir.graph import nodes_in
 from nnspec.ir.types import TensorType
 
@@ -98,13 +100,13 @@ class Planned:
         pairs: list[tuple[Dim, Dim]] = []
         found: dict[str, tuple[Course, ...]] = {}
         ends = self._counted(behind)
-        for key, start in integers.items():
+        for key in self._in_order(integers):
+            start = integers[key]
             if key not in ends:
                 raise Unlike
             pairs.append((start, ends[key]))
             self._note_quotient(start.generic, ends[key].generic)
-            adds = key in self.activation.function.running[key].update.symbols()
-            found[key] = (self._course(start.generic, ends[key].generic, adds=adds),)
+            found[key] = (self._course_of(key, start, ends[key], found),)
         if integers:
             self._round_by(found, starts, grown)
         for name, end in self._carried(behind).items():
@@ -116,7 +118,8 @@ class Planned:
             for before, after in sizes:
                 self._note_quotient(before.generic, after.generic)
             found[name] = tuple(
-                self._course(before.generic, after.generic) for before, after in sizes
+                self._course_of(self.loop.axis_key(name, axis), *size, found)
+                for axis, size in enumerate(sizes)
             )
         multiplied = (ratio_of(one.generic, two.generic) for one, two in pairs)
         if plan.guess is geometric and not any(multiplied):
@@ -160,6 +163,66 @@ class Planned:
         grown.suppose()
         self.activation.types = start
 
+    def _course_of(
+        self, key: str, before: Dim, after: Dim, known: Mapping[str, tuple[Course, ...]]
+    ) -> Course:
+        """The course of a size by its name in the loop; of integers some may be `known` by then."""
+        running = self.activation.function.running.get(key)
+        is_integer = running is not None and running.axis is None
+        adds = running is not None and is_integer and key in running.update.symbols()
+        factor, more = self._linear(key, before, known) or (0, dim(0))
+        if factor > 1 and more != 0:
+            first, turn = self.plan.begin, self.turn
+            found = affine(before.generic, factor, more, turn, first)
+            if found is not None:
+                return found
+        if factor == 1 and is_integer and self.turn in more.symbols():
+            return self._adding(before.generic, more)
+        return self._course(before.generic, after.generic, adds=adds)
+
+    def _in_order(self, integers: Mapping[str, Dim]) -> Iterator[str]:
+        """The integers that the loop carries, those first that others are made of."""
+        running = self.activation.function.running
+        waiting = list(integers)
+        while waiting:
+            read = {
+                key: running[key].update.symbols() & {*waiting} - {key}
+                for key in waiting
+            }
+            ready = [key for key in waiting if not read[key]] or waiting
+            yield from ready
+            waiting = [key for key in waiting if key not in ready]
+
+    def _linear(
+        self, key: str, size: Dim, known: Mapping[str, tuple[Course, ...]]
+    ) -> tuple[int, Dim] | None:
+        """How often a size is in what a turn makes of it by what elaboration noted, and what comes to that, by the number of the turn; None of anything else.
+
+        What several turns make of it, one after another, is not asked.
+        """
+        running = self.activation.function.running.get(key)
+        if (
+            running is None
+            or self.plan.period > 1
+            or key not in running.update.symbols()
+            or running.update == symbol(key)
+        ):
+            return None
+        names = dict(self.activation.names)
+        for each in self.loop.carried_keys():
+            names.pop(each, None)
+        for each, _ in self.constants_at(self.plan.first):
+            if each in known:
+                (course,) = known[each]
+                names[each] = course(symbol(self.turn))
+        names[key] = size.value.named(symbol(key))
+        with self.constants.collecting():
+            try:
+                update = self.constants.generic(running.update, names)
+            except (Unsaid, DimError):
+                return None
+        return linear_in(update, key)
+
     def _course(self, before: Dim, after: Dim, *, adds: bool = False) -> Course:
         """A size that is one thing before the first of the rounds, and another behind it.
 
@@ -169,7 +232,7 @@ class Planned:
         if turn not in (after - before).symbols():
             return self.plan.guess(before, after, first)
         left = alike(after.at({turn: symbol(turn) - 1}))
-        if adds or alike(left.at({turn: first})) != alike(before):
+        if adds or not is_same(left.at({turn: first}), before):
             return self._adding(before, after - before)
         return lambda number: alike(left.at({turn: number}))
 

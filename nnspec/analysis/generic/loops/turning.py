@@ -7,7 +7,7 @@ else, two of them are taken as one (`plans.PERIODS`), for loops whose turns come
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.generic.blocks.values import Progression, Unsaid
@@ -162,6 +162,17 @@ class Turning:
             for axis, size in enumerate(found.kind.shape):
                 self.activation.names[f"at.{axis}@{taken.uid}"] = size
 
+    def axis_key(self, name: str, axis: int) -> str:
+        """What an axis of a tensor that the loop carries is called in it."""
+        return f"{name}.{axis}@{self.loop.uid}"
+
+    def carried_keys(self) -> Iterator[str]:
+        """What the sizes and integers that the loop carries are called in it."""
+        for name, values in self.loop.carried.items():
+            rank = self.activation.function.types[values[0]].rank
+            yield from (self.axis_key(name, axis) for axis in range(rank))
+        yield from map(self.loop.key_of, self.loop.constants)
+
     def list_key(self, name: str) -> str:
         """What the terms of lists call a list that the loop carries."""
         return f"{name}@{self.loop.uid}"
@@ -208,7 +219,7 @@ class Turning:
         """The sizes of what the loop carries have their names before each turn, and behind the last one."""
         for name, values in self.loop.carried.items():
             for axis, size in enumerate(self.activation.type_of(values[turn]).shape):
-                self.activation.names[f"{name}.{axis}@{self.loop.uid}"] = size
+                self.activation.names[self.axis_key(name, axis)] = size
 
     def _note_constants(self, turn: int) -> None:
         """The integers that the loop carries have their names before a turn, and behind the last one."""

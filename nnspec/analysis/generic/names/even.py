@@ -5,14 +5,15 @@ Over a common number they are polynomials again, so that what is equal is writte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from itertools import product
-from math import lcm, prod
+from math import gcd, lcm, prod
 
 from nnspec.ir.dims import Atom, Dim, Monomial, polynomial
 from nnspec.ir.dims.integers import terms_of
+from nnspec.ir.dims.numbers import number
 from nnspec.ir.dims.polynomials import Terms
 from nnspec.ir.dims.polynomials import multiplied_monomials as multiplied
 
@@ -76,8 +77,10 @@ def _is_even(atom: Atom) -> bool:
     """Whether a quotient surely leaves nothing."""
     if atom.kind != "//" or atom.arguments[1].constant is None:
         return False
-    above, below = atom.arguments
-    return int(below) <= TRIED and _leaves_nothing(above.terms, int(below))
+    above, below = atom.arguments[0].terms, int(atom.arguments[1])
+    return below <= TRIED and (
+        _leaves_nothing(above, below) or _leaves_nothing_together(above, below)
+    )
 
 
 def _leaves_nothing(terms: Terms, below: int) -> bool:
@@ -96,6 +99,52 @@ def _leaves_nothing(terms: Terms, below: int) -> bool:
         if sum(c * prod(known[a] ** p for a, p in m) for m, c in rests) % below:
             return False
     return True
+
+
+def _leaves_nothing_together(terms: Terms, below: int) -> bool:
+    """The same of names that stand in exponents, too, and of powers of numbers that share nothing with what divides: 4^n - 3 * n - 1 by 9.
+
+    What remains repeats itself then with each name.
+    """
+    factors = {atom for monomial, _ in terms for atom, _ in monomial}
+    powers = [atom for atom in factors if atom.kind == "^"]
+    spans = {atom.symbol: below for atom in factors if atom.kind == "symbol"}
+    for atom in powers:
+        base, exponent = atom.arguments
+        if base.constant is None or gcd(base.constant, below) > 1:
+            return False
+        if any(each.kind != "symbol" or each.scale > 1 for each in exponent.atoms()):
+            return False
+        for name in exponent.symbols():
+            spans[name] = lcm(spans.get(name, 1), _order(base.constant, below))
+    if not powers or prod(spans.values()) > TRIED:
+        return False
+    if any(each.kind not in ("symbol", "^") or each.scale > 1 for each in factors):
+        return False
+    for place in product(*map(range, spans.values())):
+        at = dict(zip(spans, place, strict=True))
+        known = {atom: _remainder_at(atom, at, below) for atom in factors}
+        if sum(c * prod(known[a] ** p for a, p in m) for m, c in terms) % below:
+            return False
+    return True
+
+
+def _remainder_at(atom: Atom, at: Mapping[str, int], below: int) -> int:
+    """What remains of a name, or of a power of a number, divided by a number."""
+    if atom.kind == "symbol":
+        return at[atom.symbol]
+    base, exponent = atom.arguments
+    raised = number(exponent, at) % _order(int(base), below)
+    return pow(int(base), raised, below)
+
+
+@lru_cache(maxsize=256)
+def _order(base: int, below: int) -> int:
+    """After how many powers of a number what remains of them, divided by one that shares nothing with it, is the same again."""
+    found, value = 1, base % below
+    while value != 1 % below:
+        found, value = found + 1, value * base % below
+    return found
 
 
 def _remainders(atom: Atom, below: int) -> set[int]:

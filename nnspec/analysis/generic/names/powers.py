@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cache
 from math import comb, gcd, lcm
 
-from nnspec.ir.dims import Atom, Dim, Monomial, dim, polynomial, symbol, total
+from nnspec.ir.dims import Atom, Dim, DimError, Monomial, dim, polynomial, symbol, total
 from nnspec.ir.dims.integers import terms_of
 from nnspec.records import dataclass
 
@@ -146,6 +146,21 @@ def expanded(value: Dim, below: int = 1) -> Dim:
     """A value over what divides it without remainder, without numbers in exponents."""
     whole, scale = without_numbers(value)
     return divided(whole, scale * below)
+
+
+def exactly(value: Dim, below: int) -> Dim:
+    """A value over what divides it without remainder, powers of the numbers in that being lower instead: (3^n - 9) // 6 is (3^(n - 1) - 3) // 2."""
+    whole, scale = without_numbers(value)
+    below *= scale
+    bases = {base for atom in whole.atoms() if (base := _base(atom)) is not None}
+    for base in sorted(root_of(each)[0] for each in bases):
+        power = times_in(below, base)
+        try:
+            whole = times_power(whole, base, dim(-power))
+        except DimError:
+            continue
+        below //= base**power
+    return divided(whole, below)
 
 
 def without_numbers(value: Dim) -> tuple[Dim, int]:
