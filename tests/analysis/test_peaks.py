@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnspec.analysis.memory.peaks import Peaks, lies_between, pruned
+from nnspec.analysis.memory.envelope import envelope
+from nnspec.analysis.memory.peaks import Peaks, lies_between, pruned, reduced
 from nnspec.ir.dims import Dim, dim, product, symbol
+from tests.work import calls
 
 B, T = symbol("B"), symbol("T")
 NUMBERS = st.integers(-5, 50)
@@ -27,6 +32,33 @@ def test_the_largest_is_kept(amounts: list[Dim]) -> None:
     for found in (peaks.amounts, peaks.settled().amounts):
         for b, t in SIZES:
             assert largest(found, b, t) == largest(amounts, b, t)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=12, unique=True))
+def test_of_lines_those_are_kept_that_are_the_largest_somewhere(lines):
+    amounts = {a * B * T + b * T: (a, b) for a, b in lines}
+    found = envelope(list(amounts))
+    if found is None:
+        assert not all(map(any, zip(*lines, strict=True)))
+        return
+    for b, t in SIZES:
+        assert largest(found, b, t) == largest(list(amounts), b, t)
+    for each in found:
+        a, b = amounts[each]
+        rest = [lines for other, lines in amounts.items() if other is not each]
+        above = [Fraction(more - b, a - slope) for slope, more in rest if slope < a]
+        below = [Fraction(b - more, slope - a) for slope, more in rest if slope > a]
+        assert all(more < b for slope, more in rest if slope == a)
+        assert max([Fraction(1), *above]) < min([Fraction(10**9), *below])
+
+
+@pytest.mark.parametrize("kept", [lambda layer: layer * layer, lambda layer: -layer])
+def test_the_work_for_many_lines_grows_as_they_do(kept):
+    few, many = (
+        [(n - layer) * B + kept(layer) for layer in range(n)] for n in (100, 400)
+    )
+    assert calls(lambda: reduced(many)) < 5 * calls(lambda: reduced(few))
 
 
 def test_what_is_rounded_up_is_never_less_than_nothing() -> None:

@@ -23,8 +23,9 @@ COMBINATIONS = 48
 FIRST = len(TRIED) ** 2
 # Of more symbols so many pairs are tried to prove that one amount lies between two others, unless time is no matter.
 MOST_PROOFS = 6
-# So many pairs are asked for a mean of them that is no less.
+# So many pairs are asked for a mean of them that is no less: for one amount, and for all of them together.
 MOST_MEANS = 2000
+ALL_MEANS = 100 * MOST_MEANS
 FINEST = 10**6
 
 Term = TypeVar("Term")
@@ -45,6 +46,7 @@ class Trial:
         self._places = [*range(self._count)]
         few = len(names) > 2 and not thorough
         self._most = MOST_PROOFS if few else len(amounts) ** 2
+        self._means = ALL_MEANS
         self._number = {id(amount): number for number, amount in enumerate(amounts)}
         self._at = [self._sampled(amount) for amount in amounts]
         # Monomials by number: hashing them takes longer than all the rest.
@@ -53,6 +55,18 @@ class Trial:
         self._terms = [self._numbered(amount) for amount in amounts]
 
     # ---- what is asked ----
+
+    def undominated(self) -> list[int]:
+        """The numbers of the amounts that none of the others is no less than for all sizes, as far as can be told.
+
+        One that is no less than another comes before it when they are ordered by their sizes where tried.
+        """
+        found = 0
+        for number in sorted(range(len(self._at)), key=self._at.__getitem__)[::-1]:
+            larger = _members(self._nowhere_less[number] & found)
+            if not any(self._proven((1, one), (-1, number)) for one in larger):
+                found |= 1 << number
+        return [*_members(found)]
 
     def at_least(self, one: Dim, other: Dim) -> bool:
         """Whether an amount is no less than another for all sizes, as far as can be told."""
@@ -67,7 +81,8 @@ class Trial:
         for other in others:
             among |= 1 << self._number[id(other)]
         for pair in islice(self._covering(number, among), MOST_MEANS):
-            if left == 0:
+            self._means -= 1
+            if left == 0 or self._means < 0:
                 return False
             share = self._share(number, *pair)
             if share is not None:
@@ -211,7 +226,7 @@ class Trial:
         key = (lower, higher)
         if key not in self._multiples:
             one, other = self._monomials[lower], self._monomials[higher]
-            self._multiples[key] = _divides(one, other)
+            self._multiples[key] = divides(one, other)
         return self._multiples[key]
 
 
@@ -259,9 +274,9 @@ def larger(one: Dim, other: Dim) -> int:
         return -1
     # At sizes of 1 the difference is the sum of its coefficients.
     if sum(left.values()) >= 0:
-        return int(is_made_up(left, _divides, _degree))
+        return int(is_made_up(left, divides, _degree))
     turned = {monomial: -coefficient for monomial, coefficient in left.items()}
-    return -is_made_up(turned, _divides, _degree)
+    return -is_made_up(turned, divides, _degree)
 
 
 def is_made_up(
@@ -318,7 +333,7 @@ def _degree(monomial: Monomial) -> int:
     return sum(power for _, power in monomial)
 
 
-def _divides(lower: Monomial, higher: Monomial) -> bool:
+def divides(lower: Monomial, higher: Monomial) -> bool:
     """Whether a product of sizes is a multiple of another, the rest being sizes of at least 1."""
     powers = dict(higher)
     for atom, power in lower:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from nnspec.analysis.memory.dominance import Trial, larger, terms_of
+from nnspec.analysis.memory.envelope import envelope
 from nnspec.ir.dims import (
     Atom,
     Dim,
@@ -111,19 +112,11 @@ def reduced(amounts: Iterable[Dim], *, thorough: bool = False) -> list[Dim]:
     found = list(dict.fromkeys(amounts))
     if len(found) < 2:
         return found
+    lines = envelope(found)
+    if lines is not None:
+        return lines
     trial = Trial(found, thorough=thorough)
-    found = _undominated(found, trial)
-    return _outside(found, trial)
-
-
-def _undominated(amounts: list[Dim], trial: Trial) -> list[Dim]:
-    found: list[Dim] = []
-    for amount in amounts:
-        if any(trial.at_least(known, amount) for known in found):
-            continue
-        found = [known for known in found if not trial.at_least(amount, known)]
-        found.append(amount)
-    return found
+    return _outside([found[number] for number in trial.undominated()], trial)
 
 
 def _outside(amounts: list[Dim], trial: Trial) -> list[Dim]:
