@@ -75,6 +75,7 @@ def _node(tree: SummaryTree, depth: int) -> dict[str, Any]:
 def _summary_table(name: str, tree: SummaryTree, depth: int) -> str:
     from nnspec.cli.render import table
     from nnspec.cli.shown.amounts import exact, rounded
+    from nnspec.cli.shown.gathering import gathered
     from nnspec.cli.shown.text import visible
 
     rows = [
@@ -85,7 +86,7 @@ def _summary_table(name: str, tree: SummaryTree, depth: int) -> str:
             exact(row.parameters),
             rounded(row.flops),
         ]
-        for row, above, level in _unfolded(tree, depth)
+        for row, above, level in _unfolded(gathered(tree), depth)
         if level > 0
     ]
     rows.append(

@@ -283,6 +283,7 @@ class Costs:
     def _table(self, depth: int) -> str:
         from nnspec.cli.render import table
         from nnspec.cli.shown.amounts import short
+        from nnspec.cli.shown.gathering import gathered
 
         figures = [
             each for each in self.additive if not self.unasked or each.name in _FIRST
@@ -291,7 +292,7 @@ class Costs:
         shared = self._shared(figures)
         total = _at(tree.figures[shared.name], sizes)
         rows: list[list[str]] = []
-        for row, level in unfolded(tree, depth):
+        for row, level in unfolded(gathered(tree), depth):
             amounts = [_at(row.figures[each.name], sizes) for each in figures]
             share = _at(row.figures[shared.name], sizes) * 1000 // total if total else 0
             shown = map(short, amounts, [each.unit for each in figures])

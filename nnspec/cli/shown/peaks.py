@@ -39,6 +39,7 @@ def peak_table(
     from nnspec.analysis.growing import thousandths
     from nnspec.analysis.summary import summary
     from nnspec.cli.render import table
+    from nnspec.cli.shown.gathering import gathered
 
     held = holders_of(analysis, figure, sizes)
     kinds = {name: parts for name, parts in held.kinds.items() if parts.total() != 0}
@@ -51,7 +52,7 @@ def peak_table(
     )
     whole = _bytes(tree, TOTAL)
     rows: list[list[str]] = []
-    for row, level in unfolded(tree, depth):
+    for row, level in unfolded(gathered(tree), depth):
         amounts = [_bytes(row, name) for name in kinds]
         rows.append(_row(part_name(row, level), amounts, _bytes(row, TOTAL)))
     blank = ["" for _ in kinds]

@@ -197,11 +197,12 @@ class TimesView:
 
     def _parts_table(self, depth: int) -> str:
         from nnspec.cli.render import table
+        from nnspec.cli.shown.gathering import gathered
 
         last: Mode = list(self.forecasts)[-1]
         whole = self.forecasts[last].bound.seconds
         rows: list[list[str]] = []
-        for row, level in unfolded(self.parts, depth):
+        for row, level in unfolded(gathered(self.parts), depth):
             times = [_seconds(row, mode) for mode in self.forecasts]
             name, bound = part_name(row, level), _bottleneck(row, last)
             texts = map(seconds_text, times)
