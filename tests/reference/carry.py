@@ -145,6 +145,23 @@ def from_torchvision_convnext(reference: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def from_torchvision_densenet(reference: nn.Module) -> dict[str, Tensor]:
+    """`features.denseblock2.denselayer3.conv1.weight` -> `layers.1.2.conv1.weight`, and so on."""
+    last = max(re.findall(r"denseblock(\d)", " ".join(reference.state_dict())))
+    rules = (
+        (r"^features\.conv0\.", "stem."),
+        (r"^features\.norm0\.", "stem_norm."),
+        (r"^features\.norm5\.", "norm."),
+        (r"^features\.", ""),
+        (r"^transition(\d)", lambda m: f"transition.{int(m[1]) - 1}"),
+        (r"denselayer(\d+)", lambda m: str(int(m[1]) - 1)),
+        (rf"^denseblock{last}", "last"),
+        (r"^denseblock(\d)", lambda m: f"layers.{int(m[1]) - 1}"),
+        (r"^classifier\.", "head."),
+    )
+    return renamed(reference, rules)
+
+
 def from_torchvision_swin(reference: nn.Module) -> dict[str, Tensor]:
     """`features.3.0.attn.qkv.weight` -> `layers.1.0.attn.qkv.weight`, and so on."""
     rules = (

@@ -80,6 +80,13 @@ COMPILED = (
     Figures(
         "vision/googlenet", "GoogLeNet", 6_624_904, 2_996_752_384, {"H": 224, "W": 224}
     ),
+    Figures(
+        "vision/densenet",
+        "DenseNet121",
+        7_978_856,
+        5_668_323_328,
+        {"H": 224, "W": 224},
+    ),
     Figures("sequence/encoders", "LSTMEncoder", 231_424, 27_525_120, {"T": 60}),
     Figures("sequence/encoders", "BiLSTMEncoder", 593_920, 70_778_880, {"T": 60}),
     Figures("sequence/encoders", "GRUEncoder", 173_568, 20_643_840, {"T": 60}),
@@ -138,6 +145,20 @@ OTHERS = (
         "ShuffleNetV2x1",
         2_278_604,
         289_815_984,
+        {"H": 224, "W": 224},
+    ),
+    Figures(
+        "vision/densenet",
+        "DenseNet169",
+        14_149_480,
+        6_719_686_656,
+        {"H": 224, "W": 224},
+    ),
+    Figures(
+        "vision/densenet",
+        "DenseNet201",
+        20_013_928,
+        8_582_731_776,
         {"H": 224, "W": 224},
     ),
 )

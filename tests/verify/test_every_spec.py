@@ -49,6 +49,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "AlexNet": {"hidden": 16, "classes": 7},
     "VGG16": {"depths": [1, 1, 2, 1, 1], "size": 32, "hidden": 16, "classes": 7},
     "GoogLeNet": {"classes": 7},
+    "DenseNet121": {"depths": [1, 2], "growth": 4, "classes": 7},
     "LSTMEncoder": {"features": 5, "hidden": 6},
     "BiLSTMEncoder": {"features": 5, "hidden": 6},
     "GRUEncoder": {"features": 5, "hidden": 6},
@@ -96,7 +97,15 @@ RESIZED = {
 # Alike in structure to one above: the same block, more often.
 REPEATED = {"ResNet101", "GPT2XL"}
 # Proven on one backend: like another model but for a block (ResNet18), or costly for what it has.
-ONCE = {"ResNet18", "AlexNet", "VGG16", "GoogLeNet", "LSTMEncoder", "GRUEncoder"}
+ONCE = {
+    "ResNet18",
+    "AlexNet",
+    "VGG16",
+    "GoogLeNet",
+    "DenseNet121",
+    "LSTMEncoder",
+    "GRUEncoder",
+}
 # TensorFlow compiles each grouped convolution anew, at each size; it proves those of MobileNetV2.
 ON_TORCH = {"MobileNet"}
 # What JAX compiles takes it longest, so it gets the models of one structure once.
