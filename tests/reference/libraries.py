@@ -92,6 +92,8 @@ LIBRARY: dict[str, Callable[[], nn.Module]] = {
     "DenseNet121": lambda: torchvision_models().densenet121(weights=None),
     "DenseNet169": lambda: torchvision_models().densenet169(weights=None),
     "DenseNet201": lambda: torchvision_models().densenet201(weights=None),
+    "MobileNetV3Large": lambda: torchvision_models().mobilenet_v3_large(weights=None),
+    "MobileNetV3Small": lambda: torchvision_models().mobilenet_v3_small(weights=None),
     "MixerB16": mixer,
     "BERTBase": bert,
     "Llama2_7B": lambda: llama(vocab_size=32000),

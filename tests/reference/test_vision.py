@@ -50,6 +50,12 @@ SMALL = {
         {"depths": [2, 1, 2], "growth": 4, "classes": 7},
         carry.from_torchvision_densenet,
     ),
+    "MobileNetV3Large": Small(
+        lambda: torchvision_models().mobilenet_v3_large(num_classes=7), {"classes": 7}
+    ),
+    "MobileNetV3Small": Small(
+        lambda: torchvision_models().mobilenet_v3_small(num_classes=7), {"classes": 7}
+    ),
 }
 
 

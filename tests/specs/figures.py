@@ -87,6 +87,13 @@ COMPILED = (
         5_668_323_328,
         {"H": 224, "W": 224},
     ),
+    Figures(
+        "vision/mobilenet_v3",
+        "MobileNetV3Large",
+        5_483_032,
+        433_179_520,
+        {"H": 224, "W": 224},
+    ),
     Figures("sequence/encoders", "LSTMEncoder", 231_424, 27_525_120, {"T": 60}),
     Figures("sequence/encoders", "BiLSTMEncoder", 593_920, 70_778_880, {"T": 60}),
     Figures("sequence/encoders", "GRUEncoder", 173_568, 20_643_840, {"T": 60}),
@@ -159,6 +166,13 @@ OTHERS = (
         "DenseNet201",
         20_013_928,
         8_582_731_776,
+        {"H": 224, "W": 224},
+    ),
+    Figures(
+        "vision/mobilenet_v3",
+        "MobileNetV3Small",
+        2_542_856,
+        113_020_800,
         {"H": 224, "W": 224},
     ),
 )

@@ -50,6 +50,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "VGG16": {"depths": [1, 1, 2, 1, 1], "size": 32, "hidden": 16, "classes": 7},
     "GoogLeNet": {"classes": 7},
     "DenseNet121": {"depths": [1, 2], "growth": 4, "classes": 7},
+    "MobileNetV3Large": {"classes": 7},
     "LSTMEncoder": {"features": 5, "hidden": 6},
     "BiLSTMEncoder": {"features": 5, "hidden": 6},
     "GRUEncoder": {"features": 5, "hidden": 6},
@@ -93,6 +94,15 @@ RESIZED = {
         "(128, 1), (256, 2), (256, 1), ": "(256, 2), ",
         "(512, 1), (512, 1), (512, 1), (512, 1), ": "",
     },
+    "MobileNetV3Large": {
+        ' (3, 72, 24, false, "RE", 1),': "",
+        ' (5, 120, 40, true, "RE", 1), (5, 120, 40, true, "RE", 1),': "",
+        ' (3, 200, 80, false, "HS", 1), (3, 184, 80, false, "HS", 1),': "",
+        '(3, 184, 80, false, "HS", 1), (3, 480, 112, true, "HS", 1), ': "",
+        '(3, 672, 112, true, "HS", 1),': "",
+        "(5, 672, 160": "(5, 96, 160",
+        ' (5, 960, 160, true, "HS", 1),\n': "\n",
+    },
 }
 # Alike in structure to one above: the same block, more often.
 REPEATED = {"ResNet101", "GPT2XL"}
@@ -107,7 +117,7 @@ ONCE = {
     "GRUEncoder",
 }
 # TensorFlow compiles each grouped convolution anew, at each size; it proves those of MobileNetV2.
-ON_TORCH = {"MobileNet"}
+ON_TORCH = {"MobileNet", "MobileNetV3Large"}
 # What JAX compiles takes it longest, so it gets the models of one structure once.
 ON_JAX = {
     "HiddenLayer",
