@@ -94,6 +94,7 @@ LIBRARY: dict[str, Callable[[], nn.Module]] = {
     "DenseNet201": lambda: torchvision_models().densenet201(weights=None),
     "MobileNetV3Large": lambda: torchvision_models().mobilenet_v3_large(weights=None),
     "MobileNetV3Small": lambda: torchvision_models().mobilenet_v3_small(weights=None),
+    "SqueezeNet": lambda: torchvision_models().squeezenet1_1(weights=None),
     "MixerB16": mixer,
     "BERTBase": bert,
     "Llama2_7B": lambda: llama(vocab_size=32000),

@@ -94,6 +94,7 @@ COMPILED = (
         433_179_520,
         {"H": 224, "W": 224},
     ),
+    Figures("vision/squeezenet", "SqueezeNet", 1_235_496, 698_303_872),
     Figures("sequence/encoders", "LSTMEncoder", 231_424, 27_525_120, {"T": 60}),
     Figures("sequence/encoders", "BiLSTMEncoder", 593_920, 70_778_880, {"T": 60}),
     Figures("sequence/encoders", "GRUEncoder", 173_568, 20_643_840, {"T": 60}),

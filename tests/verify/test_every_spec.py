@@ -51,6 +51,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "GoogLeNet": {"classes": 7},
     "DenseNet121": {"depths": [1, 2], "growth": 4, "classes": 7},
     "MobileNetV3Large": {"classes": 7},
+    "SqueezeNet": {"size": 35, "classes": 7},
     "LSTMEncoder": {"features": 5, "hidden": 6},
     "BiLSTMEncoder": {"features": 5, "hidden": 6},
     "GRUEncoder": {"features": 5, "hidden": 6},
@@ -113,6 +114,7 @@ ONCE = {
     "VGG16",
     "GoogLeNet",
     "DenseNet121",
+    "SqueezeNet",
     "LSTMEncoder",
     "GRUEncoder",
 }
