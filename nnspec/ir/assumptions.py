@@ -95,7 +95,7 @@ class Assumptions:
         if atom.opaque is not None:
             return (-inf, inf)
         if atom.bound:
-            return 0, self._greatest(atom)
+            return self._over_turns(atom)
         parts = [self.interval(argument) for argument in atom.arguments]
         match atom.kind:
             case "min":
@@ -109,14 +109,18 @@ class Assumptions:
             case _:
                 return _power(*parts)
 
-    def _greatest(self, atom: Atom) -> float:
-        """The most that the largest over turns can be."""
+    def _over_turns(self, atom: Atom) -> Interval:
+        """What the largest or the sum over turns can be."""
         value, first, stop = atom.arguments
         low, high = self.interval(first)[0], self.interval(stop)[1]
         if high <= low:
-            return 0
+            return 0, 0
         turns = (int(low) if low > -inf else 1, int(high) - 1 if high < inf else None)
-        return max(0, self._with(atom.bound, turns).interval(value)[1])
+        inside = self._with(atom.bound, turns).interval(value)
+        if atom.kind == "greatest":
+            return 0, max(0, inside[1])
+        fewest = max(0, self.interval(stop)[0] - self.interval(first)[1])
+        return _times((fewest, high - low), inside)
 
 
 class _Exact:

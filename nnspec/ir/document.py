@@ -147,13 +147,13 @@ class OperationExpression(Part):
     arguments: Annotated[list[Index], Field(min_length=1)]
 
 
-class GreatestExpression(Part):
-    """An atom: the largest of a value over the turns `first <= turn < stop` of a loop, 0 where there are none.
+class TurnsExpression(Part):
+    """An atom: the largest of a value over the turns `first <= turn < stop` of a loop, or the sum; 0 where there are none.
 
     `turn` is the name of a symbol that stands for a turn in the value, and for nothing elsewhere.
     """
 
-    kind: Literal["greatest"] = "greatest"
+    kind: Literal["greatest", "sum"]
     turn: Annotated[str, Field(min_length=1)]
     value: Index
     first: Index
@@ -200,7 +200,7 @@ class TermExpression(Part):
 Expression: TypeAlias = Annotated[
     SymbolExpression
     | OperationExpression
-    | GreatestExpression
+    | TurnsExpression
     | OpaqueExpression
     | DimExpression
     | TermExpression,

@@ -17,7 +17,7 @@ from nnspec.ir.dims import (
     Dim,
     DimError,
     Monomial,
-    greatest_atom,
+    atom_over_turns,
     polynomial,
 )
 from nnspec.ir.records import make_record
@@ -146,14 +146,14 @@ class Reader:
                 if part.kind in ("//", "%") and arguments[1] == 0:
                     raise self._fault(f"`{part.kind}` divides by 0")
                 return Atom(part.kind, arguments)
-            case document.GreatestExpression():
+            case document.TurnsExpression():
                 value, first, stop = (
                     self.dim(index).value
                     for index in (part.value, part.first, part.stop)
                 )
                 if part.turn in first.symbols() | stop.symbols():
                     raise self._fault(f"the turns of `{part.turn}` depend on it")
-                return greatest_atom(value, part.turn, first, stop)
+                return atom_over_turns(part.kind, value, part.turn, first, stop)
             case document.OpaqueExpression():
                 return Atom("opaque", opaque=self.term(part.term))
             case document.DimExpression():

@@ -74,7 +74,7 @@ def _spell_atom(atom: Atom, resolve: Resolver) -> Expr:
         assert isinstance(atom.opaque, Term)
         return spell_term(atom.opaque, resolve)
     if atom.bound:
-        raise Unspellable("the largest over the turns of a loop")
+        raise Unspellable("what is found over the turns of a loop")
     parts = [spell_size(argument, resolve) for argument in atom.arguments]
     match atom.kind:
         case "//":

@@ -9,7 +9,7 @@ from math import ceil, floor
 
 TOKEN = re.compile(
     r"(?P<space>\\,|\s+)|(?P<number>\d+(?:\{,\}\d+)*)|(?P<word>\\mathrm\{(?P<inner>[^}]*)\})"
-    r"|(?P<command>\\[a-zA-Z]+)|(?P<letter>[A-Za-z])|(?P<sign>[-+^_{},()])"
+    r"|(?P<command>\\[a-zA-Z]+)|(?P<letter>[A-Za-z])|(?P<sign>[-+^_{},()=])"
 )
 CLOSING = {"(": ")", "\\lfloor": "\\rfloor", "\\lceil": "\\rceil"}
 
@@ -104,7 +104,9 @@ class Reader:
             above = self.braced()
             return above / self.braced()
         if token == "\\max" and self.next() == "_":
-            return self.over_turns()
+            return self.largest()
+        if token == "\\sum":
+            return self.series()
         if token in ("\\min", "\\max"):
             return self.extreme(min if token == "\\min" else max)
         assert token == "\\left", f"{token} begins nothing"
@@ -127,7 +129,7 @@ class Reader:
         self.take(")")
         return choose(parts)
 
-    def over_turns(self) -> Fraction:
+    def largest(self) -> Fraction:
         """The largest of what stands behind `\\max_{first \\le i \\le last}`, read once for each turn."""
         for expected in ("_", "{"):
             self.take(expected)
@@ -138,11 +140,27 @@ class Reader:
         self.take("\\le")
         last = self.sum()
         self.take("}")
-        begin, found = self.at, Fraction(0)
-        outside = self.values
+        return max(self.over_turns(turn, first, last), default=Fraction(0))
+
+    def series(self) -> Fraction:
+        """The sum of what stands behind `\\sum_{turn = first}^{last}`."""
+        for expected in ("_", "{"):
+            self.take(expected)
+        turn = self.take().removeprefix("name:")
+        assert turn not in self.values, f"{turn} is something else, too"
+        self.take("=")
+        first = self.sum()
+        self.take("}")
+        self.take("^")
+        return sum(self.over_turns(turn, first, self.braced()), Fraction(0))
+
+    def over_turns(self, turn: str, first: Fraction, last: Fraction) -> list[Fraction]:
+        """What stands in the parentheses that begin here, read once for each turn."""
+        begin, outside = self.at, self.values
+        found: list[Fraction] = []
         for number in range(int(first), int(last) + 1):
             self.at, self.values = begin, {**outside, turn: number}
-            found = max(found, self.atom())
+            found.append(self.atom())
         self.at, self.values = begin, outside
         self.skip()
         return found

@@ -11,6 +11,7 @@ from nnspec.analysis.figures import FIGURES
 from nnspec.analysis.formula.growth import grouped
 from nnspec.analysis.formula.notation import NOTATIONS
 from nnspec.analysis.generic.closed import is_sum
+from nnspec.analysis.generic.reasons import UNLIKE
 from nnspec.elaboration.escaping import constants_outside
 from nnspec.explore.counts import loop_counts
 from nnspec.ir.graph import Loop, walk
@@ -90,6 +91,48 @@ model M(width: int = 16, g: int = 3, depth: int = 4) {
     d = d * 2 + 1
   }
   output y = x -> head: Linear(d)
+}""",
+    "at most": model("width", WIDER, "min(2 * c, 64)"),
+    "at most a constant": model("width", WIDER, "min(c * 2, 16 * g)"),
+    "at most, and more inside": model("g", AROUND, "min(3 * c + g, 40 * width)"),
+    "at most, and more": model("width", WIDER, "min(c + g, 24)"),
+    "at most, from a number": model("5", WIDER, "min(c * 3, 4 * width)"),
+    "at least": model("width * 100", WIDER, "max(c // 2, g)"),
+    "halved, with a remainder": model("7 * width + 300", WIDER, "c // 2"),
+    "halved, rounded up": model("width * 11 + 1", WIDER, "(c + 1) // 2"),
+    "halved towards a size": model("width * 5", WIDER, "(c + g) // 2"),
+    "halved towards a size below": model("16 * width + g", WIDER, "(c + g) // 2"),
+    "a third, and more": model("50 * width + g", WIDER, "(c + g + 1) // 3"),
+    "a third of a number, rounded up": model("99", WIDER, "(c + 2) // 3"),
+    "halved and more": model("width * 70", WIDER, "c // 2 + g"),
+    "a fourth, with a remainder": model("width * 900 + g", AROUND, "(c + 7) // 4"),
+    "by a bounded number of the turn": model(
+        "1", WIDER, "min(width * (i + 1), 20)", "c"
+    ),
+    "by every other turn": model("1", WIDER, "width * (i // 2 + 1)", "c"),
+    "by a bound alone": model("1", "x = x -> fc: Linear(min(g * 2^i, 50))", "c", "5"),
+    "an axis, halved": """
+block Narrower(x: [B, T, D], g: int) { return x -> fc: Linear((D + g) // 2) -> relu }
+model M(width: int = 16, g: int = 3, depth: int = 4) {
+  input x: [B, T, 37 * width]
+  for _ in range(depth) { x = x -> n: Narrower(g) }
+  output y = x -> head: Linear(3)
+}""",
+    "an axis, at most": """
+model M(width: int = 16, g: int = 3, depth: int = 4) {
+  input x: [B, T, width]
+  for _ in range(depth) { x = x -> fc: Linear(min(2 * shape(x)[2], 9 * g)) -> relu }
+  output y = x -> head: Linear(3)
+}""",
+    "loops in loops": """
+model M(width: int = 16, g: int = 3, depth: int = 4) {
+  input x: [B, T, width]
+  c = width
+  for _ in range(depth) {
+    for _ in range(g) { x = x + (x -> up: Linear(c) -> relu -> down: Linear(width)) }
+    c = min(2 * c, 100)
+  }
+  output y = x -> head: Linear(c)
 }""",
     "before it is used": model("width", f"c = c * 2\n    {WIDER}", "c * 2", "c"),
     "there and back": """
@@ -171,6 +214,23 @@ def test_memory_is_a_formula_in_the_number_of_turns(name):
     assert tried >= 16
 
 
+@pytest.mark.parametrize("name", ["at most", "halved, with a remainder"])
+def test_memory_has_the_number_of_turns_where_sums_go_through_them(name):
+    text = COURSES[name]
+    forms = spec(text).closed_forms("parameters", *MEMORY)
+    assert not forms.fixed
+    assert forms.kept == {figure: {"depth": UNLIKE} for figure in MEMORY}
+    sizes = {"B": 3, "T": 5}
+    for width in (2, 5, 23, 40):
+        numbers = {"width": width, "g": 3, "depth": 4}
+        other = Analysis(spec(text, **numbers).program)
+        for figure in ("parameters", *MEMORY):
+            conditions = forms.conditions_of(figure)
+            assert all(each.holds({**numbers, **sizes}) for each in conditions)
+            found = forms.at(figure, numbers).value.at(sizes)
+            assert found == other.figure(figure).at(sizes), (figure, numbers)
+
+
 def test_a_formula_is_one_that_a_person_can_read():
     forms = spec(COURSES["there and back"]).closed_forms("flops")
     formula = grouped(forms.figures["flops"].value, forms.symbols)
@@ -182,6 +242,28 @@ def test_a_formula_is_one_that_a_person_can_read():
     assert NOTATIONS["text"].write(formula) == (
         "(2 * g * (2 * 2^depth - depth - 2) + 4 * width * (2^depth - 1) + 3) * B * T"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        (
+            "at least",
+            "100 * width * (max(g, 50 * width) + width + 1) + 3 * max((100 * width) // 2^(depth - 1), g)"
+            " + max(g, 50 * width)"
+            " + sum(max((100 * width) // 2^i, g) * (max((100 * width) // 2^(i - 1), g) + 1) for i in 2..depth - 1) + 3",
+        ),
+        (
+            "by a bound alone",
+            "min(g, 50) * (width + 1) + 5 * min(2^(depth - 1) * g, 50)"
+            " + sum(min(2^i * g, 50) * (min(2^(i - 1) * g, 50) + 1) for i in 1..depth - 1) + 5",
+        ),
+    ],
+)
+def test_sums_that_go_through_turns_are_short(name, parameters):
+    forms = spec(COURSES[name]).closed_forms("parameters")
+    formula = grouped(forms.figures["parameters"].value, forms.symbols)
+    assert NOTATIONS["text"].write(formula) == parameters
 
 
 def test_a_number_of_turns_that_an_integer_hangs_on_is_no_mere_count():

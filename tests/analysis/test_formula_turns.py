@@ -1,4 +1,4 @@
-"""Formulas with maxima over turns are equal to plain loops: in every form and notation, read back by others."""
+"""Formulas with maxima and sums over turns are equal to plain loops: in every form and notation, read back by others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nnspec.analysis.formula.source import (
 )
 from nnspec.analysis.formula.tree import Name, names_of
 from nnspec.analysis.generic.names.parts import Part, restored
-from nnspec.ir.dims import Dim, DimError, dim, greatest, symbol, total
+from nnspec.ir.dims import Dim, DimError, dim, greatest, minimum, series, symbol, total
 from nnspec.picture.formulas import Formulas
 from tests.analysis import latex
 from tests.analysis.test_formula import node
@@ -55,7 +55,7 @@ def test_every_notation_reads_the_same_value(form, tree, values):
     if value is None:
         return
     formula, expected = FORMS[form](value), evaluate(tree, values)
-    names = {"min": min, "max": max, "range": range, "ceil": None, **values}
+    names = {"min": min, "max": max, "range": range, "sum": sum, "ceil": None, **values}
     python = NOTATIONS["python"].write(formula)
     assert eval(python, names) == expected, python
     known = {name.name: values[name.name] for name in names_of(formula)}
@@ -124,6 +124,30 @@ def test_node_reads_the_same_values():
 )
 def test_it_is_read_at_a_glance(notation, text):
     assert NOTATIONS[notation].write(factored(UNET)) == text
+
+
+@pytest.mark.parametrize(
+    ("notation", "text"),
+    [
+        ("text", "4 * B * sum(min(2^i, width) for i in 1..depth - 1) + B"),
+        (
+            "latex",
+            r"4 \, B \, \left(\sum_{i = 1}^{\mathrm{depth} - 1} "
+            r"\left(\min\left(2^{i}, \mathrm{width}\right)\right)\right) + B",
+        ),
+        (
+            "python",
+            "4 * B * sum(min(2**i, width) for i in range(1, depth)) + B",
+        ),
+        (
+            "javascript",
+            "4n * B * sumOfTurns(1n, depth, (i) => least(2n ** i, width)) + B",
+        ),
+    ],
+)
+def test_a_sum_is_read_at_a_glance(notation, text):
+    narrow = series(minimum(WIDTH, dim(2) ** TURN), "i@3", 1, DEPTH)
+    assert NOTATIONS[notation].write(plain(4 * B * narrow + B)) == text
 
 
 def test_turns_are_called_as_nothing_else_is():

@@ -238,13 +238,27 @@ def test_what_a_spec_requires_is_none():
     assert [*map(str, forms.conditions)] == ["width % 2^(depth - 1) == 0"]
 
 
-def test_constants_that_are_no_multiples_leave_the_number_of_turns():
-    forms = spec(DECODER, width=25).closed_forms("parameters")
+def test_constants_that_are_no_multiples_have_sums_that_go_through_the_turns():
+    forms = spec(DECODER, width=25).closed_forms(*SUMS)
+    assert not forms.fixed
+    assert not forms.kept
+    assert "sum(" in str(forms.figures["parameters"].value)
+    for width, depth in ((8, 4), (27, 4), (40, 3), (64, 5), (33, 6), (9, 1)):
+        numbers = {**forms.constants, "width": width, "depth": depth}
+        assert forms.holds(numbers)
+        other = Analysis(spec(DECODER, width=width, depth=depth).program)
+        for figure in SUMS:
+            found, known = forms.at(figure, numbers), other.measured(figure)
+            assert found.at({"B": 3}).exactly() == known.at({"B": 3}).exactly()
+
+
+def test_memory_of_constants_that_are_no_multiples_has_the_number_of_turns():
+    forms = spec(DECODER, width=25).closed_forms("saved_bytes")
     assert forms.fixed.keys() == {"depth"}
     for width in (8, 27, 40, 64):
         other = Analysis(spec(DECODER, width=width).program)
-        found = forms.at("parameters", {**forms.constants, "width": width})
-        assert found == other.measured("parameters")
+        found = forms.at("saved_bytes", {**forms.constants, "width": width})
+        assert found.at({"B": 3}) == other.measured("saved_bytes").at({"B": 3})
 
 
 def test_the_last_turn_may_leave_something():

@@ -1,4 +1,4 @@
-"""Random amounts with maxima over turns in one another, and their meaning by plain arithmetic."""
+"""Random amounts with maxima and sums over turns in one another, and their meaning by plain arithmetic."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from itertools import count
 
 from hypothesis import strategies as st
 
-from nnspec.ir.dims import Dim, dim, greatest, maximum, minimum, symbol
+from nnspec.ir.dims import Dim, dim, greatest, maximum, minimum, series, symbol
 
 # An amount as nested tuples. ("turn", n) and ("left", n) are a turn of the n-th loop around it, and how many are
-# left, this one included; ("greatest", value, first, stop) is the largest over turns.
+# left, this one included; ("greatest", value, first, stop) is the largest over turns, ("sum", ...) the sum.
 Tree = tuple
 
 NAMES = ("B", "i", "depth")
+OVER_TURNS = ("greatest", "sum")
 POINTS = st.fixed_dictionaries({name: st.integers(1, 7) for name in NAMES})
 Turn = tuple[int, int]
 """The number of a turn, and where turns stop."""
@@ -31,15 +32,15 @@ def amount(chance: random.Random, size: int = 4, loops: int = 0) -> Tree:
             kind,
             chance.choice(NAMES) if kind == "symbol" else chance.randrange(loops),
         )
-    kind = chance.choice(["+", "*", "+", "*", "max", "min", "//", "2^", "greatest"])
+    kind = chance.choice(["+", "*", "+", "*", "max", "min", "//", "2^", *OVER_TURNS])
     if kind == "2^":
         exponents = [
             ("int", 2),
             *((w, n) for w in ("turn", "left") for n in range(loops)),
         ]
         return (kind, chance.choice(exponents))
-    one = amount(chance, size - 1, loops + (kind == "greatest"))
-    if kind == "greatest":
+    one = amount(chance, size - 1, loops + (kind in OVER_TURNS))
+    if kind in OVER_TURNS:
         return (kind, one, _bound(chance, loops), _bound(chance, loops))
     if kind == "//":
         return (kind, one, ("int", chance.randint(2, 5)))
@@ -56,7 +57,7 @@ def _bound(chance: random.Random, loops: int) -> Tree:
 AMOUNTS = st.builds(amount, st.randoms(use_true_random=False))
 MAXIMA = st.builds(
     lambda chance: (
-        "greatest",
+        chance.choice(OVER_TURNS),
         amount(chance, 3, 1),
         _bound(chance, 0),
         _bound(chance, 0),
@@ -78,10 +79,11 @@ def evaluate(tree: Tree, values: Mapping[str, int], turns: Sequence[Turn] = ()) 
             return turns[place][1] - turns[place][0]
         case ("2^", exponent):
             return 2 ** evaluate(exponent, values, turns)
-        case ("greatest", value, first, stop):
+        case ("greatest" | "sum", value, first, stop):
             low, high = (evaluate(bound, values, turns) for bound in (first, stop))
             every = [[*turns, (turn, high)] for turn in range(low, high)]
-            return max((evaluate(value, values, inner) for inner in every), default=0)
+            found = [evaluate(value, values, inner) for inner in every]
+            return sum(found) if tree[0] == "sum" else max(found, default=0)
         case (kind, one, other):
             left, right = evaluate(one, values, turns), evaluate(other, values, turns)
             operations = {
@@ -118,10 +120,11 @@ def build(
             return turns[place][1] - turns[place][0]
         case ("2^", exponent):
             return dim(2) ** inner(exponent)
-        case ("greatest", value, first, stop):
+        case ("greatest" | "sum", value, first, stop):
             turn, low, high = next(names), inner(first), inner(stop)
             inside = [*turns, (symbol(turn), high)]
-            return greatest(build(value, leaves, names, inside), turn, low, high)
+            made = series if tree[0] == "sum" else greatest
+            return made(build(value, leaves, names, inside), turn, low, high)
         case (kind, one, other):
             left, right = inner(one), inner(other)
             operations = {

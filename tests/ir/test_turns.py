@@ -1,4 +1,4 @@
-"""Maxima over the turns of a loop against plain loops: folded, substituted, compared, bounded, written and read."""
+"""Maxima and sums over the turns of a loop against plain loops: folded, substituted, compared, bounded, written and read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from nnspec.ir.dims import (
     dim,
     greatest,
     maximum,
+    minimum,
     rebuilt,
+    series,
     symbol,
     total,
 )
@@ -225,6 +227,60 @@ def test_arguments_are_changed_as_a_whole():
     assert not any("~1" in name for part in seen for name in part.symbols())
 
 
+# ---- sums ---------------------------------------------------------------------------------------
+
+
+def summed(value: Dim, first: Dim | int, stop: Dim | int) -> Dim:
+    return series(value, "i@3", first, stop)
+
+
+def test_the_sum_of_no_turns_is_nothing():
+    for first, stop in ((3, 3), (3, 1), (DEPTH, DEPTH), (DEPTH + 1, 1)):
+        assert summed(HALVED - 5, first, stop) == 0
+
+
+def test_few_turns_are_added_up():
+    last = DEPTH - 3
+    assert summed(HALVED, last, DEPTH - 1) == total(
+        HALVED.at({"i@3": place}) for place in (last, last + 1)
+    )
+    assert summed(B // TURN, 1, 31) == total(B // place for place in range(1, 31))
+    assert summed(minimum(TURN, 7), 1, DEPTH).at({"depth": 400}) == 21 + 393 * 7
+
+
+def test_terms_are_summed_by_their_factors():
+    value = B * (NAMED // 2) * minimum(TURN, B) + 6 * B * TURN // 4 - NAMED * 5
+    found = summed(value, 1, DEPTH)
+    assert str(found) == (
+        "(i // 2) * B * sum(min(B, j) for j in 1..depth - 1)"
+        " - 5 * i * max(0, depth - 1) + sum(3 * B * j // 2 for j in 1..depth - 1)"
+    )
+    for depth in range(1, 6):
+        for size in (1, 4):
+            sizes = {"B": size, "i": 3, "depth": depth}
+            assert int(found.at(sizes)) == sum(
+                size * min(turn, size) + 6 * size * turn // 4 - 15
+                for turn in range(1, depth)
+            )
+
+
+def test_sums_and_maxima_in_one_another_keep_their_turns():
+    inner = series(TURN // symbol("j@4") + B, "j@4", 1, TURN)
+    found = greatest(summed(inner, 2, NAMED) + symbol("k@5") * B, "k@5", 1, DEPTH)
+    sizes = {"B": 2, "i": 6, "depth": 4}
+    assert int(found.at(sizes)) == 6 + sum(
+        i // j + 2 for i in range(2, 6) for j in range(1, i)
+    )
+
+
+def test_a_sum_may_be_negative():
+    found = summed(TURN // 2 - B, 1, DEPTH)
+    assert Assumptions().holds(">=", found, 0) is None
+    known = Assumptions().with_upper("B", 3).with_upper("depth", 5)
+    assert known.interval(found)[0] <= -3 * 4 + 2
+    assert known.holds("<=", found, 8) is True
+
+
 # ---- as text ------------------------------------------------------------------------------------
 
 
@@ -243,7 +299,9 @@ def read(text: str) -> str:
             r"(.*) for (\w+) in (.*)", text[start : found.start()]
         ).groups()  # type: ignore[union-attr]
         turns = f"range({first}, {text[found.end() : end]} + 1)"
-        call = f"(({value} for {turn} in {turns}), default=0)"
+        every = f"({value} for {turn} in {turns})"
+        is_sum = text[: start - 1].endswith("sum")
+        call = every if is_sum else f"({every}, default=0)"
         text = f"{text[: start - 1]}{call}{text[end + 1 :]}"
     return text.replace("^", "**")
 
@@ -254,7 +312,7 @@ def test_text_says_the_same(tree, values):
     found = made(tree)
     if found is not None:
         text = str(found)
-        names = {"min": min, "max": max, "range": range, **values}
+        names = {"min": min, "max": max, "sum": sum, "range": range, **values}
         assert eval(read(text), names) == evaluate(tree, values), text
 
 

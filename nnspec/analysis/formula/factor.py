@@ -17,9 +17,9 @@ from nnspec.analysis.formula.tree import (
     Ceiling,
     Extreme,
     Formula,
-    Greatest,
     Name,
     Number,
+    OverTurns,
     Power,
     Product,
     Quotient,
@@ -75,7 +75,7 @@ def as_formulas(
 ) -> Term:
     """A monomial with what divides its coefficient taken from under multiples (`16 * (H // 16)`).
 
-    What it is the largest of over turns is written by `over_turns`, factored where that is not given.
+    What it is the largest or the sum of over turns is written by `over_turns`, factored where that is not given.
     """
     powers: Counter[Formula] = Counter()
     for atom, power in monomial:
@@ -85,7 +85,7 @@ def as_formulas(
             coefficient *= (-1) ** power
             continue
         if atom.bound:
-            powers[_greatest(atom, over_turns or _factored)] += power
+            powers[_over_turns(atom, over_turns or _factored)] += power
             continue
         if atom.kind == "^" and atom.arguments[0].constant is not None:
             powers[_power_of_number(atom, power)] += 1
@@ -158,10 +158,11 @@ def _atom(atom: Atom) -> Formula:
             return Power(left, right)
 
 
-def _greatest(atom: Atom, write: Callable[[Dim], Formula]) -> Formula:
+def _over_turns(atom: Atom, write: Callable[[Dim], Formula]) -> Formula:
     value, first, stop = atom.arguments
     bounds = (_factored(bound) for bound in (first, stop - 1, stop))
-    return Greatest(write(value), name_of(atom.bound), *bounds)
+    kind = "max" if atom.kind == "greatest" else atom.kind
+    return OverTurns(kind, write(value), name_of(atom.bound), *bounds)
 
 
 def _quotient(above: Dim, below: Dim) -> Formula:

@@ -13,9 +13,9 @@ from nnspec.analysis.formula.tree import (
     Ceiling,
     Extreme,
     Formula,
-    Greatest,
     Name,
     Number,
+    OverTurns,
     Power,
     Product,
     Quotient,
@@ -31,7 +31,7 @@ _SUM, _PRODUCT, _POWER, _ATOM = range(4)
 class Notation:
     """How one language writes formulas; this one is that of specs, which text for people uses too.
 
-    Specs cannot say the largest over the turns of a loop where there may be none: that is written for people alone.
+    Specs cannot say the largest or the sum over the turns of a loop: that is written for people alone.
 
     `write` puts parentheses where precedence asks for them, and around every quotient inside of a
     product, so that nobody has to know which way `a * b // c` is read.
@@ -65,8 +65,8 @@ class Notation:
                 return self.remainder(above, below)
             case Extreme(kind, parts):
                 return self.extreme(kind, [self.write(part) for part in parts]), _ATOM
-            case Greatest():
-                return self.greatest(formula), _ATOM
+            case OverTurns():
+                return self.over_turns(formula)
 
     # ---- what differs between languages ----
 
@@ -133,12 +133,11 @@ class Notation:
         """The least or greatest."""
         return f"{kind}({', '.join(parts)})"
 
-    def greatest(self, formula: Greatest) -> str:
-        """The largest over the turns of a loop, both bounds included: `max(4 * 2^i for i in 1..depth - 2)`."""
+    def over_turns(self, formula: OverTurns) -> tuple[str, int]:
+        """The largest or the sum over the turns of a loop, both bounds included: `max(4 * 2^i for i in 1..depth - 2)`."""
         turns = f"{self.write(formula.first)}..{self.write(formula.last)}"
-        return (
-            f"max({self.write(formula.value)} for {self.name(formula.turn)} in {turns})"
-        )
+        value, turn = self.write(formula.value), self.name(formula.turn)
+        return f"{formula.kind}({value} for {turn} in {turns})", _ATOM
 
 
 def lines_of(notation: Notation, formula: Formula) -> list[str]:
@@ -171,11 +170,14 @@ class Python(Notation):
         inner = f"-{self.write(above, _POWER)} // {self.write(below, _ATOM)}"
         return f"-({inner})", _SUM
 
-    def greatest(self, formula: Greatest) -> str:
-        """`max((4 * 2**i for i in range(1, depth - 1)), default=0)`"""
+    def over_turns(self, formula: OverTurns) -> tuple[str, int]:
+        """`max((4 * 2**i for i in range(1, depth - 1)), default=0)`, and a sum without what stands for none."""
         turns = f"range({self.write(formula.first)}, {self.write(formula.stop)})"
         value, turn = self.write(formula.value), self.name(formula.turn)
-        return f"max(({value} for {turn} in {turns}), default=0)"
+        every = f"{value} for {turn} in {turns}"
+        if formula.kind == "sum":
+            return f"sum({every})", _ATOM
+        return f"max(({every}), default=0)", _ATOM
 
 
 class JavaScript(Notation):
@@ -189,6 +191,11 @@ const greatest = (...values) => values.reduce((a, b) => (b > a ? b : a));
 const greatestOfTurns = (first, stop, value) => {
   let found = first < stop ? value(first) : 0n;
   for (let turn = first + 1n; turn < stop; turn += 1n) found = greatest(found, value(turn));
+  return found;
+};
+const sumOfTurns = (first, stop, value) => {
+  let found = 0n;
+  for (let turn = first; turn < stop; turn += 1n) found += value(turn);
   return found;
 };
 """
@@ -247,6 +254,7 @@ const greatestOfTurns = (first, stop, value) => {
             "least",
             "greatest",
             "greatestOfTurns",
+            "sumOfTurns",
         ]
     )
 
@@ -294,11 +302,12 @@ const greatestOfTurns = (first, stop, value) => {
         name = "least" if kind == "min" else "greatest"
         return f"{name}({', '.join(parts)})"
 
-    def greatest(self, formula: Greatest) -> str:
+    def over_turns(self, formula: OverTurns) -> tuple[str, int]:
         """A call with the value as a function of the turn."""
         bounds = f"{self.write(formula.first)}, {self.write(formula.stop)}"
         value, turn = self.write(formula.value), self.name(formula.turn)
-        return f"greatestOfTurns({bounds}, ({turn}) => {value})"
+        name = "sumOfTurns" if formula.kind == "sum" else "greatestOfTurns"
+        return f"{name}({bounds}, ({turn}) => {value})", _ATOM
 
 
 class Latex(Notation):
@@ -366,11 +375,15 @@ class Latex(Notation):
         """The least or greatest."""
         return f"\\{kind}\\left({', '.join(parts)}\\right)"
 
-    def greatest(self, formula: Greatest) -> str:
-        """The turns below the sign."""
+    def over_turns(self, formula: OverTurns) -> tuple[str, int]:
+        """The turns below the sign, of a sum the last one above it; what is summed ends where its parentheses do."""
         first, last = self.write(formula.first), self.write(formula.last)
-        turns = f"{first} \\le {self.name(formula.turn)} \\le {last}"
-        return f"\\max_{{{turns}}} {self.enclosed(self.write(formula.value))}"
+        turn, value = self.name(formula.turn), self.write(formula.value)
+        if formula.kind == "sum":
+            sign = f"\\sum_{{{turn} = {first}}}^{{{last}}}"
+            return f"{sign} {self.enclosed(value)}", _PRODUCT
+        turns = f"{first} \\le {turn} \\le {last}"
+        return f"\\max_{{{turns}}} {self.enclosed(value)}", _ATOM
 
 
 NOTATIONS: dict[str, Notation] = {

@@ -84,12 +84,13 @@ class Extreme:
 
 
 @dataclass(frozen=True, slots=True)
-class Greatest:
-    """The largest of a value over the turns from `first` to `last`, before `stop`, of a loop; 0 where there are none.
+class OverTurns:
+    """The largest (`max`) or the sum (`sum`) of a value over the turns from `first` to `last`, before `stop`, of a loop; 0 where there are none.
 
     `turn` stands for a turn in the value, and for nothing elsewhere.
     """
 
+    kind: str
     value: Formula
     turn: Name
     first: Formula
@@ -107,7 +108,7 @@ Formula: TypeAlias = (
     | Ceiling
     | Remainder
     | Extreme
-    | Greatest
+    | OverTurns
 )
 
 
@@ -126,7 +127,7 @@ def parts_of(formula: Formula) -> tuple[Formula, ...]:
             return parts
         case Quotient() | Ceiling() | Remainder():
             return (formula.above, formula.below)
-        case Greatest(value, _, first, last, stop):
+        case OverTurns(_, value, _, first, last, stop):
             return (value, first, last, stop)
 
 
@@ -149,9 +150,9 @@ def rebuilt(formula: Formula, change: Callable[[Formula], Formula]) -> Formula:
             return Ceiling(change(above), change(below))
         case Remainder(above, below):
             return Remainder(change(above), change(below))
-        case Greatest(value, turn, first, last, stop):
-            parts = (change(value), turn, change(first), change(last), change(stop))
-            return Greatest(*parts)
+        case OverTurns(kind, value, turn, first, last, stop):
+            bounds = map(change, (first, last, stop))
+            return OverTurns(kind, change(value), turn, *bounds)
 
 
 def names_of(formula: Formula) -> list[Name]:
@@ -163,7 +164,7 @@ def _names(formula: Formula) -> Iterator[Name]:
     if isinstance(formula, Name):
         yield formula
     for part in parts_of(formula):
-        if isinstance(formula, Greatest) and part is formula.value:
+        if isinstance(formula, OverTurns) and part is formula.value:
             yield from (name for name in _names(part) if name != formula.turn)
         else:
             yield from _names(part)
@@ -178,7 +179,7 @@ def legible(formula: Formula) -> Formula:
 
 
 def _has_turns(formula: Formula) -> bool:
-    return isinstance(formula, Greatest) or any(map(_has_turns, parts_of(formula)))
+    return isinstance(formula, OverTurns) or any(map(_has_turns, parts_of(formula)))
 
 
 def _named(
@@ -186,13 +187,13 @@ def _named(
 ) -> Formula:
     if isinstance(formula, Name):
         return names.get(formula, formula)
-    if not isinstance(formula, Greatest):
+    if not isinstance(formula, OverTurns):
         return rebuilt(formula, lambda part: _named(part, names, free))
     turn, *others = free
     value = _named(formula.value, {**names, formula.turn: turn}, others)
     bounds = (formula.first, formula.last, formula.stop)
     first, last, stop = (_named(bound, names, free) for bound in bounds)
-    return Greatest(value, turn, first, last, stop)
+    return OverTurns(formula.kind, value, turn, first, last, stop)
 
 
 def is_negative(formula: Formula) -> bool:

@@ -8,7 +8,8 @@ does not give the number that was counted. `forms` is what it gives, `unsaid` th
 - `names`, what is known of them: `conditions` (what a formula takes for granted; `congruences`, of remainders; `certain`,
   what holds anyway), `facts` (what the spec requires), `eligible` (which constants may be names), `parts` and `quotients`
   (sizes and constants that divide without remainder; `wanted`, those that would have to for loops to be said at once),
-  `even` (quotients that leave nothing whatever names are), `powers` (what grows or shrinks geometrically) and `normal`
+  `even` (quotients that leave nothing whatever names are), `powers` (what grows or shrinks geometrically), `settled` (what is
+  divided or bounded again and again) and `normal`
   (amounts with powers, in one form);
 - `blocks`, constants of blocks, concrete and generic at once: `values` and `reals` (what they are), `reading` (terms),
   `functions` (what specs call) and `constants` (who reads them, and notes what was decided);

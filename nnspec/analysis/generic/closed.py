@@ -120,18 +120,26 @@ def _turn_by_turn(
     unrolled: dict[str, str] = {}
     tried: list[tuple[Part, ...]] = [()]
 
-    def made(divided: tuple[Part, ...]) -> Generic:
+    def made(divided: tuple[Part, ...], *, in_series: bool = False) -> Generic:
         program, setting, ones = analysis.program, analysis.setting, analysis.ones
-        return Generic(program, setting, names, named, unrolled, ones, divided)
+        return Generic(
+            program, setting, names, named, unrolled, ones, divided, in_series=in_series
+        )
 
-    plainly = False
+    plainly = in_series = False
     while search.missing:
         generic = made(tried[-1])
         generic = generic if plainly else _as_multiples(generic, made)
+        if not in_series and generic.has_unlike_turns():
+            in_series = True
+            yield from _in_series(generic, made(generic.divided, in_series=True))
         yield generic
         undecided |= {name.partition("[")[0] for name in generic.undecided}
         if not plainly and generic.wanted and generic.wanted not in tried:
             tried.append(generic.wanted)
+        elif generic.unsummed and not in_series:
+            in_series = True
+            yield made((), in_series=True)
         elif generic.unlike.keys() - unrolled.keys():
             unrolled |= generic.unlike
             tried = [()]
@@ -140,6 +148,12 @@ def _turn_by_turn(
             tried = [()]
         else:
             return
+
+
+def _in_series(generic: Generic, other: Generic) -> Iterator[Generic]:
+    """The same with sums over turns, if fewer constants have to stay numbers so."""
+    if other.stays() < generic.stays():
+        yield other
 
 
 def _as_multiples(
@@ -358,7 +372,7 @@ def _unsaid(name: str) -> SpecError:
 
 
 def _agree(found: Dim, known: Dim) -> bool:
-    """Whether two figures are equal; of maxima, which may leave out what is never largest, at some sizes."""
+    """Whether two figures are equal; of maxima, which may leave out what is never largest, and of sums over turns, at some sizes."""
     if found == known or not (found - known).symbols():
         return found == known
     atoms = {each for one in (found, known) for each in one.atoms()}
@@ -366,7 +380,7 @@ def _agree(found: Dim, known: Dim) -> bool:
     for atom in atoms:
         if atom.kind == "symbol":
             symbols[atom.symbol] = lcm(symbols.get(atom.symbol, 1), atom.scale)
-    if all(atom.kind not in ("max", "greatest") for atom in atoms):
+    if all(atom.kind not in ("max", "greatest", "sum") for atom in atoms):
         return False
     return all(found.at(sizes) == known.at(sizes) for sizes in _tried(symbols))
 

@@ -27,9 +27,9 @@ from nnspec.analysis.generic.names.parts import (
 )
 from nnspec.analysis.generic.names.powers import shrinks
 from nnspec.analysis.generic.names.quotients import Quotients
-from nnspec.analysis.generic.reasons import PERIOD, UNDECIDED, UNLIKE
+from nnspec.analysis.generic.reasons import PERIOD, SUMMED, UNDECIDED, UNLIKE
 from nnspec.analysis.generic.tracing.bodies import Body
-from nnspec.analysis.generic.tracing.sums import Sums
+from nnspec.analysis.generic.tracing.sums import Sums, Unsummed
 from nnspec.analysis.generic.tracing.trace import Activation, Outcome, Tracer, Unrolled
 from nnspec.analysis.generic.unsaid import unsaid
 from nnspec.analysis.setting import Setting
@@ -67,7 +67,8 @@ class Generic:
     `named` are the constants that are names at first, of which those that nobody `asked` for are numbers in the
     end; what was asked for and is no name stays as it is. `unrolled` are the loops that are gone through turn by
     turn, each with the reason. Free sizes among `ones` are 1. Constants may be said as multiples `divided` by what
-    loops divide them by; `wanted` are those that would help where they are not.
+    loops divide them by; `wanted` are those that would help where they are not. Sums may be `in_series`, over the turns of
+    loops; then nothing is said that is no sum. `unsummed` says where that would help.
     """
 
     def __init__(
@@ -79,9 +80,12 @@ class Generic:
         unrolled: Mapping[str, str],
         ones: tuple[str, ...] = (),
         divided: tuple[Part, ...] = (),
+        *,
+        in_series: bool = False,
     ) -> None:
         self.setting = setting
         self._ones = ones
+        self.in_series = in_series
         self._program = program
         self._uses = Uses(program, setting)
         self._asked = asked
@@ -103,6 +107,7 @@ class Generic:
         # The loops whose turns differ in memory, and the constants that decide what is done there.
         self.unlike: dict[str, str] = {}
         self.undecided: set[str] = set()
+        self.unsummed = False
         self.wanted: tuple[Part, ...] = ()
 
     def helpful(self) -> tuple[Part, ...]:
@@ -114,6 +119,13 @@ class Generic:
         conditions = [self._said(each) for each in self._body.conditions]
         known = {name: int(v) for name, v in known_of(self._named).items()}
         return {*_pinned(conditions, known)[0]}
+
+    def has_unlike_turns(self) -> bool:
+        """Whether a number of turns has to stay because turns are unlike."""
+        return any(
+            each.because == UNLIKE and fixed_by(self._said(each)) is not None
+            for each in self._body.conditions
+        )
 
     def figure(self, name: str) -> Dim:
         """A figure that is one formula."""
@@ -135,6 +147,8 @@ class Generic:
         from nnspec.analysis.generic.memory.running import Undecided
         from nnspec.analysis.memory.rolling import Unlike
 
+        if self.in_series:
+            raise unsaid(figure, SUMMED)
         # Sums may yet find that a loop has to be gone through turn by turn.
         for name in ("weight_bytes", "gradient_bytes", "optimizer_bytes"):
             self.figure(name)
@@ -195,6 +209,7 @@ class Generic:
             found = Sums(added, self._tracer.constants).counted(self._body)
         except Unrolled as loop:
             self.unlike[loop.key] = UNLIKE
+            self.unsummed |= isinstance(loop, Unsummed)
             self.wanted = self.helpful()
             raise unsaid(figure, UNLIKE) from None
         self._conditions += found.conditions
@@ -222,7 +237,13 @@ class Generic:
     def _traced(self) -> tuple[Tracer, Outcome]:
         while True:
             assumptions = self._program.assumptions
-            constants = Constants(assumptions, self._known, self.parts, self.divided)
+            constants = Constants(
+                assumptions,
+                self._known,
+                self.parts,
+                self.divided,
+                in_series=self.in_series,
+            )
             tracer = Tracer(self._uses, constants, self._unrolled)
             try:
                 outcome = self._run(tracer)

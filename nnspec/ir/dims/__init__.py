@@ -37,7 +37,7 @@ from nnspec.ir.dims.relations import Relation, related
 from nnspec.ir.dims.several import maximum, minimum, product, total
 from nnspec.ir.dims.substitution import Substitution, rebuilt
 from nnspec.ir.dims.text import names_of_turns
-from nnspec.ir.dims.turns import greatest, greatest_atom
+from nnspec.ir.dims.turns import atom_over_turns, greatest, series
 from nnspec.ir.dims.twins import with_twins, without_twins
 from nnspec.ir.dims.witness import witnessed
 
@@ -57,10 +57,10 @@ __all__ = [
     "Replace",
     "Size",
     "Substitution",
+    "atom_over_turns",
     "dim",
     "equal_if",
     "greatest",
-    "greatest_atom",
     "lone_symbol",
     "maximum",
     "minimum",
@@ -70,6 +70,7 @@ __all__ = [
     "product",
     "rebuilt",
     "related",
+    "series",
     "symbol",
     "total",
     "with_twins",

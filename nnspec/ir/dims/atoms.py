@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 MOST_BITS = 4096
 LONGEST_KEY = 4000
 HIGHEST_POWER = 16
-# So many maxima over turns may stand in one another.
+# So many maxima and sums over turns may stand in one another.
 MOST_NESTED = 4
 
 
@@ -36,8 +36,8 @@ class Opaque(Protocol):
 class Atom(str):
     """A factor of a monomial: a canonical text, its `key`, and what that stands for.
 
-    Atoms are compared and hashed all the time, so they are the texts that make them equal. The largest over
-    the turns of a loop has a `bound` symbol, which stands for a turn in its first argument and for nothing elsewhere.
+    Atoms are compared and hashed all the time, so they are the texts that make them equal. The largest and the sum over
+    the turns of a loop have a `bound` symbol, which stands for a turn in its first argument and for nothing elsewhere.
     """
 
     __slots__ = ("arguments", "bound", "kind", "opaque", "scale", "symbol")
@@ -99,7 +99,7 @@ def _rooms(kind: str, arguments: tuple[Dim, ...]) -> int:
     """How many times as long an atom may be: a maximum is long, since it says all that it is the largest of."""
     if kind == "max":
         return len(arguments)
-    if kind == "greatest":
+    if kind in ("greatest", "sum"):
         inner = (atom for atom in arguments[0].atoms() if atom.kind == "max")
         return 1 + sum(len(atom.arguments) for atom in inner)
     return 1

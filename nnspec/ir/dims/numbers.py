@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from nnspec.ir.dims.atoms import Atom, DimError, DimTooLarge
 from nnspec.ir.dims.integers import Dim
@@ -37,14 +37,27 @@ def _atom(atom: Atom, sizes: Mapping[str, int]) -> int:
 def _over_turns(atom: Atom, sizes: Mapping[str, int]) -> int:
     value, first, stop = atom.arguments
     turns = range(number(first, sizes), number(stop, sizes))
-    return largest(value, atom.bound, turns, sizes)
+    over = added if atom.kind == "sum" else largest
+    return over(value, atom.bound, turns, sizes)
 
 
 def largest(value: Dim, turn: str, turns: range, sizes: Mapping[str, int]) -> int:
     """The largest number that a value is in some turns, 0 if these are none."""
+    return max(_in_turns(value, turn, turns, sizes), default=0)
+
+
+def added(value: Dim, turn: str, turns: range, sizes: Mapping[str, int]) -> int:
+    """The sum of the numbers that a value is in some turns."""
+    return sum(_in_turns(value, turn, turns, sizes))
+
+
+def _in_turns(
+    value: Dim, turn: str, turns: range, sizes: Mapping[str, int]
+) -> Iterator[int]:
+    """The number that a value is in each of some turns."""
     if turns.stop - turns.start > MOST_TURNS:
-        raise DimTooLarge(f"this is the largest of more than {MOST_TURNS} turns")
-    return max((number(value, {**sizes, turn: each}) for each in turns), default=0)
+        raise DimTooLarge(f"this goes through more than {MOST_TURNS} turns")
+    return (number(value, {**sizes, turn: each}) for each in turns)
 
 
 def _symbol(atom: Atom, sizes: Mapping[str, int]) -> int:

@@ -44,7 +44,7 @@ class Turns:
         return Turns({}, names_of_turns(taken))
 
     def inside(self, bound: str) -> Turns:
-        """The names in a maximum that binds a symbol."""
+        """The names in a maximum or sum that binds a symbol."""
         return Turns({**self.names, bound: self.free[0]}, self.free[1:])
 
 
@@ -142,7 +142,8 @@ def _show_turns(atom: Atom, turns: Turns) -> str:
     inside = turns.inside(atom.bound)
     every = f"{_show(first, _SUM, turns)}..{_show(stop - 1, _SUM, turns)}"
     what = _show(value, _SUM, inside)
-    return f"max({what} for {inside.names[atom.bound]} in {every})"
+    kind = "max" if atom.kind == "greatest" else atom.kind
+    return f"{kind}({what} for {inside.names[atom.bound]} in {every})"
 
 
 def _name(atom: Atom, turns: Turns) -> str:

@@ -1,8 +1,8 @@
-"""The largest of a value over the turns of a loop, where nobody can say of which turn before sizes are known.
+"""The largest of a value over the turns of a loop, where nobody can say of which turn before sizes are known, and the sum of one that has no other formula.
 
-The number of a turn is a symbol that the maximum binds. Bound symbols are `~1`, `~2`, ... by how many such
-maxima stand in one another, so that two which differ in the name of a turn are equal; nothing else is named
-so. While a value is taken out of its maximum, a name that has never been used stands for the turn: whatever
+The number of a turn is a symbol that the maximum or the sum binds. Bound symbols are `~1`, `~2`, ... by how many
+of these stand in one another, so that two which differ in the name of a turn are equal; nothing else is named
+so. While a value is taken out of these, a name that has never been used stands for the turn: whatever
 takes the place of other symbols may speak of any turn.
 """
 
@@ -29,13 +29,16 @@ from nnspec.ir.dims.integers import (
     dim,
     polynomial,
     symbol,
+    terms_of,
 )
-from nnspec.ir.dims.numbers import largest
+from nnspec.ir.dims.numbers import added, largest
 from nnspec.ir.dims.polynomials import divided_monomial, single_atom
-from nnspec.ir.dims.several import maximum
+from nnspec.ir.dims.several import extreme_of, maximum, total
 
-# The maximum over so many turns is that of the value in each of them.
+# The maximum or the sum over so many turns is that of the value in each of them.
 FEW_TURNS = 4
+# So is the sum where the first and the last turn are numbers, and there are so many at most.
+MOST_ADDED = 256
 
 _unused = count()
 
@@ -73,15 +76,65 @@ def greatest(value: Size, turn: str, first: Size, stop: Size) -> Dim:
     return factor * _kept(rest, turn, first, stop)
 
 
-def greatest_atom(value: Dim, turn: str, first: Dim, stop: Dim) -> Atom:
-    """The same as an atom, whatever it could be besides: nothing is worked out but the name of the bound symbol."""
+def series(value: Size, turn: str, first: Size, stop: Size) -> Dim:
+    """The sum of `value` over the integers `first <= turn < stop`, 0 where there are none.
+
+    Of the turn and of its twin the same is said as by `greatest`; but the value may be negative. Terms are summed by
+    themselves where symbols, or powers of numbers, come before them.
+    """
+    value, first, stop = (dim(each).value for each in (value, first, stop))
+    if turn in first.symbols() | stop.symbols():
+        raise DimError(f"the turns of `{turn}` cannot depend on it")
+    turns = stop - first
+    if value.constant == 0 or _is_at_most_zero(turns):
+        return ZERO
+    if turns.constant is not None and turns.constant <= (
+        FEW_TURNS if first.constant is None else MOST_ADDED
+    ):
+        each = (value.at({turn: first + past}) for past in range(turns.constant))
+        return total(each)
+    if first.constant is not None and stop.constant is not None and _is_of(value, turn):
+        return dim(added(value, turn, range(first.constant, stop.constant), {}))
+    groups: dict[Monomial, list[tuple[Monomial, int]]] = {}
+    for monomial, coefficient in terms_of(value):
+        before = tuple(each for each in monomial if _has_value(each[0], turn))
+        inside = tuple(each for each in monomial if each not in before)
+        groups.setdefault(before, []).append((inside, coefficient))
+    return total(
+        polynomial([(before, 1)]) * _series(polynomial(terms), turn, first, stop)
+        for before, terms in groups.items()
+    )
+
+
+def _series(value: Dim, turn: str, first: Dim, stop: Dim) -> Dim:
+    """The sum of a value that has no factor to take out but a number."""
+    if value.constant is not None:
+        turns = stop - first
+        count = (
+            turns
+            if _is_at_least_one(turns + 1)
+            else extreme_of("max", [turns, ZERO], max)
+        )
+        return value * count
+    shared = gcd(*(coefficient for _, coefficient in value.terms))
+    rest = polynomial((m, c // shared) for m, c in value.terms)
+    return shared * _kept(rest, turn, first, stop, "sum")
+
+
+def atom_over_turns(kind: str, value: Dim, turn: str, first: Dim, stop: Dim) -> Atom:
+    """The largest (`greatest`) or the sum (`sum`) as an atom, whatever it could be besides: nothing is worked out but the name of the bound symbol."""
     bound = _bound(value, turn)
     value = value.at({turn: symbol(bound)})
-    return Atom("greatest", (value, first, stop), bound=bound)
+    return Atom(kind, (value, first, stop), bound=bound)
+
+
+def _over_turns(kind: str, value: Dim, turn: str, first: Dim, stop: Dim) -> Dim:
+    made = greatest if kind == "greatest" else series
+    return made(value, turn, first, stop)
 
 
 def substituted(atom: Atom, replace: Replace) -> Dim | None:
-    """A maximum over turns in which atoms are replaced, the bound symbol never; None where all of them stay."""
+    """A maximum or sum over turns in which atoms are replaced, the bound symbol never; None where all of them stay."""
     _, first, stop = atom.arguments
     low, high = first.substitute(replace), stop.substitute(replace)
     if _is_at_most_zero(high - low):
@@ -91,40 +144,42 @@ def substituted(atom: Atom, replace: Replace) -> Dim | None:
     new = old.substitute(lambda each: None if each == turn else replace(each))
     if new is old and low is first and high is stop and not relations.current:
         return None
-    return greatest(new, turn, low, high)
+    return _over_turns(atom.kind, new, turn, low, high)
 
 
 def rebound(atom: Atom, change: Callable[[Dim], Dim]) -> Dim:
-    """A maximum over turns, its value and its bounds changed."""
+    """A maximum or sum over turns, its value and its bounds changed."""
     _, first, stop = atom.arguments
     value, turn = _opened(atom)
-    return greatest(change(value), turn, change(first), change(stop))
+    return _over_turns(atom.kind, change(value), turn, change(first), change(stop))
 
 
 def _opened(atom: Atom) -> tuple[Dim, str]:
-    """The value of a maximum, and the name of a turn in it that no other value has."""
+    """The value of a maximum or sum, and the name of a turn in it that no other value has."""
     turn = f"~~{next(_unused):09}"
     return atom.arguments[0].at({atom.bound: symbol(turn)}), turn
 
 
 def _bound(value: Dim, turn: str) -> str:
-    """The name for a bound symbol: by how many maxima over turns stand in one another in a value."""
+    """The name for a bound symbol: by how many maxima and sums over turns stand in one another in a value."""
     inner = (int(atom.bound[1:]) for atom in value.atoms() if atom.bound)
     place = 1 + max(inner, default=0)
     if place > MOST_NESTED:
-        raise DimTooLarge(f"more than {MOST_NESTED} maxima over turns in one another")
+        raise DimTooLarge(
+            f"more than {MOST_NESTED} maxima or sums over turns in one another"
+        )
     taken = value.symbols() - {turn}
     while f"~{place}" in taken:
         place += 1
     return f"~{place}"
 
 
-def _kept(value: Dim, turn: str, first: Dim, stop: Dim) -> Dim:
-    """A maximum that cannot be said otherwise. Bound symbols are at least 1, as all symbols are: proofs rely on it."""
+def _kept(value: Dim, turn: str, first: Dim, stop: Dim, kind: str = "greatest") -> Dim:
+    """A maximum or sum that cannot be said otherwise. Bound symbols are at least 1, as all symbols are: proofs rely on it."""
     if not _is_at_least_one(first):
         value = value.at({turn: symbol(turn) + first - 1})
         first, stop = ONE, stop - first + 1
-    atom = greatest_atom(value, turn, first, stop)
+    atom = atom_over_turns(kind, value, turn, first, stop)
     return polynomial([(((atom, 1),), 1)])
 
 
@@ -160,6 +215,22 @@ def _is_certain(atom: Atom, turn: str) -> bool:
         is_number = base.constant is not None and base.constant > 0
         return is_number and turn not in exponent.symbols() and _all(exponent, 1)
     return atom.kind == "symbol" and atom.symbol != turn
+
+
+def _has_value(atom: Atom, turn: str) -> bool:
+    """Whether an atom has a value where there are no turns, too, and the same in all of them."""
+    if atom.kind in ("symbol", "^"):
+        return _is_certain(atom, turn)
+    if atom.bound or not atom.arguments:
+        return False
+    if atom.kind in ("//", "%") and atom.arguments[1].constant is None:
+        return False
+    return all(
+        _has_value(each, turn)
+        for part in atom.arguments
+        for monomial, _ in part.terms
+        for each, _ in monomial
+    )
 
 
 def _is_at_least_one(value: Dim) -> bool:

@@ -44,7 +44,8 @@ class Constants:
     `known` are the values of the model's constants, `least` what numbers of turns are at least, `turns` what else is known
     of them, and `now` what they are while a turn is gone through. Free sizes may be said by `parts`, and constants by
     `divided`, of which `wanted` knows what more would help. `attempts` says how many ways to say loops are being
-    tried, one inside of another.
+    tried, one inside of another. What hangs on the number of a turn may be said `in_series`: sizes by quotients and bounds
+    that nothing adds up to, and sums that go through the turns.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class Constants:
         known: Mapping[str, Dim],
         parts: tuple[Part, ...] = (),
         divided: tuple[Part, ...] = (),
+        *,
+        in_series: bool = False,
     ) -> None:
         self.assumptions = assumptions
         self.known = known
@@ -61,6 +64,7 @@ class Constants:
         self.now: dict[str, int] = {}
         self.attempts = 0
         self.parts = parts
+        self.in_series = in_series
         self.divided = {part.symbol: part for part in divided}
         self.wanted = Wanted(known, divided)
         self.conditions: list[Condition] = []

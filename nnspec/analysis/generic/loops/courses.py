@@ -59,13 +59,20 @@ class Supposed:
         for name, values in self._carried.items():
             found = self._activation.type_of(values[turn])
             wanted = self._type(name, values[turn], symbol(self._loop.turn) + 1)
-            if found.dtype != wanted.dtype or not _are_same(found, wanted):
+            if found.dtype != wanted.dtype or not self._are_same(found, wanted):
                 raise Unlike
         for key, _ in self._loop.constants_at(turn):
             (course,) = self._courses[key]
             found = self._activation.names[key].generic
-            if not is_same(found, course(symbol(self._loop.turn) + 1)):
+            if not self._loop.is_same(found, course(symbol(self._loop.turn) + 1)):
                 raise Unlike
+
+    def _are_same(self, one: TensorType, other: TensorType) -> bool:
+        """Whether two types have the same axes."""
+        pairs = zip(one.shape, other.shape, strict=True)
+        return one.rank == other.rank and all(
+            self._loop.is_same(a.generic, b.generic) for a, b in pairs
+        )
 
     def _type(self, name: str, value: int, number: Dim) -> TensorType:
         own = self._activation.function.types[value]
@@ -237,14 +244,6 @@ def geometric(before: Dim, after: Dim, first: int) -> Course:
         return arithmetic(before, after, first)
     base, times = ratio
     return lambda number: times_power(before, base, (number - first) * times)
-
-
-def _are_same(one: TensorType, other: TensorType) -> bool:
-    """Whether two types have the same axes."""
-    pairs = zip(one.shape, other.shape, strict=True)
-    return one.rank == other.rank and all(
-        is_same(a.generic, b.generic) for a, b in pairs
-    )
 
 
 def is_same(one: Dim, other: Dim) -> bool:

@@ -1,7 +1,8 @@
 """One turn of a loop said for all, by induction: that of one plan of the loop.
 
 The sizes that the loop carries are supposed to grow by the same amount in each turn, by the same factor, by both
-(`2 * c + 1`), or to be what the number of the turn before makes of them. Every turn is then run with the
+(`2 * c + 1`), or to be what the number of the turn before makes of them; where sums may go through turns, also to be
+divided and bounded in each. Every turn is then run with the
 symbol of its number; if all come out the same, and leave the sizes that the next turn was supposed to
 find, the turn holds for any number of turns, under the conditions that it noted.
 """
@@ -9,6 +10,7 @@ find, the turn holds for any number of turns, under the conditions that it noted
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nnspec.analysis.generic.blocks.values import Progression, Unsaid
@@ -22,12 +24,14 @@ from nnspec.analysis.generic.loops.courses import (
     is_same,
 )
 from nnspec.analysis.generic.loops.plans import ROUND, TURN, Plan, Repetition
-from nnspec.analysis.generic.loops.updates import affine, linear_in
+from nnspec.analysis.generic.loops.updates import affine, bounded, linear_in
 from nnspec.analysis.generic.names.conditions import Turns
 from nnspec.analysis.generic.names.powers import expanded, ratio_of
+from nnspec.analysis.generic.names.settled import settled
 from nnspec.analysis.generic.reasons import UNLIKE
 from nnspec.analysis.generic.tracing.bodies import Body, Part, Repeated
 from nnspec.analysis.generic.tracing.sums import summed_evenly
+from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Dim, DimError, dim, symbol
 from nnspec.ir.graph import nodes_in
 from nnspec.ir.types import TensorType
@@ -170,14 +174,19 @@ class Planned:
         running = self.activation.function.running.get(key)
         is_integer = running is not None and running.axis is None
         adds = running is not None and is_integer and key in running.update.symbols()
-        factor, more = self._linear(key, before, known) or (0, dim(0))
+        update = self._update(key, before, known)
+        factor, more = linear_in(update, key) or (0, dim(0))
         if factor > 1 and more != 0:
             first, turn = self.plan.begin, self.turn
             found = affine(before.generic, factor, more, turn, first)
-            if found is not None:
+            if found is not None and self.is_same(found(dim(first)), before.generic):
                 return found
         if factor == 1 and is_integer and self.turn in more.symbols():
             return self._adding(before.generic, more)
+        if self.constants.in_series and key in update.symbols() and not factor:
+            found = self._bounded(key, update, before.generic)
+            if found is not None:
+                return found
         return self._course(before.generic, after.generic, adds=adds)
 
     def _in_order(self, integers: Mapping[str, Dim]) -> Iterator[str]:
@@ -193,10 +202,33 @@ class Planned:
             yield from ready
             waiting = [key for key in waiting if key not in ready]
 
-    def _linear(
+    def _bounded(self, key: str, update: Dim, before: Dim) -> Course | None:
+        """The course of a size that each turn divides, or keeps within bounds, if it is that: from the first turn of all on, or of the rounds."""
+        update, begin = self._settled(update), self.plan.begin
+        for first, start in ((0, self._initial(key)), (begin, before)):
+            if start is None:
+                continue
+            found = bounded(update, key, self._settled(start), self.turn, first)
+            if found is not None and self.is_same(found(dim(begin)), before):
+                return partial(self._settled_by, found)
+        return None
+
+    def _settled_by(self, course: Course, number: Dim) -> Dim:
+        return self._settled(course(number))
+
+    def _initial(self, key: str) -> Dim | None:
+        """What a size is before the loop, by what elaboration noted."""
+        initial = self.activation.function.running[key].initial
+        with self.constants.collecting():
+            try:
+                return self.constants.generic(initial, self.activation.names)
+            except (Unsaid, DimError):
+                return None
+
+    def _update(
         self, key: str, size: Dim, known: Mapping[str, tuple[Course, ...]]
-    ) -> tuple[int, Dim] | None:
-        """How often a size is in what a turn makes of it by what elaboration noted, and what comes to that, by the number of the turn; None of anything else.
+    ) -> Dim:
+        """What a turn makes of a size by what elaboration noted, by its name and the number of the turn; 0 where nothing is known of that.
 
         What several turns make of it, one after another, is not asked.
         """
@@ -207,7 +239,7 @@ class Planned:
             or key not in running.update.symbols()
             or running.update == symbol(key)
         ):
-            return None
+            return dim(0)
         names = dict(self.activation.names)
         for each in self.loop.carried_keys():
             names.pop(each, None)
@@ -218,10 +250,23 @@ class Planned:
         names[key] = size.value.named(symbol(key))
         with self.constants.collecting():
             try:
-                update = self.constants.generic(running.update, names)
+                return self.constants.generic(running.update, names)
             except (Unsaid, DimError):
-                return None
-        return linear_in(update, key)
+                return dim(0)
+
+    def is_same(self, one: Dim, other: Dim) -> bool:
+        """Whether two sizes are equal, as far as can be told."""
+        if is_same(one, other):
+            return True
+        in_series = self.constants.in_series
+        return in_series and self._settled(one) == self._settled(other)
+
+    def _settled(self, size: Dim) -> Dim:
+        """A size with its quotients and extremes in one way, as constants and numbers of turns are at least."""
+        known = {n: min(1, int(v)) for n, v in self.constants.known.items()}
+        least = {**known, **self.constants.least}
+        bounds = {name: (low, None) for name, low in least.items()}
+        return settled(alike(size), Assumptions(bounds))
 
     def _course(self, before: Dim, after: Dim, *, adds: bool = False) -> Course:
         """A size that is one thing before the first of the rounds, and another behind it.
@@ -232,7 +277,7 @@ class Planned:
         if turn not in (after - before).symbols():
             return self.plan.guess(before, after, first)
         left = alike(after.at({turn: symbol(turn) - 1}))
-        if adds or not is_same(left.at({turn: first}), before):
+        if adds or not self.is_same(left.at({turn: first}), before):
             return self._adding(before, after - before)
         return lambda number: alike(left.at({turn: number}))
 

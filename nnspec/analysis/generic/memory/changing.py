@@ -27,6 +27,7 @@ from nnspec.analysis.generic.memory.laid import (
 from nnspec.analysis.generic.memory.returning import Returning
 from nnspec.analysis.generic.memory.widest import widest
 from nnspec.analysis.generic.names.powers import canonical, expanded
+from nnspec.analysis.generic.reasons import SUMMED
 from nnspec.analysis.generic.tracing.sums import added_up
 from nnspec.analysis.memory.deferring import expect_none
 from nnspec.analysis.memory.groups import Groups
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from nnspec.analysis.memory.frame import Frame
     from nnspec.analysis.memory.gradients import Engine
 
-SUMMED = "what its turns leave in memory adds up to no formula"
 VIEWED = "what it hands from turn to turn is a part of something larger"
 
 Note: TypeAlias = Callable[[Dim, int], None]

@@ -1,4 +1,7 @@
-"""Adding up over bodies: each use counts, and turns that are alike add up to a formula in their number."""
+"""Adding up over bodies: each use counts, and turns that are alike add up to a formula in their number.
+
+What has no such formula may stay a sum over the turns.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,17 @@ from nnspec.analysis.generic.tracing.bodies import (
 from nnspec.analysis.generic.tracing.trace import Unrolled
 from nnspec.analysis.totals import Additive
 from nnspec.ir.assumptions import Assumptions
-from nnspec.ir.dims import ZERO, Atom, Dim, dim, total, witnessed
+from nnspec.ir.dims import (
+    ZERO,
+    Atom,
+    Dim,
+    Monomial,
+    dim,
+    polynomial,
+    series,
+    total,
+    witnessed,
+)
 from nnspec.ir.dims.integers import terms_of
 from nnspec.ir.dims.polynomials import multiplied_monomials as multiplied
 from nnspec.ops.base import OpError, replaced
@@ -40,6 +53,10 @@ from nnspec.records import dataclass
 
 class Unsteady(Exception):
     """Turns of a loop that count differently."""
+
+
+class Unsummed(Unrolled):
+    """What the turns of a loop count has no sum but one that goes through them."""
 
 
 class Sums:
@@ -136,8 +153,12 @@ class Sums:
         turns = Turns(part.turn, part.first, part.stop)
         conditions = [condition.within(turns) for condition in inner.conditions]
         rest = remaining((c for c in conditions if c.turns), Assumptions())
-        if found is None or rest:
+        if rest:
             raise Unrolled(part.loop)
+        if found is None and self._constants.in_series:
+            found = summed_in_parts(inner.value, part.turn, part.first, part.stop)
+        if found is None:
+            raise Unsummed(part.loop)
         value, below = found
         outer = tuple(c for c in conditions if not c.turns)
         return Counted(value, outer, below * inner.below)
@@ -186,16 +207,35 @@ def summed(value: Dim, turn: str, first: int, stop: Dim) -> tuple[Dim, int] | No
 
     None unless it is a sum of powers of a turn's number, times powers of numbers with it in their exponents.
     """
+    summands, left = _summands(value, turn, first, stop)
+    return None if left else spread(summands)
+
+
+def summed_in_parts(value: Dim, turn: str, first: int, stop: Dim) -> tuple[Dim, int]:
+    """The same of any value, with a sum over the turns of what has no other."""
+    whole, below = apart(value)
+    summands, left = _summands(whole, turn, first, stop)
+    found, scale = spread(summands)
+    rest = series(polynomial(left), turn, first, stop)
+    return found + rest * scale, below * scale
+
+
+def _summands(
+    value: Dim, turn: str, first: int, stop: Dim
+) -> tuple[list[tuple[Fraction, Powers]], list[tuple[Monomial, int]]]:
+    """The products that the sum of a value over turns is the sum of; and the terms of the value of which that cannot be said."""
     summands: list[tuple[Fraction, Powers]] = []
+    left: list[tuple[Monomial, int]] = []
     for monomial, coefficient in terms_of(value):
         power = sum(p for atom, p in monomial if _is_turn(atom, turn))
         others = tuple((a, p) for a, p in monomial if not _is_turn(a, turn))
         growth = growth_of(others, turn)
         if growth is None:
-            return None
+            left.append((monomial, coefficient))
+            continue
         summands += _summed(power, growth, stop, coefficient)
         summands += _summed(power, growth, dim(first), -coefficient)
-    return spread(summands)
+    return summands, left
 
 
 def _summed(
