@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nnspec.analysis.generic.names.settled import settled
 from nnspec.ir.assumptions import Assumptions
-from nnspec.ir.dims import Dim, DimError, dim, maximum, minimum, symbol
+from nnspec.ir.dims import Dim, DimError, dim, maximum, minimum, symbol, total
 
 NAMES: tuple[str, ...] = ("c", "g", "n")
 C, G, N = map(symbol, NAMES)
@@ -56,6 +56,12 @@ def test_names_may_be_nothing():
     for size in (0, 1, 2):
         numbers = {"g": size, "c": 5}
         assert settled(value, nothing).at(numbers) == value.at(numbers) == max(1, size)
+
+
+def test_sums_of_many_extremes_are_left_as_they_are():
+    many = total(minimum(symbol(f"a{n}"), symbol(f"b{n}")) for n in range(40))
+    for value in (minimum(many, C), (many + G) // 2):
+        assert settled(value, Assumptions()) == value
 
 
 def test_what_turns_do_again_and_again_is_done_once():

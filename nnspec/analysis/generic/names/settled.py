@@ -49,12 +49,14 @@ def _quotient(above: Dim, below: Dim, assumptions: Assumptions) -> Dim:
     above, below = _joined(above), canonical(below)
     if not is_positive(below):
         return above // below
+    only = _only_extreme(above)
+    if only is not None and only[1] == 1:
+        atom, _, rest = only
+        parts = (_quotient(p + rest, below, assumptions) for p in atom.arguments)
+        return _extreme(atom.kind, parts, assumptions)
     for atom, factor, rest in lone_atoms(above):
-        if factor != 1:
+        if factor != 1 or atom.kind in EXTREMES:
             continue
-        if atom.kind in EXTREMES:
-            parts = (_quotient(p + rest, below, assumptions) for p in atom.arguments)
-            return _extreme(atom.kind, parts, assumptions)
         top, bottom = atom.arguments
         if atom.kind == "//" and is_positive(bottom):
             return _quotient(top + rest * bottom, below * bottom, assumptions)
@@ -116,12 +118,12 @@ def _spread(kind: str, parts: Iterable[Dim]) -> Iterator[Dim]:
     """What an extreme is one of, without such extremes in sums with other terms."""
     for part in parts:
         part = _joined(part)
-        for atom, factor, rest in lone_atoms(part):
-            if atom.kind == kind and factor > 0:
-                yield from _spread(kind, (p * factor + rest for p in atom.arguments))
-                break
-        else:
+        only = _only_extreme(part)
+        if only is None or only[0].kind != kind or only[1] < 0:
             yield part
+            continue
+        atom, factor, rest = only
+        yield from _spread(kind, (p * factor + rest for p in atom.arguments))
 
 
 def _is_no_more(one: Dim, other: Dim, assumptions: Assumptions) -> bool:
@@ -133,6 +135,12 @@ def _is_no_more(one: Dim, other: Dim, assumptions: Assumptions) -> bool:
         return False
     above, below = atom.arguments
     return bool(assumptions.holds("<", above, (other + 1) * below))
+
+
+def _only_extreme(value: Dim) -> tuple[Atom, int, Dim] | None:
+    """The term of a sum that is a number times an extreme, if it is the only one: of several there would be too many parts."""
+    found = [each for each in lone_atoms(value) if each[0].kind in EXTREMES]
+    return found[0] if len(found) == 1 else None
 
 
 def lone_atoms(value: Dim) -> Iterator[tuple[Atom, int, Dim]]:
