@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TypeAlias
+
 import nnspec.targets.merged as merged
 from nnspec.targets.merging.candidates import (
     common_type,
@@ -12,6 +15,25 @@ from nnspec.targets.merging.traces import (
     Unlike,
 )
 
+# A branch, and what a name means in each trace behind it.
+_Ways: TypeAlias = tuple[merged.Branch, tuple[tuple[Track, merged.Value], ...]]
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """A variable that joins what a name means in some traces, behind a branch."""
+
+    branch: merged.Branch
+    join: merged.Join
+    sources: tuple[tuple[Track, merged.Value], ...]
+
+    def serves(self, name: str, wanted: list[tuple[Track, merged.Value]]) -> bool:
+        """Whether a name means in these traces what the variable holds in them."""
+        return self.join.name == name and all(
+            any(track is own and value is meant for own, meant in self.sources)
+            for track, value in wanted
+        )
+
 
 class Joiner:
     """Finds the value that a place of the body reads, whichever way each trace went before."""
@@ -20,8 +42,10 @@ class Joiner:
         # The branch behind which a name came to mean one value or another.
         self.joining: dict[str, merged.Branch] = {}
         self.arms: dict[merged.Branch, list[Arm]] = {}
+        # What the class is not made for, until it is told.
+        self._guards: list[merged.Guard] = []
         self._used: list[merged.Value] = []
-        self._joined: list[tuple[merged.Branch, merged.Join]] = []
+        self._joined: list[_Joined] = []
 
     def use(self, value: merged.Value) -> merged.Value:
         """Counts a place that reads a value."""
@@ -34,7 +58,7 @@ class Joiner:
         options = [track.same(number) for track, number in current]
         for value in options[0]:
             if all(any(value is other for other in row) for row in options[1:]):
-                return value
+                return self._whoever_comes(current, value)
         for name in self._names(current, options):
             branch = self.joining.get(name)
             if branch is None:
@@ -46,6 +70,74 @@ class Joiner:
                 track.learn(number, found)
             return found
         raise Unlike
+
+    def _whoever_comes(
+        self, current: list[tuple[Track, int]], value: merged.Value
+    ) -> merged.Value:
+        """What a place reads that traces of only one way of a branch have come to.
+
+        Other constants may lead there by the other way, and a name means something else then: what is read
+        is what a variable joins. Where another name means the value whichever way was taken, the spec may have
+        read that one; the class is not made for such constants, and says so.
+        """
+        names = [
+            name
+            for name in sorted(current[0][0].names)
+            if all(track.names.get(name) is value for track, _ in current)
+        ]
+        ways = {name: self._ways(name, current, value) for name in names}
+        if not any(ways.values()):
+            return value
+        first = ways[names[0]]
+        if first is None or any(found != first for found in ways.values()):
+            for found in ways.values():
+                self._refuse(found, current, value)
+            return value
+        branch, sources = first
+        joined = self.join(names[0], list(sources), branch)
+        for track, number in current:
+            track.learn(number, joined)
+        return joined
+
+    def _ways(
+        self, name: str, current: list[tuple[Track, int]], value: merged.Value
+    ) -> _Ways | None:
+        """What a name means in every trace behind a branch, if it is something else on a way not taken here."""
+        came = {own for track, _ in current for own in (track, *track.lineage)}
+        branch = self.joining.get(name)
+        while branch is not None:
+            arms = self.arms[branch]
+            found = tuple(
+                (track, known[name])
+                for arm in arms
+                for track, known in arm.names.items()
+                if name in known
+            )
+            ours = [meant for track, meant in found if track in came]
+            if not ours or any(meant is not value for meant in ours):
+                return None  # it was bound anew since, or in the loop that holds the branch
+            if any(meant is not value for _, meant in found):
+                return branch, found
+            before = {arm.joining.get(name) for arm in arms if came & arm.names.keys()}
+            branch = before.pop() if len(before) == 1 else None
+        return None
+
+    def _refuse(
+        self, ways: _Ways | None, current: list[tuple[Track, int]], value: merged.Value
+    ) -> None:
+        """Notes that the class is not made for what leads here by the other way."""
+        if ways is None:
+            return
+        branch, sources = ways
+        arm = next(arm for arm in self.arms[branch] if arm.has(current[0][0]))
+        if any(meant is not value for track, meant in sources if arm.has(track)):
+            raise Unlike  # that way forks again
+        self._guards.append(merged.Guard(branch.condition, arm.taken))
+
+    def guards(self) -> list[merged.Guard]:
+        """What the class is not made for by what the last item reads."""
+        found, self._guards = self._guards, []
+        return found
 
     def _names(
         self, current: list[tuple[Track, int]], options: list[tuple[merged.Value, ...]]
@@ -77,6 +169,9 @@ class Joiner:
             raise Unlike
         if any(value.type.rank != first.type.rank for _, value in current):
             raise Unlike
+        for known in self._joined:
+            if known.branch is branch and known.serves(name, current):
+                return known.join.value
         join = merged.Join(
             name,
             merged.Value(common_type([v.type for _, v in current]), first.order, name),
@@ -95,7 +190,7 @@ class Joiner:
         if left:
             raise Unlike
         branch.joins.append(join)
-        self._joined.append((branch, join))
+        self._joined.append(_Joined(branch, join, tuple(current)))
         return join.value
 
     def noted(self) -> tuple[int, int]:
@@ -106,6 +201,7 @@ class Joiner:
         """Takes back what an attempt has noted."""
         for value in self._used[used:]:
             value.uses -= 1
-        for branch, join in self._joined[joined:]:
-            branch.joins.remove(join)
+        for known in self._joined[joined:]:
+            known.branch.joins.remove(known.join)
         del self._used[used:], self._joined[joined:]
+        self._guards.clear()

@@ -97,7 +97,9 @@ class Merger:
             current = [(track, items[place]) for track, items in live]
             if len({type(item) for _, item in current}) > 1:
                 raise Unlike
-            result.extend(self._one(current))
+            found = self._one(current)
+            result.extend(self._joiner.guards())
+            result.extend(found)
             place += 1
 
     def _one(self, current: list[tuple[Track, Any]]) -> list[merged.Item]:
@@ -160,8 +162,9 @@ class Merger:
             self._joiner.joining = dict(joining)
             items.extend(self.items(arm))
             members = [track for track, _ in arm]
+            names = {t: dict(t.names) for t in members if not t.ended}
             self._joiner.arms[branch].append(
-                Arm(way, members, dict(self._joiner.joining))
+                Arm(way, members, dict(self._joiner.joining), names)
             )
         self._joiner.joining = joining
         for track, names in before:
@@ -272,6 +275,7 @@ class Merger:
         ):
             raise Unlike  # a list of lists is written out as a whole
         carried = self._carried(current)
+        guards = self._joiner.guards()
         iterable = self._iterable(current)
         inner: list[tuple[Track, graph.Loop, int]] = []
         for track, loop in current:
@@ -306,7 +310,7 @@ class Merger:
             depth,
             tuple(loop for _, loop in current),
         )
-        return [*ahead, rolled]
+        return [*guards, *ahead, rolled]
 
     def _carried(
         self, current: list[tuple[Track, graph.Loop]]

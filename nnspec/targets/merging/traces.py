@@ -128,11 +128,15 @@ class Track:
 
 @dataclass(eq=False)
 class Arm:
-    """One way of a branch: the traces that went it, and where names met on it."""
+    """One way of a branch: the traces that went it, where names met on it, and what they mean at its end.
+
+    Traces that end on it mean nothing behind it.
+    """
 
     taken: bool
     tracks: list[Track]
     joining: dict[str, merged.Branch]
+    names: dict[Track, dict[str, merged.Value]]
 
     def has(self, track: Track) -> bool:
         """Whether a trace, or one that it is a part of, went this way."""
