@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import nnspec.targets.merged as merged
+from nnspec.records import dataclass
 from nnspec.targets.merging.candidates import (
     common_type,
 )
