@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from nnspec.analysis.memory.groups import Groups
-from nnspec.analysis.memory.layout import elementwise, is_dense
+from nnspec.analysis.memory.layout import are_alike, elementwise, is_dense
 from nnspec.analysis.memory.machine import (
     Edge,
     Gradients,
@@ -292,9 +292,8 @@ def summed(machine: Machine, path: Path) -> None:
 
 
 def _lies_as(leaf: Leaf, grad: Tensor) -> bool:
-    """Whether a gradient lies as its parameter does; how an axis of one element lies tells nothing."""
-    axes = zip(leaf.shape, leaf.strides, grad.strides, strict=True)
-    return all(size.constant == 1 or one == other for size, one, other in axes)
+    """Whether a gradient lies as its parameter does."""
+    return are_alike(leaf.shape, leaf.strides, grad.strides)
 
 
 def _laid(buffer: _Buffer, groups: Groups) -> Iterator[Hashable]:

@@ -72,6 +72,13 @@ def is_dense(shape: Sizes, strides: Sizes) -> bool:
 
 
 @_remembered
+def are_alike(shape: Sizes, one: Sizes, other: Sizes) -> bool:
+    """Whether tensors of a shape lie alike by their strides; those of axes of one element say nothing."""
+    axes = zip(shape, one, other, strict=True)
+    return all(size.constant == 1 or a == b for size, a, b in axes)
+
+
+@_remembered
 def has_channels_last(shape: Sizes, strides: Sizes) -> bool:
     """Whether PyTorch takes a tensor for images or volumes whose channels lie densest, with gaps or without.
 
@@ -87,6 +94,22 @@ def has_channels_last(shape: Sizes, strides: Sizes) -> bool:
             return False
         least = step * magnitude(shape[axis])
     return True
+
+
+def channels_last(rank: int) -> list[int]:
+    """The axes of images or volumes from the densest on, where channels lie densest."""
+    return [1, *range(rank - 1, 1, -1), 0]
+
+
+@_remembered
+def suggested(shape: Sizes, like: Placed) -> Sizes:
+    """The strides of a new tensor in the memory format that PyTorch suggests for another one of its rank.
+
+    The rule of `suggest_memory_format`: channels last where the other one has them so, with gaps or without, else contiguous.
+    """
+    if has_channels_last(*like):
+        return dense(shape, channels_last(len(shape)))
+    return contiguous(shape)
 
 
 @_remembered

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from nnspec.analysis.memory.layout import Sizes, dense
+from nnspec.analysis.memory.layout import suggested
 from nnspec.analysis.memory.machine import Machine, Tensor, needs
 from nnspec.analysis.memory.operations.layer import Layer
 from nnspec.analysis.memory.operations.padding import on_each_axis, pad
+from nnspec.analysis.memory.operations.pointwise import formatted
 from nnspec.ir.dims import dim
 
 
-def axes_last(rank: int) -> list[int]:
-    """The axes of images from the densest on, where channels lie densest."""
-    return [1, *range(rank - 1, 1, -1), 0]
-
-
-def _image_strides(x: Tensor, shape: Sizes) -> Sizes | None:
-    """How a convolution lays its result: channels last where its input has them so."""
-    if x.is_contiguous or x.rank not in (4, 5):
-        return None
-    order = axes_last(x.rank)
-    return dense(shape, order) if x.strides == dense(x.shape, order) else None
-
-
 def convolution(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
-    """A convolution or its transpose: input and weight are kept."""
+    """A convolution or its transpose: input and weight are kept; channels lie last behind it where they do before it."""
     x = _conv_padded(machine, layer, x)
     weight, bias = layer.weights["weight"], layer.weights.get("bias")
     (result_type,) = machine.expected
-    result = machine.empty(
-        result_type.shape, x.dtype, _image_strides(x, result_type.shape)
-    )
+    result = formatted(x, result_type.shape)
     wants = [needs(each) for each in (x, weight, bias)]
     shapes = [None if each is None else each.shape for each in (x, weight, bias)]
-    strides = [_image_strides(x, x.shape), None, None]
+    # The gradient of the weight lies as its input does: one with its channels last is copied for the weight.
+    strides = [*(suggested(each.shape, x.placed) for each in (x, weight)), None]
     dtype = x.dtype
 
     def backward(grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:

@@ -89,8 +89,9 @@ def drop_path(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
     """The helper of emitted files: dropout of whole samples, `x * mask / keep`."""
     if not is_dropping(machine, layer):
         return x
-    mask = machine.empty((x.shape[0], *(ONE,) * (x.rank - 1)), x.dtype)
-    return divide(machine, multiply(machine, x, mask), 2)
+    # No variable holds the mask: it goes before the division, unless it is kept.
+    shape = (x.shape[0], *(ONE,) * (x.rank - 1))
+    return divide(machine, multiply(machine, x, machine.empty(shape, x.dtype)), 2)
 
 
 def prelu(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
@@ -98,11 +99,14 @@ def prelu(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
     weight = layer.weights["weight"]
     result = fresh(x)
     slopes = weight.shape
-    wants = needs(weight)
+    wants_x, wants_slopes = needs(x), needs(weight)
 
-    def backward(grad: Tensor, *kept: Tensor) -> tuple[Tensor, Tensor | None]:
-        of_x, of_slopes = fresh(grad, kept[0]), fresh(grad, kept[0])
-        return of_x, sum_to(_flat(of_slopes), slopes) if wants else None
+    def backward(grad: Tensor, *kept: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        of_x: Tensor | None = fresh(grad, kept[0])
+        of_slopes = fresh(grad, kept[0])
+        if not wants_x:
+            of_x = None  # both are made; what nobody wants goes before the sum
+        return of_x, sum_to(_flat(of_slopes), slopes) if wants_slopes else None
 
     machine.record((x, weight), (result,), (x, weight), backward)
     return result

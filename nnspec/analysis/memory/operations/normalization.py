@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from nnspec.analysis.memory.layout import Sizes, dense, has_channels_last
-from nnspec.analysis.memory.machine import Machine, Tensor, needs
-from nnspec.analysis.memory.operations.convolution import axes_last
+from nnspec.analysis.memory.layout import (
+    Sizes,
+    are_alike,
+    has_channels_last,
+    suggested,
+)
+from nnspec.analysis.memory.machine import Machine, Tensor, needs, through
 from nnspec.analysis.memory.operations.layer import Layer
 from nnspec.analysis.memory.operations.pointwise import (
     POINTWISE,
     convert,
     empty_like,
+    formatted,
     multiply,
     power,
 )
@@ -40,7 +45,7 @@ def normalized(
     def backward(grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         copied = (
             machine.empty(placed[0], grad.dtype, placed[1])
-            if lays and grad.strides != placed[1]
+            if lays and not are_alike(placed[0], grad.strides, placed[1])
             else None
         )
         first = machine.empty(placed[0], grad.dtype, placed[1]) if wants[0] else None
@@ -66,7 +71,7 @@ def batch_norm(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
         layer.weights.get("weight"),
         layer.weights.get("bias"),
         (count,),
-        empty_like(x),
+        formatted(x, x.shape),
     )
 
 
@@ -88,8 +93,7 @@ def layer_norm(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
 def group_norm(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
     """Statistics of each group of channels of each sample."""
     groups = dim(layer.option("num_groups", place=0))
-    last = x.strides == dense(x.shape, axes_last(x.rank)) if x.rank == 4 else False
-    given = x if last else contiguous_copy(machine, x)
+    given = _in_format(machine, x)
     return normalized(
         machine,
         given,
@@ -101,6 +105,16 @@ def group_norm(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
     )
 
 
+def _in_format(machine: Machine, x: Tensor) -> Tensor:
+    """The very same tensor where it lies without gaps in its memory format, else a copy that does."""
+    strides = suggested(x.shape, x.placed)
+    if are_alike(x.shape, x.strides, strides):
+        return x
+    result = machine.empty(x.shape, x.dtype, strides)
+    machine.record((x,), (result,), (), through(lambda grad: grad))
+    return result
+
+
 def instance_norm(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
     """A batch norm of one sample with a channel for each channel of each sample."""
     rows = x.shape[0] * x.shape[1]
@@ -108,7 +122,9 @@ def instance_norm(machine: Machine, layer: Layer, x: Tensor) -> Tensor:
         _repeated(machine, layer.weights.get(name), x.shape[0])
         for name in ("weight", "bias")
     )
-    flat = to_shape(machine, x, (ONE, rows, *x.shape[2:]))
+    given = contiguous_copy(machine, x)
+    flat = to_shape(machine, given, (ONE, rows, *x.shape[2:]))
+    del given
     made = normalized(machine, flat, weight, bias, (rows,), empty_like(flat))
     return to_shape(machine, made, x.shape)
 

@@ -11,10 +11,13 @@ from nnspec.analysis.memory.machine import (
     Gradients,
     Machine,
     Tensor,
-    filling,
     through,
 )
-from nnspec.analysis.memory.operations.pointwise import fresh
+from nnspec.analysis.memory.operations.pointwise import (
+    filling_as,
+    formatted,
+    fresh,
+)
 from nnspec.analysis.memory.operations.views import listed
 from nnspec.ir.dims import Dim, dim
 from nnspec.ir.types import DType
@@ -40,10 +43,13 @@ def pad(
         shape[axis] = shape[axis] + pads[2 * place] + pads[2 * place + 1]
     if tuple(shape) == x.shape and mode == "constant":
         return _copy(machine, x)
-    result = machine.empty(tuple(shape), x.dtype)
-    source = x.shape
-    saved = (x,) if mode in ("reflect", "replicate") else ()
-    machine.record((x,), (result,), saved, filling(machine, source))
+    result, source = formatted(x, tuple(shape)), x.shape
+    if mode == "constant":
+        cut = through(lambda grad: formatted(grad, source))
+        machine.record((x,), (result,), (), cut)
+    else:
+        saved = (x,) if mode in ("reflect", "replicate") else ()
+        machine.record((x,), (result,), saved, filling_as(x))
     return result
 
 
@@ -107,7 +113,6 @@ def _laying(machine: Machine, shape: Sizes) -> Backward:
 def resized(machine: Machine, x: Tensor, *_: Any, **__: Any) -> Tensor:
     """Interpolation and the shuffling of pixels: nothing is kept."""
     (result_type,) = machine.expected
-    result = machine.empty(result_type.shape, x.dtype)
-    source = x.shape
-    machine.record((x,), (result,), (), filling(machine, source))
+    result, source = formatted(x, result_type.shape), x.shape
+    machine.record((x,), (result,), (), through(lambda grad: formatted(grad, source)))
     return result

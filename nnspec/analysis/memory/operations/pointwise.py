@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from nnspec.analysis.memory.layout import Sizes, elementwise, like
+from nnspec.analysis.memory.layout import Sizes, elementwise, like, suggested
 from nnspec.analysis.memory.machine import (
     Backward,
     Gradients,
@@ -72,6 +72,21 @@ def empty_like(x: Tensor, dtype: DType | None = None) -> Tensor:
     return x.machine.empty(x.shape, dtype or x.dtype, like(*x.placed))
 
 
+def formatted(x: Tensor, shape: Sizes) -> Tensor:
+    """A new tensor in the memory format of another one: with its channels last, or contiguous."""
+    return x.machine.empty(shape, x.dtype, suggested(shape, x.placed))
+
+
+def filling_as(x: Tensor) -> Backward:
+    """A backward pass that makes the gradient of an input in the memory format of that."""
+    machine, shape, strides = x.machine, x.shape, suggested(x.shape, x.placed)
+
+    def backward(grad: Tensor, *_: Tensor) -> Gradients:
+        return (machine.empty(shape, grad.dtype, strides),)
+
+    return backward
+
+
 def zeros_like(machine: Machine, x: Tensor, **options: Any) -> Tensor:
     """Zeros (or ones) in the shape of a tensor."""
     return empty_like(x, options.get("dtype"))
@@ -119,8 +134,8 @@ def identity(machine: Machine, x: Tensor, *_: Any, **__: Any) -> Tensor:
 
 
 def log_sigmoid(machine: Machine, x: Tensor) -> Tensor:
-    """On a CPU a buffer is kept beside the input."""
-    result, buffer = fresh(x), fresh(x)
+    """On a CPU a buffer is kept beside the input, contiguous like the result."""
+    result, buffer = (machine.empty(x.shape, x.dtype) for _ in range(2))
 
     def backward(grad: Tensor, *kept: Tensor) -> Gradients:
         return (fresh(grad, *kept),)

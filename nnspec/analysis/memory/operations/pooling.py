@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnspec.analysis.memory.machine import Machine, Tensor, filling
+from nnspec.analysis.memory.layout import Sizes, suggested
+from nnspec.analysis.memory.machine import (
+    Backward,
+    Gradients,
+    Machine,
+    Tensor,
+    filling,
+)
 from nnspec.analysis.memory.operations.padding import on_each_axis, pad, pad_same
 from nnspec.analysis.memory.operations.pointwise import divide
 from nnspec.analysis.memory.operations.reductions import mean
@@ -12,28 +19,52 @@ from nnspec.ir.dims import ONE, dim
 from nnspec.ir.types import DType
 
 
-def maximum_pool(machine: Machine, x: Tensor, *_: Any, **__: Any) -> Tensor:
-    """The input and the places of the maxima are kept."""
+def maximum_pool(
+    machine: Machine, x: Tensor, *_: Any, return_indices: bool = False, **__: Any
+) -> Tensor | tuple[Tensor, Tensor]:
+    """The input and the places of the maxima are kept; these are given back where they are asked for."""
     (result_type,) = machine.expected
-    result = machine.empty(result_type.shape, x.dtype)
-    places = machine.empty(result_type.shape, DType.I64)
-    source = x.shape
-    machine.record(
-        (x,),
-        (result,),
-        (x, places),
-        filling(machine, source),
-    )
-    return result
+    shape = result_type.shape
+    strides = _pooled(x, shape)
+    result = machine.empty(shape, x.dtype, strides)
+    places = machine.empty(shape, DType.I64, strides)
+    machine.record((x,), (result,), (x, places), _filling(x))
+    return (result, places) if return_indices else result
 
 
 def average_pool(machine: Machine, x: Tensor, *_: Any, **__: Any) -> Tensor:
-    """The input is kept."""
+    """The input is kept. Volumes have their channels first behind it, in their gradient as well."""
     (result_type,) = machine.expected
-    result = machine.empty(result_type.shape, x.dtype)
-    source = x.shape
-    machine.record((x,), (result,), (x,), filling(machine, source))
+    shape, source = result_type.shape, x.shape
+    if x.rank == 5:
+        result, backward = machine.empty(shape, x.dtype), filling(machine, source)
+    else:
+        result = machine.empty(shape, x.dtype, _pooled(x, shape))
+        backward = _filling(x)
+    machine.record((x,), (result,), (x,), backward)
     return result
+
+
+def _pooled(x: Tensor, shape: Sizes) -> Sizes:
+    """The strides of what windows over a tensor give, or of its gradient: those of its memory format.
+
+    A sequence is an image of one row.
+    """
+    if x.rank != 3:
+        return suggested(shape, x.placed)
+    row = x.shape[2] * x.strides[2]
+    image = (*x.shape[:2], ONE, x.shape[2]), (*x.strides[:2], row, x.strides[2])
+    first, channels, _, last = suggested((*shape[:2], ONE, shape[2]), image)
+    return first, channels, last
+
+
+def _filling(x: Tensor) -> Backward:
+    machine, shape, strides = x.machine, x.shape, _pooled(x, x.shape)
+
+    def backward(grad: Tensor, *_: Tensor) -> Gradients:
+        return (machine.empty(shape, grad.dtype, strides),)
+
+    return backward
 
 
 def adaptive_average(machine: Machine, x: Tensor, size: Any) -> Tensor:

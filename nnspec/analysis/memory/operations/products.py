@@ -11,12 +11,13 @@ from nnspec.analysis.memory.operations.pointwise import add, broadcast, multiply
 from nnspec.analysis.memory.operations.views import (
     permute,
     permuted,
+    squeeze,
     stretched,
     to_shape,
     transpose,
     unsqueeze,
 )
-from nnspec.ir.dims import ONE, product
+from nnspec.ir.dims import ONE, Dim, product
 
 
 def product_of(
@@ -172,8 +173,11 @@ def _two(
         _aligned(machine, x, own, (*result, *inner))
         for x, own in zip(operands, spelled, strict=True)
     ]
-    if not inner:
-        return multiply(machine, *aligned)
+    places = range(len(result), len(result) + len(inner))
+    if all(_size(aligned, place).constant == 1 for place in places):
+        # Nothing is added up, so nothing is a product of matrices.
+        made = multiply(machine, *aligned)
+        return squeeze(machine, made, list(places)) if inner else made
     return _contracted(machine, aligned, spelled, result, inner)
 
 
@@ -217,7 +221,7 @@ def _contracted(
     return permute(machine, apart, *(known.index(n) for n in result))
 
 
-def _size(given: Sequence[Tensor], place: int) -> Any:
+def _size(given: Sequence[Tensor], place: int) -> Dim:
     one, other = (each.shape[place] for each in given)
     return other if one.constant == 1 else one
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nnspec.analysis.memory.layout import Sizes, expanded
+from nnspec.analysis.memory.layout import Sizes, contiguous, elementwise, expanded, like
 from nnspec.analysis.memory.machine import Gradients, Machine, Tensor
 from nnspec.analysis.memory.operations.pointwise import (
     INPUT,
@@ -158,12 +158,15 @@ def cumulated(
     machine: Machine, x: Tensor, dim: Any = None, dtype: Any = None
 ) -> Tensor:
     """A running sum; its gradient is one from the other end, between two reversals."""
-    result = fresh(x, dtype=dtype or (DType.I64 if x.dtype.is_integer else None))
+    kind = dtype or (DType.I64 if x.dtype.is_integer else x.dtype)
+    result = machine.empty(x.shape, kind)
 
     def backward(grad: Tensor) -> tuple[Tensor]:
         turned = fresh(grad)
-        summed = fresh(turned)
-        return (fresh(summed),)
+        summed = machine.empty(grad.shape, grad.dtype)
+        made = fresh(summed)
+        del turned, summed  # all of one expression
+        return (made,)
 
     machine.record((x,), (result,), (), backward)
     return result
@@ -173,8 +176,13 @@ def glu(machine: Machine, x: Tensor, dim: Any = -1) -> Tensor:
     """One half times the sigmoid of the other; the input is kept."""
     axis = axis_of(dim, x.rank)
     half = (*x.shape[:axis], x.shape[axis] // 2, *x.shape[axis + 1 :])
-    result = machine.empty(half, x.dtype)
-    machine.record((x,), (result,), (x,), lambda grad, kept: (fresh(kept),))
+    result = machine.empty(half, x.dtype, elementwise(half, [(half, x.strides)]))
+    machine.record(
+        (x,),
+        (result,),
+        (x,),
+        lambda grad, kept: (machine.empty(kept.shape, kept.dtype),),
+    )
     return result
 
 
@@ -185,7 +193,10 @@ def ordered(
     axis = axis_of(dim, x.rank)
     size = given[0] if given else x.shape[axis]
     shape = (*x.shape[:axis], x.shape[axis] * 0 + size, *x.shape[axis + 1 :])
-    values, places = machine.empty(shape, x.dtype), machine.empty(shape, DType.I64)
+    # All of them lie as the input does, a choice of them in order.
+    strides = contiguous(shape) if given else like(*x.placed)
+    values = machine.empty(shape, x.dtype, strides)
+    places = machine.empty(shape, DType.I64, strides)
     source = x.shape
 
     def backward(grad: Tensor, *_: Tensor | None) -> tuple[Tensor]:

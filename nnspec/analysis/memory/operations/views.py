@@ -9,6 +9,8 @@ from nnspec.analysis.memory.layout import (
     Sizes,
     contiguous,
     expanded,
+    has_channels_last,
+    suggested,
     viewed,
     volume,
 )
@@ -18,7 +20,7 @@ from nnspec.analysis.memory.machine import (
     Tensor,
     through,
 )
-from nnspec.analysis.memory.operations.pointwise import fresh
+from nnspec.analysis.memory.operations.pointwise import formatted, fresh
 from nnspec.ir.dims import ONE, Dim, dim, product
 
 
@@ -296,10 +298,19 @@ def _size(size: Any) -> Dim:
 # ---- new storages ---------------------------------------------------------------------------------
 
 
-def moved(machine: Machine, x: Tensor, *_: Any, **__: Any) -> Tensor:
-    """A copy with its elements in other places (`roll`, `flip`): so is the gradient."""
+def flipped(machine: Machine, x: Tensor, *_: Any, **__: Any) -> Tensor:
+    """A copy with its elements in reversed order (`flip`): so is the gradient."""
     result = fresh(x)
     machine.record((x,), (result,), (), through(lambda grad: fresh(grad)))
+    return result
+
+
+def rolled(machine: Machine, x: Tensor, *_: Any, **__: Any) -> Tensor:
+    """Two parts put together the other way round (`roll`): so is the gradient."""
+    result = formatted(x, x.shape)
+    machine.record(
+        (x,), (result,), (), through(lambda grad: formatted(grad, grad.shape))
+    )
     return result
 
 
@@ -313,7 +324,16 @@ def concatenate(machine: Machine, given: Sequence[Tensor], dim: Any = 0) -> Tens
         part = (*grad.shape[:axis], shape[axis], *grad.shape[axis + 1 :])
         return grad.alias(part, grad.strides)
 
-    return _put_together(machine, given, shape, cut)
+    return _put_together(
+        machine, given, shape, cut, lambda shape: _joined_strides(given, shape)
+    )
+
+
+def _joined_strides(given: Sequence[Tensor], shape: Sizes) -> Sizes:
+    """In the memory format of the tensors that are put together, if they have the same one."""
+    ranks = {each.rank for each in given}
+    last = len(ranks) == 1 and all(has_channels_last(*each.placed) for each in given)
+    return suggested(shape, given[0].placed) if last else contiguous(shape)
 
 
 def stack(
@@ -331,7 +351,23 @@ def stack(
     first = given[0].shape
     size = _size(len(given)) if count is None else count
     shape = (*first[:axis], size, *first[axis:])
-    return _put_together(machine, given, shape, lambda grad, _: _without(grad, (axis,)))
+    return _put_together(
+        machine,
+        given,
+        shape,
+        lambda grad, _: _without(grad, (axis,)),
+        lambda shape: _stacked_strides(given, shape, axis),
+    )
+
+
+def _stacked_strides(given: Sequence[Tensor], shape: Sizes, axis: int) -> Sizes:
+    """Those of one tensor behind the other along the axis that follows the new one, which is then cut in two."""
+    rank = given[0].rank
+    if axis == rank:
+        return contiguous(shape)
+    joined = (*shape[:axis], shape[axis] * shape[axis + 1], *shape[axis + 2 :])
+    found = viewed(joined, _joined_strides(given, joined), shape)
+    return contiguous(shape) if found is None else found
 
 
 def _put_together(
@@ -339,14 +375,18 @@ def _put_together(
     given: Sequence[Tensor],
     shape: Sizes,
     cut: Callable[[Tensor, Sizes], Tensor],
+    strides: Callable[[Sizes], Sizes],
 ) -> Tensor:
-    """A new tensor that has others in it; the gradient of one of some shape is `cut` from that of the whole."""
+    """A new tensor that has others in it; the gradient of one of some shape is `cut` from that of the whole.
+
+    Its strides are asked for once its shape is known.
+    """
     many = [(each.source, machine.of_many(each)) for each in given if machine.joins]
     if machine.joins:
         # Some of them may stand for several: the type of the result counts these.
         (kind,) = machine.expected
         shape = kind.shape
-    result = machine.empty(shape, given[0].dtype)
+    result = machine.empty(shape, given[0].dtype, strides(shape))
     shapes = [each.shape for each in given]
 
     def backward(grad: Tensor) -> Gradients:
@@ -383,8 +423,8 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "Tensor.unbind": unbind,
     "Tensor.split": split,
     "Tensor.chunk": chunk,
-    "Tensor.roll": moved,
-    "Tensor.flip": moved,
+    "Tensor.roll": rolled,
+    "Tensor.flip": flipped,
     "torch.cat": concatenate,
     "torch.stack": stack,
     "Tensor.repeat_interleave": repeat_interleave,
