@@ -67,6 +67,13 @@ def mixer() -> nn.Module:
     return timm.create_model("mixer_b16_224")
 
 
+def regnet() -> nn.Module:
+    """torchvision's RegNetY-400MF, which computes its widths and so is not made on the meta device."""
+    with torch.device("cpu"):
+        network = torchvision_models().regnet_y_400mf(weights=None)
+    return network.to("meta")
+
+
 def googlenet() -> nn.Module:
     """torchvision's GoogLeNet without auxiliary classifiers."""
     return torchvision_models().googlenet(
@@ -95,6 +102,7 @@ LIBRARY: dict[str, Callable[[], nn.Module]] = {
     "MobileNetV3Large": lambda: torchvision_models().mobilenet_v3_large(weights=None),
     "MobileNetV3Small": lambda: torchvision_models().mobilenet_v3_small(weights=None),
     "SqueezeNet": lambda: torchvision_models().squeezenet1_1(weights=None),
+    "RegNetY400MF": regnet,
     "MixerB16": mixer,
     "BERTBase": bert,
     "Llama2_7B": lambda: llama(vocab_size=32000),

@@ -56,6 +56,9 @@ SMALL = {
     "MobileNetV3Small": Small(
         lambda: torchvision_models().mobilenet_v3_small(num_classes=7), {"classes": 7}
     ),
+    "RegNetY400MF": Small(
+        lambda: torchvision_models().regnet_y_400mf(num_classes=7), {"classes": 7}
+    ),
     "SqueezeNet": Small(
         lambda: torchvision_models().squeezenet1_1(num_classes=7),
         {"classes": 7, "size": 64},

@@ -176,6 +176,13 @@ OTHERS = (
         113_020_800,
         {"H": 224, "W": 224},
     ),
+    Figures(
+        "vision/regnet",
+        "RegNetY400MF",
+        4_344_144,
+        803_685_696,
+        {"H": 224, "W": 224},
+    ),
 )
 ALL = COMPILED + OTHERS
 

@@ -145,6 +145,10 @@ WIDER: dict[str, tuple[str, dict[str, Any]]] = {
         "specs/vision/efficientnet.nns",
         {"size": 32, "wide": 0.5, "deep": 0.5, "classes": 7},
     ),
+    "RegNetY400MF": (
+        "specs/vision/regnet.nns",
+        {"depths": [1, 2], "widths": [8, 12], "group": 4, "classes": 7},
+    ),
     "UNet64": ("specs/vision/unet.nns", {"depth": 2, "width": 8}),
     "TransformerBase": (
         "specs/language/transformer.nns",
@@ -210,5 +214,6 @@ def test_a_spec_is_proven(name: str, tmp_path: Path) -> None:
 def test_what_the_language_can_say_is_proven_too(name: str) -> None:
     path, constants = WIDER[name]
     # TensorFlow is slow at grouped convolutions, as above.
-    backends = ("torch",) if name == "EfficientNetB0" else ("tensorflow",)
+    grouped = name in {"EfficientNetB0", "RegNetY400MF"}
+    backends = ("torch",) if grouped else ("tensorflow",)
     proven(path, name, constants, backends=backends, compile=True)
