@@ -239,6 +239,10 @@ def backward_effect(
     """What a backward pass on a machine of its own came to."""
     fresh = Groups()
     found: list[Gradient | None] = []
+    # Where a gradient was given first.
+    first: dict[int, int] = {}
+    for place, leaf in enumerate(each for each in leaves if isinstance(each, Leaf)):
+        first.setdefault(id(leaf.gradient), place)
     for place, leaf in enumerate(leaves):
         gradient = leaf.gradient if isinstance(leaf, Leaf) else None
         if gradient is None or context.arguments[place].same != place:
@@ -246,8 +250,6 @@ def backward_effect(
             continue
         storage, group = gradient.storage, gradient.storage.outside
         group = -1 - fresh.number(storage) if group is None else group
-        very = [each.gradient for each in leaves if isinstance(each, Leaf)]
-        same = next(n for n, each in enumerate(very) if each is gradient)
         found.append(
             Gradient(
                 gradient.shape,
@@ -255,22 +257,22 @@ def backward_effect(
                 gradient.dtype,
                 storage.size,
                 group,
-                same=same,
+                same=first[id(gradient)],
             )
         )
     taken: dict[int, Dim] = {}
-    for key, storage in list(machine.gradients.items()):
+    for key, storage in list(machine.taken.items()):
         if storage.outside is not None:
-            del machine.gradients[key]
-            inside = machine.views.pop(key)
+            inside = machine.taken.unsee(key)
+            machine.taken.remove(key)
             taken[storage.outside] = taken.get(storage.outside, ZERO) + inside
-    own = {id(each): each for each in machine.gradients.values()}.values()
+    own = machine.taken.storages()
     parameters = total(each.size for each in own) + machine.gradients_besides
     return BackwardEffect(
         machine.peaks.settled(),
         tuple(found),
         parameters,
-        machine.beside_views(),
+        machine.taken.beside_views(),
         tuple(taken.items()),
     )
 

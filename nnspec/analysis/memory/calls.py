@@ -342,9 +342,7 @@ class Calls:
             tuple(tokens.settled(each) for each in incoming),
             tuple(tokens.settled(each) for each in having),
             tuple(each() is not None for each in kept),
-            machine.again
-            or path in machine.gradients
-            or any(key[:-1] == (*path, "") for key in machine.gradients),
+            machine.again or machine.taken.has_of(path),
         )
         effect = self.behind(situation)
         del arguments

@@ -41,6 +41,7 @@ from nnspec.pycode.inlining import (
     VARIABLE,
     Extent,
 )
+from nnspec.pycode.pending import Pending
 
 if TYPE_CHECKING:
     from nnspec.analysis.generic.memory.changing import Changing
@@ -73,7 +74,7 @@ class Frame:
         self.left = self.variables.left
         self.tensors: dict[int, Tensor] = {}
         # Expressions: those that nothing reads yet, and those that stand inside others.
-        self.pending: dict[int, Expression] = {}
+        self.pending = Pending[int, Expression](lambda each: each.reads)
         self.inside: dict[int, Node] = {}
         # What turns make that have not run yet, and what one stands for that goes with an expression.
         self.deferred: dict[int, Deferred] = {}
@@ -104,7 +105,7 @@ class Frame:
         for place, item in enumerate(items):
             match item:
                 case Step(node=node):
-                    self._step(self.function.nodes[node], items[place + 1 :])
+                    self._step(self.function.nodes[node], items, place)
                 case Binding(name=name, value=value):
                     if value in self.pending:
                         self._bind(name, value)
@@ -128,8 +129,7 @@ class Frame:
         values = self.variables.values
         for name in sorted(names):
             value = values.get(name, -1)
-            held = [v for n, v in values.items() if n != name]
-            if value in self.tensors and value not in held:
+            if value in self.tensors and self.variables.copies[value] == 1:
                 kept = self.variables.aliases.get(value, f"{name}_before")
                 self.variables.hold(self.variables.own(kept, value), value)
 
@@ -186,7 +186,7 @@ class Frame:
 
     def _read_from_outside(self, loop: Loop) -> set[int]:
         """The values of outside that turns read, besides those that the first one is handed."""
-        return {value for value in self.tensors if value in self.body.read_in(loop)}
+        return {value for value in self.body.read_in(loop) if value in self.tensors}
 
     def _roll(self, loop: Loop, rolling: Rolling) -> None:
         """Some of the turns of a loop, which stand for all."""
@@ -238,12 +238,12 @@ class Frame:
             [ref(t.storage) for n, t in tensors.items() if n not in loop.carried],
         )
 
-    def _step(self, node: Node, following: Sequence[Item]) -> None:
+    def _step(self, node: Node, items: Sequence[Item], place: int) -> None:
         if node.id in self.left_out:
             return
         expression = self._expression(node)
         if len(node.outputs) > 1:
-            self._several(node, following)
+            self._several(node, items[place + 1 : place + 1 + len(node.outputs)])
             return
         value = next(iter(node.outputs))
         self.pending[value] = expression
@@ -282,9 +282,8 @@ class Frame:
             found += [given[place]] if known is None else known.reads
         return tuple(found)
 
-    def _several(self, node: Node, following: Sequence[Item]) -> None:
+    def _several(self, node: Node, bindings: Sequence[Item]) -> None:
         """`q, k, v = ...`: the names are those that the spec gives the results next."""
-        bindings = following[: len(node.outputs)]
         wanted = {b.value: b.name for b in bindings if isinstance(b, Binding)}
         names = dict.fromkeys(node.outputs, "_")  # which keeps what nobody reads, too
         for value in node.outputs:
@@ -327,11 +326,10 @@ class Frame:
     def _save(self, name: str) -> None:
         """Evaluates what reads a variable before it is written."""
         written = self.variables.values.get(name)
-        for other, expression in list(self.pending.items()):
-            if written in expression.reads:
-                kept = self.plan.names.get(other, f"{name}_then")
-                kept = self.variables.own(kept, other)
-                self._assign(kept, other, self._force(other))
+        for other in [] if written is None else self.pending.reading(written):
+            kept = self.plan.names.get(other, f"{name}_then")
+            kept = self.variables.own(kept, other)
+            self._assign(kept, other, self._force(other))
 
     def _settle_all(self) -> None:
         for value in list(self.pending):
@@ -342,7 +340,7 @@ class Frame:
         before = self.variables.values.get(name)
         self.tensors[value] = tensor
         self.variables.hold(name, value)
-        if before is None or before in self.variables.values.values():
+        if before is None or self.variables.copies[before]:
             return
         if self.variables.is_needed(before):
             kept = self.variables.aliases.get(before, f"{name}_before")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -37,7 +38,7 @@ def run_backward(
 
     Those `elsewhere` wait outside, too.
 
-    Gradients of parameters end in `machine.gradients`, those of arguments in their leaves. The order is
+    Gradients of parameters end in `machine.taken`, those of arguments in their leaves. The order is
     that of PyTorch's engine: the operation that ran last comes first.
     """
     machine.recording = False
@@ -81,6 +82,8 @@ class Engine:
     ) -> None:
         self.machine = machine
         self.elsewhere = elsewhere
+        # How often each gradient waits, by what it is: in how many places here, and outside.
+        self._waiting = Counter(id(each) for each in elsewhere)
         self.records = reached([edge for edge, _ in roots])
         self.buffers: dict[int, list[Tensor | None]] = {}
         self.awaited: dict[int, int] = {}
@@ -97,6 +100,8 @@ class Engine:
 
     def _await(self, edge: Edge | None) -> None:
         if isinstance(edge, Leaf):
+            if id(edge) not in self.leaves:
+                self._changes(None, edge.gradient)
             self.awaited[id(edge)] = self.awaited.get(id(edge), 0) + 1
             self.leaves[id(edge)] = edge
 
@@ -154,7 +159,7 @@ class Engine:
                 yield leaf.key, [leaf.gradient]
 
     def _run(self, record: Record) -> None:
-        results = _applied(record, self.buffers.pop(id(record), None))
+        results = _applied(record, self._popped(record))
         record.saved, record.backward = (), None
         many, self.machine.delivered = self.machine.delivered, {}
         for edge, grad in zip(record.edges, results if many else (), strict=False):
@@ -177,12 +182,11 @@ class Engine:
     def _run_call(self, record: Record) -> None:
         """A function's gradients are added to those that its arguments have already, inside."""
         assert record.call is not None
-        grads = self.buffers.pop(id(record), [])
         waits = [
-            each is not None
-            and (self._waits(each) or sum(each is one for one in grads) > 1)
-            for each in grads
+            each is not None and self._waiting[id(each)] > 1
+            for each in self.buffers.get(id(record), ())
         ]
+        grads = self._popped(record) or []
         before = [self._taken(edge) for edge in record.edges]
         self._hand_on(record, record.call(record, grads, before, waits))
 
@@ -198,25 +202,45 @@ class Engine:
         """The gradient that a value has so far, taken away from it."""
         if isinstance(edge, Leaf):
             found, edge.gradient = edge.gradient, None
+            self._changes(found, None)
             return found
         buffer = self.buffers.get(id(edge[0])) if edge is not None else None
         if buffer is None or edge is None:
             return None
         found, buffer[edge[1]] = buffer[edge[1]], None
+        self._changes(found, None)
         return found
+
+    def _popped(self, record: Record) -> _Buffer | None:
+        """The gradients that wait for an operation, which wait no more."""
+        buffer = self.buffers.pop(id(record), None)
+        if buffer is not None:
+            for place in range(len(buffer)):
+                self._changes(buffer[place], None)
+        return buffer
+
+    def _changes(self, before: Tensor | None, after: Tensor | None) -> None:
+        """Counts that one gradient waits at a place no more, and another one does."""
+        if after is not None:
+            self._waiting[id(after)] += 1
+        if before is not None:
+            self._waiting[id(before)] -= 1
+            if not self._waiting[id(before)]:
+                del self._waiting[id(before)]
 
     def _deliver(self, edge: Edge, grad: Tensor | None) -> bool:
         """Has a gradient wait where it goes; whether it was added to another one there."""
         if isinstance(edge, Leaf):
             self.awaited[id(edge)] -= 1
-            is_sum = grad is not None and edge.gradient is not None
-            edge.gradient = self._sum(edge.gradient, grad)
-            return is_sum
-        record, place = edge
-        buffer = self.buffers.setdefault(id(record), [None] * record.results)
-        is_sum = grad is not None and buffer[place] is not None
-        buffer[place] = self._sum(buffer[place], grad)
-        return is_sum
+            old = edge.gradient
+            edge.gradient = new = self._sum(old, grad)
+        else:
+            record, place = edge
+            buffer = self.buffers.setdefault(id(record), [None] * record.results)
+            old = buffer[place]
+            buffer[place] = new = self._sum(old, grad)
+        self._changes(old, new)
+        return grad is not None and old is not None
 
     def _sum(self, old: Tensor | None, new: Tensor | None) -> Tensor | None:
         """What two gradients of one value come to: a new tensor."""
@@ -239,23 +263,18 @@ class Engine:
         """A parameter takes its gradient, or a copy of it where it lies otherwise than the parameter, or waits elsewhere too."""
         grad = leaf.gradient
         leaf.gradient = None
+        self._changes(grad, None)
         if grad is None:
             return
-        takes = _lies_as(leaf, grad) and not self._waits(grad)
+        takes = _lies_as(leaf, grad) and id(grad) not in self._waiting
         if not takes and is_dense(leaf.shape, leaf.strides):
             grad = self.machine.empty(leaf.shape, grad.dtype, leaf.strides)
         storage, elements = grad.storage, self.machine.bytes(leaf.shape, grad.dtype)
         del grad
         self._keep(leaf, storage, elements)
 
-    def _waits(self, gradient: Tensor) -> bool:
-        """Whether something else was given the very same gradient and has not taken it yet."""
-        waiting = (each for buffer in self.buffers.values() for each in buffer)
-        leaves = (leaf.gradient for leaf in self.leaves.values())
-        return any(each is gradient for each in (*self.elsewhere, *waiting, *leaves))
-
     def _keep(self, leaf: Leaf, storage: Storage, elements: Dim) -> None:
-        if self.machine.again or leaf.key in self.machine.gradients:
+        if self.machine.again or leaf.key in self.machine.taken:
             Storage(self.machine, storage.size)
             return
         take(self.machine, leaf.key[0], leaf.key, storage, elements)
@@ -272,23 +291,20 @@ def take(
 
     Raises `Unlike` where they are views, and a turn that has them may stand for others.
     """
-    others = [k for k, each in machine.gradients.items() if each is storage]
-    machine.gradients[key] = storage
-    if not others and storage.outside is None and storage.size == elements:
+    is_shared = machine.taken.put(key, storage)
+    if not is_shared and storage.outside is None and storage.size == elements:
         return
     if any(isinstance(part, int) for part in path) and (
         machine.rolling or machine.changing
     ):
         raise Unlike("gradients of turns are views")
-    machine.views[key] = elements
-    for other in others:
-        machine.views.setdefault(other, storage.size)
+    machine.taken.see(key, elements)
 
 
 def summed(machine: Machine, path: Path) -> None:
     """Gradients of a call's parameters are added to those that they have: a sum is a view of nothing."""
-    for key in [key for key in machine.views if key[: len(path)] == path]:
-        machine.gradients[key] = Storage(machine, machine.views.pop(key))
+    for key in machine.taken.views_of(path):
+        machine.taken.put(key, Storage(machine, machine.taken.unsee(key)))
 
 
 def _lies_as(leaf: Leaf, grad: Tensor) -> bool:

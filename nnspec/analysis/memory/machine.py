@@ -21,9 +21,10 @@ from nnspec.analysis.memory.layout import (
     volume,
     volume_in_bytes,
 )
-from nnspec.analysis.memory.ledger import Ledger, Owned, Owner, Pass
+from nnspec.analysis.memory.ledger import Ledger, Owner, Pass
 from nnspec.analysis.memory.peaks import Peaks
 from nnspec.analysis.memory.rolling import Rolling
+from nnspec.analysis.memory.taken import TakenGradients
 from nnspec.ir.dims import ZERO, Dim, total
 from nnspec.ir.types import DType, TensorType
 from nnspec.records import dataclass
@@ -73,15 +74,10 @@ class Storage:
         if self.counted:
             machine.allocate(self.size)
 
-    def shrink(self, less: Dim) -> None:
-        """Gives some of its bytes back."""
-        machine, size = self.machine, self.size
-        machine.free(size)
-        left = Dim(size.terms, size.constant) - less
-        if machine.ledger is not None and isinstance(size, Owned):
-            left = Owned(left.at(machine.ledger.sizes), size.owner)
-        self.size = left
-        machine.live = machine.live + left
+    def resize(self, size: Dim) -> None:
+        """Says its bytes in other names: as they are in a turn of a loop, or outside of it."""
+        self.machine.taken.resized(self, size)
+        self.size = size
 
     def __del__(self) -> None:
         if self.counted:
@@ -207,13 +203,7 @@ class Machine:
         default_factory=dict[tuple[int, int], "Changing"]
     )
     live: Dim = ZERO
-    gradients: dict[tuple[Any, ...], Storage] = field(
-        default_factory=dict[tuple[Any, ...], Storage]
-    )
-    # The bytes of those gradients that are views, and of those that lie in one storage with others.
-    views: dict[tuple[Any, ...], Dim] = field(
-        default_factory=dict[tuple[Any, ...], Dim]
-    )
+    taken: TakenGradients = field(default_factory=TakenGradients)
     again: bool = False
     # The loops that stand for more turns than are run: where their turns begin, and what the rest leaves.
     rolling: list[Rolling] = field(default_factory=list[Rolling])
@@ -266,14 +256,6 @@ class Machine:
         made = {id(each.storage): each.storage for each in results}
         own = [each for each in made.values() if all(each is not one for one in given)]
         return [*self.peaks.amounts, self.live - total(each.size for each in own)]
-
-    def beside_views(self) -> Dim:
-        """What storages of gradients of parameters have besides these: views show a part of what they keep."""
-        lying: dict[int, Storage] = {}
-        for key in self.views:
-            storage = self.gradients[key]
-            lying[id(storage)] = storage
-        return total(each.size for each in lying.values()) - total(self.views.values())
 
     def restart(self) -> None:
         """Counts from here on."""

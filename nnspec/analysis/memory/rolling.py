@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nnspec.analysis.memory.peaks import Peaks, Unwatched
-from nnspec.ir.dims import ZERO, Dim, total
+from nnspec.ir.dims import ZERO, Dim
 from nnspec.records import dataclass
 
 if TYPE_CHECKING:
@@ -255,8 +255,7 @@ class Rolling:
         if turn < self._end:
             return
         machine.mark()
-        gradients = total(each.size for each in machine.gradients.values())
-        gradients = gradients + machine.gradients_besides
+        gradients = machine.taken.size + machine.gradients_besides
         self._behind[turn] = machine.live, gradients, state
         self._expect(self._end < self.middle)
         if turn == self.middle:

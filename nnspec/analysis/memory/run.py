@@ -51,7 +51,9 @@ def training(calls: Calls) -> Training:
     machine.mark()
     saved = _saved(machine, results)
     run_loss(machine, results)
-    return Training(saved, machine.peaks.settled().amounts, machine.beside_views())
+    return Training(
+        saved, machine.peaks.settled().amounts, machine.taken.beside_views()
+    )
 
 
 def saved(calls: Calls) -> Dim:

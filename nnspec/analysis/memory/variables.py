@@ -5,6 +5,7 @@ Which variable a value gets decides how long it lives: until the variable is wri
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence, Set
 from contextlib import contextmanager
 from itertools import chain, count
@@ -97,6 +98,8 @@ class Variables:
         self.plan = plan
         self.left = dict(plan.uses)
         self.values: dict[str, int] = {}
+        # In how many variables each value lies.
+        self.copies: Counter[int] = Counter()
         # The variable in which a value lies first.
         self.held: dict[int, str] = {}
         # The name that a value got when it was in a variable already.
@@ -106,6 +109,8 @@ class Variables:
         self.pinned: set[int] = set()
         # Variables of their own by the place in the text that they are for: each turn of a loop has the same.
         self._own: dict[tuple[str, int | None, int], str] = {}
+        # The number that was found last for such a variable, by its name.
+        self._found: dict[str, int] = {}
         self._loop: int | None = None
         self._first = 0
         self._inputs = {port.name for port in function.inputs}
@@ -114,6 +119,9 @@ class Variables:
 
     def hold(self, name: str, value: int) -> None:
         """Notes that a variable has a value from now on."""
+        self.copies[value] += 1
+        if name in self.values:
+            self.copies[self.values[name]] -= 1
         self.values[name] = value
         self.held[value] = name
 
@@ -164,10 +172,12 @@ class Variables:
         place = -value if maker is None else maker.id - self._first
         key = name, self._loop, place
         if key not in self._own:
-            names = (f"{name}_{number}" for number in count(2))
-            self._own[key] = next(
-                n for n in chain([name], names) if n not in self.values
+            # A variable that was there once is never gone: the numbers up to the last one found stay taken.
+            numbers = count(self._found.get(name, 1))
+            self._found[name] = next(
+                n for n in numbers if _numbered(name, n) not in self.values
             )
+            self._own[key] = _numbered(name, self._found[name])
         return self._own[key]
 
     @property
@@ -193,3 +203,7 @@ class Variables:
     def leave(self, outer: tuple[set[str], set[int]]) -> None:
         """Ends a loop."""
         self.carried, self.pinned = outer
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}_{number}"

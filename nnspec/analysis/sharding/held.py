@@ -25,7 +25,7 @@ def weights_of(program: Program) -> dict[str, Shape]:
 def _below(
     program: Program, function: Function, prefix: str
 ) -> Iterator[tuple[str, Shape]]:
-    for node in function.instances():
+    for node in function.instances.values():
         path = f"{prefix}{dotted(node.path)}"
         if node.callee is not None:
             yield from _below(program, program.functions[node.callee], f"{path}.")

@@ -158,7 +158,7 @@ class TensorPlan:
         for port in function.inputs:
             if port.values in together:
                 yield prefix.removesuffix("."), Style.ENTERING
-        for node in function.instances():
+        for node in function.instances.values():
             path = f"{prefix}{dotted(node.path)}"
             if node.id in own:
                 yield path, own[node.id]
@@ -222,7 +222,7 @@ def _below(
     program: Program, function: Function, prefix: str
 ) -> Iterator[tuple[str, Function]]:
     yield prefix, function
-    for node in function.instances():
+    for node in function.instances.values():
         if node.callee is not None:
             callee = program.functions[node.callee]
             yield from _below(program, callee, f"{prefix}{dotted(node.path)}.")

@@ -57,7 +57,7 @@ class Laid:
     def move(self, tensor: Tensor) -> None:
         """Has a tensor lie so, in a storage of this size."""
         self.lay(tensor)
-        tensor.storage.size = self.size
+        tensor.storage.resize(self.size)
 
 
 @dataclass(eq=False)
@@ -89,7 +89,7 @@ class Moved:
     def _set(self, size: Dim) -> None:
         storage = self.storage()
         if storage is not None:
-            storage.size = size
+            storage.resize(size)
 
 
 Look: TypeAlias = tuple[Laid, Hashable]

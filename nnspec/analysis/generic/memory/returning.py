@@ -10,7 +10,7 @@ from nnspec.analysis.generic.memory.laid import Laid, Look, Moved, Source, look
 from nnspec.analysis.generic.names.powers import expanded
 from nnspec.analysis.memory.groups import Groups
 from nnspec.analysis.memory.peaks import Peaks
-from nnspec.ir.dims import ONE, ZERO, Dim, symbol, total
+from nnspec.ir.dims import ONE, ZERO, Dim, symbol
 
 if TYPE_CHECKING:
     from nnspec.analysis.generic.memory.changing import Changing
@@ -58,7 +58,7 @@ class Returning:
         self._wholes = [each for each in loop.wholes if each() is not None]
         self._found = self._waiting(engine, loop.course.generic)
         self._live = machine.live
-        self._gradients = total(each.size for each in machine.gradients.values())
+        self._gradients = machine.taken.size
         self._besides = machine.gradients_besides
         self._outer, machine.peaks = machine.peaks, Peaks()
 
@@ -111,7 +111,7 @@ class Returning:
         for held, size in self._held:
             storage = held()
             if storage is not None:
-                storage.size = size
+                storage.resize(size)
         begin, end = loop.numbers[0], loop.numbers[course.generic]
         for source, tensor, laid in inside:
             if source in loop.taken:
@@ -129,7 +129,7 @@ class Returning:
     def _sum_gradients(self) -> None:
         """Those of parameters that the other turns have besides."""
         loop, machine = self._loop, self._loop.machine
-        made = total(each.size for each in machine.gradients.values()) - self._gradients
+        made = machine.taken.size - self._gradients
         besides = machine.gradients_besides - self._besides
         every = loop.sum(expanded(made + besides), loop.course.stop)
         machine.gradients_besides = self._besides + every - made
