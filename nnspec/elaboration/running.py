@@ -10,7 +10,7 @@ from nnspec.elaboration.frame import Frame
 from nnspec.elaboration.turning import Turning
 from nnspec.ir.dims import Atom, Dim, symbol
 from nnspec.ir.graph import Running
-from nnspec.ir.rename import settle
+from nnspec.ir.settling import Settling
 from nnspec.ir.types import TensorType
 from nnspec.ir.values import Tensor
 
@@ -157,6 +157,7 @@ def _goes_alike(one: Running, other: Running, known: Mapping[str, Running]) -> b
         is_own = atom.kind == "symbol" and atom.symbol == one.symbol
         return symbol(other.symbol) if is_own else None
 
-    return settle(one.initial, known) == settle(other.initial, known) and (
-        settle(one.update, known).substitute(said) == settle(other.update, known)
+    settle = Settling(known).of
+    return settle(one.initial) == settle(other.initial) and (
+        settle(one.update).substitute(said) == settle(other.update)
     )

@@ -91,19 +91,15 @@ def saving(
     left_out: Mapping[str, Set[int]],
 ) -> dict[Branch, Set[str]]:
     """Branches that are an `if`, those of each `if` together, with the names of variables that are saved before it."""
-    functions = {
-        item: function
-        for function in program.functions.values()
-        for item in walk(function.structure)
-        if isinstance(item, Branch)
-    }
+    groups = [*forks]
+    branches = {branch for alike in groups for branch in alike}
+    saved: dict[Branch, set[str]] = {}
+    for function in program.functions.values() if branches else ():
+        unread = left_out.get(function.key, frozenset[int]())
+        saved.update(saved_before(function, branches, unread))
     found: dict[Branch, Set[str]] = {}
-    for alike in forks:
-        names: set[str] = set()
-        for branch in alike:
-            function = functions[branch]
-            unread = left_out.get(function.key, frozenset[int]())
-            names |= saved_before(function, branch, unread)
+    for alike in groups:
+        names = {name for branch in alike for name in saved[branch]}
         found.update(dict.fromkeys(alike, names))
     return found
 

@@ -21,7 +21,7 @@ from nnspec.ir.graph import (
     values_of,
     walk,
 )
-from nnspec.ir.handed_on import hands_on_by_name
+from nnspec.ir.handed_on import hands_on_by_name, read_outside
 
 Place: TypeAlias = tuple[int, ...]
 """A place in the text of a block: what stands there in all functions of it, and in all turns of loops that stay loops."""
@@ -94,34 +94,48 @@ def forks_of(
             yield alike
 
 
-def saved_before(function: Function, branch: Branch, left_out: Set[int]) -> set[str]:
-    """The names that a branch binds anew while what their variables held is read behind it, by another name."""
+def saved_before(
+    function: Function, branches: Set[Branch], left_out: Set[int]
+) -> Iterator[tuple[Branch, set[str]]]:
+    """Branches of a function, each with the names that it binds anew while what their variables held is read behind it, by another name."""
+    ports = function.inputs
+    # What the variable of each name holds; a second name of a value has none.
+    held = {port.name: port.values for port in ports if isinstance(port.values, int)}
+    named = set(held.values())
+    for item in walk(function.structure):
+        if isinstance(item, Branch) and item in branches:
+            end, names = _written_in(function, item, left_out)
+            before = {name: held[name] for name in names if name in held}
+            yield (
+                item,
+                {
+                    name
+                    for name, value in before.items()
+                    if _last_read(function, value, left_out) > end
+                },
+            )
+        if isinstance(item, Binding) and item.value not in named:
+            held[item.name] = item.value
+            named.add(item.value)
+
+
+def _last_read(function: Function, value: int, left_out: Set[int]) -> int:
+    """The last node that reads a value; what the function gives is read behind all of them."""
+    readers = reversed(function.readers.get(value, ()))
+    return next((number for number in readers if number not in left_out), -1)
+
+
+def _written_in(
+    function: Function, branch: Branch, left_out: Set[int]
+) -> tuple[int, set[str]]:
+    """The last node of a branch, and the names that it binds to what it makes."""
     steps = [item.node for item in walk(branch.body) if isinstance(item, Step)]
     inside = [function.nodes[n] for n in steps if n not in left_out]
     if not inside:
-        return set()
+        return -1, set()
     made = {value for node in inside for value in node.outputs}
     bindings = [item for item in walk(branch.body) if isinstance(item, Binding)]
-    written = {item.name for item in bindings if item.value in made}
-    behind = function.nodes[inside[-1].id + 1 :]
-    read = {v for n in behind if n.id not in left_out for v in n.values()}
-    read.update(values_of(function.outputs))
-    held = _variables_before(function, branch)
-    return {name for name in written if held.get(name) in read}
-
-
-def _variables_before(function: Function, branch: Branch) -> dict[str, int]:
-    """What the variable of each name holds before a branch; a second name of a value has none."""
-    ports = function.inputs
-    found = {port.name: port.values for port in ports if isinstance(port.values, int)}
-    named = set(found.values())
-    for item in walk(function.structure):
-        if item is branch:
-            break
-        if isinstance(item, Binding) and item.value not in named:
-            found[item.name] = item.value
-            named.add(item.value)
-    return found
+    return inside[-1].id, {item.name for item in bindings if item.value in made}
 
 
 def placed(
@@ -171,10 +185,7 @@ def _leaves_unnamed(function: Function, branch: Branch) -> bool:
     inside = {item.node for item in items if isinstance(item, Step)}
     named = {item.value for item in items if isinstance(item, Binding)}
     made = {value for number in inside for value in function.nodes[number].outputs}
-    read = {
-        v for node in function.nodes if node.id not in inside for v in node.values()
-    }
-    return not (made - named).isdisjoint(read.union(values_of(function.outputs)))
+    return read_outside(function, made - named, inside)
 
 
 def _does_anything(items: Sequence[Item]) -> bool:

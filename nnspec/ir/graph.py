@@ -10,7 +10,7 @@ loops and names, from which emitted code takes its shape, and figures what hangs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims import Dim
+from nnspec.ir.settling import Settling
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
 from nnspec.ops.base import Operator, Weight
@@ -328,18 +329,35 @@ class Function:
         """The types of a node's results."""
         return tuple(self.types[value] for value in node.outputs)
 
-    def instances(self) -> Iterator[Node]:
-        """The first use of each instance."""
-        seen: set[Path] = set()
-        for node in self.nodes:
-            if node.owns and node.path not in seen:
-                seen.add(node.path)
-                yield node
-
     @cached_property
     def around(self) -> Mapping[int, Turns]:
         """The turns around each node, by its number."""
         return dict(turns_around(self.structure))
+
+    @cached_property
+    def settling(self) -> Settling:
+        """What the names of the sizes that its loops carry settle to."""
+        return Settling(self.running)
+
+    @cached_property
+    def readers(self) -> Mapping[int, Sequence[int]]:
+        """The numbers of the nodes that read each value, in order; its results are read by one behind all of them."""
+        found: dict[int, list[int]] = {}
+        for node in self.nodes:
+            for value in node.values():
+                found.setdefault(value, []).append(node.id)
+        for value in values_of(self.outputs):
+            found.setdefault(value, []).append(len(self.nodes))
+        return found
+
+    @cached_property
+    def instances(self) -> Mapping[Path, Node]:
+        """The first use of each instance, by its path."""
+        found: dict[Path, Node] = {}
+        for node in self.nodes:
+            if node.owns:
+                found.setdefault(node.path, node)
+        return found
 
     @cached_property
     def _uses(self) -> Mapping[Path, list[Turns]]:
@@ -476,7 +494,7 @@ class Program:
         if node.callee is None:
             return bool(function.node_weights(node))
         callee = self.functions[node.callee]
-        return any(self.has_weights(callee, part) for part in callee.instances())
+        return any(self.has_weights(callee, part) for part in callee.instances.values())
 
     def callees(self, function: Function) -> Iterator[Function]:
         """The functions that a function calls, each once, in order of first call."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Set
 
 from nnspec.ir import graph
 from nnspec.ir.graph import Function
+
+
+def read_outside(function: Function, values: Iterable[int], inside: Set[int]) -> bool:
+    """Whether any of these values is read by other nodes than those `inside`, or is a result."""
+    readers = (number for v in values for number in function.readers.get(v, ()))
+    return any(number not in inside for number in readers)
 
 
 def hands_on_by_name(function: Function, loop: graph.Loop) -> bool:
@@ -31,7 +37,10 @@ class _HandedOn:
     def is_carried(self) -> bool:
         """Whether values leave the loop, or go from turn to turn, in carried names alone."""
         last = {history[-1] for history in self._histories}
-        return self._reads_only(self._outside(), last) and all(
+        inside = {node.id for turn in self._turns for node in turn}
+        if read_outside(self._function, self._all_made - last, inside):
+            return False
+        return all(
             self._reads_only(
                 (value for node in turn for value in node.values()),
                 self._made[place] | self._at_start(place),
@@ -42,14 +51,6 @@ class _HandedOn:
     def _reads_only(self, values: Iterable[int], allowed: Set[int]) -> bool:
         """Whether of what the turns make none but the allowed values are read."""
         return all(v not in self._all_made or v in allowed for v in values)
-
-    def _outside(self) -> Iterator[int]:
-        """What is read outside of the loop."""
-        inside = {node.id for turn in self._turns for node in turn}
-        for node in self._function.nodes:
-            if node.id not in inside:
-                yield from node.values()
-        yield from graph.values_of(self._function.outputs)
 
     def _at_start(self, place: int) -> set[int]:
         """What the carried names hold when a turn starts."""

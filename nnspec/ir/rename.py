@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nnspec.ir.dims import Atom, Dim, lone_symbol, symbol
+from nnspec.ir.dims import Atom, Dim, lone_symbol
 from nnspec.ir.graph import Port, Running, values_of
+from nnspec.ir.settling import Settling
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
 from nnspec.records import dataclass
@@ -63,28 +64,9 @@ def settled(
     outputs: tuple[Port, ...],
 ) -> dict[int, TensorType]:
     """The types of a function, where the outputs' twins name no size that a loop only seemed to carry."""
-    found = dict(types)
+    found, settling = dict(types), Settling(running)
     for value in values_of(outputs):
         kind = found[value]
-        sizes = tuple(settle(size, running) for size in kind.shape)
+        sizes = tuple(settling.of(size) for size in kind.shape)
         found[value] = TensorType(sizes, kind.dtype)
     return found
-
-
-def settle(size: Dim, running: Mapping[str, Running]) -> Dim:
-    """A size whose twin names only carried sizes that really change, each by one name."""
-    if not running:
-        return size
-
-    def replace(atom: Atom) -> Dim | None:
-        known = running.get(atom.symbol) if atom.kind == "symbol" else None
-        if known is None:
-            return None
-        if known.same is not None:
-            return symbol(known.same)
-        return known.initial.substitute(replace) if known.constant else None
-
-    twin = size.generic
-    if twin is size:  # it may be a twin itself
-        return size.substitute(replace)
-    return size.value.named(twin.substitute(replace))

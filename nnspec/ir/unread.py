@@ -12,7 +12,7 @@ def unread_layers(program: Program) -> Iterator[Node]:
     """The first use of each layer with weights that no output of its block hangs on, by any use."""
     for function in program.functions.values():
         alive = _alive(function)
-        for node in function.instances():
+        for node in function.instances.values():
             if node.path not in alive and program.has_weights(function, node):
                 yield node
 

@@ -6,8 +6,9 @@ from another layer (a functional model would lose the tie when it is saved), no 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence, Set
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import nnspec.targets.merged as merged
@@ -181,10 +182,12 @@ class AppliedLayers:
         yield
 
     def _is_shared(self, step: merged.Step) -> bool:
-        return any(
-            other.shares and other.label == step.label and other.turns == step.turns
-            for other in steps_of(self._plan.items)
-        )
+        return step.layer in self._shared
+
+    @cached_property
+    def _shared(self) -> Set[tuple[str, tuple[merged.Turn, ...]]]:
+        """The layers that are applied by other steps than those that make them."""
+        return {step.layer for step in steps_of(self._plan.items) if step.shares}
 
 
 def _key(step: merged.Step, suffix: str) -> str:
@@ -238,8 +241,8 @@ class FunctionalBody(Body):
 
     def _check(self, check: If | None) -> None:
         """Writes a check where its turn comes: once in each block."""
-        if check is not None and check not in self.written.statements:
-            self.written.add(check)
+        if check is not None:
+            self.written.add_once(check)
 
     def _returns(self, value: merged.Value) -> bool:
         return False  # a model's outputs have names
@@ -264,7 +267,11 @@ def write_function(plan: ClassPlan) -> Function:
     tensors = tensor_parameters(plan, names)
     names.speak(spoken_names(plan.items))
     maker = Constructor(plan, dialect, names, applies=True)
-    given = [_input_variable(plan, Name(name), names) for name in tensors.names]
+    written = {safe_local(bound, "keras") for bound in bound_names(plan.items)}
+    given = [
+        _input_variable(plan, Name(name), names) if name in written else Name(name)
+        for name in tensors.names
+    ]
     body = FunctionalBody(plan, dialect, names, maker, given)
     inputs = [
         Assign((name,), _input(value, name, maker))
@@ -281,10 +288,7 @@ def write_function(plan: ClassPlan) -> Function:
 
 
 def _input_variable(plan: ClassPlan, name: Name, names: Names) -> Name:
-    """The variable of an input, which the model needs at the end: not one that is written again."""
-    written = {safe_local(bound, "keras") for bound in bound_names(plan.items)}
-    if name.id not in written:
-        return name
+    """The variable of an input that the model needs at the end, where its own is written again."""
     return Name(names.free("inputs" if len(plan.inputs) == 1 else f"{name.id}_input"))
 
 

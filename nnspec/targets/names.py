@@ -127,6 +127,13 @@ class Names:
     target: str
     taken: set[str] = field(default_factory=set[str])
     spoken: set[str] = field(default_factory=set[str])
+    # Of what was asked for, the number that was found last, and by name, with which numbers it was not free.
+    _found: dict[tuple[str, bool], int] = field(
+        default_factory=dict[tuple[str, bool], int]
+    )
+    _passed: dict[str, dict[tuple[str, bool], int]] = field(
+        default_factory=dict[str, dict[tuple[str, bool], int]]
+    )
 
     def speak(self, names: Iterable[str]) -> None:
         """Keeps the names of the spec's variables for these."""
@@ -137,12 +144,23 @@ class Names:
         name = safe_local(wanted, self.target)
         stem = name.rstrip("_")
         joint = "" if wanted[:1].isupper() and not stem[-1:].isdigit() else "_"
-        number = 2
-        while name in self.taken or (name in self.spoken and not of_value):
+        asked = wanted, of_value
+        number = self._found.get(asked, 1)
+        if number > 1:
             name = f"{stem}{joint}{number}"
+        while name in self.taken or (name in self.spoken and not of_value):
+            self._passed.setdefault(name, {}).setdefault(asked, number)
             number += 1
+            name = f"{stem}{joint}{number}"
+        self._found[asked] = number
         self.taken.add(name)
         return name
+
+    def give_back(self, name: str) -> None:
+        """Frees a name again."""
+        self.taken.discard(name)
+        for asked, number in self._passed.pop(name, {}).items():
+            self._found[asked] = min(self._found[asked], number)
 
 
 # What the letters that papers use for sizes stand for.

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import field
+from functools import cached_property
 from typing import Any
 
 import nnspec.targets.merged as merged
 from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.graph import Function, values_of
 from nnspec.ir.graph import Parameter as Constant
-from nnspec.ir.rename import settle
 from nnspec.ir.types import TensorType
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
 from nnspec.records import dataclass
 from nnspec.targets.contents import (
     constructed,
+    keys_of,
     names_in,
     steps_of,
 )
@@ -62,6 +64,8 @@ class ClassPlan:
     is_recomputed: bool = False
     # Labels of frozen parts that hold batch statistics; "" for all of it.
     keeps_statistics: frozenset[str] = frozenset()
+    # The attributes that hold layers, in a target.
+    _layers: dict[str, Set[str]] = field(default_factory=dict[str, Set[str]])
 
     @property
     def function(self) -> Function:
@@ -70,19 +74,28 @@ class ClassPlan:
 
     def parameter(self, key: str) -> ClassParameter | None:
         """The parameter for a name or a size symbol of the spec."""
-        return next((p for p in self.parameters if p.symbol == key), None)
+        return self._by_symbol.get(key)
+
+    @cached_property
+    def _by_symbol(self) -> Mapping[str, ClassParameter]:
+        return {p.symbol: p for p in reversed(self.parameters)}
 
     def attribute(self, parameter: ClassParameter, target: str) -> str:
         """The attribute that keeps a constant: its name, unless a layer has that."""
-        labels = {
-            safe_name(step.label + construct.suffix, target)
-            for step in steps_of(self.items)
-            for construct in step.constructs
-        } | {other.name for other in self.parameters if other is not parameter}
-        name = safe_name(parameter.name, target)
-        while name in labels:
+        own = parameter.name
+        name = safe_name(own, target)
+        layers = self._layers.get(target)
+        if layers is None:
+            keys = {key for step in steps_of(self.items) for key in keys_of(step)}
+            layers = self._layers[target] = {safe_name(key, target) for key in keys}
+        while name in layers or self._names[name] > (name == own):
             name += "_"
         return name
+
+    @cached_property
+    def _names(self) -> Counter[str]:
+        """How many parameters have each name."""
+        return Counter(parameter.name for parameter in self.parameters)
 
 
 def size_in(callee: Function, types: Sequence[TensorType], name: str) -> Dim | None:
@@ -233,8 +246,8 @@ def _find_running(plan: ClassPlan) -> None:
         for key, running in function.running.items():
             if running.constant or running.same is not None or key in plan.running:
                 continue
-            initial = settle(running.initial, function.running)
-            update = settle(running.update, function.running)
+            initial = function.settling.of(running.initial)
+            update = function.settling.of(running.update)
             plan.running[key] = merged.Running(
                 key,
                 running.name,
@@ -254,8 +267,8 @@ def _runs_alike(function: Function, key: str, chosen: merged.Running) -> bool:
     if running.constant or running.same is not None:
         return False
     found = (
-        settle(running.initial, function.running),
-        settle(running.update, function.running),
+        function.settling.of(running.initial),
+        function.settling.of(running.update),
     )
     wanted = (chosen.initial, chosen.update)
     return all(

@@ -159,7 +159,7 @@ def test_layers_that_lie_in_a_list_for_several_loops_are_made_once(
         made = program.count("nn.Linear(8, 8, **options)")
     else:
         made = sum(program.count(f'name="linear_{i}"') for i in range(4))
-    assert made == len(list(spec(listed(second)).program.main.instances()))
+    assert made == len(list(spec(listed(second)).program.main.instances))
 
 
 @pytest.mark.parametrize("target", TARGETS)

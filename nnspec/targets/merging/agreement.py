@@ -10,7 +10,6 @@ from typing import Any
 
 from nnspec.ir import dims, graph
 from nnspec.ir.dims import Atom, Dim, Replace, dim, symbol
-from nnspec.ir.rename import settle
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.types import TensorType
 from nnspec.pycode import expressions as tree
@@ -188,7 +187,7 @@ def _mentioned(terms: Iterable[Term]) -> set[str]:
 
 def local(track: Track, size: Dim) -> Dim:
     """A size in the names that exist in emitted code at this place."""
-    settled = whole(settle(size, track.function.running), track.divisions)
+    settled = whole(track.function.settling.of(size), track.divisions)
     if not track.constants:
         return settled
     twin = settled.generic

@@ -13,7 +13,6 @@ from dataclasses import replace
 import nnspec.targets.merged as merged
 from nnspec.ir import graph
 from nnspec.ir.dims import Atom, Dim
-from nnspec.ir.rename import settle
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
 from nnspec.targets.contents import names_in, steps_of
@@ -116,7 +115,7 @@ def _at_first(expression: Expr, track: Track, loop: graph.Loop) -> Expr:
         known = running.get(atom.symbol) if atom.kind == "symbol" else None
         if known is None or not known.symbol.endswith(end):
             return None
-        found = settle(known.initial, running).generic
+        found = track.function.settling.of(known.initial).generic
         return found if atom.scale == 1 else found // atom.scale
 
     def change(part: Expr) -> Expr | None:

@@ -179,7 +179,7 @@ class Joiner:
         left = list(current)
         for arm in self.arms[branch]:
             own = [(track, value) for track, value in left if arm.has(track)]
-            left = [pair for pair in left if pair not in own]
+            left = [(track, value) for track, value in left if not arm.has(track)]
             if not own:
                 continue
             source = self.use(self.join(name, own, arm.joining.get(name)))

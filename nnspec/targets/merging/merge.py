@@ -161,8 +161,8 @@ class Merger:
         ):
             self._joiner.joining = dict(joining)
             items.extend(self.items(arm))
-            members = [track for track, _ in arm]
-            names = {t: dict(t.names) for t in members if not t.ended}
+            members = frozenset(track for track, _ in arm)
+            names = {t: dict(t.names) for t, _ in arm if not t.ended}
             self._joiner.arms[branch].append(
                 Arm(way, members, dict(self._joiner.joining), names)
             )

@@ -16,7 +16,6 @@ from nnspec.elaboration.escaping import behind
 from nnspec.ir import graph
 from nnspec.ir.dims import Dim, symbol
 from nnspec.ir.graph import Function, Node
-from nnspec.ir.rename import settle
 from nnspec.ir.types import TensorType
 from nnspec.pycode.expressions import Expr
 from nnspec.records import dataclass
@@ -105,8 +104,8 @@ class Track:
             turn.index if turn.loop is None else self.numbers[turn.loop]
             for turn in turns
         )
-        path = (label, *numbers)
-        return next((n for n in self.function.instances() if n.path == path), None)
+        path = (label, *(number for number in numbers if number is not None))
+        return self.function.instances.get(path)
 
     def type(self, value: int) -> TensorType:
         """The type of a value, in the names that hold here."""
@@ -134,15 +133,13 @@ class Arm:
     """
 
     taken: bool
-    tracks: list[Track]
+    tracks: frozenset[Track]
     joining: dict[str, merged.Branch]
     names: dict[Track, dict[str, merged.Value]]
 
     def has(self, track: Track) -> bool:
         """Whether a trace, or one that it is a part of, went this way."""
-        return any(
-            known is own for known in self.tracks for own in (track, *track.lineage)
-        )
+        return track in self.tracks or not self.tracks.isdisjoint(track.lineage)
 
 
 def state_of(track: Track) -> tuple[Any, ...]:
@@ -222,7 +219,7 @@ def fix_running(track: Track, loop: graph.Loop, place: int) -> None:
 def require_entries(track: Track, loop: graph.Loop) -> None:
     """Sizes that the constructor counts along must be, before a loop, what the graph says."""
     for running, size in _counted_along(track, loop, 0):
-        initial = settle(running.initial, track.function.running).generic
+        initial = track.function.settling.of(running.initial).generic
         _require(track, initial, size)
 
 
@@ -233,8 +230,8 @@ def require_updates(track: Track, loop: graph.Loop, place: int) -> None:
     """
     written_out = track.constants.keys() - track.lineage[-1].constants.keys()
     for running, size in _counted_along(track, loop, place + 1):
-        update = settle(running.update, track.function.running).generic
-        initial = settle(running.initial, track.function.running).generic
+        update = track.function.settling.of(running.update).generic
+        initial = track.function.settling.of(running.initial).generic
         if not (_own_sizes(update, running) and _own_sizes(initial, running)):
             raise Unlike
         if not written_out.isdisjoint(update.symbols()):

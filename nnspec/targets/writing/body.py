@@ -111,7 +111,7 @@ class Body(ABC):
         if pending is None:
             self.variables.alias(item.name, value)
         elif is_own_parameter(pending):  # it needs no second name
-            del self.environment.pending[value]
+            self.environment.pending.pop(value)
             self.environment.hold(value, _plain(pending))
         elif value.uses != 1 or not self._returns(value):
             self.variables.bind(item.name, value)

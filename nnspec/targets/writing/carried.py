@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Set
 from typing import Protocol
 
 import nnspec.targets.merged as merged
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
 from nnspec.pycode.statements import Assign, Statement
-from nnspec.targets.contents import loops_of, names_in, walk
+from nnspec.targets.contents import names_in
 from nnspec.targets.names import Names
 from nnspec.targets.plan import ClassPlan
+from nnspec.targets.writing.readings import Readings, is_name
 
 
 class CountingScope(Protocol):
@@ -39,7 +40,6 @@ class CarriedSizes:
 
         Sizes `of_tensors` are not counted where there are tensors.
         """
-        self._plan = plan
         self._scope = scope
         self._needed = {
             key
@@ -47,24 +47,24 @@ class CarriedSizes:
             if of_tensors or plan.running[key].axis is None
         }
         self.variable = variable
+        self._of: dict[int, list[tuple[str, merged.Running]]] = {}
+        # The last loop that counts a size along from each name.
+        self._read: dict[str, int] = {}
+        for key, running in plan.running.items():
+            if key not in self._needed:
+                continue
+            self._of.setdefault(running.uid, []).append((key, running))
+            for size in (running.update, running.initial):
+                for name in names_in(size):
+                    self._read[name] = max(self._read.get(name, -1), running.uid)
 
     def of(self, loop: merged.Loop) -> list[tuple[str, merged.Running]]:
         """Those that a loop carries, by their names in the spec."""
-        return [
-            (key, running)
-            for key, running in self._plan.running.items()
-            if running.uid == loop.uid and key in self._needed
-        ]
+        return self._of.get(loop.uid, [])
 
-    def names_read(self, loop: merged.Loop) -> set[str]:
-        """The names from which a loop, and those inside it, count their sizes along."""
-        return {
-            name
-            for key, running in self._plan.running.items()
-            if key in self._needed and running.uid >= loop.uid
-            for size in (running.update, running.initial)
-            for name in names_in(size)
-        }
+    def variables_read(self, loop: merged.Loop) -> set[str]:
+        """The variables of a loop from which it, and those inside it, count their sizes along."""
+        return {v for v in loop.variables if self._read.get(v, -1) >= loop.uid}
 
     def begin(self, loop: merged.Loop) -> Iterator[Statement]:
         """Sets the carried sizes before a loop begins."""
@@ -146,15 +146,16 @@ class RunningNames:
 
     def __init__(self, plan: ClassPlan, names: Names, used: Set[str]) -> None:
         """`used` are the names that the method speaks of."""
-        needed = _closure(plan, used)
         self._root: dict[str, str] = {key: key for key in plan.running}
         self._plan = plan
+        self._readings = Readings(plan)
         for key, running in plan.running.items():
             self._join(key, running.initial)
         self.variable: dict[str, str] = {}
+        needed = {self._find(key) for key in _closure(plan, used)}
         for key, running in plan.running.items():
             root = self._find(key)
-            if not any(self._find(other) == root for other in needed):
+            if root not in needed:
                 continue
             if root not in self.variable:
                 self.variable[root] = names.free(_wanted_name(running))
@@ -166,55 +167,16 @@ class RunningNames:
         if len(names) != 1:
             return
         (other,) = names
-        if other not in self._root or not _is(expression, other):
+        if other not in self._root or not is_name(expression, other):
             return
         if self._plan.running[other].name != self._plan.running[key].name:
             return
-        if not self._is_read_later(other, key):
+        if not self._readings.is_read_later(other, key):
             self._root[self._find(other)] = self._find(key)
-
-    def _is_read_later(self, key: str, later: str) -> bool:
-        """Whether a carried size is spoken of once the loop of a later one has begun to count in its variable.
-
-        Behind a loop that is around the later one, both are what the last turn has left.
-        """
-        begins = self._plan.running[later].uid
-        around = [
-            loop
-            for loop in loops_of(self._plan.items)
-            if any(inner.uid == begins for inner in loops_of(loop.body))
-        ]
-        own = [loop for loop in around if loop.uid == self._plan.running[key].uid]
-        behind = self._from(begins, own[0].body if own else self._plan.items)
-        begun = [item.uid for item in behind if isinstance(item, merged.Loop)]
-        ends = {*begun, *(loop.uid for loop in around)}
-        return (
-            any(_makes_with(item, key) for item in behind)
-            or any(
-                key in names_in(running.initial)
-                for name, running in self._plan.running.items()
-                if running.uid in begun and name != later
-            )
-            or any(
-                key in names_in(running.update)
-                for name, running in self._plan.running.items()
-                if running.uid in ends and name != key
-                if name != later or not _is(running.update, key)
-            )
-        )
-
-    def _from(self, uid: int, items: Sequence[merged.Item]) -> list[merged.Item]:
-        """What a loop does and what is behind it."""
-        found = list(walk(items))
-        places = (
-            place
-            for place, item in enumerate(found)
-            if isinstance(item, merged.Loop) and item.uid == uid
-        )
-        return found[next(places, len(found)) :]
 
     def _find(self, key: str) -> str:
         while self._root[key] != key:
+            self._root[key] = self._root[self._root[key]]
             key = self._root[key]
         return key
 
@@ -223,16 +185,3 @@ def _wanted_name(running: merged.Running) -> str:
     if running.axis is None:
         return running.name
     return "channels" if running.axis == 1 else "features"
-
-
-def _is(expression: Expr, name: str) -> bool:
-    """Whether an expression is a size of that name, and nothing else."""
-    if not isinstance(expression, tree.Size):
-        return False
-    return expression.dim.generic.key == f"1*{name}^1"
-
-
-def _makes_with(item: merged.Item, key: str) -> bool:
-    """Whether a step makes a layer from what has that name."""
-    constructs = item.constructs if isinstance(item, merged.Step) else ()
-    return any(key in names_in(made.value) for made in constructs)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import nnspec.targets.merged as merged
@@ -36,7 +37,7 @@ from nnspec.targets.writing.refusals import Refusals
 from nnspec.targets.writing.returning import Condition, goes_on
 from nnspec.targets.writing.rows import rows_of
 from nnspec.targets.writing.scope import ConstructorScope, loop_variables
-from nnspec.targets.writing.turns import counted_loop, element, nested
+from nnspec.targets.writing.turns import Places, counted_loop, nested
 
 if TYPE_CHECKING:
     from nnspec.targets.writing.interfaces import ConstructorDialect
@@ -108,9 +109,9 @@ class Constructor:
             ]
             yield Assign((attribute,), nested(entries, self.dialect, leaves))
             self._keeps(step, attribute)
+            places = Places(numbers for numbers, _, _ in self.fixed[key])
             for numbers, one, made in self.fixed[key]:
-                every = [entry[0] for entry in self.fixed[key]]
-                place = element(attribute, numbers, every)
+                place = places.element(attribute, numbers)
                 if not self.deferred.reset(one, made, place):
                     yield from self._filled(made, place)
                 yield from self._built(step, place)
@@ -248,9 +249,9 @@ class Constructor:
         entries = [(numbers, self._late(step, made)) for numbers, step, made in listed]
         made = nested(entries, self.dialect, parameters=True)
         self.deferred.make(Assign((attribute,), made))
-        every = [numbers for numbers, _, _ in listed]
+        places = Places(numbers for numbers, _, _ in listed)
         for numbers, step, _ in listed:
-            for statement in self._frozen(step, element(attribute, numbers, every)):
+            for statement in self._frozen(step, places.element(attribute, numbers)):
                 self.deferred.make(statement)
 
     def _late(self, step: merged.Step, construct: Construct) -> Expr:
@@ -319,8 +320,7 @@ class Constructor:
         chosen = loop_variables(loop.pattern, loop.variables, self.names)
         for unique, name in chosen.items():
             self.scope.known[unique] = Name(name)
-        for key, name in self.carried.variable.items():
-            self.scope.known[key] = Name(name)
+        self.scope.known.update(self._carried_names)
         iterable = self.scope.spelled(loop.iterable)
         wanted, numbered = self._used_names(loop)
         target, counted, number = counted_loop(
@@ -332,6 +332,10 @@ class Constructor:
         )
         self.turn_names[loop.uid] = number
         return target, counted
+
+    @cached_property
+    def _carried_names(self) -> Mapping[str, Expr]:
+        return {key: Name(name) for key, name in self.carried.variable.items()}
 
     def _loop(
         self, loop: merged.Loop, depth: int, containers: dict[str, Expr]
@@ -390,21 +394,36 @@ class Constructor:
 
     def _is_read_behind(self, loop: merged.Loop) -> bool:
         """Whether what follows a loop reads its variables, which a comprehension would not leave."""
-        inside = [id(construct) for construct in constructs_of(loop.body)]
-        outside = [
-            construct.value
-            for construct in constructs_of(self.plan.items)
-            if id(construct) not in inside
-        ]
-        starts = [r.initial for r in self.plan.running.values() if r.uid != loop.uid]
-        read = {name for part in (*outside, *starts) for name in names_in(part)}
-        return not read.isdisjoint(loop.variables)
+        inside = {id(construct) for construct in constructs_of(loop.body)}
+        return any(
+            not inside.issuperset(self._makers.get(name, ()))
+            or not {loop.uid}.issuperset(self._begun.get(name, ()))
+            for name in loop.variables
+        )
+
+    @cached_property
+    def _makers(self) -> Mapping[str, Sequence[int]]:
+        """By the names of the spec, what makes a layer and speaks of them."""
+        found: dict[str, list[int]] = {}
+        for construct in constructs_of(self.plan.items):
+            for name in names_in(construct.value):
+                found.setdefault(name, []).append(id(construct))
+        return found
+
+    @cached_property
+    def _begun(self) -> Mapping[str, Sequence[int]]:
+        """By the names of the spec, the loops that carry a size which begins as what speaks of them."""
+        found: dict[str, list[int]] = {}
+        for running in self.plan.running.values():
+            for name in names_in(running.initial):
+                found.setdefault(name, []).append(running.uid)
+        return found
 
     def _used_names(self, loop: merged.Loop) -> tuple[set[str], bool]:
         used = {
             name for item in constructs_of(loop.body) for name in names_in(item.value)
         }
-        used |= self.carried.names_read(loop)
+        used |= self.carried.variables_read(loop)
         for inner in loops_of(loop.body):
             used |= set(names_in(inner.iterable))
         for branch in branches_of(loop.body):

@@ -5,13 +5,15 @@ It writes nothing: `variables.py` does, and keeps this true.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
 import nnspec.targets.merged as merged
+from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Name
 from nnspec.pycode.inlining import TEMPORARIES
+from nnspec.pycode.pending import Pending
 from nnspec.targets.contents import reads_in, written_names
 from nnspec.targets.names import Names, safe_local
 
@@ -32,7 +34,7 @@ class Environment:
         """`names` are those of the method; the variables `kept` are given no other value."""
         self.names = names
         self._kept = frozenset(kept)
-        self.pending: dict[merged.Value, Expr] = {}
+        self.pending = Pending[merged.Value, Expr](_variables_of)
         self.held: dict[merged.Value, Expr] = {}
         # The variables by the spec's names, and the values that each holds by its own.
         self.variables: dict[str, Name] = {}
@@ -131,7 +133,7 @@ class Environment:
         held, left, holders = state
         self.held, self.left = dict(held), dict(left)
         self.holders = {name: list(values) for name, values in holders.items()}
-        self.pending = {}
+        self.pending = Pending[merged.Value, Expr](_variables_of)
 
     def spend(
         self, items: Sequence[merged.Item], ends: Iterable[merged.Value | None] = ()
@@ -184,3 +186,8 @@ class Environment:
         if entry not in self.holders.get(variable.id, ()):
             return None
         return entry, variable
+
+
+def _variables_of(expression: Expr) -> Iterator[str]:
+    """The names in an expression."""
+    return (part.id for part in tree.walk(expression) if isinstance(part, Name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -29,9 +29,9 @@ from nnspec.targets.writing.carried import CarriedSizes, RunningNames
 from nnspec.targets.writing.scope import loop_variables
 from nnspec.targets.writing.sizes import ForwardScope
 from nnspec.targets.writing.turns import (
+    Places,
     count_variable,
     counted_loop,
-    element,
     turn_numbers,
 )
 from nnspec.targets.writing.written import Written
@@ -88,7 +88,7 @@ class StoredLayers:
                     index = Name("str")(index)
                 found = found[Literal(turn.index) if turn.index is not None else index]
             return found
-        return element(found, turn_numbers(step), self._every(key))
+        return self._places.get(key, Places()).element(found, turn_numbers(step))
 
     def is_made(self, branch: merged.Branch) -> Expr | None:
         """`self.down is not None`, where the branch makes that layer and is in no loop."""
@@ -111,14 +111,14 @@ class StoredLayers:
             found = found[turn.index]
         return found
 
-    def _every(self, key: str) -> list[tuple[int, ...]]:
-        """The turns in which the layers of a label are made."""
-        return [
-            turn_numbers(step)
-            for step in steps_of(self._plan.items)
-            for construct in step.constructs
-            if step.label + construct.suffix == key
-        ]
+    @cached_property
+    def _places(self) -> Mapping[str, Places]:
+        """Where the layers of each label lie that are made in fixed turns."""
+        every: dict[str, list[tuple[int, ...]]] = {}
+        for step in steps_of(self._plan.items):
+            for key in keys_of(step):
+                every.setdefault(key, []).append(turn_numbers(step))
+        return {key: Places(numbers) for key, numbers in every.items()}
 
     @cached_property
     def _keyed(self) -> set[str]:
@@ -257,7 +257,7 @@ class StoredLayers:
         for inner in loops_of(loop.body):
             if self._goes_through_constants(inner) or self._is_streamed(inner):
                 used |= set(names_in(inner.iterable))
-        used |= self._carried.names_read(loop)
+        used |= self._carried.variables_read(loop)
         return used & set(loop.variables)
 
     def _goes_through_constants(self, loop: merged.Loop) -> bool:
@@ -281,7 +281,7 @@ class StoredLayers:
         """`for block in self.blocks`, or several lists side by side."""
         names: list[Expr] = []
         for key, _ in elements:
-            is_list = self._dialect.nested_lists and key not in self._leaf_keys()
+            is_list = self._dialect.nested_lists and not self._has_leaves(key)
             name = Name(self._names.free("stage" if is_list else _singular(key)))
             names.append(name)
             self._elements[key] = name
@@ -300,14 +300,17 @@ class StoredLayers:
         target, iterable = self._over_elements(elements)
         return tree.Display("tuple", (number, target)), Name("enumerate")(iterable)
 
-    def _leaf_keys(self) -> set[str]:
-        """Labels whose list has one level."""
-        found: set[str] = set()
+    def _has_leaves(self, key: str) -> bool:
+        """Whether the list of a label has one level."""
+        return self._levels[key] <= (2 if key in self._elements else 1)
+
+    @cached_property
+    def _levels(self) -> Mapping[str, int]:
+        """The fewest lists that the layers of each label lie in."""
+        found: dict[str, int] = {}
         for step in steps_of(self._plan.items):
             for key in _keys(step):
-                depth = 2 if key in self._elements else 1
-                if len(step.turns) <= depth:
-                    found.add(key)
+                found[key] = min(found.get(key, len(step.turns)), len(step.turns))
         return found
 
 

@@ -32,9 +32,13 @@ class Refusals:
     def of(self, items: Sequence[merged.Item]) -> list[Statement]:
         """The checks in items, each written once. Raises `Unspellable` where the constructor cannot tell."""
         found: list[Statement] = []
+        checks: set[Statement] = set()
         for each in self._of(items):
-            if not (_only_checks(each) and each in found):
-                found.append(each)
+            if _only_checks(each):
+                if each in checks:
+                    continue
+                checks.add(each)
+            found.append(each)
         return found
 
     def _of(self, items: Sequence[merged.Item]) -> Iterator[Statement]:
@@ -79,7 +83,7 @@ class Refusals:
         checks += turn
         for unique, name in chosen.items():
             del known[unique]
-            names.taken.discard(name)
+            names.give_back(name)
         if not checks:
             return
         iterable = self._scope.spelled(loop.iterable)

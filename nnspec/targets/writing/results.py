@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import nnspec.targets.merged as merged
@@ -142,6 +143,11 @@ class Results:
         for value, name in self._inputs.items():
             if value.type.dtype.is_float or not part.floating:
                 return name
+        return self._first_weight
+
+    @cached_property
+    def _first_weight(self) -> Expr:
+        """The first weight that lies in no list."""
         for step in steps_of(self._plan.items):
             for construct in step.constructs:
                 if step.turns or not _has_weight(construct.value):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 import nnspec.targets.merged as merged
@@ -26,7 +26,8 @@ def counted_loop(
 
     `used` are the variables that the body reads, and whether it reads the number of the turn.
     """
-    chosen = {key: value.id for key, value in known.items() if isinstance(value, Name)}
+    own = ((key, known.get(key)) for key in loop.variables)
+    chosen = {key: value.id for key, value in own if isinstance(value, Name)}
     wanted, numbered = used
     pattern: object = loop.pattern
     if _call_of(iterable, "range") and len(_arguments(iterable)) == 1:
@@ -109,16 +110,25 @@ def turn_numbers(step: merged.Step) -> tuple[int, ...]:
     return tuple(turn.index for turn in step.turns if turn.index is not None)
 
 
-def element(
-    attribute: Expr, numbers: tuple[int, ...], every: Sequence[tuple[int, ...]]
-) -> Expr:
-    """A layer in lists of lists; where turns are left out, in tables by their numbers."""
-    place = attribute
-    for level, number in enumerate(numbers):
-        above = numbers[:level]
-        here = list(dict.fromkeys(n[level] for n in every if n[:level] == above))
-        place = place[number if here == list(range(len(here))) else str(number)]
-    return place
+class Places:
+    """Where the layers of a label lie that are made in these fixed turns: in lists of lists; where turns are left out, in tables by their numbers."""
+
+    def __init__(self, every: Iterable[tuple[int, ...]] = ()) -> None:
+        inside: dict[tuple[int, ...], dict[int, None]] = {}
+        for numbers in every:
+            for level, number in enumerate(numbers):
+                inside.setdefault(numbers[:level], {})[number] = None
+        self._tables = {
+            above for above, here in inside.items() if [*here] != [*range(len(here))]
+        }
+
+    def element(self, attribute: Expr, numbers: tuple[int, ...]) -> Expr:
+        """The layer that is made in a turn, in the attribute of all."""
+        place = attribute
+        for level, number in enumerate(numbers):
+            is_keyed = numbers[:level] in self._tables
+            place = place[str(number) if is_keyed else number]
+        return place
 
 
 def nested(

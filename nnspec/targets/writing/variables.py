@@ -158,14 +158,13 @@ class Variables:
     def _save(self, name: Name, expression: Expr) -> None:
         """Keeps what a variable holds, if it is needed after the variable is written."""
         known = self._known
-        for value, pending in list(known.pending.items()):
-            if _reads(pending, name):
-                kept = Name(
-                    known.names.free(value.name or f"{name.id}_then", of_value=True)
-                )
-                self._written.add(Assign((kept,), known.pending.pop(value)))
-                known.put_too(value, kept)
-                known.left[value] = value.uses
+        for value in known.pending.reading(name.id):
+            kept = Name(
+                known.names.free(value.name or f"{name.id}_then", of_value=True)
+            )
+            self._written.add(Assign((kept,), known.pending.pop(value)))
+            known.put_too(value, kept)
+            known.left[value] = value.uses
         for value in known.holders.get(name.id, ()):
             if expression == name or known.held.get(value) != name:
                 continue
@@ -276,10 +275,6 @@ def _destinations(items: Sequence[merged.Item]) -> dict[merged.Value, str]:
             if value.name is not None:
                 found[output] = value.name
     return found
-
-
-def _reads(expression: Expr, name: Name) -> bool:
-    return any(part == name for part in tree.walk(expression))
 
 
 def expression_width(expression: Expr) -> int:

@@ -20,20 +20,29 @@ class Written:
     def __init__(self, indent: int) -> None:
         self.statements: list[Statement] = []
         self.indent = indent
+        # Those of the block that stand in it once.
+        self._once: set[Statement] = set()
 
     def add(self, statement: Statement) -> None:
         """Appends a statement to the block."""
         self.statements.append(statement)
 
+    def add_once(self, statement: Statement) -> None:
+        """Appends a statement to the block, unless it was added so before."""
+        if statement not in self._once:
+            self._once.add(statement)
+            self.add(statement)
+
     @contextmanager
     def block(self) -> Generator[list[Statement]]:
         """Inside, statements are those of a block in this one, which is given and left to be added."""
         outer, self.statements = self.statements, []
+        once, self._once = self._once, set()
         self.indent += 1
         try:
             yield self.statements
         finally:
-            self.statements = outer
+            self.statements, self._once = outer, once
             self.indent -= 1
 
 
