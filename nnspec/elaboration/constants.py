@@ -104,7 +104,9 @@ def _joined(left: Sequence, right: Sequence) -> Sequence:
     term = None
     if left.term is not None or right.term is not None:
         term = _term("+", left, right)
-    return Sequence(left.items + right.items, term)
+    extent = left.extent + right.extent
+    plain = None if left.plain is None else left.plain and right.is_plain
+    return Sequence(left.items + right.items, term, extent=extent, plain=plain)
 
 
 def _number(value: Value) -> float | None:

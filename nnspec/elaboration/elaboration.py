@@ -229,7 +229,8 @@ class Elaboration:
             self.main_frame = frame
         frame.marks = statements.marks(frame, Marks(), node.annotations)
         own, frame.marks = frame.marks, Marks()
-        builder.inputs.extend(entering.enter(frame, bound))
+        ports = entering.enter(frame, bound)
+        builder.inputs.update((port.name, port) for port in ports)
         outputs = self._run(frame, node)
         return self._function(frame, callee, bound, outputs, own, location)
 
@@ -270,7 +271,7 @@ class Elaboration:
             kind="block" if isinstance(node, ast.Block) else "model",
             doc=node.body.doc,
             parameters=bound.parameters(),
-            inputs=tuple(builder.inputs),
+            inputs=tuple(builder.inputs.values()),
             outputs=outputs,
             nodes=tuple(builder.nodes),
             types=settled(builder.types, builder.running, outputs),

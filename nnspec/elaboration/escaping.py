@@ -8,12 +8,14 @@ running variables (see `graph.Running`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import is_
 
 from nnspec.ir.dims import Atom, Dim, lone_symbol, symbol
 from nnspec.ir.graph import Loop, Running
 from nnspec.ir.terms import Term, Traced
 from nnspec.ir.types import TensorType
 from nnspec.ir.values import Range, Sequence, Tensor, Value
+from nnspec.records import dataclass
 
 
 def escaped(value: Value, uid: int, known: Mapping[str, Dim]) -> Value:
@@ -34,6 +36,57 @@ def escaped(value: Value, uid: int, known: Mapping[str, Dim]) -> Value:
             return Range(start, stop, step, _kept(value.term, uid))
         case _:
             return value
+
+
+@dataclass(eq=False)
+class _Left:
+    """The elements of a list as turns have left it, which are sizes and tensors, and the names that their twins speak of."""
+
+    items: tuple[Value, ...]
+    names: set[str]
+
+    def begins(self, items: tuple[Value, ...], known: Mapping[str, Dim]) -> bool:
+        """Whether a list begins with these very elements, and none of them speaks of what is known."""
+        begun = len(items) >= len(self.items) and all(map(is_, self.items, items))
+        return begun and self.names.isdisjoint(known)
+
+
+class Escaping:
+    """What the turns of a loop hand on, one after another: elements that a list had before are as they were left."""
+
+    def __init__(self, uid: int) -> None:
+        self._uid = uid
+        self._left: dict[str, _Left] = {}
+
+    def behind_turn(self, name: str, value: Value, known: Mapping[str, Dim]) -> Value:
+        """What a name means at the end of a turn, for whoever comes next."""
+        if not isinstance(value, Sequence):
+            return escaped(value, self._uid, known)
+        left = self._left.pop(name, None)
+        if left is None or not left.begins(value.items, known):
+            left = _Left((), set())
+        more = value.items[len(left.items) :]
+        left.items += tuple(_element(item, self._uid, known) for item in more)
+        sizes = [_sizes(item) for item in left.items[-len(more) :]] if more else []
+        if all(each is not None for each in sizes):
+            twins = (size.generic for each in sizes if each for size in each)
+            left.names.update(n for t in twins for a in t.atoms() for n in _names(a))
+            self._left[name] = left
+        term = _kept(value.term, self._uid)
+        plain = value.plain or None  # what has no term gets none
+        return Sequence(
+            left.items, term, value.is_group, extent=value.extent, plain=plain
+        )
+
+
+def _sizes(value: Value) -> tuple[Dim, ...] | None:
+    match value:
+        case Dim():
+            return (value,)
+        case Tensor():
+            return value.type.shape
+        case _:
+            return None
 
 
 def _element(value: Value, uid: int, known: Mapping[str, Dim]) -> Value:

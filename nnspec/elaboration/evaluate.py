@@ -136,7 +136,12 @@ def _list(frame: Frame, node: ast.ListExpr) -> Value:
         else:
             items.append(constants.inexact(evaluate(frame, item)))
             parts.append(Sequence((items[-1],)))
-    return grown.joined(frame, Sequence(tuple(items), _collected("list", items)), parts)
+    known = [part for part in parts if isinstance(part, Sequence)]
+    is_plain = all(part.is_plain for part in known)
+    term = None if is_plain else _collected("list", items)
+    extent = sum(part.extent for part in known) if len(known) == len(parts) else -1
+    whole = Sequence(tuple(items), term, extent=extent, plain=is_plain)
+    return grown.joined(frame, whole, parts)
 
 
 def _group(frame: Frame, node: ast.Group) -> Value:

@@ -70,8 +70,9 @@ class Builder:
     turns: tuple[tuple[int | None, int], ...] = ()
     # The loops whose turns variables count from 0, by the variable.
     counters: dict[str, int] = field(default_factory=dict[str, int])
-    inputs: list[Port] = field(default_factory=list[Port])
-    outputs: list[Port] = field(default_factory=list[Port])
+    # What goes in and what comes out, by name.
+    inputs: dict[str, Port] = field(default_factory=dict[str, Port])
+    outputs: dict[str, Port] = field(default_factory=dict[str, Port])
     # What a caller gives a model, by the names of its inputs.
     given: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     # The sizes that the names in the types of inputs were bound to.

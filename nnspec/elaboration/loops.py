@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from nnspec.elaboration import escaping, grown, lists, running
 from nnspec.elaboration import evaluate as evaluation
+from nnspec.elaboration import grown, lists, running
 from nnspec.elaboration.frame import Frame
 from nnspec.elaboration.turning import Turning
 from nnspec.ir.dims import ONE, ZERO, Dim, symbol
@@ -145,7 +145,7 @@ def _turn(loop: Turning, element: Value, run: Run) -> None:
         value = frame.names[name]
         if isinstance(value, Sequence) and name not in loop.lists:
             value = grown.settled(frame, value)
-        frame.names[name] = escaping.escaped(value, loop.uid, loop.known)
+        frame.names[name] = loop.escaping.behind_turn(name, value, loop.known)
 
 
 def _forget(loop: Turning) -> None:

@@ -26,7 +26,7 @@ def declare_input(frame: Frame, node: ast.Input) -> None:
             "E0205", "an input is a tensor", node, hint="write its shape: `[B, 3]`"
         )
     inputs = frame.builder.inputs
-    if any(port.name == node.name for port in inputs):
+    if node.name in inputs:
         message = f"there are two inputs named `{node.name}`"
         raise frame.error("E0514", message, node, hint="give one of them another name")
     given = frame.builder.given.get(node.name)
@@ -36,7 +36,7 @@ def declare_input(frame: Frame, node: ast.Input) -> None:
     else:
         kind = shapes.introduce(frame, node.name, node.type)
     tensor = frame.builder.value(kind, place)
-    inputs.append(Port(node.name, tensor.id))
+    inputs[node.name] = Port(node.name, tensor.id)
     frame.names[node.name] = tensor
 
 
@@ -64,10 +64,10 @@ def declare_output(frame: Frame, name: str, value: Value, node: ast.Output) -> N
             hint=_output_hint(value),
         )
     outputs = frame.builder.outputs
-    if any(port.name == name for port in outputs):
+    if name in outputs:
         message = f"there are two outputs named `{name}`"
         raise frame.error("E0514", message, node, hint="give one of them another name")
-    outputs.append(Port(name, value.id))
+    outputs[name] = Port(name, value.id)
 
 
 def _output_hint(value: Value) -> str | None:
@@ -113,7 +113,7 @@ def check_weights(frame: Frame) -> None:
 
 def model_outputs(frame: Frame, node: ast.Model) -> tuple[Port, ...]:
     """The outputs of a model: what its `output` statements said."""
-    outputs = tuple(frame.builder.outputs)
+    outputs = tuple(frame.builder.outputs.values())
     if not outputs:
         raise frame.error(
             "E0506",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import field
+from functools import cached_property
 
+from nnspec.elaboration.escaping import Escaping
 from nnspec.elaboration.frame import Frame
 from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Iteration
@@ -34,6 +36,11 @@ class Turning:
     lists: dict[str, list[Term]] = field(default_factory=dict[str, "list[Term]"])
     constants: dict[str, list[Dim]] = field(default_factory=dict[str, "list[Dim]"])
     known: dict[str, Dim] = field(default_factory=dict[str, Dim])
+
+    @cached_property
+    def escaping(self) -> Escaping:
+        """What its turns hand on in lists and constants."""
+        return Escaping(self.uid)
 
     @property
     def elements(self) -> Term | None:

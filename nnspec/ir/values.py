@@ -32,19 +32,32 @@ class Tensor:
 class Sequence:
     """A list or a group of values.
 
-    `made` says of a list of tensors that loops grow how it was made (see `elaboration.grown`).
+    `made` says of a list of tensors that loops grow how it was made (see `elaboration.grown`). `extent` is how many
+    values it has, all levels counted; who knows it need not have it counted.
     """
 
     items: tuple[Value, ...]
     term: Term | None = None
     is_group: bool = False
     made: Term | None = None
-    extent: int = field(default=0, init=False)
+    extent: int = -1
+    # Whether no element has a term; None until somebody asks.
+    plain: bool | None = None
 
     def __post_init__(self) -> None:
+        if self.extent >= 0:
+            return
         # Lists share their elements: what is small in memory may be endless when spread out.
         inner = sum(item.extent for item in self.items if isinstance(item, Sequence))
         object.__setattr__(self, "extent", len(self.items) + inner)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no element has a term."""
+        if self.plain is None:
+            plain = all(term_of(item) is None for item in self.items)
+            object.__setattr__(self, "plain", plain)
+        return bool(self.plain)
 
     @property
     def holds_tensors(self) -> bool:
