@@ -6,7 +6,7 @@ passes it over: it is not changed and has no state.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -36,18 +36,19 @@ class Reached:
         """The weights of a block that have gradients by other uses than this first call alone, as it knows them."""
         if node.id not in self._shared:
             return frozenset()
-        others = {*self._own, *self._inside.use.elsewhere}
-        for other in self._calls():
-            if other is not node and other.path == node.path:
+        others = set(self._below.get(node.path, ()))
+        for other in self._calls.get(node.path, ()):
+            if other is not node:
                 others.update(self._in_call(other))
         depth = len(node.path)
-        within = {(p[depth:], n) for p, n in others if p[:depth] == node.path}
+        within = {(path[depth:], name) for path, name in others}
         return frozenset(within - self._behind(node).weights.all)
 
     @cached_property
     def all(self) -> Weights:
         """Those that have gradients by this use, the weights of called blocks among them."""
-        called = (each for node in self._calls() for each in self._in_call(node))
+        calls = (node for nodes in self._calls.values() for node in nodes)
+        called = (each for node in calls for each in self._in_call(node))
         return self._own.union(called)
 
     @cached_property
@@ -64,11 +65,23 @@ class Reached:
     def _is_reached(self, node: Node) -> bool:
         return not self._inside.reached.isdisjoint(node.outputs)
 
-    def _calls(self) -> Iterator[Node]:
-        """The calls through which the backward pass comes."""
+    @cached_property
+    def _below(self) -> Mapping[Path, Sequence[tuple[Path, str]]]:
+        """Those of operators, and of other uses, by the beginnings of their paths."""
+        found: dict[Path, list[tuple[Path, str]]] = {}
+        for path, name in self._own | self._inside.use.elsewhere:
+            for above in _above(path):
+                found.setdefault(above, []).append((path, name))
+        return found
+
+    @cached_property
+    def _calls(self) -> Mapping[Path, Sequence[Node]]:
+        """The calls through which the backward pass comes, by the paths of their instances."""
+        found: dict[Path, list[Node]] = {}
         for node in self._inside.function.nodes:
             if node.callee is not None and self._is_reached(node):
-                yield node
+                found.setdefault(node.path, []).append(node)
+        return found
 
     def _in_call(self, node: Node) -> Iterator[tuple[Path, str]]:
         for path, name in self._behind(node).weights.all:
