@@ -80,14 +80,17 @@ class Joiner:
         is what a variable joins. Where another name means the value whichever way was taken, the spec may have
         read that one; the class is not made for such constants, and says so.
         """
-        names = [
-            name
-            for name in sorted(current[0][0].names)
-            if all(track.names.get(name) is value for track, _ in current)
-        ]
-        ways = {name: self._ways(name, current, value) for name in names}
-        if not any(ways.values()):
+
+        def means(name: str) -> bool:
+            return all(track.names.get(name) is value for track, _ in current)
+
+        # Other names than those that came to mean something behind a branch have no ways.
+        if not any(
+            self._ways(name, current, value) for name in self.joining if means(name)
+        ):
             return value
+        names = [name for name in sorted(current[0][0].names) if means(name)]
+        ways = {name: self._ways(name, current, value) for name in names}
         first = ways[names[0]]
         if first is None or any(found != first for found in ways.values()):
             for found in ways.values():
