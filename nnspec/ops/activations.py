@@ -257,8 +257,11 @@ class Mish(Pointwise):
 
     spelling: ClassVar[str | None] = "mish"
     torch_function: ClassVar[Expr] = F.mish
-    keras_function: ClassVar[Expr] = Namespace("keras.activations").mish
     per_result: ClassVar[int | None] = 5
+
+    def keras(self, io: Io) -> Expr:
+        # `keras.activations.mish` cannot be applied to what stands for an input before there is one.
+        return io["x"] * ops.tanh(ops.softplus(io["x"]))
 
 
 class Hardtanh(Pointwise):
