@@ -19,8 +19,9 @@ from nnspec.diagnostics import (
 )
 from nnspec.elaboration.elaboration import Elaboration
 from nnspec.elaboration.entries import entries, none_complete, several
+from nnspec.elaboration.given_sizes import sizes_of
 from nnspec.elaboration.lint import lint
-from nnspec.elaboration.settings import settled, sizes_of, spelled
+from nnspec.elaboration.settings import settled, spelled
 from nnspec.elaboration.whole import whole_program
 from nnspec.ir.values import Declared, Module
 from nnspec.modules import Loader, read_source

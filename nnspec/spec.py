@@ -10,7 +10,8 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from nnspec.diagnostics import Diagnostic, Severity, SpecError, SpecErrors
-from nnspec.elaboration.settings import check_size, spelled
+from nnspec.elaboration.given_sizes import check_size, check_sizes
+from nnspec.elaboration.settings import spelled
 from nnspec.ir.dims import Dim, Size
 from nnspec.ir.graph import Program
 from nnspec.records import dataclass
@@ -264,9 +265,11 @@ class Spec:
         try:
             for name, size in given.items():
                 check_size(self.program, name, size)
+            known = {**self.symbols, **given}
+            check_sizes(self.program, known)
         except SpecError as error:
             raise SpecErrors([error.diagnostic]) from None
-        return {**self.symbols, **given}
+        return known
 
     def convert_weights(self, data: bytes, origin: str, target: str) -> Any:
         """Weights of one backend (safetensors) as those of another."""

@@ -7,10 +7,18 @@ the symbols and what is assumed of them, the diagnostics.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from nnspec.diagnostics import Diagnostic, Diagnostics, Label, SpecError, did_you_mean
-from nnspec.elaboration import apply, binding, entering, ports, statements
+from nnspec.elaboration import (
+    apply,
+    binding,
+    entering,
+    ports,
+    references,
+    statements,
+)
 from nnspec.elaboration.apply import Arguments, Site
 from nnspec.elaboration.budget import MOST_CALL_DEPTH, Budget
 from nnspec.elaboration.frame import Builder, Frame
@@ -116,20 +124,71 @@ class Elaboration:
         node = declared.node
         assert isinstance(node, ast.Constant)
         if node not in self._constants:
-            self._constants[node] = {}
-            frame = Frame(
-                self, Builder(closed=True), declared.module, {}, {}, "file", prefix="."
-            )
-            statements.one(frame, node.bind)
-            self._constants[node] = frame.names
+            for needed in self._needed_first(declared):
+                with suppress(SpecError):  # said again where it is really used
+                    self._evaluate(needed)
+            self._evaluate(declared)
         value = self._constants[node].get(name)
         if value is None:
-            location = Location(declared.module.file.source, node.span)
-            hint = "one of the constants that it needs must not need it"
-            raise SpecError(
-                "E0501", f"`{name}` is defined by itself", location, hint=hint
-            )
+            raise _circular(declared, name)
         return value
+
+    def _evaluate(self, declared: Declared) -> None:
+        """Evaluates a constant of a file, which is there without a value until that is done."""
+        node = declared.node
+        assert isinstance(node, ast.Constant)
+        if node in self._constants:
+            return
+        self._constants[node] = {}
+        frame = Frame(
+            self, Builder(closed=True), declared.module, {}, {}, "file", prefix="."
+        )
+        try:
+            statements.one(frame, node.bind)
+        except SpecError:
+            del self._constants[node]
+            raise
+        self._constants[node] = frame.names
+
+    def _needed_first(self, declared: Declared) -> list[Declared]:
+        """The constants that one is defined by, over any number of others, in an order in which they can be evaluated.
+
+        So a chain of them may be long. Of what goes round in a circle nothing is evaluated first: whether the
+        values do so, too, turns out when they are asked for, unless that would take too many steps.
+        """
+        order: list[Declared] = []
+        done: set[ast.Node] = set()
+        waiting = {declared.node: (declared, iter(self._constants_in(declared)))}
+        while waiting:
+            current, rest = next(reversed(waiting.values()))
+            following = next((each for each in rest if each.node not in done), None)
+            if following is None:
+                done.add(current.node)
+                order.append(current)
+                waiting.popitem()
+            elif following.node in waiting:
+                if len(waiting) > MOST_CALL_DEPTH:
+                    raise _circular(following, following.node.name)
+                return []
+            else:
+                rest = iter(self._constants_in(following))
+                waiting[following.node] = (following, rest)
+        return order[:-1]
+
+    def _constants_in(self, declared: Declared) -> list[Declared]:
+        """The constants of files, not evaluated yet, that stand in the definition of another one."""
+        node = declared.node
+        assert isinstance(node, ast.Constant)
+        read = references.of_expressions(*node.bind.values).read
+        names = dict.fromkeys(name.id for name in read)
+        known = map(declared.module.names.get, names)
+        return [
+            each
+            for each in known
+            if each is not None
+            and isinstance(each.node, ast.Constant)
+            and each.node not in self._constants
+        ]
 
     def variant(self, declared: Declared) -> tuple[Declared, apply.Arguments]:
         """The model of a variant, and the arguments that the variant gives it."""
@@ -345,3 +404,9 @@ class Elaboration:
                 raise
             self.note(error)
             raise Poisoned from None
+
+
+def _circular(constant: Declared, name: str) -> SpecError:
+    location = Location(constant.module.file.source, constant.node.span)
+    hint = "one of the constants that it needs must not need it"
+    return SpecError("E0501", f"`{name}` is defined by itself", location, hint=hint)

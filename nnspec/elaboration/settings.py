@@ -6,22 +6,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from nnspec.diagnostics import Diagnostics, SpecError, did_you_mean
+from nnspec.diagnostics import Diagnostics, SpecError
 from nnspec.elaboration import evaluate as evaluation
 from nnspec.elaboration.elaboration import Elaboration
 from nnspec.elaboration.frame import Builder, Frame
 from nnspec.elaboration.parameter_kinds import check_setting, setting_as_written
-from nnspec.ir.dims import Dim, dim
-from nnspec.ir.graph import Program
-from nnspec.ir.values import Declared, Module, Traced, Value, kind_of
+from nnspec.ir.dims import dim
+from nnspec.ir.values import Declared, Module, Value
 from nnspec.modules import Loader
 from nnspec.source import Source
 from nnspec.syntax import ast
 
 # Integers as the language writes them, without anything that must be parsed.
 _PLAIN = re.compile("[1-9][0-9]{0,17}")
-# Floats below are written out where an integer is wanted.
-_LONGEST = 10**15
 
 
 def settled(
@@ -75,56 +72,6 @@ def _only_value(module: Module) -> ast.Expr | None:
             return bind.values[0] if len(bind.values) == 1 else None
         case _:
             return None
-
-
-def sizes_of(program: Program, given: Mapping[str, Value]) -> dict[str, int]:
-    """The symbols that were set. Raises `SpecError` for a name that is none, or a size that is wrong."""
-    found: dict[str, int] = {}
-    for name, value in given.items():
-        check_size(program, name, value)
-        if not isinstance(value, Dim) or not value.is_constant:
-            raise _no_size(name, value)
-        found[name] = int(value)
-    return found
-
-
-def check_size(program: Program, name: str, value: Value | int) -> None:
-    """Raises `SpecError` for a symbol that is none of the program, or a size that it cannot have."""
-    if name not in program.symbols:
-        known = [*program.symbols, *(p.name for p in program.main.parameters)]
-        raise SpecError(
-            "E0302",
-            f"`{program.name}` has no constant or size named `{name}`",
-            hint=did_you_mean(name, known) or f"it has: {', '.join(known) or 'none'}",
-        )
-    if isinstance(value, Dim) and not value.is_constant:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | Dim) or int(value) < 1:
-        raise _no_size(name, value)
-    _check_assumed(program, name, int(value))
-
-
-def _no_size(name: str, value: Value | int) -> SpecError:
-    found, example = kind_of(value) if not isinstance(value, int) else str(value), "8"
-    if isinstance(value, Dim):
-        found = str(value)
-    elif isinstance(value, Traced) and isinstance(value.value, float):
-        found = str(value.value)
-        is_whole = 1 <= value.value < _LONGEST and value.value.is_integer()
-        example = str(int(value.value)) if is_whole else example
-    return SpecError(
-        "E0705",
-        f"the size `{name}` must be an integer of at least 1, not {found}",
-        hint=f"write a number, such as `{name}={example}`",
-    )
-
-
-def _check_assumed(program: Program, name: str, value: int) -> None:
-    wrong = program.assumptions.fault(name, value)
-    if wrong:
-        raise SpecError(
-            "E0503", f"`{name}` {wrong} by a requirement of the model, not {value}"
-        )
 
 
 def spelled(value: Any) -> str:

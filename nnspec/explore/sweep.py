@@ -17,10 +17,11 @@ from nnspec.analysis.figures import Measured
 from nnspec.analysis.generic.closed import closed_forms, is_sum
 from nnspec.analysis.setting import Setting
 from nnspec.diagnostics import SpecError, SpecErrors
+from nnspec.elaboration.given_sizes import check_sizes
 from nnspec.explore.axes import Axis, combinations
 from nnspec.explore.counts import loop_counts
-from nnspec.ir.assumptions import Assumptions
 from nnspec.ir.dims.numbers import number
+from nnspec.ir.graph import Program
 from nnspec.records import dataclass
 from nnspec.spec import Spec
 
@@ -96,14 +97,14 @@ def _require_sizes(spec: Spec, sizes: Sequence[Axis]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A model that was elaborated: its figures in sizes and in the counts of turns, and what sizes may be.
+    """A model that was elaborated: its figures in sizes and in the counts of turns, and the program, which says what sizes may be.
 
     Without formulas that hold for all sizes, `figures` are those of its analysis at each.
     """
 
     figures: tuple[Measured, ...]
     counts: frozenset[str]
-    assumptions: Assumptions
+    program: Program
     analysis: Analysis | None = None
 
 
@@ -151,22 +152,24 @@ class _Sweep:
         if isinstance(spec, str):
             return spec
         analysis = Analysis(spec.program, self.task.setting)
-        names, assumptions = self.task.figures, spec.program.assumptions
+        names, program = self.task.figures, spec.program
         counts = self._counts(spec, values)
         if counts:
             forms = closed_forms(analysis, names, counts)
             if not (forms.fixed or forms.conditions or forms.besides):
                 figures = tuple(forms.figures[name] for name in names)
-                return _Known(figures, frozenset(counts), assumptions)
+                return _Known(figures, frozenset(counts), program)
         if not all(map(is_sum, names)):
-            return _Known((), frozenset(), assumptions, analysis)
+            return _Known((), frozenset(), program, analysis)
         figures = tuple(map(analysis.measured, names))
-        return _Known(figures, frozenset(), assumptions)
+        return _Known(figures, frozenset(), program)
 
     def _counts(self, spec: Spec, values: Mapping[str, str]) -> list[str]:
         """The constants of the sweep that are put into formulas."""
         if not all(map(is_sum, self.task.figures)):
             return []
+        if spec.program.requirements:
+            return []  # what sizes must be may hang on how many turns there are
         counts = loop_counts(spec.program)
         return [n for n, text in values.items() if n in counts and _is_plain(text)]
 
@@ -183,6 +186,10 @@ class _Sweep:
             if isinstance(size, str) or fault is not None:
                 return Point(point, fault=fault)
             at[name] = size
+        try:
+            check_sizes(known.program, at)
+        except SpecError as error:
+            return Point(point, fault=error.diagnostic.message)
         counts = {name: int(values[name]) for name in known.counts}
         figures = known.figures
         if known.analysis is not None:
@@ -218,8 +225,9 @@ def _is_plain(text: str) -> bool:
 
 def _refused(known: _Known, name: str, value: int) -> str | None:
     """Why a size cannot be had."""
-    low, high = known.assumptions.bounds.get(name, (1, None))
-    factor = known.assumptions.multiples.get(name, 1)
+    assumptions = known.program.assumptions
+    low, high = assumptions.bounds.get(name, (1, None))
+    factor = assumptions.multiples.get(name, 1)
     if value < low or (high is not None and value > high):
         bound = f"at least {low}" if value < low else f"at most {high}"
         return f"`{name}` is {bound} by a requirement of the model"

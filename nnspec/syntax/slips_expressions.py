@@ -13,12 +13,17 @@ _OPERATORS = _COMPARATORS | frozenset(
 )
 
 
+def of_file_constant(s: Situation) -> bool:
+    """Whether an `if` follows the value of a constant of the file; in a body it may begin a statement."""
+    here = s.kind() == "IF" and s.inside() == "" and not s.new_line()
+    return here and "ASSIGN" in s.tokens_before()
+
+
 def conditional(s: Situation) -> Finding | None:
     """`x = a if c else b` without parentheses, or an `else` without its `if`."""
-    if s.kind() != "ELSE":
+    if s.kind() != "ELSE" and not of_file_constant(s):
         return None
-    before = s.tokens_before()
-    if "IF" in before and not s.new_line():
+    if of_file_constant(s) or ("IF" in s.tokens_before() and not s.new_line()):
         hint = "put it in parentheses: `(a if c else b)`"
         return s.finding(
             "E0129", "a conditional expression stands inside brackets only", hint

@@ -6,6 +6,7 @@ import re
 
 from nnspec.syntax.brackets import CLOSING, DECLARING, OPENING, STATING
 from nnspec.syntax.situation import OPERAND_STARTS, Finding, Situation
+from nnspec.syntax.slips_expressions import of_file_constant
 
 _COMPARATORS = frozenset(
     ["EQUALS", "DIFFERS", "AT_MOST", "AT_LEAST", "BELOW", "ABOVE", "IN"]
@@ -213,7 +214,8 @@ def several_outputs(s: Situation) -> Finding | None:
 def misplaced(s: Situation) -> Finding | None:
     """A statement outside of every body, or a declaration inside of one."""
     kind = s.kind()
-    if kind in STATING and s.inside() == "" and s.accepts("NAME"):
+    is_stating = kind in STATING and not of_file_constant(s)
+    if is_stating and s.inside() == "" and s.accepts("NAME"):
         message = f"`{s.text()}` stands outside of every model, block and fn"
         hint = "move it into the body of one"
         return s.finding(

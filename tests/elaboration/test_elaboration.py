@@ -302,3 +302,29 @@ def test_a_label_is_given_once():
     assert codes("""
 model Net { input x: [B, 4]  output y = x -> a: Linear(2) -> a: Linear(2) }
 """) == ["E0207"]
+
+
+@pytest.mark.parametrize("order", ["forwards", "backwards"])
+def test_constants_may_be_a_long_chain(order: str) -> None:
+    lines = [f"c{number + 1} = c{number} + 1" for number in range(2000)]
+    lines = ["c0 = 1", *lines]
+    text = "\n".join(lines if order == "forwards" else reversed(lines))
+    made = program(
+        f"{text}\nmodel M {{ input x: [B, 4]\n output y = x -> Linear(c2000) }}"
+    )
+    assert str(made.main.types[made.main.nodes[-1].outputs[0]]) == "[B, 2001]"
+
+
+def test_a_long_circle_of_constants_is_told() -> None:
+    lines = [f"c{number} = c{(number + 1) % 500} + 1" for number in range(500)]
+    text = (
+        "\n".join(lines) + "\nmodel M { input x: [B, 4]\n output y = x -> Linear(c7) }"
+    )
+    with pytest.raises(SpecErrors, match="is defined by itself"):
+        program(text)
+
+
+def test_constants_that_name_each_other_on_ways_not_taken_are_fine() -> None:
+    text = "flag = true\na = (3 if flag else b)\nb = a + 1\nmodel M { input x: [B, 4]\n output y = x -> Linear(b) }"
+    made = program(text)
+    assert str(made.main.types[made.main.nodes[-1].outputs[0]]) == "[B, 4]"
