@@ -6,6 +6,7 @@ import abc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nnspec.ir.dims import Dim
 from nnspec.ir.types import TensorType
 from nnspec.pycode.expressions import Expr
 
@@ -30,6 +31,10 @@ class Io(abc.ABC):
     @abc.abstractmethod
     def has(self, name: str) -> bool:
         """Whether an optional input is given."""
+
+    def is_open(self, size: Dim) -> bool:
+        """Whether a size of an input is known at run time only."""
+        return not size.is_constant
 
     @abc.abstractmethod
     def __getitem__(self, name: str) -> Expr:

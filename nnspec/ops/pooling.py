@@ -124,9 +124,9 @@ class WindowPool(NoFlops, abc.ABC):
         return {"stride": spatial.spelled(stride)}
 
 
-def is_open(x: TensorType) -> bool:
+def is_open(io: Io) -> bool:
     """Whether a spatial size is only known at run time: PyTorch's tracer would fix it to round it up."""
-    return not all(size.is_constant for size in x.shape[2:])
+    return any(map(io.is_open, io.type("x").shape[2:]))
 
 
 class MaxPool(WindowPool):
@@ -161,7 +161,7 @@ class MaxPool(WindowPool):
         if pairs is None:
             sizes = spatial.spelled(kernel), spatial.spelled(stride)
             x = io.helper("pad_same")(x, *sizes, **options, value=-math.inf)
-        elif sides is None or (self.ceil and is_open(io.type("x"))):
+        elif sides is None or (self.ceil and is_open(io)):
             padded = spatial.torch_pads(self.all_pairs(axes) or pairs)
             x = F.pad(x, padded, value=-math.inf)
         else:
@@ -169,7 +169,7 @@ class MaxPool(WindowPool):
             options["ceil_mode"] = default(io.arg("ceil"), False)
         arguments = (x, spatial.spelled(kernel))
         options = {**self.moves(axes), **options}
-        if axes == 1 and is_open(io.type("x")):
+        if axes == 1 and is_open(io):
             # Without indices, PyTorch's tracer fixes the size.
             return F.max_pool1d(*arguments, **options, return_indices=True)[0]
         return getattr(F, f"max_pool{axes}d")(*arguments, **options)
@@ -237,7 +237,7 @@ class AveragePool(WindowPool):
         x, pairs = io["x"], self.pairs(axes)
         sides = spatial.symmetric(pairs) if pairs is not None else None
         pool, moves = getattr(F, f"avg_pool{axes}d"), self.moves(axes)
-        if self.ceil and is_open(io.type("x")):
+        if self.ceil and is_open(io):
             counted = (
                 {"counted": spatial.torch_pads(pairs or ())}
                 if self.count_padding

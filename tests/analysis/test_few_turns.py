@@ -191,3 +191,17 @@ def test_numbers_that_are_0_elsewhere_are_not_the_same():
     assert key_of(one) != key_of(Real(0.2, names, dim(2).named(2 * turn + 2)))
     assert key_of(one) != key_of(Real(0.0, names, dim(0).named(2 * turn)))
     assert key_of(one) != key_of(Real(0.2, frozenset(), dim(2).named(2 * turn)))
+
+
+def test_a_quotient_is_a_formula_in_numbers_of_few_turns() -> None:
+    vgg = f"{Path(__file__).parents[2]}/specs/vision/vgg.nns"
+    forms = nnspec.load(vgg, "VGG11").closed_forms("intensity", "flops")
+    assert not forms.fixed
+    assert not forms.kept
+    for depths in ([1, 1, 2, 2, 2], [2, 2, 3, 3, 3], [3, 1, 2, 4, 2]):
+        numbers = {f"depths[{i}]": depth for i, depth in enumerate(depths)}
+        constants = {**forms.constants, **numbers}
+        assert all(each.holds(constants) for each in forms.conditions)
+        known = Analysis(nnspec.load(vgg, "VGG", depths=depths).program)
+        found = forms.at("intensity", constants).at({"B": 3})
+        assert found.exactly() == known.measured("intensity").at({"B": 3}).exactly()

@@ -118,3 +118,28 @@ def test_a_long_maximum_is_tried_where_the_spec_itself_has_an_axis_of_one() -> N
         other = Analysis(load(path, "SwinT", **numbers).program)
         found = forms.at("backward_peak", constants).value.at({"B": 3})
         assert found == other.figure("backward_peak").at({"B": 3})
+
+
+CEILING = """
+model Ceiling(size: int = 32, width: int = 6) {
+  input image: [B, 3, size, size]
+  x = image -> stem: Conv(width, 3, stride=2) -> relu
+  for _ in range(2) { x = x -> max_pool(3, stride=2, ceil=true) -> conv: Conv(width, 1) }
+  output y = x -> avg_pool(2, ceil=true) -> head: Conv(4, 1)
+}
+"""
+
+
+def test_a_size_that_is_a_constant_of_the_model_is_no_open_one() -> None:
+    """Pools that round up are written otherwise, with cells added, where a size is known at run time only."""
+    names = ("saved_bytes", "inference_peak", "train_peak")
+    forms = forms_of(spec(CEILING), *names)
+    assert not forms.unsaid
+    for size, width in ((32, 6), (33, 4), (40, 5), (47, 9)):
+        constants = {"size": size, "width": width}
+        other = Analysis(spec(CEILING, **constants).program)
+        for name in names:
+            conditions = forms.conditions_of(name)
+            assert all(each.holds({**constants, "B": 3}) for each in conditions)
+            found = forms.at(name, constants).value.at({"B": 3})
+            assert found == other.figure(name).at({"B": 3}), (name, constants)

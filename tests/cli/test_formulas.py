@@ -92,14 +92,25 @@ def test_formulas_in_constants(said):
 
 def test_what_has_to_stay_is_said(said):
     Path("net.nns").write_text(
-        "model Net(stages: int = 3, width: int = 4) {\n  input x: [B, 5]\n"
-        "  for i in range(stages) { x = x -> fc: Linear(width * 2^(i * i)) }\n  output y = x\n}\n"
+        "model Net(stages: int = 3, width: int = 4) {\n  input x: [B, 5]\n  c = width\n"
+        "  for _ in range(stages) { x = x -> fc: Linear(c)\n c = c * c }\n  output y = x\n}\n"
     )
     text = said("net.nns", "--in", "all", "--figures", "parameters")
     assert "in width\n" in text
     assert "stages stays 3: the turns of its loop are unlike" in text
     (found,) = json.loads(said("net.nns", "--in", "all", "--json"))
     assert found["holds_where"] == ["stages == 3"]
+
+
+def test_what_holds_in_each_turn_of_a_sum_is_no_condition(said):
+    """The exponent `2 * i * (i - 1) + 1` is never negative, in any turn."""
+    Path("net.nns").write_text(
+        "model Net(stages: int = 3, width: int = 4) {\n  input x: [B, 5]\n"
+        "  for i in range(stages) { x = x -> fc: Linear(width * 2^(i * i)) }\n  output y = x\n}\n"
+    )
+    text = said("net.nns", "--in", "all", "--figures", "parameters")
+    assert "sum(2^(2 * i * (i - 1) + 1) for i in 1..stages - 1)" in text
+    assert "holds where" not in text
 
 
 def test_what_one_figure_needs_is_said_of_it_alone(said):

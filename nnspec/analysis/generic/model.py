@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from nnspec.analysis.generic.loops.plans import names_of_periods
 from nnspec.analysis.generic.names.certain import decided
 from nnspec.analysis.generic.names.conditions import (
     Condition,
+    Turns,
     at_least_zero,
     fixed_by,
     remaining,
@@ -214,11 +215,7 @@ class Generic:
             raise unsaid(figure, UNLIKE) from None
         self._conditions += found.conditions
         value = decided(self._tracer.facts.applied(found.quotient), self._assumptions)
-        self._conditions += (
-            at_least_zero(atom.arguments[1], DIVIDED)
-            for atom in value.atoms()
-            if shrinks(atom)
-        )
+        self._conditions += _of_powers(value)
         return value
 
     @property
@@ -355,6 +352,20 @@ def known_of(asked: Sequence[Parameter]) -> dict[str, Dim]:
         found |= {f"{each.name}[{i}]": item for i, item in enumerate(items)}
         found[f"{LENGTH}{each.name})"] = dim(len(items))
     return found
+
+
+def _of_powers(value: Dim) -> Iterator[Condition]:
+    """That powers of numbers with something subtracted in their exponents are whole; within a sum, in each of its turns."""
+    for monomial, _ in value.terms:
+        for atom, _ in monomial:
+            if shrinks(atom):
+                yield at_least_zero(atom.arguments[1], DIVIDED)
+            inside = (each for part in atom.arguments for each in _of_powers(part))
+            if atom.bound:
+                _, first, stop = atom.arguments
+                turns = Turns(atom.bound, int(first), stop)
+                inside = (each.within(turns) for each in inside)
+            yield from inside
 
 
 def _names(

@@ -7,8 +7,9 @@ is tried number by number, as for stacks of layers (see `stacks`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from math import lcm
 from typing import TYPE_CHECKING, Protocol
 
@@ -120,26 +121,28 @@ class _Extended:
         self._rest, least = _bounds(more.conditions_of(figure), few)
         self.is_found = False
         value = more.figures.get(figure)
-        if (
-            value is None
-            or value.below != 1
-            or needs(more, figure).keys() - self._allowed
-        ):
+        if value is None or needs(more, figure).keys() - self._allowed:
             return
-        fewest = Fewest(
-            Tried(amounts_of(value.value), least),
-            {},
-            few,
-            self._run,
-            lowest=few,
-            allows=self._allows,
-            plain=more.plain,
-            at=self._at,
-        )
-        self.value = Measured(fewest.value)
+        # Of a quotient both sides are extended.
+        sides = [_whole] if value.below == 1 else [_whole, _below]
+        fewest = [
+            Fewest(
+                Tried(amounts_of(side(value)), least),
+                {},
+                few,
+                partial(self._run, side),
+                lowest=few,
+                allows=self._allows,
+                plain=more.plain,
+                at=self._at,
+            )
+            for side in sides
+        ]
+        self.value = Measured(*(each.value for each in fewest))
         self.still = needs(more, figure)
         self.conditions = [*self._rest]
-        for name, bound in fewest.bounds.items():
+        for name in few:
+            bound = max(each.bounds[name] for each in fewest)
             self.conditions.append(Condition(">=", symbol(name), dim(bound)))
         known = forms.constants
         self.is_found = all(each.holds(known) for each in self.conditions)
@@ -149,11 +152,13 @@ class _Extended:
         alone = (each for each in self._rest if _names(each) == {name})
         return all(each.holds({name: number}) for each in alone)
 
-    def _run(self, numbers: Mapping[str, int]) -> Tried | None:
+    def _run(
+        self, side: Callable[[Measured], Dim], numbers: Mapping[str, int]
+    ) -> Tried | None:
         others = {n: turns for n, turns in self._numbers.items() if n not in numbers}
         forms = self._closed({**others, **numbers})
         value = None if forms is None else forms.figures.get(self._figure)
-        if forms is None or value is None or value.below != 1:
+        if forms is None or value is None:
             return None
         if forms.parts != self._forms.parts:
             return None
@@ -165,13 +170,21 @@ class _Extended:
         known = {each.at(numbers).key for each in self._rest}
         if any(each.key not in known for each in rest):
             return None
-        return Tried(amounts_of(self._at(value.value, numbers)), least)
+        return Tried(amounts_of(self._at(side(value), numbers)), least)
 
     def _at(self, value: Dim, numbers: Mapping[str, int]) -> Dim:
         """A value for such numbers of turns; sizes are known as the multiples that they then have to be."""
         divisors = ((part.size, part.divisor.at(numbers)) for part in self._forms.parts)
         known = {n: symbol(n, d.constant) for n, d in divisors if d.constant}
         return value.at(numbers).at(known)
+
+
+def _whole(figure: Measured) -> Dim:
+    return figure.value
+
+
+def _below(figure: Measured) -> Dim:
+    return figure.below
 
 
 def _bounds(

@@ -85,6 +85,7 @@ class Body:
         self.left_out = program.left_out.get(function.key, frozenset[int]())
         self.carried = program.arrangement.carried
         self.plan = Plan(function, self.left_out, self.carried)
+        self._free = frozenset(program.symbols)
         self._lowered: dict[int, Lowered] = {}
         self._written: dict[int, Written] = {}
         self._weights: dict[int, Mapping[str, TensorType]] = {}
@@ -101,7 +102,9 @@ class Body:
         if node.id not in self._lowered:
             assert node.op is not None
             types, results = self.function.node_types(node), self.function.results(node)
-            self._lowered[node.id] = lower(node.op, types, results, node.terms)
+            self._lowered[node.id] = lower(
+                node.op, types, results, node.terms, self._free
+            )
         return self._lowered[node.id]
 
     def written(self, node: Node) -> Written:

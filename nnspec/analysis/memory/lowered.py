@@ -7,7 +7,7 @@ memory of its own, and a new one needs none, as long as PyTorch's operations in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import field
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from nnspec.analysis.memory.operations import OPERATIONS
 from nnspec.analysis.memory.operations.layer import Layer, Stack
 from nnspec.analysis.memory.operations.layers import LAYERS
 from nnspec.analysis.memory.operations.recurrent import RECURRENT
+from nnspec.ir.dims import Dim
 from nnspec.ir.signs import ARITHMETIC
 from nnspec.ir.terms import Term
 from nnspec.ir.types import DType, TensorType
@@ -68,12 +69,16 @@ class Lowered:
 
 @dataclass
 class _Place(Io):
-    """The place of an operator, for its lowering: inputs are numbered, sizes are themselves."""
+    """The place of an operator, for its lowering: inputs are numbered, sizes are themselves.
+
+    `free` are the symbols that are known at run time only; others stand for constants of the model.
+    """
 
     operator: Operator
     given: Mapping[str, Any]
     results: tuple[TensorType, ...]
     terms: Mapping[str, Term]
+    free: Set[str]
     target: str = "torch"
     layers: dict[str, tree.Call] = field(default_factory=dict[str, tree.Call])
 
@@ -85,6 +90,9 @@ class _Place(Io):
 
     def has(self, name: str) -> bool:
         return self.given[name] is not None
+
+    def is_open(self, size: Dim) -> bool:
+        return not size.symbols().isdisjoint(self.free)
 
     def __getitem__(self, name: str) -> Expr:
         return tree.Input(self._place(name))
@@ -140,10 +148,14 @@ def lower(
     inputs: Sequence[Any],
     results: tuple[TensorType, ...],
     terms: Mapping[str, Term],
+    free: Set[str] = frozenset(),
 ) -> Lowered:
-    """An operator in PyTorch, for inputs of some types; `terms` are those that its fields came from."""
+    """An operator in PyTorch, for inputs of some types; `terms` are those that its fields came from.
+
+    Sizes that have a symbol among the `free` ones are known at run time only.
+    """
     given = dict(zip(operator.inputs, inputs, strict=True))
-    place = _Place(operator, given, results, terms)
+    place = _Place(operator, given, results, terms, free)
     made = operator.torch(place)
     return Lowered(place.layers, made if isinstance(made, tuple) else (made,))
 

@@ -67,6 +67,17 @@ class Condition:
             assumptions.holds(self.operator, left, right)
             or (least and _FREE.holds(self.operator, left.at(least), right.at(least)))
             for left, right in self._counted_from_either_end()
+        ) or self._is_certain_from_the_first(assumptions)
+
+    def _is_certain_from_the_first(self, assumptions: Assumptions) -> bool:
+        """The same with a turn as so many after the first one, which may be none: 2 i^2 - 2 i is no less than 0 from 1 on."""
+        if not self.turns:
+            return False
+        past = {each.symbol: symbol(each.symbol) + each.first for each in self.turns}
+        bounds = {**assumptions.bounds, **dict.fromkeys(past, (0, None))}
+        from_none = replace(assumptions, bounds=bounds)
+        return bool(
+            from_none.holds(self.operator, self.left.at(past), self.right.at(past))
         )
 
     def holds(self, values: Mapping[str, Size]) -> bool:
