@@ -119,7 +119,7 @@ def renaming(function: Function, bound: binding.Bound) -> Renaming:
             for value, item in zip(port.values, given.items, strict=True):
                 if isinstance(item, Tensor):
                     _pair(sizes, function, value, item)
-    return Renaming(sizes, terms)
+    return Renaming(sizes, terms, function)
 
 
 def _pair(sizes: dict[str, Dim], function: Function, value: int, given: Tensor) -> None:

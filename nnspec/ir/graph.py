@@ -340,6 +340,15 @@ class Function:
         return Settling(self.running)
 
     @cached_property
+    def loops(self) -> Mapping[int, Sequence[Loop]]:
+        """The loops by their numbers: one inside of another is there for each turn of that."""
+        found: dict[int, list[Loop]] = {}
+        for item in walk(self.structure):
+            if isinstance(item, Loop):
+                found.setdefault(item.uid, []).append(item)
+        return found
+
+    @cached_property
     def readers(self) -> Mapping[int, Sequence[int]]:
         """The numbers of the nodes that read each value, in order; its results are read by one behind all of them."""
         found: dict[int, list[int]] = {}

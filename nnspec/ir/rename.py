@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nnspec.ir.dims import Atom, Dim, lone_symbol
-from nnspec.ir.graph import Port, Running, values_of
+from nnspec.ir.graph import Function, Port, Running, values_of
+from nnspec.ir.hanging import hanging, reasons
 from nnspec.ir.settling import Settling
 from nnspec.ir.terms import Term
 from nnspec.ir.types import TensorType
@@ -18,9 +19,10 @@ class Renaming:
 
     sizes: Mapping[str, Dim]
     terms: Mapping[str, Term | None]
+    function: Function
 
     def size(self, value: Dim) -> Dim:
-        """A size with its twin in the caller's names; without one where it cannot be said there."""
+        """A size with its twin in the caller's names: what it is there, or else what it hangs on."""
         twin = value.generic
         if twin is value:
             return value
@@ -31,7 +33,7 @@ class Renaming:
         if not all(
             name in self.sizes or self.terms.get(name) is not None for name in names
         ):
-            return value.value
+            return self._hanging(value.value, names)
         terms = {name: term for name, term in self.terms.items() if term is not None}
 
         def replace(atom: Atom) -> Dim | None:
@@ -45,6 +47,19 @@ class Renaming:
             return None
 
         return value.value.named(twin.substitute(replace))
+
+    def _hanging(self, value: Dim, names: set[str]) -> Dim:
+        """A size that the caller cannot say: known by all that it hangs on there, for it is not the same whatever that is."""
+        if not value.is_constant:
+            return value
+        known = reasons(self.function, names)
+        given = [self.sizes[name].generic for name in sorted(known & self.sizes.keys())]
+        terms = [Term("dim", (twin,)) for twin in given if not twin.is_constant]
+        found = (self.terms.get(name) for name in sorted(known - self.sizes.keys()))
+        terms += [term for term in found if term is not None]
+        if not terms:
+            return value
+        return value.named(hanging(f"{self.function.key} {value}", terms))
 
 
 def _names(atom: Atom) -> set[str]:

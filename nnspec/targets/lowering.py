@@ -45,6 +45,14 @@ class Construct:
 
 
 @dataclass(frozen=True)
+class Ways:
+    """The names that decide which way a call goes, and whether its results are known on that way alone."""
+
+    deciding: frozenset[str] = frozenset()
+    is_one: bool = False
+
+
+@dataclass(frozen=True)
 class Lowered:
     """A node in a target. `results` has one expression for each output, or one for all of them.
 
@@ -55,6 +63,7 @@ class Lowered:
     results: tuple[Expr, ...]
     outputs: int
     unsaid: frozenset[str] = frozenset()
+    ways: Ways = Ways()
 
 
 class NodeIo(Io):

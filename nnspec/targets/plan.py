@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 import nnspec.targets.merged as merged
-from nnspec.ir.dims import Dim, symbol
-from nnspec.ir.graph import Function, values_of
+from nnspec.ir.dims import Dim, lone_symbol, symbol
+from nnspec.ir.graph import Function, Running, values_of
 from nnspec.ir.graph import Parameter as Constant
 from nnspec.ir.types import TensorType
 from nnspec.pycode import expressions as tree
@@ -23,6 +23,7 @@ from nnspec.targets.contents import (
     steps_of,
 )
 from nnspec.targets.layout import FunctionLayout
+from nnspec.targets.merging.agreement import known_by
 from nnspec.targets.merging.traces import Unlike
 from nnspec.targets.names import Names, safe_local, safe_name, size_name
 from nnspec.targets.spelling import Unspellable, boxed, spell_literal
@@ -57,6 +58,10 @@ class ClassPlan:
     )
     # Constants that the class does not take, since more than it can say depends on them.
     built_in: frozenset[str] = frozenset()
+    # The names that decide which ways its code goes, and that of what it calls.
+    deciding: frozenset[str] = frozenset()
+    # For each size that it gives back, what is right for all of its functions, once it is asked for.
+    returned: tuple[tuple[Dim, ...], ...] | None = None
     is_entry: bool = False
     is_called: bool = False
     # Whether another class than that of a whole model makes it.
@@ -98,15 +103,22 @@ class ClassPlan:
         return Counter(parameter.name for parameter in self.parameters)
 
 
-def size_in(callee: Function, types: Sequence[TensorType], name: str) -> Dim | None:
-    """The size that the caller knows for a size symbol of the callee."""
+def sizes_in(callee: Function, types: Sequence[TensorType]) -> dict[str, Dim]:
+    """The sizes that the caller knows for the size symbols of the callee."""
+    found: dict[str, Dim] = {}
     own = [callee.types[value] for value in values_of(callee.inputs)]
-    wanted = symbol(name)
     for inner, outer in zip(own, types, strict=True):
         for size, given in zip(inner.shape, outer.shape, strict=True):
-            if size.generic == wanted:
-                return given
-    return None
+            lone = lone_symbol(size.generic)
+            if lone is not None and lone.scale == 1:
+                found.setdefault(lone.symbol, given)
+    return found
+
+
+def built_in_values(plan: ClassPlan, function: Function) -> dict[str, Any]:
+    """What a class has built in for a function, by name."""
+    known = meanings(function)
+    return {key: known[key] for key in sorted(plan.built_in) if key in known}
 
 
 def meanings(function: Function) -> dict[str, Any]:
@@ -151,6 +163,8 @@ def finish(plan: ClassPlan, target: str) -> None:
     optional: list[ClassParameter] = []
     for parameter in plan.function.parameters:
         if parameter.name in made or parameter.name in read:
+            if parameter.name in plan.built_in:
+                raise Unlike  # it has one value in the class, and is read all the same
             made_parameter = _class_parameter(parameter, constants, target)
             if made_parameter is not None:
                 (optional if made_parameter.has_default else required).append(
@@ -221,8 +235,17 @@ def _collect(
                 _collect(plan, item.body, made, read)
             case merged.Requirement():
                 _note(plan, read if item.symbols else made, item.condition)
+            case merged.Guard() if _is_known(plan, item.condition):
+                _note(plan, made, item.condition)
             case _:
                 pass
+
+
+def _is_known(plan: ClassPlan, condition: Expr) -> bool:
+    """Whether a condition speaks of no size that is known only at run time."""
+    known = meanings(plan.function)
+    sizes = (known.get(name) for name in names_in(condition))
+    return all(not isinstance(size, Dim) or size.is_constant for size in sizes)
 
 
 def _note(plan: ClassPlan, found: dict[str, None], expression: Expr) -> None:
@@ -246,8 +269,7 @@ def _find_running(plan: ClassPlan) -> None:
         for key, running in function.running.items():
             if running.constant or running.same is not None or key in plan.running:
                 continue
-            initial = function.settling.of(running.initial)
-            update = function.settling.of(running.update)
+            initial, update = _course(plan, function, running)
             plan.running[key] = merged.Running(
                 key,
                 running.name,
@@ -258,18 +280,27 @@ def _find_running(plan: ClassPlan) -> None:
             )
     for key, chosen in plan.running.items():
         for function in plan.functions:
-            if key in function.running and not _runs_alike(function, key, chosen):
+            known = function.running.get(key)
+            if known is not None and not _runs_alike(plan, function, known, chosen):
                 raise Unlike
 
 
-def _runs_alike(function: Function, key: str, chosen: merged.Running) -> bool:
-    running = function.running[key]
+def _course(plan: ClassPlan, function: Function, running: Running) -> tuple[Dim, Dim]:
+    """What a carried size is at first and after a turn, in names that the class has."""
+    constants = built_in_values(plan, function)
+    initial, update = (
+        known_by(function.settling.of(size).generic, constants)
+        for size in (running.initial, running.update)
+    )
+    return initial, update
+
+
+def _runs_alike(
+    plan: ClassPlan, function: Function, running: Running, chosen: merged.Running
+) -> bool:
     if running.constant or running.same is not None:
         return False
-    found = (
-        function.settling.of(running.initial),
-        function.settling.of(running.update),
-    )
+    found = _course(plan, function, running)
     wanted = (chosen.initial, chosen.update)
     return all(
         isinstance(expression, tree.Size) and size.generic == expression.dim.generic

@@ -125,12 +125,32 @@ model Net(width: int = 8) {
 
 def test_renaming_gives_up_where_a_name_is_unknown():
     size = dim(8).named(2 * symbol("inner"))
-    assert Renaming({"inner": dim(4).named(symbol("outer"))}, {}).size(
-        size
-    ).generic == (2 * symbol("outer"))
-    unknown = Renaming({}, {}).size(size)
+    function = program("model Net { input x: [B, 4]\n output y = x }").main
+    known = Renaming({"inner": dim(4).named(symbol("outer"))}, {}, function)
+    assert known.size(size).generic == (2 * symbol("outer"))
+    unknown = Renaming({}, {}, function).size(size)
     assert unknown.generic is unknown
-    assert Renaming({}, {}).size(dim(8)) == 8
+    assert Renaming({}, {}, function).size(dim(8)) == 8
+
+
+def test_what_a_size_hangs_on_is_known_where_the_size_cannot_be_said():
+    found = program("""
+block Grown(x: [B, C], depth: int, growth: int, rate: float) {
+  for _ in range(depth) { x = concat([x, x -> Linear(growth) -> Dropout(rate)], dim=1) }
+  return x
+}
+model Net(width: int = 8, share: float = 0.5, other: int = 3) {
+  input x: [B, 4]
+  y = x -> Linear(width) -> Grown(2, 2 * other, share)
+  output z = y -> Grown(1, 5, share)
+}
+""")
+    calls = [node for node in found.main.nodes if node.callee is not None]
+    sizes = [found.main.types[call.outputs[0]].shape[-1] for call in calls]
+    assert [int(size) for size in sizes] == [20, 25]
+    for size in sizes:
+        assert Term("dim", (size.generic,)).mentioned() == {"width", "other"}
+    assert sizes[0].generic != sizes[1].generic
 
 
 def test_terms_substitute_and_list_their_names():

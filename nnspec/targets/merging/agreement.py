@@ -5,7 +5,7 @@ Where traces differ, an expression in the spec's own names is sought that explai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nnspec.ir import dims, graph
@@ -47,6 +47,9 @@ class Agreement:
         self._plain = plain
         # Names from which the spec computed what stands as a number now.
         self.unsaid: set[str] = set()
+        # Names that decide which ways calls go; the relied ones have to be what they are.
+        self.deciding: set[str] = set()
+        self.relied: set[str] = set()
 
     def expression(self, tracks: Sequence[Track], found: Sequence[Expr]) -> Expr:
         """One expression that has the right value in every trace. Raises `Unlike`."""
@@ -188,18 +191,22 @@ def _mentioned(terms: Iterable[Term]) -> set[str]:
 def local(track: Track, size: Dim) -> Dim:
     """A size in the names that exist in emitted code at this place."""
     settled = whole(track.function.settling.of(size), track.divisions)
-    if not track.constants:
-        return settled
-    twin = settled.generic
+    return known_by(settled, track.constants)
+
+
+def known_by(size: Dim, constants: Mapping[str, Any]) -> Dim:
+    """A size whose twin has these constants in the place of their names."""
+    if not constants:
+        return size
 
     def replace(atom: Atom) -> Dim | None:
-        if atom.kind == "symbol" and atom.symbol in track.constants:
-            found = track.constants[atom.symbol]
+        if atom.kind == "symbol" and atom.symbol in constants:
+            found = constants[atom.symbol]
             if isinstance(found, Dim):
                 return found.generic
-        return _opaque_at(track, atom, replace)
+        return _opaque_at(constants, atom, replace)
 
-    return with_twin(size.value, twin.substitute(replace))
+    return with_twin(size.value, size.generic.substitute(replace))
 
 
 def local_type(track: Track, value: int) -> TensorType:
@@ -208,11 +215,13 @@ def local_type(track: Track, value: int) -> TensorType:
     return TensorType(tuple(local(track, size) for size in kind.shape), kind.dtype)
 
 
-def _opaque_at(track: Track, atom: Atom, replace: Replace) -> Dim | None:
-    """What a term inside of a size says at this place; None for any other atom."""
+def _opaque_at(
+    constants: Mapping[str, Any], atom: Atom, replace: Replace
+) -> Dim | None:
+    """What a term inside of a size says where names are constants; None for any other atom."""
     if not isinstance(atom.opaque, Term):
         return None
-    term = atom.opaque.replaced(replace, literal_terms(track.constants))
+    term = atom.opaque.replaced(replace, literal_terms(constants))
     return folded(term) or dims.opaque(term)
 
 
@@ -221,7 +230,7 @@ def localised(track: Track, term: Term) -> Term:
 
     def replace(atom: Atom) -> Dim | None:
         if atom.kind != "symbol":
-            return _opaque_at(track, atom, replace)
+            return _opaque_at(track.constants, atom, replace)
         known = track.function.running.get(atom.symbol)
         if known is not None and known.constant:
             return known.initial.substitute(replace)

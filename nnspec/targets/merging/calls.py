@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from nnspec.diagnostics import SpecError
@@ -11,10 +12,11 @@ from nnspec.ir.terms import Traced
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr, Literal, Name
 from nnspec.pycode.inlining import call_of, tensors_of
-from nnspec.targets.lowering import Construct, LayerName, Lowered
+from nnspec.targets.lowering import Construct, LayerName, Lowered, Ways
 from nnspec.targets.merging.agreement import localised
+from nnspec.targets.merging.returned import goes_one_way
 from nnspec.targets.merging.traces import Track, Unlike
-from nnspec.targets.plan import ClassParameter, ClassPlan, size_in
+from nnspec.targets.plan import ClassParameter, ClassPlan, sizes_in
 from nnspec.targets.spelling import Unspellable, spell_literal
 
 
@@ -32,18 +34,20 @@ def lower_call(
     With `recomputes`, its values are computed again in the backward pass: by the call in PyTorch, by the layer
     in Keras. Raises `Unlike`.
     """
-    unsaid = _mentioned(track, node, plan.built_in)
+    unsaid = _mentioned(track, node, callee, plan.built_in)
+    deciding = _mentioned(track, node, callee, plan.deciding)
+    goes = Ways(deciding, goes_one_way(track, node, callee, plan))
     made = _made(track, node, callee, plan, target, recomputes)
     construct = Construct("", made)
     if target == "torch":
         call = call_of(node, recomputes=recomputes)
-        return Lowered((construct,), (call,), len(node.outputs), unsaid)
+        return Lowered((construct,), (call,), len(node.outputs), unsaid, goes)
     given = tensors_of(node)
     if plan.is_entry and len(given) > 1:
         # A Keras model takes its inputs as one.
         given = (tree.Display("list", given),)
     call = tree.Call(tree.Module(""), given)
-    return Lowered((construct,), (call,), len(node.outputs), unsaid)
+    return Lowered((construct,), (call,), len(node.outputs), unsaid, goes)
 
 
 def _made(
@@ -78,13 +82,7 @@ def _argument(
     """What a call hands to a parameter of the callee's class."""
     if not parameter.is_size:
         return _constant(node, parameter)
-    types = [
-        kind
-        for given in track.input_types(node)
-        for kind in (given if isinstance(given, tuple) else (given,))
-        if kind is not None
-    ]
-    found = size_in(callee, types, parameter.symbol)
+    found = sizes_in(callee, track.given_types(node)).get(parameter.symbol)
     if found is None:
         raise Unlike
     return tree.Size(found)
@@ -115,13 +113,20 @@ def _constant(node: Node, parameter: ClassParameter) -> Expr:
         raise Unlike from None
 
 
-def _mentioned(track: Track, node: Node, parameters: frozenset[str]) -> frozenset[str]:
-    """The names that a call computes the values of some parameters from."""
-    from nnspec.ir.values import term_of
+def _mentioned(
+    track: Track, node: Node, callee: Function, names: Collection[str]
+) -> frozenset[str]:
+    """The names of the caller that constants and sizes of inputs of the callee are computed from."""
+    from nnspec.ir.values import as_term
 
-    given = (term_of(node.arguments[name]) for name in parameters)
-    terms = (localised(track, term) for term in given if term is not None)
-    return frozenset(name for term in terms for name in term.mentioned())
+    found: set[str] = set()
+    given_sizes = sizes_in(callee, track.given_types(node)) if names else {}
+    for name in names:
+        given = node.arguments.get(name, given_sizes.get(name))
+        term = None if given is None else as_term(given)
+        if term is not None:
+            found |= localised(track, term).mentioned()
+    return frozenset(found)
 
 
 def _default_of(parameter: ClassParameter) -> Any:

@@ -15,6 +15,7 @@ import nnspec.targets.merged as merged
 from nnspec.ir import graph
 from nnspec.ir.dims import Dim, DimError
 from nnspec.ir.forks import makes_layers
+from nnspec.ir.hanging import reasons
 from nnspec.ir.terms import Term, Traced
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
@@ -49,6 +50,7 @@ from nnspec.targets.merging.traces import (
     require_updates,
     state_of,
 )
+from nnspec.targets.plan import meanings
 
 
 class Merger:
@@ -74,10 +76,18 @@ class Merger:
         found = self.items([(track, track.function.structure) for track in tracks])
         require_lists(found)
         note_marks(found)
-        constants = {p.name for track in tracks for p in track.function.parameters}
-        unsaid = self._agreement.unsaid & constants
+        unsaid = _known_names(tracks, self._agreement.unsaid)
         self.fixed |= {name for name in unsaid if one_value(tracks, name)}
+        relied = _known_names(tracks, self._agreement.relied)
+        if not all(one_value(tracks, name) for name in relied):
+            raise Unlike
+        self.fixed |= relied
         return found
+
+    @property
+    def deciding(self) -> frozenset[str]:
+        """The names that decide which ways calls go."""
+        return frozenset(_known_names(self._everyone, self._agreement.deciding))
 
     def items(
         self, traces: Sequence[tuple[Track, tuple[graph.Item, ...]]]
@@ -438,6 +448,18 @@ class Merger:
         for track, body in traces:
             settle_types(track, body)
         return found
+
+
+def _known_names(tracks: Sequence[Track], names: Set[str]) -> set[str]:
+    """The constants, and known sizes of inputs, that names of a body hang on."""
+    found: set[str] = set()
+    for track in tracks:
+        known = meanings(track.function)
+        for name in reasons(track.function, names):
+            value = known.get(name)
+            if not isinstance(value, Dim) or value.is_constant:
+                found.add(name)
+    return found
 
 
 def _require_outside(track: Track, names: Set[str]) -> None:

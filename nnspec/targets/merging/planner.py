@@ -23,6 +23,7 @@ from nnspec.targets.lowering import Lowered, lower_operator
 from nnspec.targets.merging.calls import lower_call
 from nnspec.targets.merging.frozen import frozen_statistics
 from nnspec.targets.merging.merge import Merger
+from nnspec.targets.merging.returned import deciding
 from nnspec.targets.merging.steps import Lower
 from nnspec.targets.merging.traces import Track, Unlike
 from nnspec.targets.merging.unread import leave_out
@@ -204,6 +205,7 @@ class Planner:
             built_in=attempt.fixed,
             is_entry=any(p.main is f for p in self.programs for f in functions),
         )
+        plan.deciding = merger.deciding | deciding(plan)
         return self._finished(plan, attempt.members)
 
     def _needs_nested_lists(self, attempt: _Attempt, items: list[merged.Item]) -> bool:

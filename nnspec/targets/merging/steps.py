@@ -32,7 +32,7 @@ class StepMerger:
         inputs = self._inputs(nodes)
         lowered = [self._lower(track, node) for track, node in nodes]
         tracks, first = [track for track, _ in nodes], nodes[0][1]
-        self._agreement.unsaid |= {name for low in lowered for name in low.unsaid}
+        self._note(lowered)
         step = merged.Step(
             label=str(first.path[0]),
             turns=self._turns(nodes),
@@ -68,7 +68,7 @@ class StepMerger:
         except Unlike:
             self._agreement.unsaid = unsaid
             return None
-        self._agreement.unsaid |= {name for low in lowered for name in low.unsaid}
+        self._note(lowered)
         return merged.Step(
             label=layer[0],
             turns=layer[1],
@@ -80,6 +80,14 @@ class StepMerger:
             frozen=nodes[0][1].marks.frozen,
             traces=_traces(tracks),
         )
+
+    def _note(self, lowered: Sequence[Lowered]) -> None:
+        """Notes what steps hang on that their expressions do not say."""
+        self._agreement.unsaid |= {name for low in lowered for name in low.unsaid}
+        deciding = {name for low in lowered for name in low.ways.deciding}
+        self._agreement.deciding |= deciding
+        if all(low.ways.is_one for low in lowered):
+            self._agreement.relied |= deciding
 
     def _turns(self, nodes: list[tuple[Track, Node]]) -> tuple[merged.Turn, ...]:
         track, first = nodes[0]

@@ -124,6 +124,10 @@ class Track:
             for argument in node.inputs
         )
 
+    def given_types(self, node: Node) -> list[TensorType]:
+        """The types of a node's inputs, lists spread out and missing ones left out."""
+        return [self.type(value) for value in node.values()]
+
 
 @dataclass(eq=False)
 class Arm:
