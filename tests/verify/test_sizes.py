@@ -52,9 +52,9 @@ def test_sizes_that_cannot_be_are_an_error() -> None:
         model("x: [B, 2, H, 40]", "require H <= 4", "output y = x -> Conv(3, 3)")
     )
     assert choices(spec.program, {})[0]["H"] in (3, 4)
-    spec = spec_of(model("x: [B, 2, H, 40]", "output y = x -> Conv(3, 3)"), H="2")
+    spec = spec_of(model("x: [B, 2, H, 40]", "output y = x -> Conv(3, 3)"))
     with pytest.raises(SpecErrors, match="E0807"):
-        choices(spec.program, spec.symbols)
+        choices(spec.program, {"H": 2})
 
 
 def test_ids_stay_below_what_looks_them_up() -> None:
