@@ -23,7 +23,9 @@ def envelope(amounts: Sequence[Dim]) -> list[Dim] | None:
     None where they are of other products than two, or neither of these is a multiple of the other.
     """
     tables = [terms_of(amount) for amount in amounts]
-    products = _multiple_first({product for table in tables for product in table})
+    products = _multiple_first(
+        {m for table in tables for m, count in table.items() if count}
+    )
     if products is None:
         return None
     high, low = products
