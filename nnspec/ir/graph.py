@@ -349,6 +349,13 @@ class Function:
         return found
 
     @cached_property
+    def conditions(self) -> frozenset[str]:
+        """The names in conditions of branches."""
+        branches = (i for i in walk(self.structure) if isinstance(i, Branch))
+        found = (name for each in branches for name in each.condition.mentioned())
+        return frozenset(found)
+
+    @cached_property
     def readers(self) -> Mapping[int, Sequence[int]]:
         """The numbers of the nodes that read each value, in order; its results are read by one behind all of them."""
         found: dict[int, list[int]] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 
-from nnspec.ir.dims import Dim, opaque, symbol
+from nnspec.ir.dims import Atom, Dim, opaque, symbol
 from nnspec.ir.graph import Branch, Function, Loop, values_of, walk
 from nnspec.ir.terms import Term, literal
 
@@ -28,6 +28,11 @@ def hanging(identity: str, terms: Iterable[Term]) -> Dim:
                 named[atom.symbol] = Term("dim", (symbol(atom.symbol),))
     known = [named[name] for name in sorted(named)]
     return opaque(Term("call", (NAME, literal(digest.hexdigest()), *known)))
+
+
+def is_hanging(atom: Atom) -> bool:
+    """Whether an atom is such a size."""
+    return isinstance(atom.opaque, Term) and atom.opaque.arguments[:1] == (NAME,)
 
 
 def reasons(function: Function, names: Iterable[str]) -> set[str]:

@@ -52,7 +52,7 @@ class Renaming:
         """A size that the caller cannot say: known by all that it hangs on there, for it is not the same whatever that is."""
         if not value.is_constant:
             return value
-        known = reasons(self.function, names)
+        known = reasons(self.function, names | self.function.conditions)
         given = [self.sizes[name].generic for name in sorted(known & self.sizes.keys())]
         terms = [Term("dim", (twin,)) for twin in given if not twin.is_constant]
         found = (self.terms.get(name) for name in sorted(known - self.sizes.keys()))

@@ -5,25 +5,21 @@ What a constructor takes means there what it means in the spec; what it cannot m
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
-import torch
-from torch import Tensor, nn
 
-from nnspec.compiler import load_source
-from nnspec.source import Source
-from nnspec.spec import Spec
-from nnspec.targets import emitted
-from nnspec.verify.build import import_source
-from nnspec.verify.samples import draw_inputs
-from nnspec.verify.sizes import choices
-from tests.targets.comparing import TOLERANCE, fill
+from tests.targets.other_values import (
+    Refused,
+    built,
+    classes,
+    loaded,
+    same,
+    taken,
+    values,
+)
 from tests.targets.random_specs import random_spec
 
 pytestmark = pytest.mark.framework
@@ -333,18 +329,6 @@ model Net(a: list[int] = [2, 3], b: list[int] = [2, 2]) {
         "a b",
         {"a": ["[3, 4]", "[2, 1, 5]"], "b": ["[1, 3]"]},
     ),
-    "slices of a list": Case(
-        """
-model Net(ws: list[int] = [4, 5, 6], k: int = 1) {
-  input x: [B, 7]
-  for w in ws[:k] { x = x -> a: Linear(w) }
-  for i, w in enumerate(ws[k:]) { x = x -> b: Linear(w + i) }
-  output y = x -> c: Linear(sum(ws[k:]) + len(ws) + max(ws))
-}
-""",
-        "ws k",
-        {"ws": ["[3, 2, 1]", "[3, 9]"], "k": ["2"]},
-    ),
     "a number from a size that grew": Case(
         """
 block S(x: [B, C], n: int) {
@@ -359,86 +343,119 @@ model Net(w: int = 4, n: int = 2, eps: float = 0.001) {
         "eps",
         {"w": ["6"], "n": ["1"], "eps": ["0.1"]},
     ),
+    "loops of a block without turns": Case(
+        """
+block S(x: [B, C], n: int, c: int) {
+  for i in range(n) { x = x -> a: Linear(c) }
+  return x }
+model Net(c: int = 4, n: int = 2, m: int = 0) {
+  input x: [B, 7]
+  x = x -> s: S(n, c) -> t: S(m, c + 1)
+  output z = x -> d: Linear(2)
 }
-
-
-class Refused(Exception):
-    """The class does not take the constant, or not this value of it."""
-
-
-def loaded(text: str, **settings: str) -> Spec:
-    """The model of a text, for these values of its constants."""
-    return load_source(Source("net.nns", text), ["Net"], settings)[0]
-
-
-def classes(spec: Spec) -> Any:
-    """The names of a model's program."""
-    return import_source(emitted(spec.program, "torch").source)
-
-
-def values(spec: Spec) -> dict[str, Any]:
-    """The constants of a model, as Python has them."""
-    return {each.name: _plain(each.value) for each in spec.program.main.parameters}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        items: Any = value  # pyright: ignore[reportUnknownVariableType]
-        return [_plain(item) for item in items]
-    return value if isinstance(value, bool | float | str) else int(value)
-
-
-def taken(program: Any) -> set[str]:
-    """The constants that the class of a model takes."""
-    return set(inspect.signature(program.Net).parameters) - {"device", "dtype"}
-
-
-def built(program: Any, given: Mapping[str, Any], changed: str) -> nn.Module:
-    """The class for these constants. Raises `Refused`."""
-    known = taken(program)
-    if changed not in known:
-        raise Refused
-    own = {name: value for name, value in given.items() if name in known}
-    try:
-        return program.Net(**own, dtype=torch.float64)
-    except ValueError as error:
-        if re.search("written for", str(error)):
-            raise Refused from error
-        raise
-
-
-def same(model: nn.Module, other: Spec) -> None:
-    """Asserts that a module is that of another model: its layers, and what it computes with equal weights."""
-    wanted = classes(other).Net(
-        **{k: v for k, v in values(other).items() if k in taken(classes(other))},
-        dtype=torch.float64,
-    )
-    assert list(parts(model)) == list(parts(wanted))
-    for each in (model, wanted):
-        each.eval()
-        fill(each)
-    for sizes in choices(other.program, dict(other.symbols)):
-        inputs = [torch.from_numpy(x) for x in draw_inputs(other.program, sizes, 0)]
-        with torch.no_grad():
-            for one, two in zip(
-                results(model, inputs), results(wanted, inputs), strict=True
-            ):
-                assert one.shape == two.shape
-                assert torch.allclose(one, two, rtol=TOLERANCE, atol=TOLERANCE)
-
-
-def parts(model: nn.Module) -> Iterator[tuple[str, str]]:
-    """The layers of a module, and its weights with their shapes."""
-    for name, layer in model.named_modules():
-        yield name, f"{type(layer).__name__}({layer.extra_repr()})"
-    for name, weight in model.state_dict().items():
-        yield name, str(tuple(weight.shape))
-
-
-def results(model: nn.Module, inputs: list[Tensor]) -> list[Tensor]:
-    """What a module computes."""
-    found = model(*inputs)
-    return [found] if isinstance(found, Tensor) else list(found)
+""",
+        "c",
+        {"c": ["5"], "n": ["1", "0"], "m": ["1"]},
+    ),
+    "turns that a size decides": Case(
+        """
+block S(x: [B, C], n: int, c: int) {
+  for i in range(C - n) { x = tanh(x) * 2.0 }
+  return x }
+model Net(c: int = 4, m: int = 4) {
+  input x: [B, 7]
+  x = x -> e: Linear(c) -> t: S(m, c + 1)
+  output z = x -> d: Linear(2 + m)
+}
+""",
+        "",
+        {"c": ["5", "7"], "m": ["3", "1"]},
+    ),
+    "a loop that has no turn": Case(
+        """
+block S(x: [B, C], n: int, c: int) {
+  for i in range(n) { x = x -> a: Linear(c) }
+  return x }
+model Net(c: int = 4, m: int = 0) {
+  input x: [B, 7]
+  x = x -> t: S(m, c + 1)
+  output z = x -> d: Linear(2 + m)
+}
+""",
+        "",
+        {"c": ["5"], "m": ["1"]},
+    ),
+    "a condition on what a loop has made": Case(
+        """
+model Net(c: int = 6, n: int = 2, g: int = 2) {
+  input x: [B, 7]
+  x = x -> e: Linear(c)
+  w = 1
+  for i in range(n) { x = concat([x, x -> a: Linear(g)], dim=1)
+    w = w * 2 }
+  if shape(x)[1] > 9 { x = tanh(x) }
+  if w > 3 { x = x + 1 }
+  output z = x -> d: Linear(w)
+}
+""",
+        "",
+        {"c": ["5", "3"], "n": ["1"], "g": ["1"]},
+    ),
+    "comprehensions over a size": Case(
+        """
+block S(x: [B, C], k: int) {
+  ws = [i + k for i in range(C) if i % 2 == 0]
+  x = x -> a: Linear(sum(ws))
+  return x -> b: Linear(len(ws)) }
+model Net(c: int = 6, n: int = 2) {
+  input x: [B, 7]
+  x = x -> e: Linear(c) -> t: S(n)
+  output z = x -> d: Linear(2)
+}
+""",
+        "n",
+        {"c": ["5", "3"], "n": ["1"]},
+    ),
+    "truths": Case(
+        """
+block E(x: [B, D], c: int, pre: bool, bias: bool) {
+  if pre { x = x -> n1: LayerNorm }
+  x = x -> l: Linear(c, bias=bias)
+  if not pre { x = x -> n2: LayerNorm }
+  return x
+}
+model Net(c: int = 4, pre: bool = true, bias: bool = false, flags: list[bool] = [true, false]) {
+  input x: [B, 7]
+  x = x -> e: E(c, pre, bias)
+  for f in flags { x = x -> g: E(c, f, not f) }
+  output z = x -> d: Linear(2, bias=any(flags))
+}
+""",
+        "c pre bias flags",
+        {
+            "c": ["5"],
+            "pre": ["false"],
+            "bias": ["true"],
+            "flags": ["[true, true]", "[false, false]", "[false]"],
+        },
+    ),
+    "a size that decides, and one that is computed": Case(
+        """
+block M(x: [B, C], w: int) {
+  h = max(C, w) // 2
+  if C > 6 { x = x -> p: Linear(h) }
+  return x -> q: Linear(h + 1)
+}
+model Net(w: int = 4, v: int = 10) {
+  input x: [B, 7]
+  x = x -> a: M(w) -> b: M(v) -> c: M(w)
+  output y = x -> d: Linear(2)
+}
+""",
+        "w v",
+        {"w": ["5", "20"], "v": ["3", "30"]},
+    ),
+}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -19,6 +19,7 @@ from nnspec.ir.hanging import reasons
 from nnspec.ir.terms import Term, Traced
 from nnspec.pycode import expressions as tree
 from nnspec.pycode.expressions import Expr
+from nnspec.targets.contents import names_in
 from nnspec.targets.merging.agreement import (
     Agreement,
     local,
@@ -78,10 +79,7 @@ class Merger:
         note_marks(found)
         unsaid = _known_names(tracks, self._agreement.unsaid)
         self.fixed |= {name for name in unsaid if one_value(tracks, name)}
-        relied = _known_names(tracks, self._agreement.relied)
-        if not all(one_value(tracks, name) for name in relied):
-            raise Unlike
-        self.fixed |= relied
+        self._fix(_known_names(tracks, self._agreement.relied))
         return found
 
     @property
@@ -152,7 +150,7 @@ class Merger:
         taken = [(track, item.body) for track, item in current if item.taken]
         not_taken = [(track, item.body) for track, item in current if not item.taken]
         if len(ways) == 1:  # it goes the same way wherever it is used
-            guards = self._guard(tracks, current[0][1])
+            guards = self._guard(current)
             found = self.items(taken or not_taken)
             self._note_ends(taken or not_taken)
             return [*guards, *found]
@@ -183,27 +181,38 @@ class Merger:
                     self._joiner.joining[name] = branch
         return [*made_on_ways(self._steps, tracks, branch, made), branch]
 
-    def _guard(self, tracks: list[Track], branch: graph.Branch) -> list[merged.Item]:
+    def _guard(self, current: list[tuple[Track, graph.Branch]]) -> list[merged.Item]:
         """A note that the class is made for one way of a branch."""
-        condition = localised(tracks[0], branch.condition)
-        if condition.kind == "list":
-            self._decided(tracks, condition)
-            return []
+        terms = [(track, localised(track, item.condition)) for track, item in current]
+        tracks, (track, condition) = [track for track, _ in current], terms[0]
         names = condition.mentioned()
-        _require_outside(tracks[0], names)
-        constants = {parameter.name for parameter in tracks[0].function.parameters}
+        _require_outside(track, names)
+        if condition.kind == "list":
+            self._decided(terms)
+            return []
+        constants = {parameter.name for parameter in track.function.parameters}
         if names <= constants and all(one_value(self._everyone, n) for n in names):
             self.fixed |= names  # the class has the constant built in
             return []
-        if not names or not spells(condition):
+        try:
+            found = self._agreement.condition(tracks, [term for _, term in terms])
+        except Unlike:
+            self._decided(terms)
             return []
-        return [merged.Guard(tree.Constant(Traced(None, condition)), branch.taken)]
+        names = set(names_in(found))
+        if any("@" in name for name in names):  # no constructor can tell
+            self._decided(terms)
+            return []
+        return [merged.Guard(found, current[0][1].taken)] if names else []
 
-    def _decided(self, tracks: list[Track], values: Term) -> None:
-        """More hangs on these values than the class can say: it has their constants built in."""
-        constants = {parameter.name for parameter in tracks[0].function.parameters}
-        _require_outside(tracks[0], values.mentioned())
-        names = values.mentioned() & constants
+    def _decided(self, terms: Sequence[tuple[Track, Term]]) -> None:
+        """More hangs on these values than the class can say: it has built in what they come from."""
+        for track, values in terms:
+            _require_outside(track, values.mentioned())
+            self._fix(_known_names([track], values.mentioned()))
+
+    def _fix(self, names: Set[str]) -> None:
+        """The class has these constants and sizes of inputs built in."""
         if not all(one_value(self._everyone, name) for name in names):
             raise Unlike
         self.fixed |= names
@@ -255,11 +264,12 @@ class Merger:
 
     def _loop(self, current: list[tuple[Track, graph.Loop]]) -> list[merged.Item]:
         if not any(loop.iterations for _, loop in current):
+            self._fix_count(current)  # what its turns would do is not known
             return []
         uid = current[0][1].uid
         for track, loop in current:
             if loop.lists and loop.iterable is not None:
-                self._decided([track], localised(track, loop.iterable))
+                self._decided([(track, localised(track, loop.iterable))])
         may_roll = self._may_roll and uid not in self._written_out
         if may_roll and all(rolls(track, loop) for track, loop in current):
             joining = dict(self._joiner.joining)
@@ -424,11 +434,8 @@ class Merger:
         for track, loop in current:
             if loop.iterable is None:
                 continue
-            constants = {parameter.name for parameter in track.function.parameters}
-            deciding = (loop.iterable.mentioned() & constants) - set(track.constants)
-            if not all(one_value(self._everyone, name) for name in deciding):
-                raise Unlike
-            self.fixed |= deciding
+            deciding = loop.iterable.mentioned() - set(track.constants)
+            self._fix(_known_names([track], deciding))
 
     def _turn(
         self, current: list[tuple[Track, graph.Loop]], place: int

@@ -12,10 +12,11 @@ from typing import Any
 
 from nnspec.ir.dims import Dim
 from nnspec.ir.graph import Function, Node, values_of
+from nnspec.ir.hanging import is_hanging
 from nnspec.ir.rename import Renaming
 from nnspec.ir.terms import Term
 from nnspec.ir.values import as_term
-from nnspec.targets.contents import branches_of, names_in
+from nnspec.targets.contents import branches_of, loops_of, names_in
 from nnspec.targets.merging.agreement import known_by, local
 from nnspec.targets.merging.candidates import distinct
 from nnspec.targets.merging.traces import Track
@@ -34,7 +35,7 @@ def goes_one_way(track: Track, node: Node, callee: Function, plan: ClassPlan) ->
     if len(sizes) != len(plan.returned):
         return True  # of another rank than what the class was first planned for
     for own, said in zip(sizes, plan.returned, strict=True):
-        if not own.is_constant or own.generic in said:
+        if not own.is_constant or own.generic in said or _hangs(own):
             continue
         if not said:
             return True
@@ -49,11 +50,18 @@ def goes_one_way(track: Track, node: Node, callee: Function, plan: ClassPlan) ->
 
 
 def deciding(plan: ClassPlan) -> set[str]:
-    """The names that decide which ways the code of a class goes, but for what it calls."""
+    """The names that decide which ways the code of a class goes, and how often its loops turn, but for what it calls."""
     found: set[str] = set()
     for branch in branches_of(plan.items):
         found.update(names_in(branch.condition))
+    for loop in loops_of(plan.items):
+        found.update(names_in(loop.iterable))
     return found
+
+
+def _hangs(size: Dim) -> bool:
+    """Whether a caller cannot say a size, and so knows it by all that it hangs on."""
+    return any("@" in atom.symbol or is_hanging(atom) for atom in size.generic.atoms())
 
 
 def _said_of_all(plan: ClassPlan) -> tuple[tuple[Dim, ...], ...]:
