@@ -244,7 +244,9 @@ def _check_growth(kind: str, work: Callable[[int], int]) -> None:
     parts = OTHERS.get(kind, PARTS)
     work(parts)  # what is made once, and imported, is none of it
     one, two, four = (work(count * parts) for count in (1, 2, 4))
-    assert four - two <= 2.2 * (two - one)
+    # Twice as much for twice as many more parts, if it grows as they do, and four times if as their square; what other
+    # tests left in caches moves it a little.
+    assert four - two <= 2.7 * (two - one)
 
 
 @pytest.mark.parametrize("kind", KINDS)
