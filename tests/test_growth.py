@@ -240,12 +240,13 @@ def _loaded(kind: str, parts: int) -> list[Spec]:
 
 
 def _check_growth(kind: str, work: Callable[[int], int]) -> None:
-    """Twice as many parts more are twice the work more; a tenth is for what grows with the digits of sizes."""
+    """Twice as many parts more are twice the work more, and four times if it grows as their square.
+
+    Between these lies what grows with the digits of sizes, and what other tests left in caches.
+    """
     parts = OTHERS.get(kind, PARTS)
     work(parts)  # what is made once, and imported, is none of it
     one, two, four = (work(count * parts) for count in (1, 2, 4))
-    # Twice as much for twice as many more parts, if it grows as they do, and four times if as their square; what other
-    # tests left in caches moves it a little.
     assert four - two <= 2.7 * (two - one)
 
 
