@@ -11,6 +11,8 @@ from nnspec.source import Source
 from nnspec.spec import Spec
 from tests.work import calls
 
+pytestmark = pytest.mark.slow
+
 PARTS = 30
 OTHERS = {
     "nested": 16,

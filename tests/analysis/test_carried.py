@@ -181,6 +181,7 @@ def test_sums_are_formulas_in_the_number_of_turns(name):
     assert tried > 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
