@@ -41,9 +41,9 @@ def call(
         return initializer(frame, name.removeprefix("init."), arguments, keywords, node)
     if keywords:
         first = next(iter(keywords))
-        raise frame.error(
-            "E0302", f"`{name}` of constants takes no argument named `{first}`", node
-        )
+        message = f"`{name}` of constants takes no argument named `{first}`"
+        hint = f"give the value without a name: `{name}(...)`"
+        raise frame.error("E0302", message, node, hint=hint)
     low, high = _ARITY[name]
     if not low <= len(arguments) <= high:
         wanted = (

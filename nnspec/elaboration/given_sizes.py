@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from nnspec.diagnostics import SpecError, did_you_mean
 from nnspec.ir.dims import Dim, Size
@@ -11,6 +11,8 @@ from nnspec.ir.values import Traced, Value, kind_of
 
 # Floats below are written out where an integer is wanted.
 _LONGEST = 10**15
+# So much more than a size is looked for one that is large enough.
+_FURTHEST = 1024
 
 
 def sizes_of(program: Program, given: Mapping[str, Value]) -> dict[str, int]:
@@ -83,15 +85,25 @@ def _empty(
 ) -> SpecError:
     names = sorted(size.symbols() & sizes.keys())
     where = ", ".join(f"{name}={sizes[name]}" for name in names)
-    several = f"larger {' or '.join(f'`{name}`' for name in names)}"
     node = _first_with(program, size)
     what = "the model" if node is None else f"`{_name(program, node)}`"
     return SpecError(
         "E0408",
         f"at {where} {what} needs `{size}` to be at least 1, and it is {found}",
         None if node is None else node.location,
-        hint=f"give a {several}: an axis has at least 1 element",
+        hint=f"{_larger(size, names, sizes)}: an axis has at least 1 element",
     )
+
+
+def _larger(size: Dim, names: Sequence[str], sizes: Mapping[str, Size]) -> str:
+    """What to give instead: the least that does, where one size decides and it is not far."""
+    if len(names) == 1:
+        (name,) = names
+        first = int(sizes[name]) + 1
+        for more in range(first, first + _FURTHEST):
+            if not size.at({**sizes, name: more}).falls_below(1):
+                return f"give `{name}` at least {more}"
+    return f"give a larger {' or '.join(f'`{name}`' for name in names)}"
 
 
 def _first_with(program: Program, size: Dim) -> Node | None:

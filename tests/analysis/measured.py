@@ -131,6 +131,17 @@ class _Kept:
     tensor: Tensor
 
 
+def memory_of(model: torch.nn.Module, inputs: Sequence[Any]) -> dict[str, int]:
+    """The figures of memory by their names, of a forward pass and of a training step."""
+    inference, step = inference_peak(model, inputs), training(model, inputs)
+    return {
+        "saved_bytes": step.saved,
+        "inference_peak": inference,
+        "backward_peak": step.backward_peak,
+        "train_peak": step.train_peak,
+    }
+
+
 def inference_peak(model: torch.nn.Module, inputs: Sequence[Any]) -> int:
     """The most that lives during a forward pass, parameters, buffers and inputs included."""
     model.eval()

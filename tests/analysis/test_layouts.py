@@ -93,14 +93,6 @@ def test_what_needs_no_gradient_goes_at_once(layer: str) -> None:
 
 def compare(body: str, sizes: dict[str, int]) -> None:
     model = spec(f"model M {{ {body}\n output out = z -> Linear(2) }}")
-    built, inputs = measured.built(model), inputs_of(model, sizes)
-    inference = measured.inference_peak(built, inputs)
-    training = measured.training(built, inputs)
-    truth = {
-        "saved_bytes": training.saved,
-        "inference_peak": inference,
-        "backward_peak": training.backward_peak,
-        "train_peak": training.train_peak,
-    }
+    truth = measured.memory_of(measured.built(model), inputs_of(model, sizes))
     analysis = Analysis(model.program)
     assert {name: analysis.at(name, sizes).value for name in truth} == truth

@@ -321,15 +321,7 @@ def compare_memory(model: Spec, sizes: Mapping[str, int]) -> None:
     from tests.analysis.counted import inputs_of
 
     with FakeTensorMode():
-        built, inputs = measured.built(model), inputs_of(model, sizes)
-        inference = measured.inference_peak(built, inputs)
-        training = measured.training(built, inputs)
+        truth = measured.memory_of(measured.built(model), inputs_of(model, sizes))
     analysis = Analysis(model.program)
-    truth = {
-        "saved_bytes": training.saved,
-        "inference_peak": inference,
-        "backward_peak": training.backward_peak,
-        "train_peak": training.train_peak,
-    }
     ours = {name: int(analysis.at(name, sizes).value) for name in truth}
     assert ours == truth

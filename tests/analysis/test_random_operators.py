@@ -30,15 +30,7 @@ SEEDS = {
 def test_figures_are_what_a_run_takes(kind: str, seed: int, batch: int) -> None:
     model = spec(random_operators(kind, seed))
     sizes = {"B": batch}
-    built, inputs = measured.built(model), inputs_of(model, sizes)
-    inference = measured.inference_peak(built, inputs)
-    training = measured.training(built, inputs)
-    truth = {
-        "saved_bytes": training.saved,
-        "inference_peak": inference,
-        "backward_peak": training.backward_peak,
-        "train_peak": training.train_peak,
-        **counted_flops(model, sizes),
-    }
+    memory = measured.memory_of(measured.built(model), inputs_of(model, sizes))
+    truth = {**memory, **counted_flops(model, sizes)}
     analysis = Analysis(model.program)
     assert {name: analysis.at(name, sizes).value for name in truth} == truth

@@ -54,9 +54,7 @@ def greatest(value: Size, turn: str, first: Size, stop: Size) -> Dim:
     Factors of the value that are symbols, or powers of numbers, come before the result, and the largest of a maximum is
     the maximum of what is the largest of each part: each can then be compared with other amounts.
     """
-    value, first, stop = (dim(each).value for each in (value, first, stop))
-    if turn in first.symbols() | stop.symbols():
-        raise DimError(f"the turns of `{turn}` cannot depend on it")
+    value, first, stop = _read(value, turn, first, stop)
     turns = stop - first
     if value.constant == 0 or _is_at_most_zero(turns):
         return ZERO
@@ -82,9 +80,7 @@ def series(value: Size, turn: str, first: Size, stop: Size) -> Dim:
     Of the turn and of its twin the same is said as by `greatest`; but the value may be negative. Terms are summed by
     themselves where symbols, or powers of numbers, come before them.
     """
-    value, first, stop = (dim(each).value for each in (value, first, stop))
-    if turn in first.symbols() | stop.symbols():
-        raise DimError(f"the turns of `{turn}` cannot depend on it")
+    value, first, stop = _read(value, turn, first, stop)
     turns = stop - first
     if value.constant == 0 or _is_at_most_zero(turns):
         return ZERO
@@ -131,6 +127,14 @@ def atom_over_turns(kind: str, value: Dim, turn: str, first: Dim, stop: Dim) -> 
 def _over_turns(kind: str, value: Dim, turn: str, first: Dim, stop: Dim) -> Dim:
     made = greatest if kind == "greatest" else series
     return made(value, turn, first, stop)
+
+
+def _read(value: Size, turn: str, first: Size, stop: Size) -> tuple[Dim, Dim, Dim]:
+    """A value and the bounds of its turns, without twins. Raises `DimError` where these depend on the turn."""
+    value, first, stop = (dim(each).value for each in (value, first, stop))
+    if turn in first.symbols() | stop.symbols():
+        raise DimError(f"the turns of `{turn}` cannot depend on it")
+    return value, first, stop
 
 
 def substituted(atom: Atom, replace: Replace) -> Dim | None:
